@@ -1,0 +1,113 @@
+// Package request remembers what was answered, so that a request which is sent
+// twice has one effect. The memory is written in the transaction of the effect:
+// a key exists if and only if its effect does, and what was refused is forgotten.
+package request
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/shiyi-market/shiyi/internal/fault"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+)
+
+// Faults of a key.
+var (
+	ErrReused  = fault.New(fault.Refused, "request.key_reused", "The idempotency key was used for another request", "该幂等键已用于另一个请求")
+	ErrRunning = fault.New(fault.Conflict, "request.running", "The first request with this key is still running", "使用该幂等键的请求仍在处理")
+)
+
+const (
+	// Kept is how long an answer is remembered.
+	Kept = 30 * 24 * time.Hour
+	// abandoned is the age at which a request without an answer counts as one
+	// whose process died between its effect and its answer.
+	abandoned = 30 * time.Second
+)
+
+// Claim is a caller's key for one operation. Its zero value remembers nothing:
+// for callers inside the program.
+type Claim struct {
+	Caller    uuid.UUID
+	Operation string   // the contract's operationId
+	Key       string   // Idempotency-Key, 1 to 255 characters
+	Hash      [32]byte // of method, path and body
+}
+
+// Answer is what was said: an HTTP status and the body's bytes.
+type Answer struct {
+	Status int
+	Body   []byte
+}
+
+// Replay is the error that carries the answer given before to the edge, which
+// repeats it to the byte.
+type Replay struct{ Answer }
+
+// Error says that there is nothing to do.
+func (r *Replay) Error() string { return fmt.Sprintf("request: answered before with %d", r.Status) }
+
+// Begin claims the key for the caller's transaction. It returns *Replay when the
+// request was answered before, ErrReused when the key came with another request,
+// ErrRunning when the first is still at work, and resumed when the first died
+// after its effect: then the effect exists and only the answer is missing.
+func Begin(ctx context.Context, tx *postgres.Tx, c Claim) (resumed bool, err error) {
+	if c.Key == "" {
+		return false, nil
+	}
+	fresh, err := insert(ctx, tx, c)
+	if err != nil || fresh {
+		return false, err
+	}
+	r, err := lock(ctx, tx, c)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case [32]byte(r.Hash) != c.Hash:
+		return false, ErrReused
+	case r.Status != nil:
+		return false, &Replay{Answer{*r.Status, r.Body}}
+	case tx.Now.Sub(r.ClaimedAt) < abandoned:
+		return false, ErrRunning.After(time.Second)
+	}
+	return true, reclaim(ctx, tx, c)
+}
+
+// Fill stores the answer, in the last transaction of the operation.
+func Fill(ctx context.Context, tx *postgres.Tx, c Claim, a Answer) error {
+	if c.Key == "" {
+		return nil
+	}
+	return fill(ctx, tx, c, a)
+}
+
+// Do runs an operation of one transaction: it claims the key, does f, renders
+// the result for the caller and stores it.
+func Do[T any](ctx context.Context, db *postgres.DB, c Claim, render func(T) (Answer, error), f func(tx *postgres.Tx) (T, error)) (T, error) {
+	return postgres.InTx(ctx, db, func(tx *postgres.Tx) (T, error) {
+		var zero T
+		if _, err := Begin(ctx, tx, c); err != nil {
+			return zero, err
+		}
+		out, err := f(tx)
+		if err != nil || c.Key == "" {
+			return out, err
+		}
+		answer, err := render(out)
+		if err != nil {
+			return zero, fmt.Errorf("render the answer of %s: %w", c.Operation, err)
+		}
+		return out, Fill(ctx, tx, c, answer)
+	})
+}
+
+// Forget drops the answers older than Kept and returns how many they were.
+func Forget(ctx context.Context, db *postgres.DB) (int64, error) {
+	return postgres.InTx(ctx, db, func(tx *postgres.Tx) (int64, error) {
+		return forget(ctx, tx, tx.Now.Add(-Kept))
+	})
+}

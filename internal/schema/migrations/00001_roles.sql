@@ -1,0 +1,42 @@
+-- +goose Up
+-- The application's group role reads and inserts; only the owner alters tables.
+-- Roles belong to the whole server, so another database may have made them.
+-- +goose StatementBegin
+DO $$
+DECLARE r text;
+BEGIN
+  FOREACH r IN ARRAY ARRAY['shiyi_app', 'shiyi_sequencer', 'shiyi_switch'] LOOP
+    BEGIN
+      EXECUTE format('CREATE ROLE %I NOLOGIN', r);
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN
+      NULL;
+    END;
+  END LOOP;
+  -- A login that is a member of shiyi_switch may SET ROLE to the sequencer, but
+  -- does not inherit what the sequencer may do: NOINHERIT stands between them.
+  IF (SELECT rolinherit FROM pg_roles WHERE rolname = 'shiyi_switch') THEN
+    ALTER ROLE shiyi_switch NOINHERIT;
+  END IF;
+  IF NOT pg_has_role('shiyi_switch', 'shiyi_sequencer', 'MEMBER') THEN
+    BEGIN
+      GRANT shiyi_sequencer TO shiyi_switch;
+    EXCEPTION WHEN unique_violation THEN
+      NULL;
+    END;
+  END IF;
+END
+$$;
+-- +goose StatementEnd
+
+-- append_only refuses every change of a row that was written. ENABLE ALWAYS on
+-- its triggers keeps it awake in replication roles, too.
+-- +goose StatementBegin
+CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '% on % is refused: its rows are only ever added', TG_OP, TG_TABLE_NAME
+    USING ERRCODE = 'restrict_violation', CONSTRAINT = TG_TABLE_NAME || '_append_only';
+END
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION append_only() IS 'trigger: UPDATE, DELETE and TRUNCATE are refused';
+GRANT USAGE ON SCHEMA public TO shiyi_app, shiyi_sequencer;
