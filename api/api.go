@@ -1,0 +1,15 @@
+// Package api holds the contract and the catalogue of problems, as they are
+// published.
+package api
+
+import _ "embed"
+
+// Contract is openapi.yaml: every path, every shape, who may call.
+//
+//go:embed openapi.yaml
+var Contract []byte
+
+// Problems is problems.md: every problem code with its meaning and remedy.
+//
+//go:embed problems.md
+var Problems []byte
