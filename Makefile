@@ -1,0 +1,86 @@
+# Two commands do everything: `make run` starts the shop, `make test` passes the tests.
+# Both bring what is missing onto the machine when they run as root, and say what to install when not.
+
+SHELL         := bash
+.SHELLFLAGS   := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+GOLANGCI_VERSION    := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
+REDOC_VERSION       := 2.5.4
+
+# Tools are built once a machine and version, not once a checkout.
+TOOLS       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shiyi/tools
+GOLANGCI    := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
+
+# Whatever is compiled in: code, migrations, pages, the recorded year, the contract.
+SOURCES := $(shell find api cmd internal pkg -name node_modules -prune -o -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -path internal/web/dist/redoc.standalone.js -print) go.mod go.sum
+
+FUZZTIME ?= 30s
+
+.PHONY: help run build setup test test-race generate generate-check lint format fuzz bench cover audit clean
+
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+
+run: setup bin/shiyi ## start the shop on http://localhost:8080, with its recorded year (ARGS=--empty: without)
+	@exec bin/shiyi serve $(ARGS)
+
+build: bin/shiyi bin/shiyi-verify ## compile the programs into bin/
+
+setup:
+	@.ci/setup run
+
+bin/shiyi: $(SOURCES)
+	@.ci/redoc $(REDOC_VERSION)
+	go build -o $@ ./cmd/shiyi
+
+bin/shiyi-verify: $(SOURCES)
+	go build -o $@ ./cmd/shiyi-verify
+
+test: ## everything that must hold: contract, lint, plan, tests with the race detector, fuzzing
+	@.ci/setup test
+	@$(MAKE) --no-print-directory generate-check lint test-race fuzz
+
+test-race: ## the whole test suite, once, with the race detector, on real PostgreSQL and Redis
+	.ci/with-redis go test -race -count=1 -timeout=30m ./...
+
+generate: ## write the generated code anew from the contract
+	go generate ./...
+
+generate-check: ## fail if the generated code is not what the contract says
+	.ci/generate-check
+
+lint: $(GOLANGCI) ## the doors, the storeys and the habits
+	$(GOLANGCI) run
+
+format: $(GOLANGCI) ## gofumpt and import order
+	$(GOLANGCI) fmt
+
+fuzz: ## every fuzz target for FUZZTIME (30s); TARGET=FuzzX for one
+	.ci/fuzz $(FUZZTIME) $(TARGET)
+
+bench: build ## sales a second, reads a second, and pgbench beside them
+	@.ci/setup test
+	.ci/with-redis go test -run='^$$' -bench=. -benchtime=1x -timeout=30m ./internal/bench
+
+cover: ## statements covered by the tests, in coverage.html
+	@.ci/setup test
+	.ci/with-redis go test -count=1 -timeout=30m -coverpkg=./... -coverprofile=coverage.out ./...
+	go tool cover -html=coverage.out -o coverage.html
+	@go tool cover -func=coverage.out | tail -n 1
+
+audit: $(GOVULNCHECK) ## known vulnerabilities that our code can reach (needs the database, or GOVULNDB)
+	.ci/audit $(GOVULNCHECK)
+
+clean: ## remove what was built here, not the shop's state
+	rm -rf bin coverage.out coverage.html internal/web/dist/redoc.standalone.js
+
+$(GOLANGCI):
+	.ci/tool github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION) $@
+
+$(GOVULNCHECK):
+	.ci/tool golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) $@

@@ -1,0 +1,157 @@
+// Package internal_test holds the plan of the house as tests: which context may know which, what each
+// package owes its readers, and that the papers beside the code say what the code does.
+package internal_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/shiyi-market/shiyi/"
+
+// arrows is the plan of the house: for each context, the contexts it may
+// import. What is not drawn here does not pass; what is drawn and not used
+// is taken out.
+var arrows = map[string][]string{
+	"cart":         {"catalog"},
+	"catalog":      {"merchant"},
+	"fund":         {"ledger"},
+	"identity":     {},
+	"inventory":    {},
+	"ledger":       {"transparency"},
+	"merchant":     {"identity"},
+	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "payment"},
+	"payment":      {},
+	"receipt":      {"fund", "order", "transparency"},
+	"trail":        {},
+	"transparency": {},
+}
+
+// floors are the packages that are no contexts. They have no arrows here: the
+// linter keeps them on their storeys.
+var floors = map[string][]string{
+	"vocabulary": {"fault", "id", "money", "page"},
+	"platform":   {"config", "pgserver", "postgres", "redisdb", "request", "schema", "telemetry"},
+	"edge":       {"app", "httpapi", "replay", "web", "worker"},
+	"tests":      {"bench", "pgtest"},
+}
+
+// imports maps each package directory below the repository's root (a slash
+// path) to the packages of ours that its files, tests left out, import.
+func imports(t *testing.T, root string) map[string]map[string][]string {
+	t.Helper()
+	found := make(map[string]map[string][]string)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || d.Name() == "node_modules") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		dir := filepath.ToSlash(filepath.Dir(path))
+		if found[dir] == nil {
+			found[dir] = make(map[string][]string)
+		}
+		for _, spec := range file.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if ours, ok := strings.CutPrefix(name, module); ok {
+				found[dir][ours] = append(found[dir][ours], filepath.ToSlash(path))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("read the imports below %s: %v", root, err)
+	}
+	return found
+}
+
+// breaches compares the arrows that the code has (used: context → context →
+// files) with those that are drawn, and says each difference in a line.
+func breaches(used map[string]map[string][]string, drawn map[string][]string, other []string) []string {
+	var out []string
+	for _, from := range slices.Sorted(maps.Keys(used)) {
+		allowed, isContext := drawn[from]
+		if !isContext {
+			if !slices.Contains(other, from) {
+				out = append(out, "internal/"+from+" is neither a context of the plan nor on one of its floors")
+			}
+			continue
+		}
+		for _, to := range slices.Sorted(maps.Keys(used[from])) {
+			if _, isContext := drawn[to]; isContext && to != from && !slices.Contains(allowed, to) {
+				out = append(out, from+" imports "+to+" in "+strings.Join(used[from][to], ", ")+": this arrow is not drawn")
+			}
+		}
+	}
+	for _, from := range slices.Sorted(maps.Keys(drawn)) {
+		if used[from] == nil {
+			out = append(out, from+" is drawn and does not exist")
+			continue
+		}
+		for _, to := range drawn[from] {
+			if len(used[from][to]) == 0 {
+				out = append(out, "the arrow from "+from+" to "+to+" is drawn and no file needs it")
+			}
+		}
+	}
+	return out
+}
+
+func TestArrowsBetweenContextsAreThoseOfThePlan(t *testing.T) {
+	t.Parallel()
+	used := make(map[string]map[string][]string)
+	for dir, targets := range imports(t, ".") {
+		from, _, _ := strings.Cut(dir, "/")
+		if used[from] == nil {
+			used[from] = make(map[string][]string)
+		}
+		for target, files := range targets {
+			if inner, ok := strings.CutPrefix(target, "internal/"); ok {
+				to, _, _ := strings.Cut(inner, "/")
+				used[from][to] = append(used[from][to], files...)
+			}
+		}
+	}
+	other := slices.Concat(slices.Collect(maps.Values(floors))...)
+	for _, breach := range breaches(used, arrows, other) {
+		t.Error(breach)
+	}
+}
+
+func TestArrowsAreComparedBothWays(t *testing.T) {
+	t.Parallel()
+	used := map[string]map[string][]string{
+		"order":  {"ledger": {"order/order.go"}, "money": {"order/price.go"}},
+		"ledger": {"order": {"ledger/store.go"}},
+		"money":  {},
+		"util":   {},
+	}
+	drawn := map[string][]string{"order": {"ledger", "fund"}, "ledger": {}, "fund": {}}
+	want := []string{
+		"ledger imports order in ledger/store.go: this arrow is not drawn",
+		"internal/util is neither a context of the plan nor on one of its floors",
+		"fund is drawn and does not exist",
+		"the arrow from order to fund is drawn and no file needs it",
+	}
+	if got := breaches(used, drawn, []string{"money"}); !slices.Equal(got, want) {
+		t.Errorf("breaches:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
