@@ -44,7 +44,7 @@ func Up(ctx context.Context, owner *sql.DB, appRole string) error {
 // grant gives the application's login its group roles and the queue's tables.
 func grant(ctx context.Context, owner *sql.DB, appRole string) error {
 	statements := []string{
-		`GRANT SELECT, INSERT, UPDATE, DELETE ON river_job, river_leader, river_queue, river_client, river_client_queue TO shiyi_app`,
+		`GRANT SELECT, INSERT, UPDATE, DELETE ON river_job, river_leader, river_queue, river_notification TO shiyi_app`,
 		`GRANT SELECT ON river_migration, goose_db_version TO shiyi_app`,
 		`GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO shiyi_app`,
 	}
