@@ -21,12 +21,12 @@ CREATE TABLE merchant (
   linked_poor_households   bigint      NOT NULL,
   employed_poor_persons    bigint      NOT NULL,
   land_transfer_mu         bigint      NOT NULL,
-  purchase_households      bigint      NOT NULL,
+  purchase_agreements      bigint      NOT NULL,
   dividends_fen            bigint      NOT NULL,
   linkage_evidence         text[]      NOT NULL,
   enrolled_at              timestamptz NOT NULL,
   reviewed_at              timestamptz NOT NULL,
-  next_review_due          timestamptz NOT NULL,
+  next_review_due          date        NOT NULL,
   updated_at               timestamptz NOT NULL,
   CONSTRAINT merchant_pkey PRIMARY KEY (id),
   CONSTRAINT merchant_code_key UNIQUE (code),
@@ -36,8 +36,7 @@ CREATE TABLE merchant (
   CONSTRAINT merchant_region_is_county CHECK (region ~ '^[0-9]{6}$'),
   CONSTRAINT merchant_agreement_is_whole CHECK ((agreement_no = '') = (agreement_signed_on IS NULL)),
   CONSTRAINT merchant_linkage_not_negative CHECK (linked_households >= 0 AND linked_poor_households >= 0
-    AND employed_poor_persons >= 0 AND land_transfer_mu >= 0 AND purchase_households >= 0 AND dividends_fen >= 0),
-  CONSTRAINT merchant_review_due_later CHECK (next_review_due > reviewed_at)
+    AND employed_poor_persons >= 0 AND land_transfer_mu >= 0 AND purchase_agreements >= 0 AND dividends_fen >= 0)
 );
 COMMENT ON TABLE merchant IS 'home: shared. A vetted enterprise. licensed_until is the last day on which every kind of licence that it holds is valid.';
 

@@ -6,21 +6,21 @@ CREATE TABLE category (
   position integer NOT NULL,
   CONSTRAINT category_pkey PRIMARY KEY (code),
   CONSTRAINT category_position_key UNIQUE (position),
-  CONSTRAINT category_code_form CHECK (code ~ '^[a-z][a-z0-9_]{0,31}$')
+  CONSTRAINT category_code_form CHECK (code ~ '^[A-Z][A-Z0-9_]{0,31}$')
 );
 COMMENT ON TABLE category IS 'home: shared. The shelves of the shop, in their order; data, not code.';
 -- The ten of the county, in its own order.
 INSERT INTO category (code, name_zh, name_en, position) VALUES
-  ('meat', '肉', 'Meat', 1),
-  ('liquor', '酒', 'Liquor', 2),
-  ('oil', '油', 'Edible oil', 3),
-  ('grain_mai', '麦', 'Oats and grain', 4),
-  ('flour_mian', '面', 'Flour and noodles', 5),
-  ('potato_shu', '薯', 'Potatoes', 6),
-  ('dairy', '奶', 'Dairy', 7),
-  ('egg', '蛋', 'Eggs', 8),
-  ('lamp', '灯', 'Lamps', 9),
-  ('tourism', '游', 'Travel', 10);
+  ('MEAT', '肉', 'Meat', 1),
+  ('LIQUOR', '酒', 'Liquor', 2),
+  ('OIL', '油', 'Edible oil', 3),
+  ('GRAIN_MAI', '麦', 'Oats and grain', 4),
+  ('FLOUR_MIAN', '面', 'Flour and noodles', 5),
+  ('POTATO_SHU', '薯', 'Potatoes', 6),
+  ('DAIRY', '奶', 'Dairy', 7),
+  ('EGG', '蛋', 'Eggs', 8),
+  ('LAMP', '灯', 'Lamps', 9),
+  ('TOURISM', '游', 'Travel', 10);
 
 CREATE TABLE catalog_directory (
   id          uuid NOT NULL,
@@ -68,8 +68,8 @@ CREATE TABLE product (
   CONSTRAINT product_name_length CHECK (length(name) BETWEEN 1 AND 120),
   CONSTRAINT product_net_content_unit CHECK (net_unit IN ('g', 'mL', '') AND net_content >= 0 AND (net_unit = '') = (net_content = 0)),
   CONSTRAINT product_shelf_life_not_negative CHECK (shelf_life_days >= 0),
-  CONSTRAINT product_cold_chain_known CHECK (cold_chain IN ('none', 'chilled', 'frozen')),
-  CONSTRAINT product_return_rule_known CHECK (return_rule IN ('no_reason_7d', 'no_reason_7d_unopened', 'exempt_fresh', 'voucher_rule')),
+  CONSTRAINT product_cold_chain_known CHECK (cold_chain IN ('N', 'CHILLED', 'FROZEN', 'VOUCHER')),
+  CONSTRAINT product_return_rule_known CHECK (return_rule IN ('NO_REASON_7D', 'NO_REASON_7D_UNOPENED', 'EXEMPT_FRESH', 'VOUCHER_RULE')),
   CONSTRAINT product_voucher_has_days CHECK (voucher = (voucher_valid_days > 0) AND voucher_valid_days >= 0),
   CONSTRAINT product_state_known CHECK (state IN ('draft', 'on_sale', 'withdrawn'))
 );

@@ -21,14 +21,12 @@ CREATE TABLE stock_move (
   delta       bigint      NOT NULL,
   available   bigint      NOT NULL,
   reason      text        NOT NULL,
-  note        text        NOT NULL,
   actor_id    uuid,
   at          timestamptz NOT NULL,
   CONSTRAINT stock_move_pkey PRIMARY KEY (merchant_id, id),
   CONSTRAINT stock_move_stock_fkey FOREIGN KEY (merchant_id, sku_id) REFERENCES stock (merchant_id, sku_id),
-  CONSTRAINT stock_move_moves CHECK (delta <> 0 OR reason = 'opening'),
-  CONSTRAINT stock_move_reason_known CHECK (reason IN ('opening', 'delivery', 'count', 'damage', 'return', 'other')),
-  CONSTRAINT stock_move_note_length CHECK (length(note) <= 200)
+  CONSTRAINT stock_move_available_not_negative CHECK (available >= 0),
+  CONSTRAINT stock_move_reason_length CHECK (length(reason) BETWEEN 2 AND 200)
 );
 CREATE INDEX stock_move_sku ON stock_move (merchant_id, sku_id, id);
 CREATE TRIGGER stock_move_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON stock_move FOR EACH STATEMENT EXECUTE FUNCTION append_only();

@@ -1,0 +1,72 @@
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/transparency"
+)
+
+// saltLength is in bytes: what hides an order behind its commitment.
+const saltLength = 16
+
+// Book writes the transfers into the book and queues their leaves, as part of
+// the caller's transaction. A transfer that was booked before is ErrBooked.
+func Book(ctx context.Context, tx *postgres.Tx, transfers []Transfer) error {
+	entries := make([]Entry, len(transfers))
+	leaves := make([]transparency.Pending, len(transfers))
+	salts := make([]byte, saltLength*len(transfers))
+	// crypto/rand.Read never returns an error (it aborts the program instead).
+	_, _ = rand.Read(salts)
+	for i, t := range transfers {
+		if err := t.check(); err != nil {
+			return err
+		}
+		e := Entry{ID: id.New[Transfer](tx.Now), Transfer: t, At: tx.Now, Salt: salts[i*saltLength : (i+1)*saltLength]}
+		leaf, err := e.Leaf()
+		if err != nil {
+			return fmt.Errorf("make the leaf of a %s: %w", t.Kind, err)
+		}
+		entries[i], leaves[i] = e, transparency.Pending{Home: t.Home, Transfer: e.ID.UUID(), Leaf: leaf}
+	}
+	if err := insert(ctx, tx, entries); err != nil {
+		return err
+	}
+	return transparency.Append(ctx, tx, leaves)
+}
+
+// Entries are the transfers of one home with these references, whatever their
+// kind, oldest first.
+func Entries(ctx context.Context, tx *postgres.Tx, refs []Reference) ([]Entry, error) {
+	return entries(ctx, tx, refs)
+}
+
+// Of is what the account holds now.
+func Of(ctx context.Context, tx *postgres.Tx, account Account) (Balance, error) {
+	all, err := balances(ctx, tx, string(account), string(account))
+	if err != nil || len(all) == 0 {
+		return Balance{Account: account}, err
+	}
+	return all[0], nil
+}
+
+// Below are the balances of all accounts whose name begins with the prefix, by
+// name.
+func Below(ctx context.Context, tx *postgres.Tx, prefix Account) ([]Balance, error) {
+	return balances(ctx, tx, string(prefix), string(prefix)+"\U0010FFFF")
+}
+
+// Flows are the sums of all moves by kind and what.
+func Flows(ctx context.Context, tx *postgres.Tx) ([]Flow, error) { return flows(ctx, tx) }
+
+// Roller rolls balances up as the log numbers transfers: it follows the log's
+// sequencer, in the sequencer's transaction.
+type Roller struct{}
+
+// Integrated adds the numbered transfers to the sums by account and by flow.
+func (Roller) Integrated(ctx context.Context, tx *postgres.Tx, numbered []transparency.Entry) error {
+	return rollUp(ctx, tx, numbered)
+}

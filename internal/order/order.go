@@ -1,0 +1,270 @@
+// Package order is the sale: a buyer places a checkout over goods of one or
+// several merchants, pays it at once, and each merchant has one order of it. In
+// the transaction that records the payment, the stock is taken and the sale and
+// its tenth enter the book.
+package order
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/fault"
+	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/money"
+)
+
+// Faults of the sale.
+var (
+	ErrNotFound    = fault.New(fault.NotFound, "order.not_found", "There is no such order", "没有这个订单")
+	ErrState       = fault.New(fault.Conflict, "order.wrong_state", "The order is not in a state that allows this", "订单当前状态不允许此操作")
+	ErrEmpty       = fault.New(fault.Refused, "order.empty", "There is nothing to check out", "没有可结算的商品")
+	ErrDuplicate   = fault.New(fault.Refused, "order.duplicate_sku", "The same SKU is named twice", "同一规格重复出现")
+	ErrUnknownSKU  = fault.New(fault.Refused, "order.unknown_sku", "There is no such SKU", "没有这个商品规格")
+	ErrChanged     = fault.New(fault.Conflict, "order.total_changed", "The total has changed since it was shown", "金额已变化，请重新确认")
+	ErrAddress     = fault.New(fault.Refused, "order.address_required", "Goods that are shipped need an address", "需要收货地址")
+	ErrAdult       = fault.New(fault.Refused, "order.adult_declaration_required", "Liquor is sold to adults only: declare that you are one", "酒类不向未成年人出售，请确认已成年")
+	ErrWaiver      = fault.New(fault.Refused, "order.waiver_required", "Some goods cannot be returned without reason: confirm it for this purchase", "部分商品不适用七日无理由退货，请确认")
+	ErrAmount      = fault.New(fault.Refused, "order.amount_out_of_range", "The amount is out of range", "金额超出范围")
+	ErrRefundLimit = fault.New(fault.Refused, "order.refund_exceeds_paid", "More would be refunded than was paid", "退款超过实付")
+	ErrReason      = fault.New(fault.Refused, "order.reason_required", "A reason is obligatory", "必须填写原因")
+)
+
+// Hold is how long a placed checkout holds its stock before it expires.
+const Hold = 30 * time.Minute
+
+// MaxLines is how many different SKUs one checkout may have.
+const MaxLines = 100
+
+// State is where a checkout or an order is in its life.
+type State string
+
+// The states. A checkout is never Refunded: its orders are.
+const (
+	Placed   State = "placed"
+	Paid     State = "paid"
+	Refunded State = "refunded"
+	Expired  State = "expired"
+	Canceled State = "canceled"
+)
+
+// CheckoutID names a checkout; its payment intent has the same UUID.
+type CheckoutID = id.Of[Checkout]
+
+// ID names an order.
+type ID = id.Of[Order]
+
+// RefundID names a refund.
+type RefundID = id.Of[Refund]
+
+// Checkout is what a buyer places and pays at once.
+type Checkout struct {
+	ID        CheckoutID
+	Buyer     identity.ID
+	State     State
+	Orders    []Order
+	Goods     money.Fen // of all orders
+	Shipping  money.Fen // of all orders
+	ShipTo    *Address  // nil when nothing is shipped
+	PlacedAt  time.Time
+	ExpiresAt time.Time
+	PaidAt    time.Time // zero unless Paid
+	ClosedAt  time.Time // zero unless Expired or Canceled
+	PayURL    string    // where the buyer pays; "" while the provider has not opened the payment
+	AdultAt   time.Time // when the buyer declared to be an adult; zero if never
+	WaiverAt  time.Time // when the buyer confirmed the goods that cannot be returned; zero if never
+}
+
+// Address is where goods go. It is personal: it appears in no leaf and no log.
+type Address struct {
+	Recipient string `json:"recipient"`
+	Phone     string `json:"phone"`
+	Province  string `json:"province"`
+	City      string `json:"city"`
+	District  string `json:"district"`
+	Detail    string `json:"detail"`
+}
+
+// Order is what one merchant sells in one checkout.
+type Order struct {
+	ID               ID
+	Checkout         CheckoutID
+	Buyer            identity.ID
+	Merchant         merchant.ID
+	MerchantName     string
+	State            State
+	Lines            []Line
+	Goods            money.Fen // what is paid for the goods: the base of the levy
+	Shipping         money.Fen
+	ShippingRefunded money.Fen
+	PlacedAt         time.Time
+	PaidAt           time.Time // zero until paid
+	Refunds          []Refund  // oldest first; only where one order is read
+}
+
+// Line is so many of one SKU, as it was described and priced when it was sold.
+type Line struct {
+	N           int // 1, 2, …
+	SKU         catalog.SKUID
+	Product     catalog.ProductID
+	Code        string // of the SKU
+	Name        string
+	Spec        string
+	Unit        string
+	ReturnRule  string
+	Quantity    int64
+	Price       money.Fen // of one
+	Total       money.Fen
+	RefundedQty int64
+	Refunded    money.Fen
+}
+
+// Refund is what was given back of an order.
+type Refund struct {
+	ID       RefundID
+	Order    ID
+	Goods    money.Fen
+	Shipping money.Fen
+	Reason   string
+	Actor    identity.ID
+	At       time.Time
+	Lines    []RefundLine
+}
+
+// RefundLine is what is given back of one line. Quantity may be 0: a price
+// reduction. Amount 0 means Quantity times the price that was paid.
+type RefundLine struct {
+	N        int       `json:"n"`
+	Quantity int64     `json:"quantity"`
+	Amount   money.Fen `json:"amount_fen"`
+}
+
+// Total is what the buyer pays.
+func (c *Checkout) Total() money.Fen { return c.Goods + c.Shipping }
+
+// Levy is the fund's tenth of the checkout, exact.
+func (c *Checkout) Levy() money.Li { return c.Goods.Tenth() }
+
+// NextActions is what the buyer may do now, for buttons.
+func (c *Checkout) NextActions(now time.Time) []string {
+	if c.State == Placed && now.Before(c.ExpiresAt) {
+		return []string{"pay", "cancel"}
+	}
+	if c.State == Paid {
+		return []string{"receipt"}
+	}
+	return []string{}
+}
+
+// Pay records that the checkout was paid for: all of its orders are.
+func (c *Checkout) Pay(at time.Time) error {
+	if err := c.leave(Placed, Paid); err != nil {
+		return err
+	}
+	c.PaidAt = at
+	for i := range c.Orders {
+		c.Orders[i].PaidAt = at
+	}
+	return nil
+}
+
+// Expire ends a checkout that was not paid in time.
+func (c *Checkout) Expire(at time.Time) error {
+	if at.Before(c.ExpiresAt) {
+		return ErrState.With("the checkout does not expire before %s", c.ExpiresAt.Format(time.RFC3339))
+	}
+	if err := c.leave(Placed, Expired); err != nil {
+		return err
+	}
+	c.ClosedAt = at
+	return nil
+}
+
+// Cancel ends a checkout that its buyer no longer wants, before it is paid.
+func (c *Checkout) Cancel(at time.Time) error {
+	if err := c.leave(Placed, Canceled); err != nil {
+		return err
+	}
+	c.ClosedAt = at
+	return nil
+}
+
+// leave takes the checkout and all of its orders from one state to another.
+func (c *Checkout) leave(from, to State) error {
+	if c.State != from {
+		return ErrState.With("the checkout is %s, not %s", c.State, from)
+	}
+	for i := range c.Orders {
+		if c.Orders[i].State != from {
+			return ErrState.With("order %s of the checkout is %s, not %s", c.Orders[i].ID, c.Orders[i].State, from)
+		}
+		c.Orders[i].State = to
+	}
+	c.State = to
+	return nil
+}
+
+// Levy is the fund's tenth of what the order was sold for, exact, before refunds.
+func (o *Order) Levy() money.Li { return o.Goods.Tenth() }
+
+// Returned is what was refunded of the goods.
+func (o *Order) Returned() money.Fen {
+	var sum money.Fen
+	for _, l := range o.Lines {
+		sum += l.Refunded
+	}
+	return sum
+}
+
+// payable is what the order's merchant is owed.
+func (o *Order) payable() ledger.Account { return ledger.Payable(o.Merchant.UUID()) }
+
+// sale is how the paid order stands in the book: one transfer, one public leaf.
+func (o *Order) sale() ledger.Transfer {
+	moves := []ledger.Move{{What: fund.Goods, From: provider, To: o.payable(), Amount: o.Goods.Li()}}
+	if o.Shipping > 0 {
+		moves = append(moves, ledger.Move{What: shipping, From: provider, To: o.payable(), Amount: o.Shipping.Li()})
+	}
+	moves = append(moves, fund.Tenth(o.payable(), o.Goods))
+	return ledger.Transfer{Home: o.Merchant.UUID(), Kind: fund.Sale, Ref: o.ID.String(), Public: true, Moves: moves}
+}
+
+// provider is the world's account of the payment provider: both Stripe and the
+// sandbox, which speaks Stripe's language.
+const provider ledger.Account = "world:stripe"
+
+// shipping is what a move of the shipping fee is called.
+const shipping = "shipping"
+
+// stock is what the order's lines take from the shelf.
+func (o *Order) stock() []inventory.Line {
+	lines := make([]inventory.Line, len(o.Lines))
+	for i, l := range o.Lines {
+		lines[i] = inventory.Line{Merchant: o.Merchant.UUID(), SKU: l.SKU.UUID(), Qty: l.Quantity}
+	}
+	return lines
+}
+
+// stock is what the whole checkout takes from the shelves.
+func (c *Checkout) stock() []inventory.Line {
+	var lines []inventory.Line
+	for i := range c.Orders {
+		lines = append(lines, c.Orders[i].stock()...)
+	}
+	return lines
+}
+
+// merchants are the homes of the checkout's orders.
+func (c *Checkout) merchants() []uuid.UUID {
+	all := make([]uuid.UUID, len(c.Orders))
+	for i := range c.Orders {
+		all[i] = c.Orders[i].Merchant.UUID()
+	}
+	return all
+}

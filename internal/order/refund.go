@@ -1,0 +1,103 @@
+package order
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/money"
+)
+
+// Refunding is what somebody asks to give back of a paid order.
+type Refunding struct {
+	Lines    []RefundLine
+	Shipping money.Fen
+	Restock  bool // the goods came back and can be sold again
+	Reason   string
+}
+
+// Refund gives back what is asked, never more than was paid: by line, by
+// quantity, by amount. An order whose every fen was given back is Refunded.
+func (o *Order) Refund(r Refunding, actor identity.ID, at time.Time) (Refund, error) {
+	if o.State != Paid {
+		return Refund{}, ErrState.With("the order is %s: only a paid order can be refunded", o.State)
+	}
+	if strings.TrimSpace(r.Reason) == "" {
+		return Refund{}, ErrReason.At("/reason", "required", "say why")
+	}
+	out := Refund{ID: id.New[Refund](at), Order: o.ID, Shipping: r.Shipping, Reason: strings.TrimSpace(r.Reason), Actor: actor, At: at}
+	if r.Shipping < 0 || r.Shipping > o.Shipping-o.ShippingRefunded {
+		return Refund{}, ErrRefundLimit.At("/shipping_fen", "maximum", fmt.Sprintf("at most %d", o.Shipping-o.ShippingRefunded))
+	}
+	seen := map[int]bool{}
+	for i, want := range r.Lines {
+		pointer := fmt.Sprintf("/lines/%d", i)
+		if want.N < 1 || want.N > len(o.Lines) || seen[want.N] {
+			return Refund{}, ErrNotFound.At(pointer+"/line", "line", "the order has no such line, or it is named twice")
+		}
+		seen[want.N] = true
+		done, err := o.Lines[want.N-1].refund(want, pointer)
+		if err != nil {
+			return Refund{}, err
+		}
+		out.Lines, out.Goods = append(out.Lines, done), out.Goods+done.Amount
+	}
+	if out.Goods+out.Shipping == 0 {
+		return Refund{}, ErrEmpty.With("nothing is refunded")
+	}
+	o.ShippingRefunded += r.Shipping
+	if o.Returned() == o.Goods && o.ShippingRefunded == o.Shipping {
+		o.State = Refunded
+	}
+	return out, nil
+}
+
+// refund takes quantity and amount out of what is left of the line.
+func (l *Line) refund(want RefundLine, pointer string) (RefundLine, error) {
+	left := l.Total - l.Refunded
+	if want.Quantity < 0 || want.Quantity > l.Quantity-l.RefundedQty {
+		return want, ErrRefundLimit.At(pointer+"/quantity", "maximum", fmt.Sprintf("at most %d are left", l.Quantity-l.RefundedQty))
+	}
+	if want.Amount == 0 {
+		// What an earlier reduction gave back is not given twice.
+		want.Amount = min(l.Price*money.Fen(want.Quantity), left)
+	}
+	if want.Amount <= 0 || want.Amount > left {
+		return want, ErrRefundLimit.At(pointer+"/amount_fen", "maximum", fmt.Sprintf("at most %d fen are left", left))
+	}
+	l.RefundedQty += want.Quantity
+	l.Refunded += want.Amount
+	return want, nil
+}
+
+// transfer is how the refund stands in the book: the mirror image of the sale,
+// with exactly one tenth of the refunded goods.
+func (r *Refund) transfer(o *Order) ledger.Transfer {
+	var moves []ledger.Move
+	if r.Goods > 0 {
+		moves = append(moves, ledger.Move{What: fund.Goods, From: o.payable(), To: provider, Amount: r.Goods.Li()})
+	}
+	if r.Shipping > 0 {
+		moves = append(moves, ledger.Move{What: shipping, From: o.payable(), To: provider, Amount: r.Shipping.Li()})
+	}
+	if r.Goods > 0 {
+		moves = append(moves, fund.Return(o.payable(), r.Goods))
+	}
+	return ledger.Transfer{Home: o.Merchant.UUID(), Kind: fund.Refund, Ref: r.ID.String(), Public: true, Moves: moves}
+}
+
+// stock is what comes back onto the shelf.
+func (r *Refund) stock(o *Order) []inventory.Line {
+	var lines []inventory.Line
+	for _, back := range r.Lines {
+		if back.Quantity > 0 {
+			lines = append(lines, inventory.Line{Merchant: o.Merchant.UUID(), SKU: o.Lines[back.N-1].SKU.UUID(), Qty: back.Quantity})
+		}
+	}
+	return lines
+}

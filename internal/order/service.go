@@ -1,0 +1,413 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/google/uuid"
+
+	"github.com/shiyi-market/shiyi/internal/cart"
+	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/trail"
+)
+
+// Service sells.
+type Service struct {
+	db       *postgres.DB
+	payments *payment.Service
+	log      *slog.Logger
+}
+
+// New makes the service; payments opens and closes what buyers pay with.
+func New(db *postgres.DB, payments *payment.Service, log *slog.Logger) *Service {
+	return &Service{db: db, payments: payments, log: log}
+}
+
+// At is the same service at another time, for the recorded year.
+func (s *Service) At(db *postgres.DB, payments *payment.Service) *Service {
+	return &Service{db: db, payments: payments, log: s.log}
+}
+
+// Preview prices what the buyer has chosen and says what the purchase needs,
+// without promising anything: the order to be looked over and corrected before
+// it is submitted (E-Commerce Law 50).
+func (s *Service) Preview(ctx context.Context, caller identity.Caller, p Placing) (Checkout, Needs, error) {
+	var needs Needs
+	c, err := postgres.View(ctx, s.db, func(tx *postgres.Tx) (c Checkout, err error) {
+		chosen, err := s.chosen(ctx, tx, caller, p)
+		if err != nil {
+			return Checkout{}, err
+		}
+		c, needs, err = quote(ctx, tx, caller, chosen)
+		return c, err
+	})
+	return c, needs, err
+}
+
+// Place reserves the stock and opens the payment of a checkout. Its claim makes
+// it happen once, however often it is asked; render says what the caller is
+// answered. When the payment provider cannot be reached the checkout stands
+// without a PayURL, and a worker opens it soon.
+func (s *Service) Place(ctx context.Context, caller identity.Caller, p Placing, claim request.Claim, render func(Checkout) (request.Answer, error)) (Checkout, error) {
+	c, err := postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Checkout, error) {
+		resumed, err := request.Begin(ctx, tx, claim)
+		if err != nil {
+			return Checkout{}, err
+		}
+		if resumed {
+			return readByKey(ctx, tx, caller.Account, claim.Key)
+		}
+		return s.place(ctx, tx, caller, p, claim.Key)
+	})
+	if err != nil {
+		return Checkout{}, err
+	}
+	opened, err := s.payments.Open(ctx, c.intent())
+	if err != nil {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "the payment is not open yet", slog.String("checkout", c.ID.String()), slog.Any("error", err))
+	}
+	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Checkout, error) {
+		if opened.Ref != "" {
+			if err := payment.MarkOpened(ctx, tx, c.intent().ID, opened); err != nil {
+				return c, err
+			}
+			c.PayURL = opened.URL
+		}
+		if claim.Key == "" {
+			return c, nil
+		}
+		answer, err := render(c)
+		if err != nil {
+			return c, fmt.Errorf("render a checkout: %w", err)
+		}
+		return c, request.Fill(ctx, tx, claim, answer)
+	})
+}
+
+// place is the transaction that promises: price, stock, checkout, intent.
+func (s *Service) place(ctx context.Context, tx *postgres.Tx, caller identity.Caller, p Placing, key string) (Checkout, error) {
+	chosen, err := s.chosen(ctx, tx, caller, p)
+	if err != nil {
+		return Checkout{}, err
+	}
+	c, needs, err := quote(ctx, tx, caller, chosen)
+	if err != nil {
+		return Checkout{}, err
+	}
+	if err := c.agree(p, needs); err != nil {
+		return Checkout{}, err
+	}
+	if p.FromCart {
+		if err := cart.Clear(ctx, tx, caller.Account, skus(chosen)); err != nil {
+			return Checkout{}, err
+		}
+	}
+	if err := insertCheckout(ctx, tx, c, key); err != nil {
+		return Checkout{}, err
+	}
+	if err := insertOrders(ctx, tx, c); err != nil {
+		return Checkout{}, err
+	}
+	if err := payment.Create(ctx, tx, c.intent()); err != nil {
+		return Checkout{}, err
+	}
+	// Stock comes last in the order of locks: the row that many buyers want is
+	// held for the shortest time.
+	return c, inventory.Reserve(ctx, tx, c.stock())
+}
+
+// chosen is what the buyer named, or what is in the cart.
+func (s *Service) chosen(ctx context.Context, tx *postgres.Tx, caller identity.Caller, p Placing) ([]Chosen, error) {
+	chosen := p.Lines
+	if p.FromCart {
+		lines, err := cart.Chosen(ctx, tx, caller.Account)
+		if err != nil {
+			return nil, err
+		}
+		chosen = nil
+		for _, l := range lines {
+			chosen = append(chosen, Chosen{l.SKU, l.Quantity})
+		}
+	}
+	return chosen, distinct(chosen)
+}
+
+func quote(ctx context.Context, tx *postgres.Tx, caller identity.Caller, chosen []Chosen) (Checkout, Needs, error) {
+	offers, err := catalog.Offers(ctx, tx, skus(chosen))
+	if err != nil {
+		return Checkout{}, Needs{}, err
+	}
+	return price(caller.Account, chosen, offers, tx.Now)
+}
+
+func skus(chosen []Chosen) []catalog.SKUID {
+	all := make([]catalog.SKUID, len(chosen))
+	for i, c := range chosen {
+		all[i] = c.SKU
+	}
+	return all
+}
+
+// intent is what the checkout asks to be paid.
+func (c *Checkout) intent() payment.Intent {
+	return payment.Intent{
+		ID: id.From[payment.Intent](c.ID.UUID()), Checkout: c.ID.UUID(), Buyer: c.Buyer.UUID(),
+		Amount: c.Total(), ExpiresAt: c.ExpiresAt, CreatedAt: c.PlacedAt,
+	}
+}
+
+// Capture answers an event of the payment provider: a payment of a placed
+// checkout makes the sale. In one transaction the event is used up, checkout and
+// orders change state, their stock is taken, and each order's sale and tenth
+// enter the book. Money that comes for a checkout which ended before goes back
+// by itself. An event that was used up before changes nothing.
+func (s *Service) Capture(ctx context.Context, event id.Of[payment.Event]) error {
+	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
+		e, fresh, err := payment.Claim(ctx, tx, event)
+		if err != nil || !fresh {
+			return err
+		}
+		if e.Kind != payment.Paid {
+			return payment.Apply(ctx, tx, e)
+		}
+		c, err := lock(ctx, tx, id.From[Checkout](e.Intent.UUID()))
+		if err != nil {
+			return err
+		}
+		return s.capture(ctx, tx, c, e)
+	})
+}
+
+func (s *Service) capture(ctx context.Context, tx *postgres.Tx, c Checkout, e payment.Event) error {
+	if c.State == Paid {
+		// The provider tells of one payment in several ways.
+		return payment.Again(ctx, tx, c.intent().ID, e)
+	}
+	err := payment.Succeed(ctx, tx, c.intent().ID, e)
+	if errors.Is(err, payment.ErrAmount) {
+		return s.giveBack(ctx, tx, c, e, "the amount is not the one asked for")
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.Pay(tx.Now); errors.Is(err, ErrState) {
+		return s.giveBack(ctx, tx, c, e, "the checkout was "+string(c.State))
+	} else if err != nil {
+		return err
+	}
+	if err := savePaid(ctx, tx, c); err != nil {
+		return err
+	}
+	if err := inventory.Take(ctx, tx, c.stock()); err != nil {
+		return err
+	}
+	sales := make([]ledger.Transfer, len(c.Orders))
+	for i := range c.Orders {
+		sales[i] = c.Orders[i].sale()
+	}
+	return ledger.Book(ctx, tx, sales)
+}
+
+// giveBack refunds a payment that buys nothing.
+func (s *Service) giveBack(ctx context.Context, tx *postgres.Tx, c Checkout, e payment.Event, why string) error {
+	s.log.LogAttrs(ctx, slog.LevelWarn, "a payment buys nothing and goes back",
+		slog.String("checkout", c.ID.String()), slog.String("why", why), slog.Int64("amount_fen", int64(e.Amount)))
+	return payment.GiveBack(ctx, tx, c.intent().ID, e, why)
+}
+
+// Cancel ends the buyer's own checkout before it is paid and gives the stock
+// back. The provider is told afterwards; a payment that overtakes it goes back.
+func (s *Service) Cancel(ctx context.Context, caller identity.Caller, cid CheckoutID, claim request.Claim, render func(Checkout) (request.Answer, error)) (Checkout, error) {
+	c, err := request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Checkout, error) {
+		c, err := lock(ctx, tx, cid)
+		if err != nil {
+			return c, err
+		}
+		if c.Buyer != caller.Account {
+			return c, ErrNotFound
+		}
+		if err := c.Cancel(tx.Now); err != nil {
+			return c, err
+		}
+		return c, s.close(ctx, tx, c)
+	})
+	if err == nil {
+		s.payments.Close(ctx, c.intent().ID)
+	}
+	return c, err
+}
+
+// Expire ends a checkout that was not paid in time and gives the stock back. One
+// that has ended otherwise is ErrState.
+func (s *Service) Expire(ctx context.Context, cid CheckoutID) error {
+	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
+		c, err := lock(ctx, tx, cid)
+		if err != nil {
+			return err
+		}
+		if err := c.Expire(tx.Now); err != nil {
+			return err
+		}
+		return s.close(ctx, tx, c)
+	})
+}
+
+func (s *Service) close(ctx context.Context, tx *postgres.Tx, c Checkout) error {
+	if err := saveClosed(ctx, tx, c); err != nil {
+		return err
+	}
+	if err := payment.Cancel(ctx, tx, c.intent().ID); err != nil {
+		return err
+	}
+	return inventory.Release(ctx, tx, c.stock())
+}
+
+// ExpireDue ends up to limit checkouts whose time is over, and returns how many
+// it ended.
+func (s *Service) ExpireDue(ctx context.Context, limit int) (int, error) {
+	ids, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]CheckoutID, error) { return due(ctx, tx, limit) })
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, cid := range ids {
+		switch err := s.Expire(ctx, cid); {
+		case errors.Is(err, ErrState): // paid or canceled in between
+		case err != nil:
+			return n, err
+		default:
+			n++
+		}
+	}
+	return n, nil
+}
+
+// Refund gives back lines of a paid order, wholly or in part: the book at once,
+// the money by the provider soon after. It is an operator's decision.
+func (s *Service) Refund(ctx context.Context, caller identity.Caller, oid ID, r Refunding, claim request.Claim, render func(Order) (request.Answer, error)) (Order, error) {
+	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Order, error) {
+		o, err := lockOrder(ctx, tx, oid)
+		if err != nil {
+			return o, err
+		}
+		back, err := o.Refund(r, caller.Account, tx.Now)
+		if err != nil {
+			return o, err
+		}
+		if err := saveRefund(ctx, tx, o, back); err != nil {
+			return o, err
+		}
+		err = payment.RequestRefund(ctx, tx, payment.Refund{
+			ID: id.From[payment.Refund](back.ID.UUID()), Intent: id.From[payment.Intent](o.Checkout.UUID()),
+			Amount: back.Goods + back.Shipping, Reason: back.Reason,
+		})
+		if err != nil {
+			return o, err
+		}
+		if lines := back.stock(&o); r.Restock && len(lines) > 0 {
+			if err := inventory.PutBack(ctx, tx, lines); err != nil {
+				return o, err
+			}
+		}
+		if err := ledger.Book(ctx, tx, []ledger.Transfer{back.transfer(&o)}); err != nil {
+			return o, err
+		}
+		if o.Refunds, err = refundsOf(ctx, tx, o); err != nil {
+			return o, err
+		}
+		return o, trail.Note(ctx, tx, trail.Entry{
+			Actor: caller.Account.UUID(), Operation: "refundOrder", Object: "order:" + oid.String(),
+			Detail: map[string]any{"refund": back.ID.String(), "goods_fen": back.Goods, "shipping_fen": back.Shipping, "reason": back.Reason},
+		})
+	})
+}
+
+// Checkout is the buyer's own checkout; another's is ErrNotFound.
+func (s *Service) Checkout(ctx context.Context, caller identity.Caller, cid CheckoutID) (Checkout, error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Checkout, error) {
+		c, err := read(ctx, tx, cid)
+		if err != nil {
+			return c, err
+		}
+		if c.Buyer != caller.Account {
+			return Checkout{}, ErrNotFound
+		}
+		c.PayURL, err = payment.URL(ctx, tx, c.intent().ID)
+		return c, err
+	})
+}
+
+// Checkouts are the buyer's own, newest first.
+func (s *Service) Checkouts(ctx context.Context, caller identity.Caller, p page.Request) (page.Of[Checkout], error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Checkout], error) {
+		return checkouts(ctx, tx, caller.Account, p)
+	})
+}
+
+// Order is one order with its refunds, for its buyer.
+func (s *Service) Order(ctx context.Context, caller identity.Caller, oid ID) (Order, error) {
+	return s.order(ctx, oid, func(o Order) bool { return o.Buyer == caller.Account })
+}
+
+// MerchantOrder is one order with its refunds, for who sells for its merchant.
+func (s *Service) MerchantOrder(ctx context.Context, caller identity.Caller, oid ID) (Order, error) {
+	return s.order(ctx, oid, func(o Order) bool { return caller.SellsFor(o.Merchant.UUID()) })
+}
+
+// AnyOrder is one order with its refunds, for an operator or an auditor.
+func (s *Service) AnyOrder(ctx context.Context, oid ID) (Order, error) {
+	return s.order(ctx, oid, func(Order) bool { return true })
+}
+
+func (s *Service) order(ctx context.Context, oid ID, may func(Order) bool) (Order, error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Order, error) {
+		o, err := readOrder(ctx, tx, oid)
+		if err != nil {
+			return o, err
+		}
+		if !may(o) {
+			return Order{}, ErrNotFound
+		}
+		o.Refunds, err = refundsOf(ctx, tx, o)
+		return o, err
+	})
+}
+
+// Orders are the buyer's own, newest first.
+func (s *Service) Orders(ctx context.Context, caller identity.Caller, p page.Request) (page.Of[Order], error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Order], error) {
+		return ordersOfBuyer(ctx, tx, caller.Account, p)
+	})
+}
+
+// MerchantOrders are those of the merchants that the caller sells for, newest
+// first, once they are paid: before that they are the buyer's business.
+func (s *Service) MerchantOrders(ctx context.Context, caller identity.Caller, p page.Request) (page.Of[Order], error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Order], error) {
+		return ordersOfMerchants(ctx, tx, caller.Merchants(), p)
+	})
+}
+
+// RefundsOf are all refunds of these orders, oldest first: for the receipt.
+func RefundsOf(ctx context.Context, tx *postgres.Tx, orders []Order) (map[ID][]Refund, error) {
+	all := map[ID][]Refund{}
+	homes, ids := make([]uuid.UUID, len(orders)), make([]uuid.UUID, len(orders))
+	for i, o := range orders {
+		homes[i], ids[i] = o.Merchant.UUID(), o.ID.UUID()
+	}
+	refunds, err := readRefunds(ctx, tx, homes, ids)
+	for _, r := range refunds {
+		all[r.Order] = append(all[r.Order], r)
+	}
+	return all, err
+}
