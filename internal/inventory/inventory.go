@@ -29,8 +29,8 @@ var (
 	ErrUnknown = fault.New(fault.NotFound, "inventory.not_found", "No stock is kept of such a SKU", "没有该规格的库存记录")
 	// ErrQuantity says that a number of pieces makes no sense.
 	ErrQuantity = fault.New(fault.Invalid, "inventory.invalid_quantity", "The quantity is out of range", "数量超出范围")
-	// ErrReason says that an adjustment gives no reason that we know.
-	ErrReason = fault.New(fault.Invalid, "inventory.invalid_reason", "The adjustment needs a known reason", "库存调整须填写规定的原因")
+	// ErrReason says that an adjustment gives no reason.
+	ErrReason = fault.New(fault.Invalid, "inventory.invalid_reason", "The adjustment needs a reason", "库存调整须填写原因")
 	// ErrOpened says that stock of the SKU is kept already.
 	ErrOpened = fault.New(fault.Conflict, "inventory.already_opened", "Stock of the SKU is kept already", "该规格已建立库存")
 )
@@ -51,23 +51,8 @@ type Level struct {
 	UpdatedAt time.Time
 }
 
-// Reason says why stock was adjusted by hand.
-type Reason string
-
-// The reasons.
-const (
-	Opening  Reason = "opening"  // the first count of a new SKU
-	Delivery Reason = "delivery" // goods came in
-	Count    Reason = "count"    // the shelf was counted
-	Damage   Reason = "damage"   // goods were spoilt or lost
-	Return   Reason = "return"   // goods came back
-	Other    Reason = "other"    // the note says why
-)
-
-// Known reports whether a person may give r as a reason.
-func (r Reason) Known() bool {
-	return slices.Contains([]Reason{Delivery, Count, Damage, Return, Other}, r)
-}
+// opening is the reason of the first count of a SKU.
+const opening = "opening"
 
 // Move is an adjustment as it was written down. The journal is append-only;
 // sales are not in it, the orders tell them.
@@ -77,35 +62,32 @@ type Move struct {
 	SKU       uuid.UUID
 	Delta     int64 // pieces, negative when stock shrank
 	Available int64 // free afterwards
-	Reason    Reason
-	Note      string
+	Reason    string
 	Actor     uuid.UUID // zero is the program itself
 	At        time.Time
 }
 
-// maxNote bounds the note of an adjustment, in characters.
-const maxNote = 200
+// Bounds of an adjustment: pieces at once, and characters of its reason.
+const (
+	maxDelta             = 1_000_000
+	minReason, maxReason = 2, 200
+)
 
 // Adjustment is what a seller asks for.
 type Adjustment struct {
 	Actor     uuid.UUID   // who asks
 	Merchants []uuid.UUID // the enterprises that the actor sells for
 	SKU       uuid.UUID
-	Delta     int64 // pieces to add, or to take away when negative; not 0
-	Reason    Reason
-	Note      string // at most 200 characters; required with Other
+	Delta     int64  // pieces to add, or to take away when negative; not 0, at most a million
+	Reason    string // why, in the seller's words, 2 to 200 characters
 }
 
 func (a Adjustment) check() error {
-	switch {
-	case a.Delta == 0 || a.Delta > MaxPieces || a.Delta < -MaxPieces:
-		return ErrQuantity.With("an adjustment is between 1 and %d pieces up or down", MaxPieces).At("/delta", "range", "not zero, and at most "+strconv.Itoa(MaxPieces))
-	case !a.Reason.Known():
-		return ErrReason.At("/reason", "enum", "delivery, count, damage, return or other")
-	case utf8.RuneCountInString(a.Note) > maxNote:
-		return ErrReason.At("/note", "maxLength", "at most 200 characters")
-	case a.Reason == Other && a.Note == "":
-		return ErrReason.At("/note", "required", "the reason \"other\" needs a note")
+	if a.Delta == 0 || a.Delta > maxDelta || a.Delta < -maxDelta {
+		return ErrQuantity.With("an adjustment is 1 to %d pieces up or down", maxDelta).At("/delta", "range", "not 0, and at most 1000000 up or down")
+	}
+	if n := utf8.RuneCountInString(a.Reason); n < minReason || n > maxReason {
+		return ErrReason.At("/reason", "length", "2 to 200 characters")
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func Open(ctx context.Context, tx *postgres.Tx, actor uuid.UUID, l Line) error {
 	}
 	return insertMove(ctx, tx, Move{
 		ID: id.New[Move](tx.Now), Merchant: l.Merchant, SKU: l.SKU, Delta: l.Qty, Available: l.Qty,
-		Reason: Opening, Actor: actor, At: tx.Now,
+		Reason: opening, Actor: actor, At: tx.Now,
 	})
 }
 
@@ -117,7 +117,7 @@ func (s *Service) Adjust(ctx context.Context, a Adjustment, claim request.Claim,
 		}
 		return held, insertMove(ctx, tx, Move{
 			ID: id.New[Move](tx.Now), Merchant: held.Merchant, SKU: a.SKU, Delta: a.Delta, Available: held.Available,
-			Reason: a.Reason, Note: a.Note, Actor: a.Actor, At: tx.Now,
+			Reason: a.Reason, Actor: a.Actor, At: tx.Now,
 		})
 	})
 	if err == nil {

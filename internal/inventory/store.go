@@ -38,7 +38,6 @@ type moveRow struct {
 	Delta      int64
 	Available  int64
 	Reason     string
-	Note       string
 	ActorID    *uuid.UUID
 	At         time.Time
 }
@@ -49,7 +48,7 @@ func (moveRow) TableName() string { return "stock_move" }
 func (r moveRow) move() Move {
 	m := Move{
 		ID: id.From[Move](r.ID), Merchant: r.MerchantID, SKU: r.SKUID, Delta: r.Delta, Available: r.Available,
-		Reason: Reason(r.Reason), Note: r.Note, At: r.At,
+		Reason: r.Reason, At: r.At,
 	}
 	if r.ActorID != nil {
 		m.Actor = *r.ActorID
@@ -126,7 +125,7 @@ func insert(ctx context.Context, tx *postgres.Tx, l Line) error {
 func insertMove(ctx context.Context, tx *postgres.Tx, m Move) error {
 	r := moveRow{
 		MerchantID: m.Merchant, ID: m.ID.UUID(), SKUID: m.SKU, Delta: m.Delta, Available: m.Available,
-		Reason: string(m.Reason), Note: m.Note, At: m.At,
+		Reason: m.Reason, At: m.At,
 	}
 	if m.Actor != uuid.Nil {
 		r.ActorID = &m.Actor
