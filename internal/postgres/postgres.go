@@ -255,9 +255,10 @@ func Row[R any](ctx context.Context, tx *Tx, query string, args ...any) (R, erro
 // Array passes a slice to a statement as one PostgreSQL array, as in
 // `id = ANY(?::uuid[])`; without it gorm would spread the slice over many
 // placeholders.
-func Array[T any](values []T) clause.Expression { return array[T](values) }
+func Array[T any](values []T) clause.Expression { return array[T]{values} }
 
-type array[T any] []T
+// array is a struct, not a slice: gorm spreads whatever is a slice.
+type array[T any] struct{ values []T }
 
 // Build binds the whole slice to one placeholder.
 func (a array[T]) Build(builder clause.Builder) {
@@ -265,8 +266,8 @@ func (a array[T]) Build(builder clause.Builder) {
 	if !ok {
 		return
 	}
-	statement.Vars = append(statement.Vars, []T(a))
-	statement.DB.BindVarTo(builder, statement, []T(a))
+	statement.Vars = append(statement.Vars, a.values)
+	statement.DB.BindVarTo(builder, statement, a.values)
 }
 
 // Enqueue puts a job into the queue as part of tx: it exists if and only if tx

@@ -1,0 +1,232 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/shiyi-market/shiyi/internal/pgtest"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+)
+
+type numberRow struct{ N int64 }
+
+type job struct {
+	Name string `json:"name"`
+}
+
+func (job) Kind() string { return "test" }
+
+// fresh is a database with one table of the test's own.
+func fresh(t *testing.T) *postgres.DB {
+	t.Helper()
+	place := pgtest.Create(t)
+	owner := pgtest.Open(t, postgresPlace(place), pgtest.NewClock(pgtest.Noon).Now)
+	for _, s := range []string{
+		`CREATE TABLE number (n bigint CONSTRAINT number_pkey PRIMARY KEY, at timestamptz NOT NULL)`,
+		`GRANT SELECT, INSERT, UPDATE ON number TO shiyi_app`,
+	} {
+		if _, err := owner.SQL().ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return pgtest.Open(t, place, pgtest.NewClock(pgtest.Noon).Now)
+}
+
+// postgresPlace is the same database as its owner sees it.
+func postgresPlace(p pgtest.Place) pgtest.Place {
+	p.URL = p.OwnerURL
+	return p
+}
+
+func add(ctx context.Context, tx *postgres.Tx, n int64) error {
+	_, err := tx.Exec(ctx, `INSERT INTO number (n, at) VALUES (?, ?)`, n, tx.Now)
+	return err
+}
+
+func numbers(t *testing.T, db *postgres.DB) int {
+	t.Helper()
+	rows, err := postgres.Read(t.Context(), db, func(tx *postgres.Tx) ([]numberRow, error) {
+		return postgres.Rows[numberRow](t.Context(), tx, `SELECT n FROM number`)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(rows)
+}
+
+func TestATransactionIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	db := fresh(t)
+	oops := errors.New("oops")
+	err := postgres.Do(t.Context(), db, func(tx *postgres.Tx) error {
+		if err := add(t.Context(), tx, 1); err != nil {
+			return err
+		}
+		return oops
+	})
+	if !errors.Is(err, oops) {
+		t.Fatalf("got %v, want the function's own error", err)
+	}
+	if n := numbers(t, db); n != 0 {
+		t.Errorf("%d rows of a refused transaction are left", n)
+	}
+	if err := postgres.Do(t.Context(), db, func(tx *postgres.Tx) error { return add(t.Context(), tx, 1) }); err != nil {
+		t.Fatal(err)
+	}
+	err = postgres.Do(t.Context(), db, func(tx *postgres.Tx) error { return add(t.Context(), tx, 1) })
+	if !postgres.Violates(err, "number_pkey") {
+		t.Errorf("a second 1: %v, want a violation of number_pkey", err)
+	}
+}
+
+func TestAPanicLeavesNothing(t *testing.T) {
+	t.Parallel()
+	db := fresh(t)
+	func() {
+		defer func() { _ = recover() }()
+		_ = postgres.Do(t.Context(), db, func(tx *postgres.Tx) error {
+			if err := add(t.Context(), tx, 1); err != nil {
+				return err
+			}
+			panic("half-way")
+		})
+	}()
+	if n := numbers(t, db); n != 0 {
+		t.Errorf("%d rows are left", n)
+	}
+}
+
+// TestADeadlockIsRunAgain makes two transactions lock two rows in opposite
+// orders: PostgreSQL ends one of them, and both must succeed all the same.
+func TestADeadlockIsRunAgain(t *testing.T) {
+	t.Parallel()
+	db := fresh(t)
+	for n := range int64(2) {
+		if err := postgres.Do(t.Context(), db, func(tx *postgres.Tx) error { return add(t.Context(), tx, n) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	touch := func(tx *postgres.Tx, n int64) error {
+		_, err := tx.Exec(t.Context(), `UPDATE number SET at = at + interval '1 second' WHERE n = ?`, n)
+		return err
+	}
+	both := make(chan struct{}, 2)
+	meet := make(chan struct{})
+	errs := make(chan error, 2)
+	for me := range int64(2) {
+		go func() {
+			first := true
+			errs <- postgres.Do(t.Context(), db, func(tx *postgres.Tx) error {
+				if err := touch(tx, me); err != nil {
+					return err
+				}
+				if first {
+					first = false
+					both <- struct{}{}
+					<-meet
+				}
+				return touch(tx, 1-me)
+			})
+		}()
+	}
+	<-both
+	<-both
+	close(meet)
+	for range 2 {
+		if err := <-errs; err != nil {
+			t.Errorf("a transaction that lost a race was not run again: %v", err)
+		}
+	}
+}
+
+func TestEveryRowOfATransactionBearsTheSameTime(t *testing.T) {
+	t.Parallel()
+	clock := pgtest.NewClock(pgtest.Noon.Add(123456789 * time.Nanosecond))
+	db := pgtest.NewAt(t, clock.Now)
+	now, err := postgres.InTx(t.Context(), db, func(tx *postgres.Tx) (time.Time, error) { return tx.Now, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := pgtest.Noon.Add(123456 * time.Microsecond); !now.Equal(want) || now.Location() != time.UTC {
+		t.Errorf("now is %v, want %v in UTC", now, want)
+	}
+	past := time.Date(2020, 1, 6, 0, 0, 0, 0, time.UTC)
+	if got := db.At(past).Now(); !got.Equal(past) {
+		t.Errorf("at %v it is %v", past, got)
+	}
+}
+
+func TestAViewCannotWriteAndAReadCannotEnqueue(t *testing.T) {
+	t.Parallel()
+	db := fresh(t)
+	_, err := postgres.View(t.Context(), db, func(tx *postgres.Tx) (int, error) { return 0, add(t.Context(), tx, 1) })
+	if err == nil || !strings.Contains(err.Error(), "read-only") {
+		t.Errorf("a view wrote: %v", err)
+	}
+	_, err = postgres.Read(t.Context(), db, func(tx *postgres.Tx) (int, error) { return 0, tx.Enqueue(t.Context(), job{}) })
+	if err == nil {
+		t.Error("a read without a transaction enqueued a job")
+	}
+}
+
+func TestAJobExistsIfAndOnlyIfItsTransactionCommitted(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	jobs := func() int64 {
+		row, err := postgres.Read(t.Context(), db, func(tx *postgres.Tx) (numberRow, error) {
+			return postgres.Row[numberRow](t.Context(), tx, `SELECT count(*) AS n FROM river_job`)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return row.N
+	}
+	oops := errors.New("oops")
+	_ = postgres.Do(t.Context(), db, func(tx *postgres.Tx) error {
+		return errors.Join(tx.Enqueue(t.Context(), job{"lost"}), oops)
+	})
+	if n := jobs(); n != 0 {
+		t.Errorf("%d jobs of a refused transaction", n)
+	}
+	before := db.Statements()
+	if err := postgres.Do(t.Context(), db, func(tx *postgres.Tx) error { return tx.Enqueue(t.Context(), job{"kept"}) }); err != nil {
+		t.Fatal(err)
+	}
+	if n := db.Statements() - before; n != 3 {
+		t.Errorf("enqueueing one job took %d statements, want BEGIN, INSERT, COMMIT", n)
+	}
+	if n := jobs(); n != 1 {
+		t.Errorf("%d jobs, want 1", n)
+	}
+}
+
+func TestAnArrayIsOneParameter(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	want := []uuid.UUID{uuid.MustParse("0190a2b0-0000-7000-8000-000000000001"), uuid.MustParse("0190a2b0-0000-7000-8000-000000000002")}
+	type row struct {
+		ID   uuid.UUID
+		Name string
+		B    []byte
+	}
+	rows, err := postgres.Read(t.Context(), db, func(tx *postgres.Tx) ([]row, error) {
+		return postgres.Rows[row](t.Context(), tx, `SELECT * FROM unnest(?::uuid[], ?::text[], ?::bytea[]) AS x(id, name, b)`,
+			postgres.Array(want), postgres.Array([]string{"a, b", `"{}`}), postgres.Array([][]byte{{0, 1}, {}}))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 2 || rows[0].ID != want[0] || rows[1].Name != `"{}` || len(rows[0].B) != 2 {
+		t.Errorf("got %+v", rows)
+	}
+	if _, err := postgres.Read(t.Context(), db, func(tx *postgres.Tx) (row, error) {
+		return postgres.Row[row](t.Context(), tx, `SELECT * FROM unnest(?::uuid[]) AS x(id)`, postgres.Array([]uuid.UUID{}))
+	}); !errors.Is(err, postgres.ErrNoRows) {
+		t.Errorf("no row: %v", err)
+	}
+}
