@@ -1,0 +1,267 @@
+package verify
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ReceiptFormat is the value of a receipt's member "format".
+const ReceiptFormat = "shiyi.receipt/v1"
+
+// States of an Entry.
+const (
+	Proven  = "proven"  // Proof leads to a signed checkpoint
+	Pending = "pending" // not yet in a checkpoint: ask for the receipt again in a few seconds
+)
+
+// Receipt is what a buyer keeps of a paid checkout: what was paid, the tenth of
+// each order, and the means to check both. Amounts of money are in fen (0.01
+// yuan), levies in li (0.001 yuan). Refunds are negative.
+type Receipt struct {
+	Format     string    `json:"format"` // ReceiptFormat
+	CheckoutID string    `json:"checkout_id"`
+	PaidAt     time.Time `json:"paid_at"`
+
+	GoodsFen    int64 `json:"goods_fen"`
+	ShippingFen int64 `json:"shipping_fen"`
+	PaidFen     int64 `json:"paid_fen"`     // goods and shipping
+	RefundedFen int64 `json:"refunded_fen"` // ≤ 0: goods and shipping
+	LevyLi      int64 `json:"levy_li"`      // one tenth of the goods
+	ReturnedLi  int64 `json:"returned_li"`  // ≤ 0: one tenth of the goods refunded
+	NetLevyLi   int64 `json:"net_levy_li"`  // what the fund has of this checkout
+
+	Orders      []ReceiptOrder `json:"orders"`
+	FundAccount string         `json:"fund_account"`
+	Log         ReceiptLog     `json:"log"`
+	HowToVerify string         `json:"how_to_verify"`
+}
+
+// ReceiptLog names the log, for a reader to compare with what he knows. A
+// verifier must have the key from elsewhere: this one proves nothing.
+type ReceiptLog struct {
+	Origin string `json:"origin"`
+	Key    string `json:"key"` // verifier key, https://c2sp.org/signed-note
+}
+
+// ReceiptOrder is the part of one merchant.
+type ReceiptOrder struct {
+	OrderID      string          `json:"order_id"`
+	MerchantID   string          `json:"merchant_id"`
+	MerchantName string          `json:"merchant_name"`
+	Lines        []ReceiptLine   `json:"lines"`
+	GoodsFen     int64           `json:"goods_fen"`
+	ShippingFen  int64           `json:"shipping_fen"`
+	LevyLi       int64           `json:"levy_li"`
+	Entry        Entry           `json:"entry"`
+	Refunds      []ReceiptRefund `json:"refunds"`
+}
+
+// ReceiptLine is one thing bought.
+type ReceiptLine struct {
+	LineNo    int    `json:"line_no"`
+	Name      string `json:"name"`
+	Spec      string `json:"spec"`
+	Quantity  int64  `json:"quantity"`
+	PriceFen  int64  `json:"price_fen"`  // of one
+	AmountFen int64  `json:"amount_fen"` // of all, after discounts: at most Quantity × PriceFen
+}
+
+// ReceiptRefund is money that came back: its amounts are ≤ 0.
+type ReceiptRefund struct {
+	RefundID    string    `json:"refund_id"`
+	RefundedAt  time.Time `json:"refunded_at"`
+	GoodsFen    int64     `json:"goods_fen"`
+	ShippingFen int64     `json:"shipping_fen"`
+	LevyLi      int64     `json:"levy_li"`
+	Entry       Entry     `json:"entry"`
+}
+
+// Entry is the place of a sale or a refund in the public log. Name and Salt
+// open the leaf's commitment (see Commitment).
+type Entry struct {
+	State string `json:"state"` // Proven or Pending
+	Name  string `json:"name"`  // the order's or the refund's id
+	Salt  string `json:"salt"`  // hexadecimal, at least 16 bytes
+	Leaf  string `json:"leaf"`
+	Proof string `json:"proof"` // https://c2sp.org/tlog-proof, "" while pending
+}
+
+// ErrReceipt says that a receipt contradicts itself or its leaves.
+var ErrReceipt = errors.New("verify: the receipt does not hold")
+
+// ErrPending says that all of a receipt holds as far as it goes, but that some
+// of its leaves are not yet in a signed checkpoint.
+var ErrPending = errors.New("verify: not yet in a signed checkpoint")
+
+// ParseReceipt reads a receipt as the API answers it. Members that it does not
+// know are passed over.
+func ParseReceipt(b []byte) (Receipt, error) {
+	var r Receipt
+	if err := json.Unmarshal(b, &r); err != nil {
+		return Receipt{}, fmt.Errorf("%w: %w", ErrReceipt, err)
+	}
+	if r.Format != ReceiptFormat {
+		return Receipt{}, fmt.Errorf("%w: format %q, not %q", ErrReceipt, r.Format, ReceiptFormat)
+	}
+	return r, nil
+}
+
+// Finding is what was proven of one leaf of a receipt.
+type Finding struct {
+	OrderID, RefundID string // RefundID is "" for the sale
+	Merchant          string // its name on the receipt
+	Amounts           Amounts
+	Proven            bool
+	Index             int64 // in the log, if proven
+	Under             Checkpoint
+}
+
+// CheckReceipt checks a receipt without any network: that lines, orders and
+// totals sum up, that each order's leaf says the same amounts for the same order
+// and merchant with exactly one tenth for the fund, each refund's leaf likewise,
+// and that the log has each leaf. What was found so far comes with every
+// error: ErrReceipt, ErrLeaf, ErrTenth, ErrProof, ErrCheckpoint, or ErrPending when all
+// else holds.
+func CheckReceipt(r Receipt, log Log) ([]Finding, error) {
+	var findings []Finding
+	if err := r.sums(); err != nil {
+		return nil, err
+	}
+	pending, places := false, map[int64]bool{}
+	note := func(f Finding, err error) error {
+		if err != nil {
+			return err
+		}
+		findings = append(findings, f)
+		if pending = pending || !f.Proven; f.Proven && places[f.Index] {
+			return fmt.Errorf("%w: entry %d stands for two of its parts", ErrReceipt, f.Index)
+		}
+		places[f.Index] = places[f.Index] || f.Proven
+		return nil
+	}
+	for _, o := range r.Orders {
+		f, err := o.Entry.check(log, KindSale, o.OrderID, o.MerchantID, Amounts{o.GoodsFen * 10, o.ShippingFen * 10, o.LevyLi, ""})
+		f.OrderID, f.Merchant = o.OrderID, o.MerchantName
+		if err := note(f, err); err != nil {
+			return findings, fmt.Errorf("order %s: %w", o.OrderID, err)
+		}
+		for _, b := range o.Refunds {
+			f, err := b.Entry.check(log, KindRefund, b.RefundID, o.MerchantID, Amounts{-b.GoodsFen * 10, -b.ShippingFen * 10, -b.LevyLi, ""})
+			f.OrderID, f.RefundID, f.Merchant = o.OrderID, b.RefundID, o.MerchantName
+			if err := note(f, err); err != nil {
+				return findings, fmt.Errorf("refund %s: %w", b.RefundID, err)
+			}
+		}
+	}
+	if pending {
+		return findings, ErrPending
+	}
+	return findings, nil
+}
+
+// check holds an entry against what the receipt says of it.
+func (e Entry) check(log Log, kind, name, merchant string, want Amounts) (Finding, error) {
+	leaf, err := ParseLeaf([]byte(e.Leaf))
+	if err != nil {
+		return Finding{}, err
+	}
+	salt, err := hex.DecodeString(e.Salt)
+	const shortest = 16
+	switch {
+	case err != nil || len(salt) < shortest:
+		return Finding{}, fmt.Errorf("%w: salt %q", ErrReceipt, e.Salt)
+	case leaf.Kind != kind || e.Name != name || leaf.Ref != Commitment(kind, name, salt):
+		return Finding{}, fmt.Errorf("%w: the leaf is of another %s", ErrReceipt, kind)
+	case leaf.Home != merchant:
+		return Finding{}, fmt.Errorf("%w: the leaf is of merchant %s", ErrReceipt, leaf.Home)
+	}
+	got, err := SaleAmounts(leaf)
+	if err != nil {
+		return Finding{}, err
+	}
+	if want.Fund = got.Fund; got != want {
+		return Finding{}, fmt.Errorf("%w: the leaf moves %+v li, the receipt says %+v", ErrReceipt, got, want)
+	}
+	switch {
+	case e.State == Pending && e.Proof == "":
+		return Finding{Amounts: got}, nil
+	case e.State != Proven:
+		return Finding{}, fmt.Errorf("%w: state %q", ErrReceipt, e.State)
+	}
+	index, under, err := log.Included([]byte(e.Leaf), e.Proof)
+	return Finding{Amounts: got, Proven: true, Index: index, Under: under}, err
+}
+
+// maxFen bounds every amount of a receipt, so that sums of them cannot overflow.
+const maxFen = 1e13
+
+// sums checks the arithmetic of a receipt.
+func (r Receipt) sums() error {
+	var goods, shipping, refunded, levy, returned int64
+	if len(r.Orders) == 0 {
+		return fmt.Errorf("%w: no order", ErrReceipt)
+	}
+	for _, o := range r.Orders {
+		if err := o.sums(); err != nil {
+			return fmt.Errorf("order %s: %w", o.OrderID, err)
+		}
+		goods, shipping, levy = goods+o.GoodsFen, shipping+o.ShippingFen, levy+o.LevyLi
+		for _, b := range o.Refunds {
+			refunded, returned = refunded+b.GoodsFen+b.ShippingFen, returned+b.LevyLi
+		}
+		if goods > maxFen || shipping > maxFen || refunded < -2*maxFen {
+			return fmt.Errorf("%w: the amounts are out of range", ErrReceipt)
+		}
+	}
+	for _, s := range []struct {
+		name       string
+		says, sums int64
+	}{
+		{"goods_fen", r.GoodsFen, goods},
+		{"shipping_fen", r.ShippingFen, shipping},
+		{"paid_fen", r.PaidFen, goods + shipping},
+		{"refunded_fen", r.RefundedFen, refunded},
+		{"levy_li", r.LevyLi, levy},
+		{"returned_li", r.ReturnedLi, returned},
+		{"net_levy_li", r.NetLevyLi, levy + returned},
+	} {
+		if s.says != s.sums {
+			return fmt.Errorf("%w: %s is %d, its parts sum to %d", ErrReceipt, s.name, s.says, s.sums)
+		}
+	}
+	return nil
+}
+
+// sums checks the arithmetic of an order and of its refunds.
+func (o ReceiptOrder) sums() error {
+	var lines, goods, shipping int64
+	for _, l := range o.Lines {
+		if l.Quantity < 1 || l.Quantity > maxFen || l.PriceFen < 0 || l.PriceFen > maxFen/l.Quantity ||
+			l.AmountFen < 0 || l.AmountFen > l.Quantity*l.PriceFen || lines > maxFen {
+			return fmt.Errorf("%w: line %d: %d fen for %d at %d fen", ErrReceipt, l.LineNo, l.AmountFen, l.Quantity, l.PriceFen)
+		}
+		lines += l.AmountFen
+	}
+	if lines != o.GoodsFen || o.GoodsFen > maxFen || o.ShippingFen < 0 || o.ShippingFen > maxFen {
+		return fmt.Errorf("%w: the lines sum to %d fen, goods are %d fen, shipping %d", ErrReceipt, lines, o.GoodsFen, o.ShippingFen)
+	}
+	if o.LevyLi != o.GoodsFen {
+		return fmt.Errorf("%w: %d li of %d fen", ErrTenth, o.LevyLi, o.GoodsFen)
+	}
+	for _, b := range o.Refunds {
+		if b.GoodsFen > 0 || b.ShippingFen > 0 || b.GoodsFen < -maxFen || b.ShippingFen < -maxFen {
+			return fmt.Errorf("%w: refund %s: amounts", ErrReceipt, b.RefundID)
+		}
+		if b.LevyLi != b.GoodsFen {
+			return fmt.Errorf("%w: refund %s: %d li of %d fen", ErrTenth, b.RefundID, b.LevyLi, b.GoodsFen)
+		}
+		goods, shipping = goods-b.GoodsFen, shipping-b.ShippingFen
+		if goods > o.GoodsFen || shipping > o.ShippingFen {
+			return fmt.Errorf("%w: more came back than was paid", ErrReceipt)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package verify_test
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/shiyi-market/shiyi/pkg/verify"
+)
+
+// aReceipt is of two orders, one of them partly refunded, in a log of other leaves.
+func aReceipt(t testing.TB) (verify.Receipt, verify.Log) {
+	t.Helper()
+	const order1, order2, refund = "order-1", "order-2", "refund-1"
+	salt := []byte("0123456789abcdef")
+	leaf := func(l verify.Leaf, name string) string {
+		l.Ref = verify.Commitment(l.Kind, name, salt)
+		return string(bytesOf(t, l))
+	}
+	entry := func(l verify.Leaf, name string) verify.Entry {
+		return verify.Entry{State: verify.Proven, Name: name, Salt: hex.EncodeToString(salt), Leaf: leaf(l, name)}
+	}
+	e1, e2, e3 := entry(sale(90000, 8000, 9000), order1), entry(sale(330, 0, 33), order2), entry(mirrored(sale(10000, 0, 1000)), refund)
+	p := newLog(t, append(manyLeaves(300), []byte(e1.Leaf), []byte(e2.Leaf), []byte("between"), []byte(e3.Leaf))...)
+	e1.Proof, e2.Proof, e3.Proof = p.prove(t, 304, 300), p.prove(t, 304, 301), p.prove(t, 304, 303)
+	return verify.Receipt{
+		Format: verify.ReceiptFormat, CheckoutID: "checkout", GoodsFen: 9033, ShippingFen: 800, PaidFen: 9833,
+		RefundedFen: -1000, LevyLi: 9033, ReturnedLi: -1000, NetLevyLi: 8033,
+		Orders: []verify.ReceiptOrder{
+			{
+				OrderID: order1, MerchantID: merchant, MerchantName: "红喜", GoodsFen: 9000, ShippingFen: 800, LevyLi: 9000, Entry: e1,
+				Lines:   []verify.ReceiptLine{{1, "羊肉", "5 kg", 2, 4000, 8000}, {2, "莜面", "1 kg", 1, 1000, 1000}},
+				Refunds: []verify.ReceiptRefund{{RefundID: refund, GoodsFen: -1000, LevyLi: -1000, Entry: e3}},
+			},
+			{
+				OrderID: order2, MerchantID: merchant, MerchantName: "红喜", GoodsFen: 33, LevyLi: 33, Entry: e2,
+				Lines: []verify.ReceiptLine{{1, "土豆", "", 3, 11, 33}},
+			},
+		},
+	}, p.log
+}
+
+func TestReceiptHolds(t *testing.T) {
+	t.Parallel()
+	r, log := aReceipt(t)
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err = verify.ParseReceipt(text); err != nil {
+		t.Fatal(err)
+	}
+	findings, err := verify.CheckReceipt(r, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(findings) != 3 || findings[0].Index != 300 || findings[1].RefundID != "refund-1" || findings[2].Amounts.Tenth != 33 {
+		t.Errorf("findings: %+v", findings)
+	}
+
+	r.Orders[1].Entry.State, r.Orders[1].Entry.Proof = verify.Pending, ""
+	if _, err := verify.CheckReceipt(r, log); !errors.Is(err, verify.ErrPending) {
+		t.Errorf("a leaf that waits: %v", err)
+	}
+}
+
+func TestReceiptBearsNoChange(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		change func(*verify.Receipt)
+		want   error
+	}{
+		{"the sum paid", func(r *verify.Receipt) { r.PaidFen++ }, verify.ErrReceipt},
+		{"the levy", func(r *verify.Receipt) { r.LevyLi++ }, verify.ErrReceipt},
+		{"the net levy", func(r *verify.Receipt) { r.NetLevyLi++ }, verify.ErrReceipt},
+		{"the returned", func(r *verify.Receipt) { r.ReturnedLi = 0 }, verify.ErrReceipt},
+		{"a line's amount", func(r *verify.Receipt) { r.Orders[0].Lines[0].AmountFen-- }, verify.ErrReceipt},
+		{"a line's price", func(r *verify.Receipt) { r.Orders[0].Lines[0].PriceFen-- }, verify.ErrReceipt},
+		{"a line's quantity", func(r *verify.Receipt) { r.Orders[0].Lines[0].Quantity = 0 }, verify.ErrReceipt},
+		{"an order's levy", func(r *verify.Receipt) { r.Orders[0].LevyLi--; r.LevyLi--; r.NetLevyLi-- }, verify.ErrTenth},
+		{"goods for shipping", func(r *verify.Receipt) {
+			r.Orders[1].ShippingFen, r.ShippingFen, r.PaidFen = 1, 801, 9834
+		}, verify.ErrReceipt},
+		{"an order left out", func(r *verify.Receipt) { r.Orders = r.Orders[:1] }, verify.ErrReceipt},
+		{"no order", func(r *verify.Receipt) { *r = verify.Receipt{Format: r.Format} }, verify.ErrReceipt},
+		{"an order's name", func(r *verify.Receipt) { r.Orders[0].OrderID = "order-9" }, verify.ErrReceipt},
+		{"an entry's name", func(r *verify.Receipt) { r.Orders[0].OrderID, r.Orders[0].Entry.Name = "order-9", "order-9" }, verify.ErrReceipt},
+		{"the merchant", func(r *verify.Receipt) { r.Orders[0].MerchantID = "someone" }, verify.ErrReceipt},
+		{"the salt", func(r *verify.Receipt) { r.Orders[0].Entry.Salt = "00" }, verify.ErrReceipt},
+		{"the leaf", func(r *verify.Receipt) { r.Orders[0].Entry.Leaf += "x" }, verify.ErrLeaf},
+		{"the proof", func(r *verify.Receipt) { r.Orders[0].Entry.Proof = r.Orders[1].Entry.Proof }, verify.ErrProof},
+		{"no proof", func(r *verify.Receipt) { r.Orders[0].Entry.Proof = "" }, verify.ErrProof},
+		{"a state", func(r *verify.Receipt) { r.Orders[0].Entry.State = "trust me" }, verify.ErrReceipt},
+		{"a sale for a refund", func(r *verify.Receipt) { r.Orders[0].Refunds[0].Entry = r.Orders[1].Entry }, verify.ErrReceipt},
+		{"a refund's amount", func(r *verify.Receipt) {
+			r.Orders[0].Refunds[0].GoodsFen, r.Orders[0].Refunds[0].LevyLi = -999, -999
+			r.RefundedFen, r.ReturnedLi, r.NetLevyLi = -999, -999, 8034
+		}, verify.ErrReceipt},
+		{"a refund above the price", func(r *verify.Receipt) { r.Orders[0].Refunds[0].GoodsFen, r.Orders[0].Refunds[0].LevyLi = -9001, -9001 }, verify.ErrReceipt},
+		{"a refund of less than nothing", func(r *verify.Receipt) { r.Orders[0].Refunds[0].GoodsFen = 1 }, verify.ErrReceipt},
+		{"one leaf for two orders", func(r *verify.Receipt) {
+			r.Orders[1] = r.Orders[0]
+			r.Orders[1].Refunds = nil
+			r.GoodsFen, r.ShippingFen, r.PaidFen, r.LevyLi, r.NetLevyLi = 18000, 1600, 19600, 18000, 17000
+		}, verify.ErrReceipt},
+		{"huge amounts", func(r *verify.Receipt) {
+			r.Orders[0].Lines[0] = verify.ReceiptLine{Quantity: 1 << 62, PriceFen: 1 << 62, AmountFen: 1 << 62}
+		}, verify.ErrReceipt},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r, log := aReceipt(t)
+			tt.change(&r)
+			if _, err := verify.CheckReceipt(r, log); !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzReceipt(f *testing.F) {
+	r, log := aReceipt(f)
+	text, err := json.Marshal(r)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Fuzz(func(t *testing.T, in []byte) {
+		got, err := verify.ParseReceipt(in)
+		if err != nil {
+			return
+		}
+		findings, err := verify.CheckReceipt(got, log)
+		if err != nil {
+			return
+		}
+		var levy int64
+		for _, finding := range findings {
+			if finding.RefundID == "" {
+				levy += finding.Amounts.Tenth
+			}
+		}
+		if levy != got.LevyLi || got.LevyLi != got.GoodsFen {
+			t.Fatalf("accepted with a levy of %d li, proven %d, on %d fen", got.LevyLi, levy, got.GoodsFen)
+		}
+	})
+}

@@ -1,0 +1,227 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+)
+
+// The kinds of transfer that the rules below know. A new public kind that
+// touches the fund must be taught here first: until then CheckTenth refuses it.
+const (
+	KindSale   = "sale"
+	KindRefund = "refund"
+	KindMature = "mature"
+)
+
+// What the moves of a sale and of a refund are for.
+const (
+	WhatGoods    = "goods"    // what the buyer paid for goods: the base of the levy
+	WhatShipping = "shipping" // what the buyer paid for shipping: never levied
+	WhatTenth    = "tenth"    // the fund's share
+)
+
+// The accounts of the education fund.
+const (
+	FundAccount = "fund:education"
+	FundPending = FundAccount + ":pending" // levied, the goods may still come back
+	FundFree    = FundAccount + ":free"    // levied, and the return window is over
+)
+
+// World is how the names of accounts outside the book begin.
+const World = "world:"
+
+// ErrTenth says that a leaf breaks the promise that exactly one tenth of every
+// sale goes to the education fund.
+var ErrTenth = errors.New("verify: not exactly one tenth")
+
+// Payable is the account that holds what a merchant is owed.
+func Payable(merchant string) string { return "merchant:" + merchant + ":payable" }
+
+// Amounts are what a sale or a refund amounts to, in li and positive for both.
+type Amounts struct {
+	Goods, Shipping, Tenth int64
+	Fund                   string // the fund's account that gained, or gave back, the tenth
+}
+
+// CheckTenth holds a leaf against the rule of the shop. A sale moves goods (once)
+// and shipping (at most once) from outside to its merchant, and exactly one
+// tenth of the goods from there to the fund's pending account; a refund is the
+// mirror image, from whichever account the tenth is in, or of shipping alone. No
+// other kind may move goods or tenths; a maturing only moves from pending to free, and
+// nothing else known today touches the fund. Sealed leaves pass. Breaches are ErrTenth.
+func CheckTenth(l Leaf) error {
+	switch {
+	case l.Sealed != "":
+		return nil
+	case l.Kind == KindSale || l.Kind == KindRefund:
+		_, err := SaleAmounts(l)
+		return err
+	}
+	for _, m := range l.Moves {
+		if m.What == WhatGoods || m.What == WhatShipping || m.What == WhatTenth {
+			return fmt.Errorf("%w: a %s moves %s", ErrTenth, l.Kind, m.What)
+		}
+		matures := m.Source == FundPending && m.Target == FundFree
+		if (isFund(m.Source) || isFund(m.Target)) && (l.Kind != KindMature || !matures) {
+			return fmt.Errorf("%w: a %s moves %d li from %s to %s", ErrTenth, l.Kind, m.Li, m.Source, m.Target)
+		}
+	}
+	return nil
+}
+
+// SaleAmounts checks a sale or a refund as CheckTenth does, and says what it
+// amounts to. Any other leaf is ErrTenth.
+func SaleAmounts(l Leaf) (Amounts, error) {
+	var a Amounts
+	if l.Sealed != "" || (l.Kind != KindSale && l.Kind != KindRefund) {
+		return a, fmt.Errorf("%w: neither sale nor refund", ErrTenth)
+	}
+	payable := Payable(l.Home)
+	for _, m := range l.Moves {
+		// A refund gives back: its moves are read with the ends exchanged.
+		from, to := m.Source, m.Target
+		if l.Kind == KindRefund {
+			from, to = to, from
+		}
+		var sum *int64
+		switch {
+		case m.What == WhatGoods && strings.HasPrefix(from, World) && to == payable:
+			sum = &a.Goods
+		case m.What == WhatShipping && strings.HasPrefix(from, World) && to == payable:
+			sum = &a.Shipping
+		case m.What == WhatTenth && from == payable && (to == FundPending || (l.Kind == KindRefund && isFund(to))):
+			sum, a.Fund = &a.Tenth, to
+		}
+		if sum == nil || *sum != 0 {
+			return Amounts{}, fmt.Errorf("%w: a %s of %s moves %s twice or elsewhere: %s to %s", ErrTenth, l.Kind, l.Home, m.What, m.Source, m.Target)
+		}
+		*sum = m.Li
+	}
+	if a.Goods == 0 && (l.Kind == KindSale || a.Shipping == 0) {
+		return Amounts{}, fmt.Errorf("%w: a %s of nothing", ErrTenth, l.Kind)
+	}
+	if a.Tenth > math.MaxInt64/10 || a.Tenth*10 != a.Goods {
+		return Amounts{}, fmt.Errorf("%w: %d li of %d li", ErrTenth, a.Tenth, a.Goods)
+	}
+	if a.Shipping%10 != 0 {
+		return Amounts{}, fmt.Errorf("%w: shipping of %d li is not whole fen", ErrTenth, a.Shipping)
+	}
+	return a, nil
+}
+
+func isFund(account string) bool { return strings.HasPrefix(account, FundAccount+":") }
+
+// Totals are the sums over leaves, in li.
+type Totals struct {
+	Leaves, Sealed, Sales, Refunds int64 // numbers of leaves
+
+	SoldLi     int64 // goods of all sales
+	RefundedLi int64 // goods of all refunds
+	LeviedLi   int64 // tenths of all sales
+	ReturnedLi int64 // tenths of all refunds
+	PendingLi  int64 // what FundPending holds
+	FreeLi     int64 // what FundFree holds
+}
+
+// ErrOverflow says that sums left the range of 64 bits: no honest log gets there.
+var ErrOverflow = errors.New("verify: the sums overflow")
+
+// Add checks a leaf by CheckTenth and adds it. A breach (ErrTenth) leaves t as
+// it was, except that the leaf is counted.
+func (t *Totals) Add(l Leaf) error {
+	t.Leaves++
+	if l.Sealed != "" {
+		t.Sealed++
+		return nil
+	}
+	if err := CheckTenth(l); err != nil {
+		return err
+	}
+	switch l.Kind {
+	case KindSale, KindRefund:
+		a, err := SaleAmounts(l)
+		if err != nil {
+			return err
+		}
+		count, goods, tenths := &t.Sales, &t.SoldLi, &t.LeviedLi
+		if l.Kind == KindRefund {
+			count, goods, tenths = &t.Refunds, &t.RefundedLi, &t.ReturnedLi
+		}
+		*count++
+		*goods += a.Goods
+		*tenths += a.Tenth
+	}
+	for _, m := range l.Moves {
+		t.move(m.Source, -m.Li)
+		t.move(m.Target, m.Li)
+	}
+	// A leaf has room for fewer than 2,000 moves to the fund, of MaxLi at most, so
+	// an overflow shows itself as a sum past half the range before it can wrap.
+	const edge = math.MaxInt64 / 2
+	for _, sum := range []int64{t.SoldLi, t.RefundedLi, t.LeviedLi, t.ReturnedLi, t.PendingLi, t.FreeLi} {
+		if sum > edge || sum < -edge {
+			return ErrOverflow
+		}
+	}
+	return nil
+}
+
+func (t *Totals) move(account string, li int64) {
+	switch account {
+	case FundPending:
+		t.PendingLi += li
+	case FundFree:
+		t.FreeLi += li
+	}
+}
+
+// Statement is what the fund publishes of itself (GET /v1/public/fund), as far as
+// the leaves tell it. A figure that is absent is not compared.
+type Statement struct {
+	LogSize    *int64 `json:"log_size"`    // the statement tells of the first so many leaves
+	Orders     *int64 `json:"orders"`      // sales
+	SoldFen    *int64 `json:"sold_fen"`    // goods sold, less goods refunded
+	RefundFen  *int64 `json:"refund_fen"`  // goods refunded
+	LeviedLi   *int64 `json:"levied_li"`   // tenths of sales, less those returned
+	ReturnedLi *int64 `json:"returned_li"` // tenths returned with refunds
+	PendingLi  *int64 `json:"pending_li"`
+	FreeLi     *int64 `json:"free_li"`
+}
+
+// ErrStatement says that a published figure is not what the leaves sum to.
+var ErrStatement = errors.New("verify: the published figures are not those of the log")
+
+// Compare holds what is published against the sums of the leaves that it tells
+// of. Each figure that differs is named in the error (ErrStatement); a statement
+// without any figure is one too.
+func (t Totals) Compare(s Statement) error {
+	var differences []error
+	compared := 0
+	for _, f := range []struct {
+		name      string
+		published *int64
+		summed    int64
+	}{
+		{"orders", s.Orders, t.Sales},
+		{"sold_fen", s.SoldFen, (t.SoldLi - t.RefundedLi) / 10},
+		{"refund_fen", s.RefundFen, t.RefundedLi / 10},
+		{"levied_li", s.LeviedLi, t.LeviedLi - t.ReturnedLi},
+		{"returned_li", s.ReturnedLi, t.ReturnedLi},
+		{"pending_li", s.PendingLi, t.PendingLi},
+		{"free_li", s.FreeLi, t.FreeLi},
+	} {
+		if f.published == nil {
+			continue
+		}
+		compared++
+		if *f.published != f.summed {
+			differences = append(differences, fmt.Errorf("%w: %s: published %d, the leaves sum to %d", ErrStatement, f.name, *f.published, f.summed))
+		}
+	}
+	if compared == 0 {
+		return fmt.Errorf("%w: there are none", ErrStatement)
+	}
+	return errors.Join(differences...)
+}
