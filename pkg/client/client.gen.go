@@ -64,19 +64,19 @@ func (e CheckoutState) Valid() bool {
 
 // Defines values for CheckoutPreviewNeeds.
 const (
-	CheckoutPreviewNeedsAdultDeclared   CheckoutPreviewNeeds = "adult_declared"
-	CheckoutPreviewNeedsShipTo          CheckoutPreviewNeeds = "ship_to"
-	CheckoutPreviewNeedsWaiverConfirmed CheckoutPreviewNeeds = "waiver_confirmed"
+	AdultDeclared   CheckoutPreviewNeeds = "adult_declared"
+	ShipTo          CheckoutPreviewNeeds = "ship_to"
+	WaiverConfirmed CheckoutPreviewNeeds = "waiver_confirmed"
 )
 
 // Valid indicates whether the value is a known member of the CheckoutPreviewNeeds enum.
 func (e CheckoutPreviewNeeds) Valid() bool {
 	switch e {
-	case CheckoutPreviewNeedsAdultDeclared:
+	case AdultDeclared:
 		return true
-	case CheckoutPreviewNeedsShipTo:
+	case ShipTo:
 		return true
-	case CheckoutPreviewNeedsWaiverConfirmed:
+	case WaiverConfirmed:
 		return true
 	default:
 		return false
@@ -149,6 +149,7 @@ const (
 	OrderStateExpired  OrderState = "expired"
 	OrderStatePaid     OrderState = "paid"
 	OrderStatePlaced   OrderState = "placed"
+	OrderStateRefunded OrderState = "refunded"
 )
 
 // Valid indicates whether the value is a known member of the OrderState enum.
@@ -162,35 +163,7 @@ func (e OrderState) Valid() bool {
 		return true
 	case OrderStatePlaced:
 		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for PaymentState.
-const (
-	PaymentStateCanceled  PaymentState = "canceled"
-	PaymentStateNew       PaymentState = "new"
-	PaymentStateOpened    PaymentState = "opened"
-	PaymentStateRefunded  PaymentState = "refunded"
-	PaymentStateRefunding PaymentState = "refunding"
-	PaymentStateSucceeded PaymentState = "succeeded"
-)
-
-// Valid indicates whether the value is a known member of the PaymentState enum.
-func (e PaymentState) Valid() bool {
-	switch e {
-	case PaymentStateCanceled:
-		return true
-	case PaymentStateNew:
-		return true
-	case PaymentStateOpened:
-		return true
-	case PaymentStateRefunded:
-		return true
-	case PaymentStateRefunding:
-		return true
-	case PaymentStateSucceeded:
+	case OrderStateRefunded:
 		return true
 	default:
 		return false
@@ -267,6 +240,29 @@ type AccountPage struct {
 // AccountState defines model for AccountState.
 type AccountState string
 
+// Address Example: {"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13812345678","province":"北京市","recipient":"李梅"}
+type Address struct {
+	// City Example: 北京市
+	City string `json:"city"`
+
+	// Detail Example: 建国路1号
+	Detail string `json:"detail"`
+
+	// District Example: 朝阳区
+	District string `json:"district"`
+
+	// Phone A mobile number of the Chinese mainland, or any number with its country code; kept as E.164
+	//
+	// Example: 13812345678
+	Phone Phone `json:"phone"`
+
+	// Province Example: 北京市
+	Province string `json:"province"`
+
+	// Recipient Example: 李梅
+	Recipient string `json:"recipient"`
+}
+
 // Cart defines model for Cart.
 type Cart struct {
 	// GoodsFen Of the lines on sale
@@ -329,6 +325,9 @@ type CategoryList struct {
 
 // Checkout defines model for Checkout.
 type Checkout struct {
+	// ClosedAt When it expired or was cancelled
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+
 	// ExpiresAt When its goods are free again if it is not paid
 	ExpiresAt time.Time `json:"expires_at"`
 
@@ -347,9 +346,13 @@ type Checkout struct {
 	NextActions NextActions `json:"next_actions"`
 	Orders      []Order     `json:"orders"`
 	PaidAt      *time.Time  `json:"paid_at,omitempty"`
-	Payment     Payment     `json:"payment"`
-	PlacedAt    time.Time   `json:"placed_at"`
-	ShipTo      *ShipTo     `json:"ship_to,omitempty"`
+
+	// PayUrl Where to pay; not there until the payment provider has answered
+	PayUrl   *string   `json:"pay_url,omitempty"`
+	PlacedAt time.Time `json:"placed_at"`
+
+	// ShipTo Example: {"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13812345678","province":"北京市","recipient":"李梅"}
+	ShipTo *Address `json:"ship_to,omitempty"`
 
 	// ShippingFen Fen; 100 fen are 1 yuan
 	//
@@ -393,10 +396,8 @@ type CheckoutPreview struct {
 	// Example: 29760
 	ShippingFen Fen `json:"shipping_fen"`
 
-	// TotalFen Fen; 100 fen are 1 yuan
-	//
-	// Example: 29760
-	TotalFen Fen `json:"total_fen"`
+	// TotalFen Send it back as `expected_total_fen`
+	TotalFen int64 `json:"total_fen"`
 }
 
 // CheckoutPreviewNeeds defines model for CheckoutPreview.Needs.
@@ -441,35 +442,30 @@ type FundAccountList struct {
 	Data []FundAccount `json:"data"`
 }
 
-// FundStatement Example: {"free_li":0,"levied_li":261000000,"log_size":17986,"pending_li":261000000,"returned_li":0,"sold_fen":261000000}
+// FundStatement Example: {"free_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000}
 type FundStatement struct {
-	// FreeLi Li; 1000 li are 1 yuan
+	// FreeLi May be granted
+	FreeLi int64 `json:"free_li"`
+
+	// LeviedLi Tenths taken, less tenths returned: exactly one tenth of sold_fen
+	LeviedLi int64 `json:"levied_li"`
+
+	// Orders Orders sold
+	Orders int64 `json:"orders"`
+
+	// PendingLi The goods may still come back
+	PendingLi int64 `json:"pending_li"`
+
+	// RefundedFen Fen; 100 fen are 1 yuan
 	//
 	// Example: 29760
-	FreeLi Li `json:"free_li"`
+	RefundedFen Fen `json:"refunded_fen"`
 
-	// LeviedLi Li; 1000 li are 1 yuan
-	//
-	// Example: 29760
-	LeviedLi Li `json:"levied_li"`
+	// ReturnedLi Tenths returned with refunds
+	ReturnedLi int64 `json:"returned_li"`
 
-	// LogSize Leaves of the public log that this counts
-	LogSize int64 `json:"log_size"`
-
-	// PendingLi Li; 1000 li are 1 yuan
-	//
-	// Example: 29760
-	PendingLi Li `json:"pending_li"`
-
-	// ReturnedLi Li; 1000 li are 1 yuan
-	//
-	// Example: 29760
-	ReturnedLi Li `json:"returned_li"`
-
-	// SoldFen Fen; 100 fen are 1 yuan
-	//
-	// Example: 29760
-	SoldFen Fen `json:"sold_fen"`
+	// SoldFen Goods sold, less goods refunded
+	SoldFen int64 `json:"sold_fen"`
 }
 
 // Health defines model for Health.
@@ -607,20 +603,17 @@ type Order struct {
 	LevyLi   int64       `json:"levy_li"`
 	Lines    []OrderLine `json:"lines"`
 	Merchant Seller      `json:"merchant"`
+	PaidAt   *time.Time  `json:"paid_at,omitempty"`
+	PlacedAt time.Time   `json:"placed_at"`
 
-	// NextActions What the caller may do next; draw buttons from it and ignore what you do not know
-	NextActions NextActions `json:"next_actions"`
-	PaidAt      *time.Time  `json:"paid_at,omitempty"`
-	PlacedAt    time.Time   `json:"placed_at"`
+	// RefundedFen Of the goods and of the shipping
+	RefundedFen int64 `json:"refunded_fen"`
 
-	// RefundedFen Fen; 100 fen are 1 yuan
-	//
-	// Example: 29760
-	RefundedFen Fen `json:"refunded_fen"`
+	// Refunds Oldest first; where one order is read
+	Refunds []Refund `json:"refunds,omitempty"`
 
 	// ReturnedLi What refunds took out of the fund again
-	ReturnedLi int64   `json:"returned_li"`
-	ShipTo     *ShipTo `json:"ship_to,omitempty"`
+	ReturnedLi int64 `json:"returned_li"`
 
 	// ShippingFen Fen; 100 fen are 1 yuan
 	//
@@ -643,7 +636,7 @@ type OrderLine struct {
 	//
 	// Example: 29760
 	GoodsFen Fen    `json:"goods_fen"`
-	LineNo   int    `json:"line_no"`
+	Line     int    `json:"line"`
 	Name     string `json:"name"`
 
 	// PriceFen Fen; 100 fen are 1 yuan
@@ -658,13 +651,19 @@ type OrderLine struct {
 	// RefundedFen Fen; 100 fen are 1 yuan
 	//
 	// Example: 29760
-	RefundedFen      Fen    `json:"refunded_fen"`
-	RefundedQuantity int64  `json:"refunded_quantity"`
-	SkuCode          string `json:"sku_code"`
+	RefundedFen      Fen   `json:"refunded_fen"`
+	RefundedQuantity int64 `json:"refunded_quantity"`
+
+	// ReturnRule Example: NO_REASON_7D
+	ReturnRule string `json:"return_rule"`
+	SkuCode    string `json:"sku_code"`
 
 	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	SkuId Id     `json:"sku_id"`
 	Spec  string `json:"spec"`
+
+	// Unit Example: 桶
+	Unit string `json:"unit"`
 }
 
 // OrderPage defines model for OrderPage.
@@ -673,47 +672,39 @@ type OrderPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
-// Password At least 10 characters of any kind
+// Password 8 to 128 characters of any kind
 //
 // Example: correct-horse-battery
 type Password = string
 
 // PasswordChange Example: {"new_password":"battery-horse-correct","old_password":"correct-horse-battery"}
 type PasswordChange struct {
-	// NewPassword At least 10 characters of any kind
+	// NewPassword 8 to 128 characters of any kind
 	//
 	// Example: correct-horse-battery
 	NewPassword Password `json:"new_password"`
 	OldPassword string   `json:"old_password"`
 }
 
-// Payment defines model for Payment.
-type Payment struct {
-	// PayUrl Where to pay; not there until the provider has answered
-	PayUrl *string `json:"pay_url,omitempty"`
-
-	// Provider Example: sandbox
-	Provider string       `json:"provider"`
-	State    PaymentState `json:"state"`
-}
-
-// PaymentState defines model for Payment.State.
-type PaymentState string
-
-// Phone A mobile number of mainland China
+// Phone A mobile number of the Chinese mainland, or any number with its country code; kept as E.164
 //
 // Example: 13812345678
 type Phone = string
 
-// Placing `lines`, or the cart with `from_cart`. `ship_to` is needed as soon as something is shipped.
+// Placing `lines`, or the cart with `from_cart`. What else is needed the preview says in `needs`.
 //
-// Example: {"lines":[{"expected_price_fen":16800,"quantity":2,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}],"ship_to":{"address":"建国路1号","name":"李梅","phone":"13812345678","region":"110105"},"waiver_confirmed":true}
+// Example: {"expected_total_fen":33600,"lines":[{"quantity":2,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}],"ship_to":{"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13812345678","province":"北京市","recipient":"李梅"},"waiver_confirmed":true}
 type Placing struct {
 	// AdultDeclared The buyer says that he is 18 or older; needed for age-restricted goods
-	AdultDeclared *bool         `json:"adult_declared,omitempty"`
-	FromCart      *bool         `json:"from_cart,omitempty"`
-	Lines         []PlacingLine `json:"lines,omitempty"`
-	ShipTo        *ShipTo       `json:"ship_to,omitempty"`
+	AdultDeclared *bool `json:"adult_declared,omitempty"`
+
+	// ExpectedTotalFen The total that the buyer was shown. When it is no longer the total, the answer is 409 and nothing is placed. Prices always come from the catalogue.
+	ExpectedTotalFen *int64        `json:"expected_total_fen,omitempty"`
+	FromCart         *bool         `json:"from_cart,omitempty"`
+	Lines            []PlacingLine `json:"lines,omitempty"`
+
+	// ShipTo Example: {"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13812345678","province":"北京市","recipient":"李梅"}
+	ShipTo *Address `json:"ship_to,omitempty"`
 
 	// WaiverConfirmed The buyer has confirmed that some of these goods cannot be sent back without a reason
 	WaiverConfirmed *bool `json:"waiver_confirmed,omitempty"`
@@ -721,9 +712,6 @@ type Placing struct {
 
 // PlacingLine defines model for PlacingLine.
 type PlacingLine struct {
-	// ExpectedPriceFen The price that the buyer saw. When it is no longer the price, the answer is 409 and nothing is placed. The price itself always comes from the catalogue.
-	ExpectedPriceFen *int64 `json:"expected_price_fen,omitempty"`
-
 	// Quantity Example: 2
 	Quantity Quantity `json:"quantity"`
 
@@ -737,30 +725,6 @@ type PlacingLine struct {
 type Preview struct {
 	FromCart *bool         `json:"from_cart,omitempty"`
 	Lines    []PlacingLine `json:"lines,omitempty"`
-	ShipTo   *ShipTo       `json:"ship_to,omitempty"`
-}
-
-// PreviewLine defines model for PreviewLine.
-type PreviewLine struct {
-	// GoodsFen Fen; 100 fen are 1 yuan
-	//
-	// Example: 29760
-	GoodsFen Fen    `json:"goods_fen"`
-	Name     string `json:"name"`
-
-	// PriceFen Fen; 100 fen are 1 yuan
-	//
-	// Example: 29760
-	PriceFen Fen `json:"price_fen"`
-
-	// ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	ProductId  Id     `json:"product_id"`
-	Quantity   int64  `json:"quantity"`
-	ReturnRule string `json:"return_rule"`
-
-	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	SkuId Id     `json:"sku_id"`
-	Spec  string `json:"spec"`
 }
 
 // PreviewOrder defines model for PreviewOrder.
@@ -773,9 +737,9 @@ type PreviewOrder struct {
 	// LevyLi Li; 1000 li are 1 yuan
 	//
 	// Example: 29760
-	LevyLi   Li            `json:"levy_li"`
-	Lines    []PreviewLine `json:"lines"`
-	Merchant Seller        `json:"merchant"`
+	LevyLi   Li          `json:"levy_li"`
+	Lines    []OrderLine `json:"lines"`
+	Merchant Seller      `json:"merchant"`
 
 	// ShippingFen Fen; 100 fen are 1 yuan
 	//
@@ -979,28 +943,65 @@ type Received struct {
 	Received bool `json:"received"`
 }
 
-// RefundLine defines model for RefundLine.
-type RefundLine struct {
-	// AmountFen Fen, at least one
+// Refund defines model for Refund.
+type Refund struct {
+	At time.Time `json:"at"`
+
+	// GoodsFen Fen; 100 fen are 1 yuan
 	//
 	// Example: 29760
-	AmountFen Price `json:"amount_fen"`
+	GoodsFen Fen `json:"goods_fen"`
 
-	// LineNo Example: 1
-	LineNo int64 `json:"line_no"`
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id     Id             `json:"id"`
+	Lines  []RefundedLine `json:"lines"`
+	Reason string         `json:"reason"`
 
-	// Quantity Pieces that come back into stock; 0 when none do
+	// ReturnedLi One tenth of goods_fen, out of the fund again
+	ReturnedLi int64 `json:"returned_li"`
+
+	// ShippingFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	ShippingFen Fen `json:"shipping_fen"`
+}
+
+// RefundLine defines model for RefundLine.
+type RefundLine struct {
+	// AmountFen When not given: the pieces at the price that was paid
+	//
+	// Example: 16800
+	AmountFen *int64 `json:"amount_fen,omitempty"`
+
+	// Line Example: 1
+	Line int `json:"line"`
+
+	// Quantity Pieces that come back; 0 for a reduction of the price
 	//
 	// Example: 1
 	Quantity int64 `json:"quantity"`
 }
 
-// Refunding Example: {"lines":[{"amount_fen":16800,"line_no":1,"quantity":1}],"reason":"到货破损"}
+// RefundedLine defines model for RefundedLine.
+type RefundedLine struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen   `json:"amount_fen"`
+	Line      int   `json:"line"`
+	Quantity  int64 `json:"quantity"`
+}
+
+// Refunding Example: {"lines":[{"line":1,"quantity":1}],"reason":"到货破损"}
 type Refunding struct {
-	Lines []RefundLine `json:"lines"`
+	Lines []RefundLine `json:"lines,omitempty"`
 
 	// Reason Example: 到货破损
 	Reason string `json:"reason"`
+
+	// Restock The goods came back and can be sold again
+	Restock     *bool  `json:"restock,omitempty"`
+	ShippingFen *int64 `json:"shipping_fen,omitempty"`
 }
 
 // Registration A phone number or an e-mail address, or both.
@@ -1013,12 +1014,12 @@ type Registration struct {
 	// Name Example: 李梅
 	Name string `json:"name"`
 
-	// Password At least 10 characters of any kind
+	// Password 8 to 128 characters of any kind
 	//
 	// Example: correct-horse-battery
 	Password Password `json:"password"`
 
-	// Phone A mobile number of mainland China
+	// Phone A mobile number of the Chinese mainland, or any number with its country code; kept as E.164
 	//
 	// Example: 13812345678
 	Phone *Phone `json:"phone,omitempty"`
@@ -1069,25 +1070,6 @@ type Session struct {
 type SessionPage struct {
 	Data       []Session `json:"data"`
 	NextCursor *string   `json:"next_cursor"`
-}
-
-// ShipTo defines model for ShipTo.
-type ShipTo struct {
-	// Address Example: 建国路1号
-	Address string `json:"address"`
-
-	// Name Example: 李梅
-	Name string `json:"name"`
-
-	// Phone A mobile number of mainland China
-	//
-	// Example: 13812345678
-	Phone Phone `json:"phone"`
-
-	// Region Code of the county or district (GB/T 2260)
-	//
-	// Example: 110105
-	Region string `json:"region"`
 }
 
 // Sku defines model for Sku.
@@ -1536,7 +1518,7 @@ type ClientInterface interface {
 
 	// PlaceCheckoutWithBody Place a checkout; goods are reserved for 30 minutes
 	//
-	// Makes one order for each enterprise, and one payment. Pay at `payment.pay_url`. All orders expire together when nothing
+	// Makes one order for each enterprise, and one payment. Pay at `pay_url`. All orders expire together when nothing
 	// was paid in time, and their goods are free again.
 	//
 	// Takes any type of body and a specified content type.
@@ -1546,7 +1528,7 @@ type ClientInterface interface {
 
 	// PlaceCheckout Place a checkout; goods are reserved for 30 minutes
 	//
-	// Makes one order for each enterprise, and one payment. Pay at `payment.pay_url`. All orders expire together when nothing
+	// Makes one order for each enterprise, and one payment. Pay at `pay_url`. All orders expire together when nothing
 	// was paid in time, and their goods are free again.
 	//
 	// Takes a body of the `application/json` content type.
@@ -1580,7 +1562,7 @@ type ClientInterface interface {
 
 	// GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 	//
-	// Save it to a file and check it with `shiyi-verify receipt`, with no network at hand. Until the log has taken the sale up (about a second) the answer is 503 with `Retry-After`.
+	// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken the sale up (about a second) the answer is 409 `transparency.pending`.
 	//
 	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 	GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1614,7 +1596,7 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/merchant/orders (the `ListMerchantOrders` operationId).
 	ListMerchantOrders(ctx context.Context, params *ListMerchantOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetMerchantOrder An order for an enterprise that the caller sells for, with the address
+	// GetMerchantOrder An order for an enterprise that the caller sells for
 	//
 	// Corresponds with GET /v1/merchant/orders/{order_id} (the `GetMerchantOrder` operationId).
 	GetMerchantOrder(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2087,7 +2069,7 @@ func (c *Client) ListCheckouts(ctx context.Context, params *ListCheckoutsParams,
 
 // PlaceCheckoutWithBody Place a checkout; goods are reserved for 30 minutes
 //
-// Makes one order for each enterprise, and one payment. Pay at `payment.pay_url`. All orders expire together when nothing
+// Makes one order for each enterprise, and one payment. Pay at `pay_url`. All orders expire together when nothing
 // was paid in time, and their goods are free again.
 //
 // Takes any type of body and a specified content type.
@@ -2107,7 +2089,7 @@ func (c *Client) PlaceCheckoutWithBody(ctx context.Context, params *PlaceCheckou
 
 // PlaceCheckout Place a checkout; goods are reserved for 30 minutes
 //
-// Makes one order for each enterprise, and one payment. Pay at `payment.pay_url`. All orders expire together when nothing
+// Makes one order for each enterprise, and one payment. Pay at `pay_url`. All orders expire together when nothing
 // was paid in time, and their goods are free again.
 //
 // Takes a body of the `application/json` content type.
@@ -2191,7 +2173,7 @@ func (c *Client) CancelCheckout(ctx context.Context, checkoutId CheckoutId, para
 
 // GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 //
-// Save it to a file and check it with `shiyi-verify receipt`, with no network at hand. Until the log has taken the sale up (about a second) the answer is 503 with `Retry-After`.
+// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken the sale up (about a second) the answer is 409 `transparency.pending`.
 //
 // Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 func (c *Client) GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2285,7 +2267,7 @@ func (c *Client) ListMerchantOrders(ctx context.Context, params *ListMerchantOrd
 	return c.Client.Do(req)
 }
 
-// GetMerchantOrder An order for an enterprise that the caller sells for, with the address
+// GetMerchantOrder An order for an enterprise that the caller sells for
 //
 // Corresponds with GET /v1/merchant/orders/{order_id} (the `GetMerchantOrder` operationId).
 func (c *Client) GetMerchantOrder(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5158,7 +5140,7 @@ type ClientWithResponsesInterface interface {
 
 	// PlaceCheckoutWithBodyWithResponse Place a checkout; goods are reserved for 30 minutes
 	//
-	// Makes one order for each enterprise, and one payment. Pay at `payment.pay_url`. All orders expire together when nothing
+	// Makes one order for each enterprise, and one payment. Pay at `pay_url`. All orders expire together when nothing
 	// was paid in time, and their goods are free again.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -5168,7 +5150,7 @@ type ClientWithResponsesInterface interface {
 
 	// PlaceCheckoutWithResponse Place a checkout; goods are reserved for 30 minutes
 	//
-	// Makes one order for each enterprise, and one payment. Pay at `payment.pay_url`. All orders expire together when nothing
+	// Makes one order for each enterprise, and one payment. Pay at `pay_url`. All orders expire together when nothing
 	// was paid in time, and their goods are free again.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -5206,7 +5188,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetReceiptWithResponse What was paid, the tenth of each order, and the proof that each is in the public log
 	//
-	// Save it to a file and check it with `shiyi-verify receipt`, with no network at hand. Until the log has taken the sale up (about a second) the answer is 503 with `Retry-After`.
+	// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken the sale up (about a second) the answer is 409 `transparency.pending`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5248,7 +5230,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/merchant/orders (the `ListMerchantOrders` operationId).
 	ListMerchantOrdersWithResponse(ctx context.Context, params *ListMerchantOrdersParams, reqEditors ...RequestEditorFn) (*ListMerchantOrdersResponse, error)
 
-	// GetMerchantOrderWithResponse An order for an enterprise that the caller sells for, with the address
+	// GetMerchantOrderWithResponse An order for an enterprise that the caller sells for
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9137,7 +9119,7 @@ func (c *ClientWithResponses) ListCheckoutsWithResponse(ctx context.Context, par
 
 // PlaceCheckoutWithBodyWithResponse Place a checkout; goods are reserved for 30 minutes
 //
-// Makes one order for each enterprise, and one payment. Pay at `payment.pay_url`. All orders expire together when nothing
+// Makes one order for each enterprise, and one payment. Pay at `pay_url`. All orders expire together when nothing
 // was paid in time, and their goods are free again.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -9153,7 +9135,7 @@ func (c *ClientWithResponses) PlaceCheckoutWithBodyWithResponse(ctx context.Cont
 
 // PlaceCheckoutWithResponse Place a checkout; goods are reserved for 30 minutes
 //
-// Makes one order for each enterprise, and one payment. Pay at `payment.pay_url`. All orders expire together when nothing
+// Makes one order for each enterprise, and one payment. Pay at `pay_url`. All orders expire together when nothing
 // was paid in time, and their goods are free again.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -9221,7 +9203,7 @@ func (c *ClientWithResponses) CancelCheckoutWithResponse(ctx context.Context, ch
 
 // GetReceiptWithResponse What was paid, the tenth of each order, and the proof that each is in the public log
 //
-// Save it to a file and check it with `shiyi-verify receipt`, with no network at hand. Until the log has taken the sale up (about a second) the answer is 503 with `Retry-After`.
+// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken the sale up (about a second) the answer is 409 `transparency.pending`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9299,7 +9281,7 @@ func (c *ClientWithResponses) ListMerchantOrdersWithResponse(ctx context.Context
 	return ParseListMerchantOrdersResponse(rsp)
 }
 
-// GetMerchantOrderWithResponse An order for an enterprise that the caller sells for, with the address
+// GetMerchantOrderWithResponse An order for an enterprise that the caller sells for
 //
 // Returns a wrapper object for the known response body format(s).
 //

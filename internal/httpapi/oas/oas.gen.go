@@ -62,19 +62,19 @@ func (e CheckoutState) Valid() bool {
 
 // Defines values for CheckoutPreviewNeeds.
 const (
-	CheckoutPreviewNeedsAdultDeclared   CheckoutPreviewNeeds = "adult_declared"
-	CheckoutPreviewNeedsShipTo          CheckoutPreviewNeeds = "ship_to"
-	CheckoutPreviewNeedsWaiverConfirmed CheckoutPreviewNeeds = "waiver_confirmed"
+	AdultDeclared   CheckoutPreviewNeeds = "adult_declared"
+	ShipTo          CheckoutPreviewNeeds = "ship_to"
+	WaiverConfirmed CheckoutPreviewNeeds = "waiver_confirmed"
 )
 
 // Valid indicates whether the value is a known member of the CheckoutPreviewNeeds enum.
 func (e CheckoutPreviewNeeds) Valid() bool {
 	switch e {
-	case CheckoutPreviewNeedsAdultDeclared:
+	case AdultDeclared:
 		return true
-	case CheckoutPreviewNeedsShipTo:
+	case ShipTo:
 		return true
-	case CheckoutPreviewNeedsWaiverConfirmed:
+	case WaiverConfirmed:
 		return true
 	default:
 		return false
@@ -147,6 +147,7 @@ const (
 	OrderStateExpired  OrderState = "expired"
 	OrderStatePaid     OrderState = "paid"
 	OrderStatePlaced   OrderState = "placed"
+	OrderStateRefunded OrderState = "refunded"
 )
 
 // Valid indicates whether the value is a known member of the OrderState enum.
@@ -160,35 +161,7 @@ func (e OrderState) Valid() bool {
 		return true
 	case OrderStatePlaced:
 		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for PaymentState.
-const (
-	PaymentStateCanceled  PaymentState = "canceled"
-	PaymentStateNew       PaymentState = "new"
-	PaymentStateOpened    PaymentState = "opened"
-	PaymentStateRefunded  PaymentState = "refunded"
-	PaymentStateRefunding PaymentState = "refunding"
-	PaymentStateSucceeded PaymentState = "succeeded"
-)
-
-// Valid indicates whether the value is a known member of the PaymentState enum.
-func (e PaymentState) Valid() bool {
-	switch e {
-	case PaymentStateCanceled:
-		return true
-	case PaymentStateNew:
-		return true
-	case PaymentStateOpened:
-		return true
-	case PaymentStateRefunded:
-		return true
-	case PaymentStateRefunding:
-		return true
-	case PaymentStateSucceeded:
+	case OrderStateRefunded:
 		return true
 	default:
 		return false
@@ -265,6 +238,29 @@ type AccountPage struct {
 // AccountState defines model for AccountState.
 type AccountState string
 
+// Address Example: {"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13812345678","province":"北京市","recipient":"李梅"}
+type Address struct {
+	// City Example: 北京市
+	City string `json:"city"`
+
+	// Detail Example: 建国路1号
+	Detail string `json:"detail"`
+
+	// District Example: 朝阳区
+	District string `json:"district"`
+
+	// Phone A mobile number of the Chinese mainland, or any number with its country code; kept as E.164
+	//
+	// Example: 13812345678
+	Phone Phone `json:"phone"`
+
+	// Province Example: 北京市
+	Province string `json:"province"`
+
+	// Recipient Example: 李梅
+	Recipient string `json:"recipient"`
+}
+
 // Cart defines model for Cart.
 type Cart struct {
 	// GoodsFen Of the lines on sale
@@ -327,6 +323,9 @@ type CategoryList struct {
 
 // Checkout defines model for Checkout.
 type Checkout struct {
+	// ClosedAt When it expired or was cancelled
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+
 	// ExpiresAt When its goods are free again if it is not paid
 	ExpiresAt time.Time `json:"expires_at"`
 
@@ -345,9 +344,13 @@ type Checkout struct {
 	NextActions NextActions `json:"next_actions"`
 	Orders      []Order     `json:"orders"`
 	PaidAt      *time.Time  `json:"paid_at,omitempty"`
-	Payment     Payment     `json:"payment"`
-	PlacedAt    time.Time   `json:"placed_at"`
-	ShipTo      *ShipTo     `json:"ship_to,omitempty"`
+
+	// PayUrl Where to pay; not there until the payment provider has answered
+	PayUrl   *string   `json:"pay_url,omitempty"`
+	PlacedAt time.Time `json:"placed_at"`
+
+	// ShipTo Example: {"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13812345678","province":"北京市","recipient":"李梅"}
+	ShipTo *Address `json:"ship_to,omitempty"`
 
 	// ShippingFen Fen; 100 fen are 1 yuan
 	//
@@ -391,10 +394,8 @@ type CheckoutPreview struct {
 	// Example: 29760
 	ShippingFen Fen `json:"shipping_fen"`
 
-	// TotalFen Fen; 100 fen are 1 yuan
-	//
-	// Example: 29760
-	TotalFen Fen `json:"total_fen"`
+	// TotalFen Send it back as `expected_total_fen`
+	TotalFen int64 `json:"total_fen"`
 }
 
 // CheckoutPreviewNeeds defines model for CheckoutPreview.Needs.
@@ -439,35 +440,30 @@ type FundAccountList struct {
 	Data []FundAccount `json:"data"`
 }
 
-// FundStatement Example: {"free_li":0,"levied_li":261000000,"log_size":17986,"pending_li":261000000,"returned_li":0,"sold_fen":261000000}
+// FundStatement Example: {"free_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000}
 type FundStatement struct {
-	// FreeLi Li; 1000 li are 1 yuan
+	// FreeLi May be granted
+	FreeLi int64 `json:"free_li"`
+
+	// LeviedLi Tenths taken, less tenths returned: exactly one tenth of sold_fen
+	LeviedLi int64 `json:"levied_li"`
+
+	// Orders Orders sold
+	Orders int64 `json:"orders"`
+
+	// PendingLi The goods may still come back
+	PendingLi int64 `json:"pending_li"`
+
+	// RefundedFen Fen; 100 fen are 1 yuan
 	//
 	// Example: 29760
-	FreeLi Li `json:"free_li"`
+	RefundedFen Fen `json:"refunded_fen"`
 
-	// LeviedLi Li; 1000 li are 1 yuan
-	//
-	// Example: 29760
-	LeviedLi Li `json:"levied_li"`
+	// ReturnedLi Tenths returned with refunds
+	ReturnedLi int64 `json:"returned_li"`
 
-	// LogSize Leaves of the public log that this counts
-	LogSize int64 `json:"log_size"`
-
-	// PendingLi Li; 1000 li are 1 yuan
-	//
-	// Example: 29760
-	PendingLi Li `json:"pending_li"`
-
-	// ReturnedLi Li; 1000 li are 1 yuan
-	//
-	// Example: 29760
-	ReturnedLi Li `json:"returned_li"`
-
-	// SoldFen Fen; 100 fen are 1 yuan
-	//
-	// Example: 29760
-	SoldFen Fen `json:"sold_fen"`
+	// SoldFen Goods sold, less goods refunded
+	SoldFen int64 `json:"sold_fen"`
 }
 
 // Health defines model for Health.
@@ -605,20 +601,17 @@ type Order struct {
 	LevyLi   int64       `json:"levy_li"`
 	Lines    []OrderLine `json:"lines"`
 	Merchant Seller      `json:"merchant"`
+	PaidAt   *time.Time  `json:"paid_at,omitempty"`
+	PlacedAt time.Time   `json:"placed_at"`
 
-	// NextActions What the caller may do next; draw buttons from it and ignore what you do not know
-	NextActions NextActions `json:"next_actions"`
-	PaidAt      *time.Time  `json:"paid_at,omitempty"`
-	PlacedAt    time.Time   `json:"placed_at"`
+	// RefundedFen Of the goods and of the shipping
+	RefundedFen int64 `json:"refunded_fen"`
 
-	// RefundedFen Fen; 100 fen are 1 yuan
-	//
-	// Example: 29760
-	RefundedFen Fen `json:"refunded_fen"`
+	// Refunds Oldest first; where one order is read
+	Refunds []Refund `json:"refunds,omitempty"`
 
 	// ReturnedLi What refunds took out of the fund again
-	ReturnedLi int64   `json:"returned_li"`
-	ShipTo     *ShipTo `json:"ship_to,omitempty"`
+	ReturnedLi int64 `json:"returned_li"`
 
 	// ShippingFen Fen; 100 fen are 1 yuan
 	//
@@ -641,7 +634,7 @@ type OrderLine struct {
 	//
 	// Example: 29760
 	GoodsFen Fen    `json:"goods_fen"`
-	LineNo   int    `json:"line_no"`
+	Line     int    `json:"line"`
 	Name     string `json:"name"`
 
 	// PriceFen Fen; 100 fen are 1 yuan
@@ -656,13 +649,19 @@ type OrderLine struct {
 	// RefundedFen Fen; 100 fen are 1 yuan
 	//
 	// Example: 29760
-	RefundedFen      Fen    `json:"refunded_fen"`
-	RefundedQuantity int64  `json:"refunded_quantity"`
-	SkuCode          string `json:"sku_code"`
+	RefundedFen      Fen   `json:"refunded_fen"`
+	RefundedQuantity int64 `json:"refunded_quantity"`
+
+	// ReturnRule Example: NO_REASON_7D
+	ReturnRule string `json:"return_rule"`
+	SkuCode    string `json:"sku_code"`
 
 	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	SkuId Id     `json:"sku_id"`
 	Spec  string `json:"spec"`
+
+	// Unit Example: 桶
+	Unit string `json:"unit"`
 }
 
 // OrderPage defines model for OrderPage.
@@ -671,47 +670,39 @@ type OrderPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
-// Password At least 10 characters of any kind
+// Password 8 to 128 characters of any kind
 //
 // Example: correct-horse-battery
 type Password = string
 
 // PasswordChange Example: {"new_password":"battery-horse-correct","old_password":"correct-horse-battery"}
 type PasswordChange struct {
-	// NewPassword At least 10 characters of any kind
+	// NewPassword 8 to 128 characters of any kind
 	//
 	// Example: correct-horse-battery
 	NewPassword Password `json:"new_password"`
 	OldPassword string   `json:"old_password"`
 }
 
-// Payment defines model for Payment.
-type Payment struct {
-	// PayUrl Where to pay; not there until the provider has answered
-	PayUrl *string `json:"pay_url,omitempty"`
-
-	// Provider Example: sandbox
-	Provider string       `json:"provider"`
-	State    PaymentState `json:"state"`
-}
-
-// PaymentState defines model for Payment.State.
-type PaymentState string
-
-// Phone A mobile number of mainland China
+// Phone A mobile number of the Chinese mainland, or any number with its country code; kept as E.164
 //
 // Example: 13812345678
 type Phone = string
 
-// Placing `lines`, or the cart with `from_cart`. `ship_to` is needed as soon as something is shipped.
+// Placing `lines`, or the cart with `from_cart`. What else is needed the preview says in `needs`.
 //
-// Example: {"lines":[{"expected_price_fen":16800,"quantity":2,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}],"ship_to":{"address":"建国路1号","name":"李梅","phone":"13812345678","region":"110105"},"waiver_confirmed":true}
+// Example: {"expected_total_fen":33600,"lines":[{"quantity":2,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}],"ship_to":{"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13812345678","province":"北京市","recipient":"李梅"},"waiver_confirmed":true}
 type Placing struct {
 	// AdultDeclared The buyer says that he is 18 or older; needed for age-restricted goods
-	AdultDeclared *bool         `json:"adult_declared,omitempty"`
-	FromCart      *bool         `json:"from_cart,omitempty"`
-	Lines         []PlacingLine `json:"lines,omitempty"`
-	ShipTo        *ShipTo       `json:"ship_to,omitempty"`
+	AdultDeclared *bool `json:"adult_declared,omitempty"`
+
+	// ExpectedTotalFen The total that the buyer was shown. When it is no longer the total, the answer is 409 and nothing is placed. Prices always come from the catalogue.
+	ExpectedTotalFen *int64        `json:"expected_total_fen,omitempty"`
+	FromCart         *bool         `json:"from_cart,omitempty"`
+	Lines            []PlacingLine `json:"lines,omitempty"`
+
+	// ShipTo Example: {"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13812345678","province":"北京市","recipient":"李梅"}
+	ShipTo *Address `json:"ship_to,omitempty"`
 
 	// WaiverConfirmed The buyer has confirmed that some of these goods cannot be sent back without a reason
 	WaiverConfirmed *bool `json:"waiver_confirmed,omitempty"`
@@ -719,9 +710,6 @@ type Placing struct {
 
 // PlacingLine defines model for PlacingLine.
 type PlacingLine struct {
-	// ExpectedPriceFen The price that the buyer saw. When it is no longer the price, the answer is 409 and nothing is placed. The price itself always comes from the catalogue.
-	ExpectedPriceFen *int64 `json:"expected_price_fen,omitempty"`
-
 	// Quantity Example: 2
 	Quantity Quantity `json:"quantity"`
 
@@ -735,30 +723,6 @@ type PlacingLine struct {
 type Preview struct {
 	FromCart *bool         `json:"from_cart,omitempty"`
 	Lines    []PlacingLine `json:"lines,omitempty"`
-	ShipTo   *ShipTo       `json:"ship_to,omitempty"`
-}
-
-// PreviewLine defines model for PreviewLine.
-type PreviewLine struct {
-	// GoodsFen Fen; 100 fen are 1 yuan
-	//
-	// Example: 29760
-	GoodsFen Fen    `json:"goods_fen"`
-	Name     string `json:"name"`
-
-	// PriceFen Fen; 100 fen are 1 yuan
-	//
-	// Example: 29760
-	PriceFen Fen `json:"price_fen"`
-
-	// ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	ProductId  Id     `json:"product_id"`
-	Quantity   int64  `json:"quantity"`
-	ReturnRule string `json:"return_rule"`
-
-	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	SkuId Id     `json:"sku_id"`
-	Spec  string `json:"spec"`
 }
 
 // PreviewOrder defines model for PreviewOrder.
@@ -771,9 +735,9 @@ type PreviewOrder struct {
 	// LevyLi Li; 1000 li are 1 yuan
 	//
 	// Example: 29760
-	LevyLi   Li            `json:"levy_li"`
-	Lines    []PreviewLine `json:"lines"`
-	Merchant Seller        `json:"merchant"`
+	LevyLi   Li          `json:"levy_li"`
+	Lines    []OrderLine `json:"lines"`
+	Merchant Seller      `json:"merchant"`
 
 	// ShippingFen Fen; 100 fen are 1 yuan
 	//
@@ -977,28 +941,65 @@ type Received struct {
 	Received bool `json:"received"`
 }
 
-// RefundLine defines model for RefundLine.
-type RefundLine struct {
-	// AmountFen Fen, at least one
+// Refund defines model for Refund.
+type Refund struct {
+	At time.Time `json:"at"`
+
+	// GoodsFen Fen; 100 fen are 1 yuan
 	//
 	// Example: 29760
-	AmountFen Price `json:"amount_fen"`
+	GoodsFen Fen `json:"goods_fen"`
 
-	// LineNo Example: 1
-	LineNo int64 `json:"line_no"`
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id     Id             `json:"id"`
+	Lines  []RefundedLine `json:"lines"`
+	Reason string         `json:"reason"`
 
-	// Quantity Pieces that come back into stock; 0 when none do
+	// ReturnedLi One tenth of goods_fen, out of the fund again
+	ReturnedLi int64 `json:"returned_li"`
+
+	// ShippingFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	ShippingFen Fen `json:"shipping_fen"`
+}
+
+// RefundLine defines model for RefundLine.
+type RefundLine struct {
+	// AmountFen When not given: the pieces at the price that was paid
+	//
+	// Example: 16800
+	AmountFen *int64 `json:"amount_fen,omitempty"`
+
+	// Line Example: 1
+	Line int `json:"line"`
+
+	// Quantity Pieces that come back; 0 for a reduction of the price
 	//
 	// Example: 1
 	Quantity int64 `json:"quantity"`
 }
 
-// Refunding Example: {"lines":[{"amount_fen":16800,"line_no":1,"quantity":1}],"reason":"到货破损"}
+// RefundedLine defines model for RefundedLine.
+type RefundedLine struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen   `json:"amount_fen"`
+	Line      int   `json:"line"`
+	Quantity  int64 `json:"quantity"`
+}
+
+// Refunding Example: {"lines":[{"line":1,"quantity":1}],"reason":"到货破损"}
 type Refunding struct {
-	Lines []RefundLine `json:"lines"`
+	Lines []RefundLine `json:"lines,omitempty"`
 
 	// Reason Example: 到货破损
 	Reason string `json:"reason"`
+
+	// Restock The goods came back and can be sold again
+	Restock     *bool  `json:"restock,omitempty"`
+	ShippingFen *int64 `json:"shipping_fen,omitempty"`
 }
 
 // Registration A phone number or an e-mail address, or both.
@@ -1011,12 +1012,12 @@ type Registration struct {
 	// Name Example: 李梅
 	Name string `json:"name"`
 
-	// Password At least 10 characters of any kind
+	// Password 8 to 128 characters of any kind
 	//
 	// Example: correct-horse-battery
 	Password Password `json:"password"`
 
-	// Phone A mobile number of mainland China
+	// Phone A mobile number of the Chinese mainland, or any number with its country code; kept as E.164
 	//
 	// Example: 13812345678
 	Phone *Phone `json:"phone,omitempty"`
@@ -1067,25 +1068,6 @@ type Session struct {
 type SessionPage struct {
 	Data       []Session `json:"data"`
 	NextCursor *string   `json:"next_cursor"`
-}
-
-// ShipTo defines model for ShipTo.
-type ShipTo struct {
-	// Address Example: 建国路1号
-	Address string `json:"address"`
-
-	// Name Example: 李梅
-	Name string `json:"name"`
-
-	// Phone A mobile number of mainland China
-	//
-	// Example: 13812345678
-	Phone Phone `json:"phone"`
-
-	// Region Code of the county or district (GB/T 2260)
-	//
-	// Example: 110105
-	Region string `json:"region"`
 }
 
 // Sku defines model for Sku.
@@ -1443,7 +1425,7 @@ type ServerInterface interface {
 	// ListMerchantOrders Orders for the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/orders)
 	ListMerchantOrders(c *gin.Context, params ListMerchantOrdersParams)
-	// GetMerchantOrder An order for an enterprise that the caller sells for, with the address
+	// GetMerchantOrder An order for an enterprise that the caller sells for
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(c *gin.Context, orderId OrderId)
 	// ListMerchantProducts The products of the enterprises that the caller sells for, on sale or not
@@ -7521,7 +7503,7 @@ type StrictServerInterface interface {
 	// ListMerchantOrders Orders for the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/orders)
 	ListMerchantOrders(ctx context.Context, request ListMerchantOrdersRequestObject) (ListMerchantOrdersResponseObject, error)
-	// GetMerchantOrder An order for an enterprise that the caller sells for, with the address
+	// GetMerchantOrder An order for an enterprise that the caller sells for
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(ctx context.Context, request GetMerchantOrderRequestObject) (GetMerchantOrderResponseObject, error)
 	// ListMerchantProducts The products of the enterprises that the caller sells for, on sale or not
