@@ -118,16 +118,15 @@ func (t Transfer) digest() [32]byte {
 // salted digest when it is not public. It bears no personal data: the order is
 // a commitment that only who knows the salt can open.
 func (e Entry) Leaf() ([]byte, error) {
-	leaf := verify.Leaf{Kind: e.Kind, At: e.At, Home: "fund", Ref: verify.Ref(e.Kind, e.Ref, e.Salt)}
+	leaf := verify.Leaf{Kind: e.Kind, At: e.At, Home: "fund", Ref: verify.Commitment(e.Kind, e.Ref, e.Salt)}
 	if e.Home != FundHome {
 		leaf.Home = e.Home.String()
 	}
 	for _, m := range e.Moves {
 		leaf.Moves = append(leaf.Moves, verify.Move{What: m.What, Source: string(m.From), Target: string(m.To), Li: int64(m.Amount)})
 	}
-	clear, err := leaf.Bytes()
-	if err != nil || e.Public {
-		return clear, err
+	if e.Public {
+		return leaf.Bytes()
 	}
-	return verify.Seal(clear, e.Salt), nil
+	return leaf.Seal(e.Salt)
 }
