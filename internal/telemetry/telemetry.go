@@ -108,13 +108,15 @@ func (m *Metrics) Transaction(outcome string, retries int) {
 	m.retries.Add(float64(retries))
 }
 
-// Book records the state of the business: what the fund was levied, by how much
-// that is not one tenth of net sales, both in li, and how many leaves wait.
-func (m *Metrics) Book(levied, imbalance, pending int64) {
+// Book records the state of the business: what the fund was levied, and by how
+// much that is not one tenth of net sales, both in li.
+func (m *Metrics) Book(levied, imbalance int64) {
 	m.levied.Set(float64(levied))
 	m.imbalance.Set(float64(imbalance))
-	m.pending.Set(float64(pending))
 }
+
+// Waiting records how many leaves wait to enter the public log.
+func (m *Metrics) Waiting(leaves int64) { m.pending.Set(float64(leaves)) }
 
 // Private serves /metrics, /healthz and /readyz on a port that the public does
 // not reach.

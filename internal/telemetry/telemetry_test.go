@@ -76,7 +76,8 @@ func TestPrivatePortServesMeasuresAndReadiness(t *testing.T) {
 	m.Job("refund", time.Second, nil)
 	m.Job("refund", time.Second, errors.New("no"))
 	m.Transaction("committed", 2)
-	m.Book(261_000_000, 0, 7)
+	m.Book(261_000_000, 0)
+	m.Waiting(7)
 
 	status, body := ask(t, p, "/metrics")
 	if status != http.StatusOK {
