@@ -46,7 +46,7 @@ test: ## everything that must hold: contract, lint, plan, tests with the race de
 	@$(MAKE) --no-print-directory generate-check lint test-race fuzz
 
 test-race: ## the whole test suite, once, with the race detector, on real PostgreSQL and Redis
-	.ci/with-redis go test -race -count=1 -timeout=30m ./...
+	.ci/with-redis go run ./internal/pgtest/withpg -- go test -race -count=1 -timeout=30m ./...
 
 generate: ## write the generated code anew from the contract
 	go generate ./...
@@ -69,7 +69,7 @@ bench: build ## sales a second, reads a second, and pgbench beside them
 
 cover: ## statements covered by the tests, in coverage.html
 	@.ci/setup test
-	.ci/with-redis go test -count=1 -timeout=30m -coverpkg=./... -coverprofile=coverage.out ./...
+	.ci/with-redis go run ./internal/pgtest/withpg -- go test -count=1 -timeout=30m -coverpkg=./... -coverprofile=coverage.out ./...
 	go tool cover -html=coverage.out -o coverage.html
 	@go tool cover -func=coverage.out | tail -n 1
 
