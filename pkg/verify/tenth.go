@@ -180,14 +180,14 @@ func (t *Totals) move(account string, li int64) {
 // Statement is what the fund publishes of itself (GET /v1/public/fund), as far as
 // the leaves tell it. A figure that is absent is not compared.
 type Statement struct {
-	LogSize    *int64 `json:"log_size"`    // the statement tells of the first so many leaves
-	Orders     *int64 `json:"orders"`      // sales
-	SoldFen    *int64 `json:"sold_fen"`    // goods sold, less goods refunded
-	RefundFen  *int64 `json:"refund_fen"`  // goods refunded
-	LeviedLi   *int64 `json:"levied_li"`   // tenths of sales, less those returned
-	ReturnedLi *int64 `json:"returned_li"` // tenths returned with refunds
-	PendingLi  *int64 `json:"pending_li"`
-	FreeLi     *int64 `json:"free_li"`
+	LogSize     *int64 `json:"log_size"`     // the statement tells of the first so many leaves
+	Orders      *int64 `json:"orders"`       // sales
+	SoldFen     *int64 `json:"sold_fen"`     // goods sold, less goods refunded
+	RefundedFen *int64 `json:"refunded_fen"` // goods refunded
+	LeviedLi    *int64 `json:"levied_li"`    // tenths of sales, less those returned
+	ReturnedLi  *int64 `json:"returned_li"`  // tenths returned with refunds
+	PendingLi   *int64 `json:"pending_li"`
+	FreeLi      *int64 `json:"free_li"`
 }
 
 // ErrStatement says that a published figure is not what the leaves sum to.
@@ -206,7 +206,7 @@ func (t Totals) Compare(s Statement) error {
 	}{
 		{"orders", s.Orders, t.Sales},
 		{"sold_fen", s.SoldFen, (t.SoldLi - t.RefundedLi) / 10},
-		{"refund_fen", s.RefundFen, t.RefundedLi / 10},
+		{"refunded_fen", s.RefundedFen, t.RefundedLi / 10},
 		{"levied_li", s.LeviedLi, t.LeviedLi - t.ReturnedLi},
 		{"returned_li", s.ReturnedLi, t.ReturnedLi},
 		{"pending_li", s.PendingLi, t.PendingLi},

@@ -357,7 +357,7 @@ func TestTotalsAreTheFund(t *testing.T) {
 		t.Errorf("totals (-want +got):\n%s", diff)
 	}
 	n := func(i int64) *int64 { return &i }
-	if err := totals.Compare(verify.Statement{Orders: n(2), SoldFen: n(9000), RefundFen: n(33), LeviedLi: n(9000), ReturnedLi: n(33), PendingLi: n(5000), FreeLi: n(4000)}); err != nil {
+	if err := totals.Compare(verify.Statement{Orders: n(2), SoldFen: n(9000), RefundedFen: n(33), LeviedLi: n(9000), ReturnedLi: n(33), PendingLi: n(5000), FreeLi: n(4000)}); err != nil {
 		t.Error(err)
 	}
 	if err := totals.Compare(verify.Statement{LeviedLi: n(9001)}); !errors.Is(err, verify.ErrStatement) {

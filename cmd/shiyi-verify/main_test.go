@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/shiyi-market/shiyi/pkg/verify"
+)
+
+// published is a small log on disk, a receipt of its last sale, and the fund's figures.
+type published struct{ dir, key, receipt, fund string }
+
+const merchant = "0190d6a0-0000-7000-8000-000000000001"
+
+func publish(t *testing.T, sales int, change func(n int, l *verify.Leaf)) published {
+	t.Helper()
+	secret, vkey, err := note.GenerateKey(rand.Reader, "shiyi.example/log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	salt := []byte("0123456789abcdef")
+	var leaves [][]byte
+	var hashes []tlog.Hash
+	reader := tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(at))
+		for i, n := range at {
+			out[i] = hashes[n]
+		}
+		return out, nil
+	})
+	for n := range sales {
+		l := verify.Leaf{
+			Kind: verify.KindSale, At: time.Unix(1577841458, 0).UTC(), Home: merchant, Ref: verify.Commitment(verify.KindSale, fmt.Sprint("order-", n), salt),
+			Moves: []verify.Move{
+				{What: verify.WhatGoods, Source: "world:stripe", Target: verify.Payable(merchant), Li: 1000},
+				{What: verify.WhatTenth, Source: verify.Payable(merchant), Target: verify.FundPending, Li: 100},
+			},
+		}
+		if change != nil {
+			change(n, &l)
+		}
+		b, err := l.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := tlog.StoredHashes(int64(n), b, reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves, hashes = append(leaves, b), append(hashes, h...)
+	}
+	p := published{dir: t.TempDir(), key: vkey}
+	root, err := tlog.TreeHash(int64(sales), reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := note.Sign(&note.Note{Text: verify.Checkpoint{Origin: "shiyi.example/log", Size: int64(sales), Root: root}.Text()}, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, "checkpoint", signed)
+	for _, tile := range tlog.NewTiles(verify.TileHeight, 0, int64(sales)) {
+		data, err := tlog.ReadTileData(tile, reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.write(t, verify.Tile{Level: tile.L, N: tile.N, W: tile.W}.Path(), data)
+		if tile.L > 0 {
+			continue
+		}
+		bundle, err := verify.Bundle(leaves[tile.N*verify.TileWidth:][:tile.W])
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.write(t, verify.Tile{Level: verify.EntriesLevel, N: tile.N, W: tile.W}.Path(), bundle)
+	}
+	path, err := tlog.ProveRecord(int64(sales), int64(sales-1), reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(verify.Receipt{
+		Format: verify.ReceiptFormat, CheckoutID: "checkout-1", GoodsFen: 100, PaidFen: 100, LevyLi: 100, NetLevyLi: 100,
+		Orders: []verify.ReceiptOrder{{
+			OrderID: fmt.Sprint("order-", sales-1), MerchantID: merchant, MerchantName: "红喜", GoodsFen: 100, LevyLi: 100,
+			Lines: []verify.ReceiptLine{{LineNo: 1, Name: "土豆", Quantity: 1, PriceFen: 100, AmountFen: 100}},
+			Entry: verify.Entry{
+				State: verify.Proven, Name: fmt.Sprint("order-", sales-1), Salt: hex.EncodeToString(salt), Leaf: string(leaves[sales-1]),
+				Proof: verify.FormatProof(int64(sales-1), path, signed),
+			},
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.receipt = p.write(t, "receipt.json", text)
+	p.fund = p.write(t, "fund.json", fmt.Appendf(nil, `{"orders":%d,"sold_fen":%d,"levied_li":%d,"pending_li":%d,"free_li":0,"later":"x"}`, sales, sales*100, sales*100, sales*100))
+	return p
+}
+
+func (p published) write(t *testing.T, path string, data []byte) string {
+	t.Helper()
+	path = filepath.Join(p.dir, filepath.FromSlash(path))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// check runs the program and compares its exit code and a part of its output.
+func check(t *testing.T, code int, says string, args ...string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	got := run(t.Context(), args, &out, &errs)
+	if all := out.String() + errs.String(); got != code || !strings.Contains(all, says) {
+		t.Errorf("%v: exit %d, want %d and %q in:\n%s", args, got, code, says, all)
+	}
+}
+
+func TestReceipt(t *testing.T) {
+	t.Parallel()
+	p := publish(t, 300, nil)
+	check(t, holds, "fund has 0.100 yuan", "receipt", "--key", p.key, p.receipt)
+	check(t, holds, "entry 299 of 300", p.receipt, "--key", p.key)
+	check(t, holds, "It holds", p.receipt, "--key", p.write(t, "key", []byte(p.key+"\n")))
+	check(t, fails, "DOES NOT HOLD", p.receipt, "--key", publish(t, 1, nil).key)
+	check(t, misused, "--key is missing", p.receipt)
+	check(t, misused, "no such file", "--key", p.key, filepath.Join(p.dir, "gone"))
+	check(t, misused, "one receipt", "--key", p.key)
+	check(t, misused, "not defined", "--kay", p.key)
+	check(t, misused, "Exit:", "--help")
+	check(t, misused, "verifier key", "--key", "a+b+c", p.receipt)
+
+	text, err := os.ReadFile(p.receipt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, fails, "DOES NOT HOLD", "--key", p.key, p.write(t, "dearer", bytes.ReplaceAll(text, []byte(`_fen":100`), []byte(`_fen":101`))))
+	check(t, fails, "DOES NOT HOLD", "--key", p.key, p.write(t, "broken", text[1:]))
+	var r verify.Receipt
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	r.Orders[0].Entry.State, r.Orders[0].Entry.Proof = verify.Pending, ""
+	if text, err = json.Marshal(r); err != nil {
+		t.Fatal(err)
+	}
+	check(t, tooEarly, "NOT YET", "--key", p.key, p.write(t, "pending", text))
+}
+
+func TestLogOnDisk(t *testing.T) {
+	t.Parallel()
+	p := publish(t, 300, nil)
+	saved := filepath.Join(p.dir, "saved")
+	check(t, holds, "300 sales of 300.000 yuan", "log", "--key", p.key, "--dir", p.dir, "--fund", p.fund, "--save", saved)
+	check(t, holds, "first 300 leaves", "log", "--key", p.key, "--dir", p.dir, "--since", saved)
+	check(t, misused, "either", "log", "--key", p.key)
+	check(t, misused, "either", "log", "--key", p.key, "--dir", "x", "--url", "y")
+
+	less := p.write(t, "less.json", []byte(`{"levied_li":29990}`))
+	check(t, fails, "published 29990, the leaves sum to 30000", "log", "--key", p.key, "--dir", p.dir, "--fund", less)
+	early := p.write(t, "early.json", []byte(`{"log_size":200,"levied_li":20000,"sold_fen":20000}`))
+	check(t, holds, "published figures are the sums", "log", "--key", p.key, "--dir", p.dir, "--fund", early)
+	late := p.write(t, "late.json", []byte(`{"log_size":301,"levied_li":30100}`))
+	check(t, fails, "try again", "log", "--key", p.key, "--dir", p.dir, "--fund", late)
+
+	short := publish(t, 300, func(n int, l *verify.Leaf) {
+		if n == 7 {
+			l.Moves[1].Li = 90
+		}
+	})
+	check(t, fails, "entry 7: verify: not exactly one tenth: 90 li of 1000 li", "log", "--key", short.key, "--dir", short.dir)
+
+	bundle := filepath.Join(p.dir, "tile", "entries", "000")
+	b, err := os.ReadFile(bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[10] ^= 1
+	p.write(t, "tile/entries/000", b)
+	check(t, fails, "entry 0 does not have the hash", "log", "--key", p.key, "--dir", p.dir)
+	if err := os.Remove(bundle); err != nil {
+		t.Fatal(err)
+	}
+	check(t, misused, "no such file", "log", "--key", p.key, "--dir", p.dir)
+}
+
+func TestLogOverHTTP(t *testing.T) {
+	t.Parallel()
+	p := publish(t, 300, nil)
+	files := http.FileServer(http.Dir(p.dir))
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 3 { // once it is too much
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		http.StripPrefix("/log/", files).ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	check(t, holds, "300 leaves", "log", "--key", p.key, "--url", server.URL+"/log/", "--fund", server.URL+"/log/fund.json")
+	check(t, misused, "404", "log", "--key", p.key, "--url", server.URL+"/nothing")
+}
