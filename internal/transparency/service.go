@@ -90,6 +90,11 @@ func (s *Service) Tile(ctx context.Context, path string) ([]byte, error) {
 	})
 }
 
+// Waiting is how many leaves have no number yet.
+func (s *Service) Waiting(ctx context.Context) (int64, error) {
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (int64, error) { return waiting(ctx, tx, math.MaxInt32) })
+}
+
 // Prove finds leaves and proves them, as part of tx: all under one checkpoint,
 // in the order of keys. A leaf that no checkpoint covers yet comes with Pending; a key that was
 // never queued is ErrNoLeaf.
