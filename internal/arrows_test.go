@@ -20,13 +20,13 @@ const module = "github.com/shiyi-market/shiyi/"
 // import. What is not drawn here does not pass; what is drawn and not used
 // is taken out.
 var arrows = map[string][]string{
-	"cart":         {"catalog"},
-	"catalog":      {"merchant"},
+	"cart":         {"catalog", "identity"},
+	"catalog":      {"identity", "merchant", "trail"},
 	"fund":         {"ledger"},
-	"identity":     {},
+	"identity":     {"trail"},
 	"inventory":    {},
 	"ledger":       {"transparency"},
-	"merchant":     {"identity"},
+	"merchant":     {"identity", "trail"},
 	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "payment"},
 	"payment":      {},
 	"receipt":      {"fund", "order", "transparency"},

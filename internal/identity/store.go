@@ -171,18 +171,14 @@ func accounts(ctx context.Context, tx *postgres.Tx, p page.Request) (page.Of[Acc
 	return page.Cut(out, p.Size(), func(a Account) (string, uuid.UUID) { return "", a.ID.UUID() }), nil
 }
 
-// lock reads an account and keeps it from changing until the end of tx. Its
-// roles are read too: whoever changes them holds this lock.
+// lock reads an account and keeps it from changing until the end of tx. It
+// locks in a statement of its own: one that waited for the lock would still see
+// the roles of before.
 func lock(ctx context.Context, tx *postgres.Tx, account ID) (Account, error) {
-	r, err := postgres.Row[knownRow](ctx, tx,
-		`SELECT a.*, `+grantsOf+` AS grants FROM account a WHERE a.id = ? FOR UPDATE OF a`, account.UUID())
-	switch {
-	case errors.Is(err, postgres.ErrNoRows):
-		return Account{}, ErrAccount
-	case err != nil:
-		return Account{}, fmt.Errorf("lock an account: %w", err)
+	if _, err := tx.Exec(ctx, `SELECT FROM account WHERE id = ? FOR UPDATE`, account.UUID()); err != nil {
+		return Account{}, fmt.Errorf("lock account %s: %w", account, err)
 	}
-	k, err := r.known()
+	k, err := byID(ctx, tx, account)
 	return k.Account, err
 }
 

@@ -1,7 +1,7 @@
 -- +goose Up
 CREATE TABLE merchant (
   id                       uuid        NOT NULL,
-  code                     text        NOT NULL,
+  code                     text COLLATE "C" NOT NULL,
   legal_name               text        NOT NULL,
   short_name               text        NOT NULL,
   entity_type              text        NOT NULL,
@@ -9,21 +9,21 @@ CREATE TABLE merchant (
   region                   text        NOT NULL,
   township                 text        NOT NULL,
   uscc                     text        NOT NULL,
-  brands                   text[]      NOT NULL,
+  brands                   jsonb       NOT NULL,
   state                    text        NOT NULL,
   recommendation_no        text        NOT NULL,
   recommended_on           date,
   agreement_no             text        NOT NULL,
   agreement_signed_on      date,
   licensed_until           date        NOT NULL,
-  linkage_modes            text[]      NOT NULL,
+  linkage_modes            jsonb       NOT NULL,
   linked_households        bigint      NOT NULL,
   linked_poor_households   bigint      NOT NULL,
   employed_poor_persons    bigint      NOT NULL,
   land_transfer_mu         bigint      NOT NULL,
   purchase_agreements      bigint      NOT NULL,
   dividends_fen            bigint      NOT NULL,
-  linkage_evidence         text[]      NOT NULL,
+  linkage_evidence         jsonb       NOT NULL,
   enrolled_at              timestamptz NOT NULL,
   reviewed_at              timestamptz NOT NULL,
   next_review_due          date        NOT NULL,
@@ -55,5 +55,10 @@ CREATE TRIGGER licence_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON licenc
 ALTER TABLE licence ENABLE ALWAYS TRIGGER licence_append_only;
 COMMENT ON TABLE licence IS 'home: shared. Licences as filed, history included: a renewal is a further row.';
 
+CREATE VIEW merchant_standing AS
+  SELECT id AS merchant_id, short_name AS merchant_name, state AS merchant_state, agreement_signed_on, licensed_until FROM merchant;
+COMMENT ON VIEW merchant_standing IS 'What decides whether an enterprise may sell: the one thing of this context that statements of others join.';
+
+GRANT SELECT ON merchant_standing TO shiyi_app;
 GRANT SELECT, INSERT, UPDATE ON merchant TO shiyi_app;
 GRANT SELECT, INSERT ON licence TO shiyi_app;
