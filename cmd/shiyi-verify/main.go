@@ -151,7 +151,7 @@ func receipt(_ context.Context, args []string, out io.Writer) error {
 
 // report says what a receipt amounts to, when it holds.
 func report(out io.Writer, r verify.Receipt, findings []verify.Finding) {
-	fmt.Fprintf(out, "Checkout %s: paid %s yuan\n", r.CheckoutID, yuan(r.PaidFen*10))
+	fmt.Fprintf(out, "Checkout %s: paid %s yuan\n", r.CheckoutID, yuan(r.TotalFen*10))
 	for _, f := range findings {
 		what := "order  " + f.OrderID
 		if f.RefundID != "" {

@@ -97,10 +97,10 @@ func publish(t *testing.T, sales int, change func(n int, l *verify.Leaf)) publis
 		t.Fatal(err)
 	}
 	text, err := json.Marshal(verify.Receipt{
-		Format: verify.ReceiptFormat, CheckoutID: "checkout-1", GoodsFen: 100, PaidFen: 100, LevyLi: 100, NetLevyLi: 100,
+		Format: verify.ReceiptFormat, CheckoutID: "checkout-1", GoodsFen: 100, TotalFen: 100, LevyLi: 100, NetLevyLi: 100,
 		Orders: []verify.ReceiptOrder{{
-			OrderID: fmt.Sprint("order-", sales-1), MerchantID: merchant, MerchantName: "红喜", GoodsFen: 100, LevyLi: 100,
-			Lines: []verify.ReceiptLine{{LineNo: 1, Name: "土豆", Quantity: 1, PriceFen: 100, AmountFen: 100}},
+			OrderID: fmt.Sprint("order-", sales-1), Merchant: verify.ReceiptMerchant{ID: merchant, Name: "红喜"}, GoodsFen: 100, LevyLi: 100,
+			Lines: []verify.ReceiptLine{{Line: 1, Name: "土豆", Quantity: 1, PriceFen: 100, GoodsFen: 100}},
 			Entry: verify.Entry{
 				State: verify.Proven, Name: fmt.Sprint("order-", sales-1), Salt: hex.EncodeToString(salt), Leaf: string(leaves[sales-1]),
 				Proof: verify.FormatProof(int64(sales-1), path, signed),

@@ -18,6 +18,7 @@ import (
 
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
+	"github.com/shiyi-market/shiyi/pkg/verify"
 )
 
 // Defines values for AccountState.
@@ -191,6 +192,24 @@ func (e ProductNetUnit) Valid() bool {
 	}
 }
 
+// Defines values for ReceiptEntryState.
+const (
+	Pending ReceiptEntryState = "pending"
+	Proven  ReceiptEntryState = "proven"
+)
+
+// Valid indicates whether the value is a known member of the ReceiptEntryState enum.
+func (e ReceiptEntryState) Valid() bool {
+	switch e {
+	case Pending:
+		return true
+	case Proven:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	RoleAuditor     Role = "auditor"
@@ -212,6 +231,60 @@ func (e Role) Valid() bool {
 	case RoleMerchant:
 		return true
 	case RoleOperator:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Lang.
+const (
+	LangEn Lang = "en"
+	LangZh Lang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the Lang enum.
+func (e Lang) Valid() bool {
+	switch e {
+	case LangEn:
+		return true
+	case LangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetDocsParamsLang.
+const (
+	GetDocsParamsLangEn GetDocsParamsLang = "en"
+	GetDocsParamsLangZh GetDocsParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the GetDocsParamsLang enum.
+func (e GetDocsParamsLang) Valid() bool {
+	switch e {
+	case GetDocsParamsLangEn:
+		return true
+	case GetDocsParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetProblemParamsLang.
+const (
+	GetProblemParamsLangEn GetProblemParamsLang = "en"
+	GetProblemParamsLangZh GetProblemParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the GetProblemParamsLang enum.
+func (e GetProblemParamsLang) Valid() bool {
+	switch e {
+	case GetProblemParamsLangEn:
+		return true
+	case GetProblemParamsLangZh:
 		return true
 	default:
 		return false
@@ -874,68 +947,89 @@ type Reason struct {
 }
 
 // Receipt defines model for Receipt.
-type Receipt struct {
-	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	CheckoutId Id `json:"checkout_id"`
+type Receipt = verify.Receipt
 
-	// Format Example: shiyi.receipt/v1
-	Format string `json:"format"`
+// ReceiptEntry The place of a sale or a refund in the public log
+type ReceiptEntry struct {
+	// Leaf The leaf, as it is hashed
+	Leaf string `json:"leaf"`
 
+	// Name The order's or refund's id: what the leaf's commitment hides, together with the salt
+	Name string `json:"name"`
+
+	// Proof A C2SP tlog-proof with the signed checkpoint; empty while pending
+	Proof string `json:"proof"`
+
+	// Salt Hexadecimal
+	Salt string `json:"salt"`
+
+	// State pending: no signed checkpoint covers it yet; ask again in a second
+	State ReceiptEntryState `json:"state"`
+}
+
+// ReceiptEntryState pending: no signed checkpoint covers it yet; ask again in a second
+type ReceiptEntryState string
+
+// ReceiptLine defines model for ReceiptLine.
+type ReceiptLine struct {
 	// GoodsFen Fen; 100 fen are 1 yuan
 	//
 	// Example: 29760
-	GoodsFen Fen `json:"goods_fen"`
+	GoodsFen Fen    `json:"goods_fen"`
+	Line     int    `json:"line"`
+	Name     string `json:"name"`
 
-	// LevyLi Li; 1000 li are 1 yuan
+	// PriceFen Fen; 100 fen are 1 yuan
 	//
 	// Example: 29760
-	LevyLi Li             `json:"levy_li"`
-	Orders []ReceiptOrder `json:"orders"`
-	PaidAt time.Time      `json:"paid_at"`
+	PriceFen Fen    `json:"price_fen"`
+	Quantity int64  `json:"quantity"`
+	Spec     string `json:"spec"`
 
-	// ShippingFen Fen; 100 fen are 1 yuan
-	//
-	// Example: 29760
-	ShippingFen Fen `json:"shipping_fen"`
-
-	// TotalFen Fen; 100 fen are 1 yuan
-	//
-	// Example: 29760
-	TotalFen Fen `json:"total_fen"`
+	// Unit Example: 桶
+	Unit string `json:"unit"`
 }
 
 // ReceiptOrder defines model for ReceiptOrder.
 type ReceiptOrder struct {
+	// Entry The place of a sale or a refund in the public log
+	Entry ReceiptEntry `json:"entry"`
+
 	// GoodsFen Fen; 100 fen are 1 yuan
 	//
 	// Example: 29760
 	GoodsFen Fen `json:"goods_fen"`
 
-	// Leaf The leaf of the log, as it was hashed
-	Leaf string `json:"leaf"`
-
 	// LevyLi Li; 1000 li are 1 yuan
 	//
 	// Example: 29760
-	LevyLi   Li     `json:"levy_li"`
-	Merchant Seller `json:"merchant"`
+	LevyLi   Li            `json:"levy_li"`
+	Lines    []ReceiptLine `json:"lines"`
+	Merchant Seller        `json:"merchant"`
 
 	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	OrderId Id `json:"order_id"`
-
-	// Proof A C2SP tlog-proof with the signed checkpoint
-	Proof string `json:"proof"`
-
-	// Ref What the leaf's commitment hides, together with the salt
-	Ref string `json:"ref"`
-
-	// Salt Hex
-	Salt string `json:"salt"`
+	OrderId Id              `json:"order_id"`
+	Refunds []ReceiptRefund `json:"refunds"`
 
 	// ShippingFen Fen; 100 fen are 1 yuan
 	//
 	// Example: 29760
 	ShippingFen Fen `json:"shipping_fen"`
+}
+
+// ReceiptRefund Money that came back; its amounts are negative
+type ReceiptRefund struct {
+	// Entry The place of a sale or a refund in the public log
+	Entry    ReceiptEntry `json:"entry"`
+	GoodsFen int64        `json:"goods_fen"`
+
+	// LevyLi One tenth of goods_fen, out of the fund again
+	LevyLi int64 `json:"levy_li"`
+
+	// RefundId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	RefundId    Id        `json:"refund_id"`
+	RefundedAt  time.Time `json:"refunded_at"`
+	ShippingFen int64     `json:"shipping_fen"`
 }
 
 // Received defines model for Received.
@@ -1147,6 +1241,9 @@ type Cursor = string
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
+// Lang defines model for Lang.
+type Lang string
+
 // Limit defines model for Limit.
 type Limit = int
 
@@ -1185,6 +1282,24 @@ type Unauthenticated = Problem
 
 // Unavailable RFC 9457
 type Unavailable = Problem
+
+// GetDocsParams defines parameters for GetDocs.
+type GetDocsParams struct {
+	// Lang When `Accept-Language` is not what is wanted
+	Lang *GetDocsParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+}
+
+// GetDocsParamsLang defines parameters for GetDocs.
+type GetDocsParamsLang string
+
+// GetProblemParams defines parameters for GetProblem.
+type GetProblemParams struct {
+	// Lang When `Accept-Language` is not what is wanted
+	Lang *GetProblemParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+}
+
+// GetProblemParamsLang defines parameters for GetProblem.
+type GetProblemParamsLang string
 
 // ListCheckoutsParams defines parameters for ListCheckouts.
 type ListCheckoutsParams struct {
@@ -1436,7 +1551,7 @@ type ClientInterface interface {
 	// GetDocs This document, to read
 	//
 	// Corresponds with GET /docs (the `GetDocs` operationId).
-	GetDocs(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetDocs(ctx context.Context, params *GetDocsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetHealth Does the program run?
 	//
@@ -1461,7 +1576,7 @@ type ClientInterface interface {
 	// GetProblem What a problem's code means, and what to do
 	//
 	// Corresponds with GET /problems/{code} (the `GetProblem` operationId).
-	GetProblem(ctx context.Context, code string, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetProblem(ctx context.Context, code string, params *GetProblemParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetReadiness Does it take requests? Not while it starts, stops, or lacks its database
 	//
@@ -1501,7 +1616,7 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/cart/lines (the `SetCartLine` operationId).
 	SetCartLine(ctx context.Context, body SetCartLineJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RemoveCartLine Take a SKU out of the cart; also when it is not in it
+	// RemoveCartLine Take a SKU out of the cart
 	//
 	// Corresponds with DELETE /v1/cart/lines/{sku_id} (the `RemoveCartLine` operationId).
 	RemoveCartLine(ctx context.Context, skuId SkuId, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1562,7 +1677,7 @@ type ClientInterface interface {
 
 	// GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 	//
-	// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken the sale up (about a second) the answer is 409 `transparency.pending`.
+	// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken a sale up (about a second) the state of its entry is `pending`.
 	//
 	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 	GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1837,8 +1952,8 @@ type ClientInterface interface {
 // GetDocs This document, to read
 //
 // Corresponds with GET /docs (the `GetDocs` operationId).
-func (c *Client) GetDocs(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetDocsRequest(c.Server)
+func (c *Client) GetDocs(ctx context.Context, params *GetDocsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDocsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1912,8 +2027,8 @@ func (c *Client) GetContract(ctx context.Context, reqEditors ...RequestEditorFn)
 // GetProblem What a problem's code means, and what to do
 //
 // Corresponds with GET /problems/{code} (the `GetProblem` operationId).
-func (c *Client) GetProblem(ctx context.Context, code string, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetProblemRequest(c.Server, code)
+func (c *Client) GetProblem(ctx context.Context, code string, params *GetProblemParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetProblemRequest(c.Server, code, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2022,7 +2137,7 @@ func (c *Client) SetCartLine(ctx context.Context, body SetCartLineJSONRequestBod
 	return c.Client.Do(req)
 }
 
-// RemoveCartLine Take a SKU out of the cart; also when it is not in it
+// RemoveCartLine Take a SKU out of the cart
 //
 // Corresponds with DELETE /v1/cart/lines/{sku_id} (the `RemoveCartLine` operationId).
 func (c *Client) RemoveCartLine(ctx context.Context, skuId SkuId, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2173,7 +2288,7 @@ func (c *Client) CancelCheckout(ctx context.Context, checkoutId CheckoutId, para
 
 // GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 //
-// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken the sale up (about a second) the answer is 409 `transparency.pending`.
+// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken a sale up (about a second) the state of its entry is `pending`.
 //
 // Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 func (c *Client) GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2875,7 +2990,7 @@ func (c *Client) ReceiveStripeEvent(ctx context.Context, params *ReceiveStripeEv
 }
 
 // NewGetDocsRequest constructs an http.Request for the GetDocs method
-func NewGetDocsRequest(server string) (*http.Request, error) {
+func NewGetDocsRequest(server string, params *GetDocsParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -2891,6 +3006,33 @@ func NewGetDocsRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -3010,7 +3152,7 @@ func NewGetContractRequest(server string) (*http.Request, error) {
 }
 
 // NewGetProblemRequest constructs an http.Request for the GetProblem method
-func NewGetProblemRequest(server string, code string) (*http.Request, error) {
+func NewGetProblemRequest(server string, code string, params *GetProblemParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -3033,6 +3175,33 @@ func NewGetProblemRequest(server string, code string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -5038,7 +5207,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /docs (the `GetDocs` operationId).
-	GetDocsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetDocsResponse, error)
+	GetDocsWithResponse(ctx context.Context, params *GetDocsParams, reqEditors ...RequestEditorFn) (*GetDocsResponse, error)
 
 	// GetHealthWithResponse Does the program run?
 	//
@@ -5073,7 +5242,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /problems/{code} (the `GetProblem` operationId).
-	GetProblemWithResponse(ctx context.Context, code string, reqEditors ...RequestEditorFn) (*GetProblemResponse, error)
+	GetProblemWithResponse(ctx context.Context, code string, params *GetProblemParams, reqEditors ...RequestEditorFn) (*GetProblemResponse, error)
 
 	// GetReadinessWithResponse Does it take requests? Not while it starts, stops, or lacks its database
 	//
@@ -5117,7 +5286,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/cart/lines (the `SetCartLine` operationId).
 	SetCartLineWithResponse(ctx context.Context, body SetCartLineJSONRequestBody, reqEditors ...RequestEditorFn) (*SetCartLineResponse, error)
 
-	// RemoveCartLineWithResponse Take a SKU out of the cart; also when it is not in it
+	// RemoveCartLineWithResponse Take a SKU out of the cart
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5188,7 +5357,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetReceiptWithResponse What was paid, the tenth of each order, and the proof that each is in the public log
 	//
-	// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken the sale up (about a second) the answer is 409 `transparency.pending`.
+	// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken a sale up (about a second) the state of its entry is `pending`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6073,6 +6242,8 @@ type RemoveCartLineResponse struct {
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
 }
@@ -6095,6 +6266,11 @@ func (r RemoveCartLineResponse) GetApplicationproblemJSON401() *Unauthenticated 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r RemoveCartLineResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RemoveCartLineResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -8927,8 +9103,8 @@ func (r ReceiveStripeEventResponse) ContentType() string {
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /docs (the `GetDocs` operationId).
-func (c *ClientWithResponses) GetDocsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetDocsResponse, error) {
-	rsp, err := c.GetDocs(ctx, reqEditors...)
+func (c *ClientWithResponses) GetDocsWithResponse(ctx context.Context, params *GetDocsParams, reqEditors ...RequestEditorFn) (*GetDocsResponse, error) {
+	rsp, err := c.GetDocs(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -8992,8 +9168,8 @@ func (c *ClientWithResponses) GetContractWithResponse(ctx context.Context, reqEd
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /problems/{code} (the `GetProblem` operationId).
-func (c *ClientWithResponses) GetProblemWithResponse(ctx context.Context, code string, reqEditors ...RequestEditorFn) (*GetProblemResponse, error) {
-	rsp, err := c.GetProblem(ctx, code, reqEditors...)
+func (c *ClientWithResponses) GetProblemWithResponse(ctx context.Context, code string, params *GetProblemParams, reqEditors ...RequestEditorFn) (*GetProblemResponse, error) {
+	rsp, err := c.GetProblem(ctx, code, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -9078,7 +9254,7 @@ func (c *ClientWithResponses) SetCartLineWithResponse(ctx context.Context, body 
 	return ParseSetCartLineResponse(rsp)
 }
 
-// RemoveCartLineWithResponse Take a SKU out of the cart; also when it is not in it
+// RemoveCartLineWithResponse Take a SKU out of the cart
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9203,7 +9379,7 @@ func (c *ClientWithResponses) CancelCheckoutWithResponse(ctx context.Context, ch
 
 // GetReceiptWithResponse What was paid, the tenth of each order, and the proof that each is in the public log
 //
-// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken the sale up (about a second) the answer is 409 `transparency.pending`.
+// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken a sale up (about a second) the state of its entry is `pending`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10225,6 +10401,13 @@ func ParseRemoveCartLineResponse(rsp *http.Response) (*RemoveCartLineResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

@@ -27,7 +27,7 @@ type Receipt struct {
 
 	GoodsFen    int64 `json:"goods_fen"`
 	ShippingFen int64 `json:"shipping_fen"`
-	PaidFen     int64 `json:"paid_fen"`     // goods and shipping
+	TotalFen    int64 `json:"total_fen"`    // goods and shipping: what was paid
 	RefundedFen int64 `json:"refunded_fen"` // ≤ 0: goods and shipping
 	LevyLi      int64 `json:"levy_li"`      // one tenth of the goods
 	ReturnedLi  int64 `json:"returned_li"`  // ≤ 0: one tenth of the goods refunded
@@ -48,25 +48,31 @@ type ReceiptLog struct {
 
 // ReceiptOrder is the part of one merchant.
 type ReceiptOrder struct {
-	OrderID      string          `json:"order_id"`
-	MerchantID   string          `json:"merchant_id"`
-	MerchantName string          `json:"merchant_name"`
-	Lines        []ReceiptLine   `json:"lines"`
-	GoodsFen     int64           `json:"goods_fen"`
-	ShippingFen  int64           `json:"shipping_fen"`
-	LevyLi       int64           `json:"levy_li"`
-	Entry        Entry           `json:"entry"`
-	Refunds      []ReceiptRefund `json:"refunds"`
+	OrderID     string          `json:"order_id"`
+	Merchant    ReceiptMerchant `json:"merchant"`
+	Lines       []ReceiptLine   `json:"lines"`
+	GoodsFen    int64           `json:"goods_fen"`
+	ShippingFen int64           `json:"shipping_fen"`
+	LevyLi      int64           `json:"levy_li"`
+	Entry       Entry           `json:"entry"`
+	Refunds     []ReceiptRefund `json:"refunds"` // oldest first
+}
+
+// ReceiptMerchant is who sold.
+type ReceiptMerchant struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
 }
 
 // ReceiptLine is one thing bought.
 type ReceiptLine struct {
-	LineNo    int    `json:"line_no"`
-	Name      string `json:"name"`
-	Spec      string `json:"spec"`
-	Quantity  int64  `json:"quantity"`
-	PriceFen  int64  `json:"price_fen"`  // of one
-	AmountFen int64  `json:"amount_fen"` // of all, after discounts: at most Quantity × PriceFen
+	Line     int    `json:"line"` // 1, 2, …
+	Name     string `json:"name"`
+	Spec     string `json:"spec"`
+	Unit     string `json:"unit"`
+	Quantity int64  `json:"quantity"`
+	PriceFen int64  `json:"price_fen"` // of one
+	GoodsFen int64  `json:"goods_fen"` // of all, after discounts: at most Quantity × PriceFen
 }
 
 // ReceiptRefund is money that came back: its amounts are ≤ 0.
@@ -143,14 +149,14 @@ func CheckReceipt(r Receipt, log Log) ([]Finding, error) {
 		return nil
 	}
 	for _, o := range r.Orders {
-		f, err := o.Entry.check(log, KindSale, o.OrderID, o.MerchantID, Amounts{o.GoodsFen * 10, o.ShippingFen * 10, o.LevyLi, ""})
-		f.OrderID, f.Merchant = o.OrderID, o.MerchantName
+		f, err := o.Entry.check(log, KindSale, o.OrderID, o.Merchant.ID, Amounts{o.GoodsFen * 10, o.ShippingFen * 10, o.LevyLi, ""})
+		f.OrderID, f.Merchant = o.OrderID, o.Merchant.Name
 		if err := note(f, err); err != nil {
 			return findings, fmt.Errorf("order %s: %w", o.OrderID, err)
 		}
 		for _, b := range o.Refunds {
-			f, err := b.Entry.check(log, KindRefund, b.RefundID, o.MerchantID, Amounts{-b.GoodsFen * 10, -b.ShippingFen * 10, -b.LevyLi, ""})
-			f.OrderID, f.RefundID, f.Merchant = o.OrderID, b.RefundID, o.MerchantName
+			f, err := b.Entry.check(log, KindRefund, b.RefundID, o.Merchant.ID, Amounts{-b.GoodsFen * 10, -b.ShippingFen * 10, -b.LevyLi, ""})
+			f.OrderID, f.RefundID, f.Merchant = o.OrderID, b.RefundID, o.Merchant.Name
 			if err := note(f, err); err != nil {
 				return findings, fmt.Errorf("refund %s: %w", b.RefundID, err)
 			}
@@ -222,7 +228,7 @@ func (r Receipt) sums() error {
 	}{
 		{"goods_fen", r.GoodsFen, goods},
 		{"shipping_fen", r.ShippingFen, shipping},
-		{"paid_fen", r.PaidFen, goods + shipping},
+		{"total_fen", r.TotalFen, goods + shipping},
 		{"refunded_fen", r.RefundedFen, refunded},
 		{"levy_li", r.LevyLi, levy},
 		{"returned_li", r.ReturnedLi, returned},
@@ -240,10 +246,10 @@ func (o ReceiptOrder) sums() error {
 	var lines, goods, shipping int64
 	for _, l := range o.Lines {
 		if l.Quantity < 1 || l.Quantity > maxFen || l.PriceFen < 0 || l.PriceFen > maxFen/l.Quantity ||
-			l.AmountFen < 0 || l.AmountFen > l.Quantity*l.PriceFen || lines > maxFen {
-			return fmt.Errorf("%w: line %d: %d fen for %d at %d fen", ErrReceipt, l.LineNo, l.AmountFen, l.Quantity, l.PriceFen)
+			l.GoodsFen < 0 || l.GoodsFen > l.Quantity*l.PriceFen || lines > maxFen {
+			return fmt.Errorf("%w: line %d: %d fen for %d at %d fen", ErrReceipt, l.Line, l.GoodsFen, l.Quantity, l.PriceFen)
 		}
-		lines += l.AmountFen
+		lines += l.GoodsFen
 	}
 	if lines != o.GoodsFen || o.GoodsFen > maxFen || o.ShippingFen < 0 || o.ShippingFen > maxFen {
 		return fmt.Errorf("%w: the lines sum to %d fen, goods are %d fen, shipping %d", ErrReceipt, lines, o.GoodsFen, o.ShippingFen)

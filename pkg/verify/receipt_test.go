@@ -25,17 +25,17 @@ func aReceipt(t testing.TB) (verify.Receipt, verify.Log) {
 	p := newLog(t, append(manyLeaves(300), []byte(e1.Leaf), []byte(e2.Leaf), []byte("between"), []byte(e3.Leaf))...)
 	e1.Proof, e2.Proof, e3.Proof = p.prove(t, 304, 300), p.prove(t, 304, 301), p.prove(t, 304, 303)
 	return verify.Receipt{
-		Format: verify.ReceiptFormat, CheckoutID: "checkout", GoodsFen: 9033, ShippingFen: 800, PaidFen: 9833,
+		Format: verify.ReceiptFormat, CheckoutID: "checkout", GoodsFen: 9033, ShippingFen: 800, TotalFen: 9833,
 		RefundedFen: -1000, LevyLi: 9033, ReturnedLi: -1000, NetLevyLi: 8033,
 		Orders: []verify.ReceiptOrder{
 			{
-				OrderID: order1, MerchantID: merchant, MerchantName: "红喜", GoodsFen: 9000, ShippingFen: 800, LevyLi: 9000, Entry: e1,
-				Lines:   []verify.ReceiptLine{{1, "羊肉", "5 kg", 2, 4000, 8000}, {2, "莜面", "1 kg", 1, 1000, 1000}},
+				OrderID: order1, Merchant: verify.ReceiptMerchant{ID: merchant, Name: "红喜"}, GoodsFen: 9000, ShippingFen: 800, LevyLi: 9000, Entry: e1,
+				Lines:   []verify.ReceiptLine{{1, "羊肉", "5 kg", "袋", 2, 4000, 8000}, {2, "莜面", "1 kg", "袋", 1, 1000, 1000}},
 				Refunds: []verify.ReceiptRefund{{RefundID: refund, GoodsFen: -1000, LevyLi: -1000, Entry: e3}},
 			},
 			{
-				OrderID: order2, MerchantID: merchant, MerchantName: "红喜", GoodsFen: 33, LevyLi: 33, Entry: e2,
-				Lines: []verify.ReceiptLine{{1, "土豆", "", 3, 11, 33}},
+				OrderID: order2, Merchant: verify.ReceiptMerchant{ID: merchant, Name: "红喜"}, GoodsFen: 33, LevyLi: 33, Entry: e2,
+				Lines: []verify.ReceiptLine{{1, "土豆", "", "个", 3, 11, 33}},
 			},
 		},
 	}, p.log
@@ -72,22 +72,22 @@ func TestReceiptBearsNoChange(t *testing.T) {
 		change func(*verify.Receipt)
 		want   error
 	}{
-		{"the sum paid", func(r *verify.Receipt) { r.PaidFen++ }, verify.ErrReceipt},
+		{"the sum paid", func(r *verify.Receipt) { r.TotalFen++ }, verify.ErrReceipt},
 		{"the levy", func(r *verify.Receipt) { r.LevyLi++ }, verify.ErrReceipt},
 		{"the net levy", func(r *verify.Receipt) { r.NetLevyLi++ }, verify.ErrReceipt},
 		{"the returned", func(r *verify.Receipt) { r.ReturnedLi = 0 }, verify.ErrReceipt},
-		{"a line's amount", func(r *verify.Receipt) { r.Orders[0].Lines[0].AmountFen-- }, verify.ErrReceipt},
+		{"a line's amount", func(r *verify.Receipt) { r.Orders[0].Lines[0].GoodsFen-- }, verify.ErrReceipt},
 		{"a line's price", func(r *verify.Receipt) { r.Orders[0].Lines[0].PriceFen-- }, verify.ErrReceipt},
 		{"a line's quantity", func(r *verify.Receipt) { r.Orders[0].Lines[0].Quantity = 0 }, verify.ErrReceipt},
 		{"an order's levy", func(r *verify.Receipt) { r.Orders[0].LevyLi--; r.LevyLi--; r.NetLevyLi-- }, verify.ErrTenth},
 		{"goods for shipping", func(r *verify.Receipt) {
-			r.Orders[1].ShippingFen, r.ShippingFen, r.PaidFen = 1, 801, 9834
+			r.Orders[1].ShippingFen, r.ShippingFen, r.TotalFen = 1, 801, 9834
 		}, verify.ErrReceipt},
 		{"an order left out", func(r *verify.Receipt) { r.Orders = r.Orders[:1] }, verify.ErrReceipt},
 		{"no order", func(r *verify.Receipt) { *r = verify.Receipt{Format: r.Format} }, verify.ErrReceipt},
 		{"an order's name", func(r *verify.Receipt) { r.Orders[0].OrderID = "order-9" }, verify.ErrReceipt},
 		{"an entry's name", func(r *verify.Receipt) { r.Orders[0].OrderID, r.Orders[0].Entry.Name = "order-9", "order-9" }, verify.ErrReceipt},
-		{"the merchant", func(r *verify.Receipt) { r.Orders[0].MerchantID = "someone" }, verify.ErrReceipt},
+		{"the merchant", func(r *verify.Receipt) { r.Orders[0].Merchant.ID = "someone" }, verify.ErrReceipt},
 		{"the salt", func(r *verify.Receipt) { r.Orders[0].Entry.Salt = "00" }, verify.ErrReceipt},
 		{"the leaf", func(r *verify.Receipt) { r.Orders[0].Entry.Leaf += "x" }, verify.ErrLeaf},
 		{"the proof", func(r *verify.Receipt) { r.Orders[0].Entry.Proof = r.Orders[1].Entry.Proof }, verify.ErrProof},
@@ -103,10 +103,10 @@ func TestReceiptBearsNoChange(t *testing.T) {
 		{"one leaf for two orders", func(r *verify.Receipt) {
 			r.Orders[1] = r.Orders[0]
 			r.Orders[1].Refunds = nil
-			r.GoodsFen, r.ShippingFen, r.PaidFen, r.LevyLi, r.NetLevyLi = 18000, 1600, 19600, 18000, 17000
+			r.GoodsFen, r.ShippingFen, r.TotalFen, r.LevyLi, r.NetLevyLi = 18000, 1600, 19600, 18000, 17000
 		}, verify.ErrReceipt},
 		{"huge amounts", func(r *verify.Receipt) {
-			r.Orders[0].Lines[0] = verify.ReceiptLine{Quantity: 1 << 62, PriceFen: 1 << 62, AmountFen: 1 << 62}
+			r.Orders[0].Lines[0] = verify.ReceiptLine{Quantity: 1 << 62, PriceFen: 1 << 62, GoodsFen: 1 << 62}
 		}, verify.ErrReceipt},
 	}
 	for _, tt := range tests {

@@ -16,6 +16,7 @@ import (
 	"github.com/gin-gonic/gin/binding"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
+	"github.com/shiyi-market/shiyi/pkg/verify"
 )
 
 // Defines values for AccountState.
@@ -189,6 +190,24 @@ func (e ProductNetUnit) Valid() bool {
 	}
 }
 
+// Defines values for ReceiptEntryState.
+const (
+	Pending ReceiptEntryState = "pending"
+	Proven  ReceiptEntryState = "proven"
+)
+
+// Valid indicates whether the value is a known member of the ReceiptEntryState enum.
+func (e ReceiptEntryState) Valid() bool {
+	switch e {
+	case Pending:
+		return true
+	case Proven:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	RoleAuditor     Role = "auditor"
@@ -210,6 +229,60 @@ func (e Role) Valid() bool {
 	case RoleMerchant:
 		return true
 	case RoleOperator:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Lang.
+const (
+	LangEn Lang = "en"
+	LangZh Lang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the Lang enum.
+func (e Lang) Valid() bool {
+	switch e {
+	case LangEn:
+		return true
+	case LangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetDocsParamsLang.
+const (
+	GetDocsParamsLangEn GetDocsParamsLang = "en"
+	GetDocsParamsLangZh GetDocsParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the GetDocsParamsLang enum.
+func (e GetDocsParamsLang) Valid() bool {
+	switch e {
+	case GetDocsParamsLangEn:
+		return true
+	case GetDocsParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetProblemParamsLang.
+const (
+	GetProblemParamsLangEn GetProblemParamsLang = "en"
+	GetProblemParamsLangZh GetProblemParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the GetProblemParamsLang enum.
+func (e GetProblemParamsLang) Valid() bool {
+	switch e {
+	case GetProblemParamsLangEn:
+		return true
+	case GetProblemParamsLangZh:
 		return true
 	default:
 		return false
@@ -872,68 +945,89 @@ type Reason struct {
 }
 
 // Receipt defines model for Receipt.
-type Receipt struct {
-	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	CheckoutId Id `json:"checkout_id"`
+type Receipt = verify.Receipt
 
-	// Format Example: shiyi.receipt/v1
-	Format string `json:"format"`
+// ReceiptEntry The place of a sale or a refund in the public log
+type ReceiptEntry struct {
+	// Leaf The leaf, as it is hashed
+	Leaf string `json:"leaf"`
 
+	// Name The order's or refund's id: what the leaf's commitment hides, together with the salt
+	Name string `json:"name"`
+
+	// Proof A C2SP tlog-proof with the signed checkpoint; empty while pending
+	Proof string `json:"proof"`
+
+	// Salt Hexadecimal
+	Salt string `json:"salt"`
+
+	// State pending: no signed checkpoint covers it yet; ask again in a second
+	State ReceiptEntryState `json:"state"`
+}
+
+// ReceiptEntryState pending: no signed checkpoint covers it yet; ask again in a second
+type ReceiptEntryState string
+
+// ReceiptLine defines model for ReceiptLine.
+type ReceiptLine struct {
 	// GoodsFen Fen; 100 fen are 1 yuan
 	//
 	// Example: 29760
-	GoodsFen Fen `json:"goods_fen"`
+	GoodsFen Fen    `json:"goods_fen"`
+	Line     int    `json:"line"`
+	Name     string `json:"name"`
 
-	// LevyLi Li; 1000 li are 1 yuan
+	// PriceFen Fen; 100 fen are 1 yuan
 	//
 	// Example: 29760
-	LevyLi Li             `json:"levy_li"`
-	Orders []ReceiptOrder `json:"orders"`
-	PaidAt time.Time      `json:"paid_at"`
+	PriceFen Fen    `json:"price_fen"`
+	Quantity int64  `json:"quantity"`
+	Spec     string `json:"spec"`
 
-	// ShippingFen Fen; 100 fen are 1 yuan
-	//
-	// Example: 29760
-	ShippingFen Fen `json:"shipping_fen"`
-
-	// TotalFen Fen; 100 fen are 1 yuan
-	//
-	// Example: 29760
-	TotalFen Fen `json:"total_fen"`
+	// Unit Example: 桶
+	Unit string `json:"unit"`
 }
 
 // ReceiptOrder defines model for ReceiptOrder.
 type ReceiptOrder struct {
+	// Entry The place of a sale or a refund in the public log
+	Entry ReceiptEntry `json:"entry"`
+
 	// GoodsFen Fen; 100 fen are 1 yuan
 	//
 	// Example: 29760
 	GoodsFen Fen `json:"goods_fen"`
 
-	// Leaf The leaf of the log, as it was hashed
-	Leaf string `json:"leaf"`
-
 	// LevyLi Li; 1000 li are 1 yuan
 	//
 	// Example: 29760
-	LevyLi   Li     `json:"levy_li"`
-	Merchant Seller `json:"merchant"`
+	LevyLi   Li            `json:"levy_li"`
+	Lines    []ReceiptLine `json:"lines"`
+	Merchant Seller        `json:"merchant"`
 
 	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	OrderId Id `json:"order_id"`
-
-	// Proof A C2SP tlog-proof with the signed checkpoint
-	Proof string `json:"proof"`
-
-	// Ref What the leaf's commitment hides, together with the salt
-	Ref string `json:"ref"`
-
-	// Salt Hex
-	Salt string `json:"salt"`
+	OrderId Id              `json:"order_id"`
+	Refunds []ReceiptRefund `json:"refunds"`
 
 	// ShippingFen Fen; 100 fen are 1 yuan
 	//
 	// Example: 29760
 	ShippingFen Fen `json:"shipping_fen"`
+}
+
+// ReceiptRefund Money that came back; its amounts are negative
+type ReceiptRefund struct {
+	// Entry The place of a sale or a refund in the public log
+	Entry    ReceiptEntry `json:"entry"`
+	GoodsFen int64        `json:"goods_fen"`
+
+	// LevyLi One tenth of goods_fen, out of the fund again
+	LevyLi int64 `json:"levy_li"`
+
+	// RefundId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	RefundId    Id        `json:"refund_id"`
+	RefundedAt  time.Time `json:"refunded_at"`
+	ShippingFen int64     `json:"shipping_fen"`
 }
 
 // Received defines model for Received.
@@ -1145,6 +1239,9 @@ type Cursor = string
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
+// Lang defines model for Lang.
+type Lang string
+
 // Limit defines model for Limit.
 type Limit = int
 
@@ -1183,6 +1280,24 @@ type Unauthenticated = Problem
 
 // Unavailable RFC 9457
 type Unavailable = Problem
+
+// GetDocsParams defines parameters for GetDocs.
+type GetDocsParams struct {
+	// Lang When `Accept-Language` is not what is wanted
+	Lang *GetDocsParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+}
+
+// GetDocsParamsLang defines parameters for GetDocs.
+type GetDocsParamsLang string
+
+// GetProblemParams defines parameters for GetProblem.
+type GetProblemParams struct {
+	// Lang When `Accept-Language` is not what is wanted
+	Lang *GetProblemParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+}
+
+// GetProblemParamsLang defines parameters for GetProblem.
+type GetProblemParamsLang string
 
 // ListCheckoutsParams defines parameters for ListCheckouts.
 type ListCheckoutsParams struct {
@@ -1361,7 +1476,7 @@ type ReceiveStripeEventJSONRequestBody = ReceiveStripeEventJSONBody
 type ServerInterface interface {
 	// GetDocs This document, to read
 	// (GET /docs)
-	GetDocs(c *gin.Context)
+	GetDocs(c *gin.Context, params GetDocsParams)
 	// GetHealth Does the program run?
 	// (GET /healthz)
 	GetHealth(c *gin.Context)
@@ -1376,7 +1491,7 @@ type ServerInterface interface {
 	GetContract(c *gin.Context)
 	// GetProblem What a problem's code means, and what to do
 	// (GET /problems/{code})
-	GetProblem(c *gin.Context, code string)
+	GetProblem(c *gin.Context, code string, params GetProblemParams)
 	// GetReadiness Does it take requests? Not while it starts, stops, or lacks its database
 	// (GET /readyz)
 	GetReadiness(c *gin.Context)
@@ -1389,7 +1504,7 @@ type ServerInterface interface {
 	// SetCartLine Put so many pieces of a SKU into the cart; 0 takes it out
 	// (POST /v1/cart/lines)
 	SetCartLine(c *gin.Context)
-	// RemoveCartLine Take a SKU out of the cart; also when it is not in it
+	// RemoveCartLine Take a SKU out of the cart
 	// (DELETE /v1/cart/lines/{sku_id})
 	RemoveCartLine(c *gin.Context, skuId SkuId)
 	// ListCategories All categories, in the order of the shop
@@ -1517,6 +1632,20 @@ type MiddlewareFunc func(c *gin.Context)
 // GetDocs operation middleware
 func (siw *ServerInterfaceWrapper) GetDocs(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetDocsParams
+
+	// ------------- Optional query parameter "lang" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lang", c.Request.URL.Query(), &params.Lang, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter lang: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1524,7 +1653,7 @@ func (siw *ServerInterfaceWrapper) GetDocs(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetDocs(c)
+	siw.Handler.GetDocs(c, params)
 }
 
 // GetHealth operation middleware
@@ -1594,6 +1723,17 @@ func (siw *ServerInterfaceWrapper) GetProblem(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetProblemParams
+
+	// ------------- Optional query parameter "lang" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lang", c.Request.URL.Query(), &params.Lang, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter lang: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1601,7 +1741,7 @@ func (siw *ServerInterfaceWrapper) GetProblem(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetProblem(c, code)
+	siw.Handler.GetProblem(c, code, params)
 }
 
 // GetReadiness operation middleware
@@ -2857,6 +2997,7 @@ type UnauthenticatedApplicationProblemPlusJSONResponse Problem
 type UnavailableApplicationProblemPlusJSONResponse Problem
 
 type GetDocsRequestObject struct {
+	Params GetDocsParams
 }
 
 type GetDocsResponseObject interface {
@@ -3069,7 +3210,8 @@ func (response GetContractdefaultApplicationProblemPlusJSONResponse) VisitGetCon
 }
 
 type GetProblemRequestObject struct {
-	Code string `json:"code"`
+	Code   string `json:"code"`
+	Params GetProblemParams
 }
 
 type GetProblemResponseObject interface {
@@ -3573,6 +3715,22 @@ func (response RemoveCartLine403ApplicationProblemPlusJSONResponse) VisitRemoveC
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveCartLine404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveCartLine404ApplicationProblemPlusJSONResponse) VisitRemoveCartLineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7467,7 +7625,7 @@ type StrictServerInterface interface {
 	// SetCartLine Put so many pieces of a SKU into the cart; 0 takes it out
 	// (POST /v1/cart/lines)
 	SetCartLine(ctx context.Context, request SetCartLineRequestObject) (SetCartLineResponseObject, error)
-	// RemoveCartLine Take a SKU out of the cart; also when it is not in it
+	// RemoveCartLine Take a SKU out of the cart
 	// (DELETE /v1/cart/lines/{sku_id})
 	RemoveCartLine(ctx context.Context, request RemoveCartLineRequestObject) (RemoveCartLineResponseObject, error)
 	// ListCategories All categories, in the order of the shop
@@ -7641,8 +7799,10 @@ type strictHandler struct {
 }
 
 // GetDocs operation middleware
-func (sh *strictHandler) GetDocs(ctx *gin.Context) {
+func (sh *strictHandler) GetDocs(ctx *gin.Context, params GetDocsParams) {
 	var request GetDocsRequestObject
+
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetDocs(ctx, request.(GetDocsRequestObject))
@@ -7761,10 +7921,11 @@ func (sh *strictHandler) GetContract(ctx *gin.Context) {
 }
 
 // GetProblem operation middleware
-func (sh *strictHandler) GetProblem(ctx *gin.Context, code string) {
+func (sh *strictHandler) GetProblem(ctx *gin.Context, code string, params GetProblemParams) {
 	var request GetProblemRequestObject
 
 	request.Code = code
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetProblem(ctx, request.(GetProblemRequestObject))
