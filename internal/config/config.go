@@ -8,6 +8,7 @@ import (
 	"encoding"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"reflect"
 	"strings"
 
@@ -65,7 +66,8 @@ func (l lookuper) Lookup(name string) (string, bool) {
 type Setting struct {
 	// Name is the environment variable.
 	Name string
-	// Value is what is in effect, ••• for a secret.
+	// Value is what is in effect, ••• for a secret; an address is shown without
+	// its password.
 	Value string
 	// Default is what holds when the variable is not set.
 	Default string
@@ -112,6 +114,13 @@ func text(v reflect.Value) string {
 		return string(b)
 	case []string:
 		return strings.Join(x, ",")
+	case string:
+		if u, err := url.Parse(x); err == nil && u.User != nil {
+			if _, has := u.User.Password(); has {
+				return strings.Replace(u.Redacted(), ":xxxxx@", ":"+hidden+"@", 1)
+			}
+		}
+		return x
 	default:
 		return fmt.Sprint(x)
 	}

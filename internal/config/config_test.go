@@ -21,6 +21,7 @@ type inner struct {
 
 type outer struct {
 	Addr  string     `env:"ADDR, default=:8080"`
+	Where string     `env:"WHERE"`
 	Level slog.Level `env:"LEVEL, default=INFO"`
 	Inner inner
 	Other func() // no setting
@@ -35,7 +36,7 @@ func environment(vars map[string]string) func(string) (string, bool) {
 
 func TestLoadFillsNestedStructsAndDefaults(t *testing.T) {
 	t.Parallel()
-	cfg, err := config.Load[outer](t.Context(), environment(map[string]string{"KEY": "s3cret", "WAIT": "2s", "ADDR": ""}))
+	cfg, err := config.Load[outer](t.Context(), environment(map[string]string{"KEY": "s3cret", "WAIT": "2s", "ADDR": "", "WHERE": "postgres://u:hunter2@h/d"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,6 +48,7 @@ func TestLoadFillsNestedStructsAndDefaults(t *testing.T) {
 	}
 	want := []config.Setting{
 		{Name: "ADDR", Value: ":8080", Default: ":8080"},
+		{Name: "WHERE", Value: "postgres://u:•••@h/d"},
 		{Name: "LEVEL", Value: "INFO", Default: "INFO"},
 		{Name: "WAIT", Value: "2s", Default: "100ms"},
 		{Name: "KEY", Value: "•••", Secret: true},
