@@ -1,0 +1,127 @@
+package httpapi
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	openapi_types "github.com/oapi-codegen/runtime/types"
+
+	"github.com/shiyi-market/shiyi/internal/cart"
+	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/trail"
+	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/web"
+)
+
+// Services are the contexts that answer. All are needed.
+type Services struct {
+	Identity     *identity.Service
+	Merchants    *merchant.Service
+	Catalog      *catalog.Service
+	Inventory    *inventory.Service
+	Carts        *cart.Service
+	Orders       *order.Service
+	Payments     *payment.Service
+	Fund         *fund.Service
+	Transparency *transparency.Service
+	Receipts     *receipt.Service
+	Trail        *trail.Service
+}
+
+// surface answers every operation of the contract; each tag has a type of its own.
+type surface struct {
+	accounts
+	products
+	disclosures
+	carts
+	checkouts
+	orders
+	sellers
+	operators
+	funds
+	webhooks
+	publicLog
+	system
+}
+
+func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
+	return surface{
+		accounts{d.Identity},
+		products{d.Catalog, d.Inventory},
+		disclosures{d.Merchants, d.Fund, d.Clock},
+		carts{d.Carts},
+		checkouts{d.Orders, d.Receipts, d.Clock},
+		orders{d.Orders},
+		sellers{d.Catalog, d.Inventory, d.Orders},
+		operators{d.Identity, d.Merchants, d.Catalog, d.Orders, d.Trail, d.Clock},
+		funds{d.Fund},
+		webhooks{d.Payments},
+		publicLog{d.Transparency},
+		system{d.Ready, site},
+	}
+}
+
+// fromPage reads the two parameters of every list.
+func fromPage(cursor *oas.Cursor, limit *oas.Limit) page.Request {
+	return page.Request{Cursor: value(cursor), Limit: value(limit)}
+}
+
+// wirePage is a list as the contract has it: its rows and where the next page begins.
+func wirePage[T, W any](p page.Of[T], wire func(T) W) (data []W, next *string) {
+	return wireAll(p.Data, wire), optional(p.Next)
+}
+
+// wireAll is never nil, so that an empty list is [] and not null.
+func wireAll[T, W any](all []T, wire func(T) W) []W {
+	out := make([]W, len(all))
+	for i, one := range all {
+		out[i] = wire(one)
+	}
+	return out
+}
+
+// value is what p points to, or the zero value.
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+// optional is nil for the zero value, which the wire leaves out.
+func optional[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+// wireTime leaves out a time that has not come.
+func wireTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// wireDate leaves out a day that is not set.
+func wireDate(t time.Time) *openapi_types.Date {
+	if t.IsZero() {
+		return nil
+	}
+	return &openapi_types.Date{Time: t}
+}
+
+func wireSeller(id uuid.UUID, name string) oas.Seller { return oas.Seller{Id: id, Name: name} }

@@ -1,0 +1,73 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/merchant"
+)
+
+// disclosures answers the operations tagged "public".
+type disclosures struct {
+	merchants *merchant.Service
+	fund      *fund.Service
+	clock     func() time.Time
+}
+
+// ListMerchants answers GET /v1/public/merchants.
+func (h disclosures) ListMerchants(ctx context.Context, r oas.ListMerchantsRequestObject) (oas.ListMerchantsResponseObject, error) {
+	p, err := h.merchants.Merchants(ctx, fromPage(r.Params.Cursor, r.Params.Limit))
+	if err != nil {
+		return nil, err
+	}
+	now := h.clock()
+	data, next := wirePage(p, func(m merchant.Merchant) oas.Merchant { return wireMerchant(m, now) })
+	return oas.ListMerchants200JSONResponse{Data: data, NextCursor: next}, nil
+}
+
+// GetMerchant answers GET /v1/public/merchants/{merchant_id}.
+func (h disclosures) GetMerchant(ctx context.Context, r oas.GetMerchantRequestObject) (oas.GetMerchantResponseObject, error) {
+	m, err := h.merchants.Merchant(ctx, id.From[merchant.Merchant](r.MerchantId))
+	if err != nil {
+		return nil, err
+	}
+	return oas.GetMerchant200JSONResponse(wireMerchant(m, h.clock())), nil
+}
+
+// GetFund answers GET /v1/public/fund.
+func (h disclosures) GetFund(ctx context.Context, _ oas.GetFundRequestObject) (oas.GetFundResponseObject, error) {
+	s, err := h.fund.Statement(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return oas.GetFund200JSONResponse{
+		Orders: s.Orders, SoldFen: int64(s.SoldFen), RefundedFen: int64(s.RefundFen), LeviedLi: int64(s.LeviedLi),
+		ReturnedLi: int64(s.ReturnedLi), PendingLi: int64(s.PendingLi), FreeLi: int64(s.FreeLi),
+	}, nil
+}
+
+// wireMerchant is an enterprise as everybody may see it at this moment.
+func wireMerchant(m merchant.Merchant, now time.Time) oas.Merchant {
+	return oas.Merchant{
+		Id: m.ID.UUID(), Code: m.Code, LegalName: m.LegalName, ShortName: m.ShortName, Fictional: m.Fictional,
+		Township: m.Township, Region: m.Region, Uscc: m.USCC, State: oas.MerchantState(m.State),
+		MaySell:     merchant.MaySell(m.Standing(), now) == nil,
+		AgreementNo: m.AgreementNo, AgreementSignedOn: wireDate(m.AgreementSignedOn.Time()),
+		Licences: wireAll(m.Licences, wireLicence), Linkage: wireLinkage(m.Linkage),
+		ReviewedAt: wireTime(m.ReviewedAt), NextReviewDue: wireDate(m.NextReviewDue.Time()),
+	}
+}
+
+func wireLicence(l merchant.Licence) oas.Licence {
+	return oas.Licence{Kind: l.Kind, No: l.No, ExpiresOn: wireDate(l.ExpiresOn.Time())}
+}
+
+func wireLinkage(l merchant.Linkage) oas.Linkage {
+	return oas.Linkage{
+		Households: l.Households, PoorHouseholds: l.PoorHouseholds, Employed: l.Employed, LandMu: l.LandMu,
+		PurchaseAgreements: l.PurchaseAgreements, DividendsFen: int64(l.Dividends),
+	}
+}

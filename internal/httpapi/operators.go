@@ -1,0 +1,163 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/trail"
+)
+
+// operators answers the operations tagged "ops".
+type operators struct {
+	identity  *identity.Service
+	merchants *merchant.Service
+	catalog   *catalog.Service
+	orders    *order.Service
+	trail     *trail.Service
+	clock     func() time.Time
+}
+
+// ListAccounts answers GET /v1/ops/accounts.
+func (h operators) ListAccounts(ctx context.Context, r oas.ListAccountsRequestObject) (oas.ListAccountsResponseObject, error) {
+	p, err := h.identity.Accounts(ctx, callerOf(ctx), fromPage(r.Params.Cursor, r.Params.Limit))
+	if err != nil {
+		return nil, err
+	}
+	data, next := wirePage(p, wireAccount)
+	return oas.ListAccounts200JSONResponse{Data: data, NextCursor: next}, nil
+}
+
+// GetAccount answers GET /v1/ops/accounts/{account_id}.
+func (h operators) GetAccount(ctx context.Context, r oas.GetAccountRequestObject) (oas.GetAccountResponseObject, error) {
+	a, err := h.identity.Account(ctx, callerOf(ctx), id.From[identity.Account](r.AccountId))
+	if err != nil {
+		return nil, err
+	}
+	return oas.GetAccount200JSONResponse(wireAccount(a)), nil
+}
+
+// SuspendAccount answers POST /v1/ops/accounts/{account_id}/suspend.
+func (h operators) SuspendAccount(ctx context.Context, r oas.SuspendAccountRequestObject) (oas.SuspendAccountResponseObject, error) {
+	a, err := h.identity.Suspend(ctx, callerOf(ctx), id.From[identity.Account](r.AccountId), r.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return oas.SuspendAccount200JSONResponse(wireAccount(a)), nil
+}
+
+// ReinstateAccount answers POST /v1/ops/accounts/{account_id}/reinstate.
+func (h operators) ReinstateAccount(ctx context.Context, r oas.ReinstateAccountRequestObject) (oas.ReinstateAccountResponseObject, error) {
+	a, err := h.identity.Reinstate(ctx, callerOf(ctx), id.From[identity.Account](r.AccountId), r.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return oas.ReinstateAccount200JSONResponse(wireAccount(a)), nil
+}
+
+// GrantRole answers POST /v1/ops/accounts/{account_id}/roles. Identity knows no
+// enterprises, so whether there is one is asked here.
+func (h operators) GrantRole(ctx context.Context, r oas.GrantRoleRequestObject) (oas.GrantRoleResponseObject, error) {
+	grant := fromRole(r.Body)
+	if grant.Merchant != uuid.Nil {
+		if _, err := h.merchants.Merchant(ctx, id.From[merchant.Merchant](grant.Merchant)); err != nil {
+			return nil, err
+		}
+	}
+	a, err := h.identity.Grant(ctx, callerOf(ctx), id.From[identity.Account](r.AccountId), grant)
+	if err != nil {
+		return nil, err
+	}
+	return oas.GrantRole200JSONResponse(wireAccount(a)), nil
+}
+
+// RevokeRole answers POST /v1/ops/accounts/{account_id}/roles/revoke.
+func (h operators) RevokeRole(ctx context.Context, r oas.RevokeRoleRequestObject) (oas.RevokeRoleResponseObject, error) {
+	a, err := h.identity.Revoke(ctx, callerOf(ctx), id.From[identity.Account](r.AccountId), fromRole(r.Body))
+	if err != nil {
+		return nil, err
+	}
+	return oas.RevokeRole200JSONResponse(wireAccount(a)), nil
+}
+
+// SuspendMerchant answers POST /v1/ops/merchants/{merchant_id}/suspend. Its goods
+// leave the lists at once.
+func (h operators) SuspendMerchant(ctx context.Context, r oas.SuspendMerchantRequestObject) (oas.SuspendMerchantResponseObject, error) {
+	m, err := h.merchants.Suspend(ctx, callerOf(ctx), id.From[merchant.Merchant](r.MerchantId), r.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	h.catalog.Forget(ctx)
+	return oas.SuspendMerchant200JSONResponse(wireMerchant(m, h.clock())), nil
+}
+
+// ReinstateMerchant answers POST /v1/ops/merchants/{merchant_id}/reinstate.
+func (h operators) ReinstateMerchant(ctx context.Context, r oas.ReinstateMerchantRequestObject) (oas.ReinstateMerchantResponseObject, error) {
+	m, err := h.merchants.Reinstate(ctx, callerOf(ctx), id.From[merchant.Merchant](r.MerchantId), r.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	h.catalog.Forget(ctx)
+	return oas.ReinstateMerchant200JSONResponse(wireMerchant(m, h.clock())), nil
+}
+
+// GetOpsOrder answers GET /v1/ops/orders/{order_id}.
+func (h operators) GetOpsOrder(ctx context.Context, r oas.GetOpsOrderRequestObject) (oas.GetOpsOrderResponseObject, error) {
+	o, err := h.orders.AnyOrder(ctx, id.From[order.Order](r.OrderId))
+	if err != nil {
+		return nil, err
+	}
+	return oas.GetOpsOrder200JSONResponse(wireOrder(o)), nil
+}
+
+// RefundOrder answers POST /v1/ops/orders/{order_id}/refunds.
+func (h operators) RefundOrder(ctx context.Context, r oas.RefundOrderRequestObject) (oas.RefundOrderResponseObject, error) {
+	render, answer := remember(http.StatusCreated, wireOrder)
+	_, err := h.orders.Refund(ctx, callerOf(ctx), id.From[order.Order](r.OrderId), order.Refunding{
+		Lines: wireAll(r.Body.Lines, fromRefundLine), Shipping: money.Fen(value(r.Body.ShippingFen)),
+		Restock: value(r.Body.Restock), Reason: r.Body.Reason,
+	}, claimOf(ctx, r.Params.IdempotencyKey), render)
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+// ListTrail answers GET /v1/ops/trail.
+func (h operators) ListTrail(ctx context.Context, r oas.ListTrailRequestObject) (oas.ListTrailResponseObject, error) {
+	p, err := h.trail.Entries(ctx, fromPage(r.Params.Cursor, r.Params.Limit), trail.Filter{
+		Actor: value(r.Params.ActorId), Object: value(r.Params.Object),
+	})
+	if err != nil {
+		return nil, err
+	}
+	data, next := wirePage(p, wireEntry)
+	return oas.ListTrail200JSONResponse{Data: data, NextCursor: next}, nil
+}
+
+func fromRole(r *oas.RoleChange) identity.Grant {
+	return identity.Grant{Role: identity.Role(r.Role), Merchant: value(r.MerchantId)}
+}
+
+func fromRefundLine(l oas.RefundLine) order.RefundLine {
+	return order.RefundLine{N: l.Line, Quantity: l.Quantity, Amount: money.Fen(value(l.AmountFen))}
+}
+
+func wireEntry(e trail.Entry) oas.TrailEntry {
+	w := oas.TrailEntry{
+		Id: e.ID.UUID(), At: e.At.UTC(), ActorId: e.Actor, Operation: e.Operation, Object: e.Object, Detail: e.Detail,
+	}
+	if w.Detail == nil {
+		w.Detail = map[string]any{}
+	}
+	return w
+}

@@ -1,0 +1,67 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/shiyi-market/shiyi/internal/web"
+)
+
+// home answers the front page. It and the assets are no part of the API, and not
+// in the contract.
+func (e *edge) home(c *gin.Context) {
+	s, err := e.deps.Fund.Statement(c.Copy())
+	if err != nil {
+		e.fail(c, err)
+		return
+	}
+	base := "http://" + c.Request.Host
+	if c.Request.TLS != nil {
+		base = "https://" + c.Request.Host
+	}
+	page, err := e.site.Home(base, web.Figures{
+		Orders: s.Orders, Sold: s.SoldFen, Levied: s.LeviedLi, Pending: s.PendingLi, Free: s.FreeLi,
+	}, exchangeOf(c.Request.Context()).english())
+	e.page(c, page, err)
+}
+
+// asset answers a file that the pages need.
+func (e *edge) asset(c *gin.Context) {
+	page, ok := e.site.Asset(c.Param("name"))
+	if !ok {
+		e.fail(c, errNoPath)
+		return
+	}
+	e.page(c, page, nil)
+}
+
+func (e *edge) page(c *gin.Context, page web.Page, err error) {
+	if err != nil {
+		e.fail(c, err)
+		return
+	}
+	page.SetHeader(c.Writer.Header())
+	c.Status(http.StatusOK)
+	_, _ = c.Writer.Write(page.Body) // the caller may have left
+}
+
+// summaries are the operations as the page of the contract lists them.
+func summaries(routes routeTable) []web.Operation {
+	var out []web.Operation
+	for _, op := range routes.all() {
+		s := web.Operation{Method: op.method, Path: op.route.Path, ID: op.id, Summary: op.route.Operation.Summary, Who: "–"}
+		if len(op.route.Operation.Tags) > 0 {
+			s.Tag = op.route.Operation.Tags[0]
+		}
+		for i, role := range op.authz.Roles {
+			if i == 0 {
+				s.Who = role
+			} else {
+				s.Who += ", " + role
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}

@@ -1,0 +1,55 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"net/http"
+
+	"github.com/shiyi-market/shiyi/internal/request"
+)
+
+// claimOf is the caller's key for the operation at hand, bound to what he asks.
+func claimOf(ctx context.Context, key string) request.Claim {
+	x := exchangeOf(ctx)
+	h := sha256.New()
+	_, _ = h.Write([]byte(x.r.Method + " " + x.r.URL.Path + "\n"))
+	_, _ = h.Write(x.body)
+	claim := request.Claim{Caller: x.caller.Account.UUID(), Operation: x.op.id, Key: key}
+	h.Sum(claim.Hash[:0])
+	return claim
+}
+
+// remembered is the answer of an operation with an Idempotency-Key: the bytes that
+// are kept are the bytes that are sent.
+type remembered struct{ request.Answer }
+
+// remember returns how to render the operation's result, and the answer that will
+// hold it.
+func remember[T, W any](status int, wire func(T) W) (func(T) (request.Answer, error), *remembered) {
+	r := new(remembered)
+	return func(result T) (request.Answer, error) {
+		body, err := json.Marshal(wire(result))
+		r.Answer = request.Answer{Status: status, Body: body}
+		return r.Answer, err
+	}, r
+}
+
+func (r *remembered) send(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(r.Status)
+	_, err := w.Write(r.Body)
+	return err
+}
+
+// VisitPlaceCheckoutResponse sends the answer.
+func (r *remembered) VisitPlaceCheckoutResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitCancelCheckoutResponse sends the answer.
+func (r *remembered) VisitCancelCheckoutResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitAdjustStockResponse sends the answer.
+func (r *remembered) VisitAdjustStockResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitRefundOrderResponse sends the answer.
+func (r *remembered) VisitRefundOrderResponse(w http.ResponseWriter) error { return r.send(w) }
