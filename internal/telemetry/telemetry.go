@@ -27,7 +27,7 @@ type Config struct {
 	// Format is json, or text for people.
 	Format string `env:"LOG_FORMAT, default=json"`
 	// Addr is the private address of /metrics, /healthz and /readyz. Empty: none.
-	Addr string `env:"METRICS_ADDR, default=127.0.0.1:9090"`
+	Addr string `env:"METRICS_ADDR, default=127.0.0.1:8081"`
 }
 
 // Logger writes lines to w.
