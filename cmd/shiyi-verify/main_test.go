@@ -97,7 +97,7 @@ func publish(t *testing.T, sales int, change func(n int, l *verify.Leaf)) publis
 		t.Fatal(err)
 	}
 	text, err := json.Marshal(verify.Receipt{
-		Format: verify.ReceiptFormat, CheckoutID: "checkout-1", GoodsFen: 100, TotalFen: 100, LevyLi: 100, NetLevyLi: 100,
+		Format: verify.ReceiptFormat, CheckoutID: "checkout-1", PaidAt: time.Unix(1577841458, 0).UTC(), GoodsFen: 100, TotalFen: 100, LevyLi: 100, NetLevyLi: 100,
 		Orders: []verify.ReceiptOrder{{
 			OrderID: fmt.Sprint("order-", sales-1), Merchant: verify.ReceiptMerchant{ID: merchant, Name: "红喜"}, GoodsFen: 100, LevyLi: 100,
 			Lines: []verify.ReceiptLine{{Line: 1, Name: "土豆", Quantity: 1, PriceFen: 100, GoodsFen: 100}},

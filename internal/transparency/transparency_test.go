@@ -51,27 +51,27 @@ func (f *follower) Integrated(_ context.Context, _ *postgres.Tx, entries []trans
 	return nil
 }
 
-func newBench(t testing.TB) *bench {
-	t.Helper()
-	return benchIn(t, pgtest.New(t), t.TempDir())
+func newBench(tb testing.TB) *bench {
+	tb.Helper()
+	return benchIn(tb, pgtest.New(tb), tb.TempDir())
 }
 
-func benchIn(t testing.TB, db *postgres.DB, folder string) *bench {
-	t.Helper()
+func benchIn(tb testing.TB, db *postgres.DB, folder string) *bench {
+	tb.Helper()
 	b := &bench{db: db, folder: folder, follow: &follower{}}
 	var err error
 	if b.log, err = transparency.New(db, transparency.Config{Origin: origin, Folder: folder}, b.follow); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if b.checker, err = verify.NewLog(b.log.VerifierKey()); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
 
 // leaf is a sale, made from a number alone.
-func leaf(t testing.TB, n int) transparency.Pending {
-	t.Helper()
+func leaf(tb testing.TB, n int) transparency.Pending {
+	tb.Helper()
 	home := uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, "merchant", n%13))
 	transfer := uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, "transfer", n))
 	goods := int64(n%1000+1) * 10
@@ -83,53 +83,53 @@ func leaf(t testing.TB, n int) transparency.Pending {
 		},
 	}.Bytes()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return transparency.Pending{Home: home, Transfer: transfer, Leaf: text}
 }
 
-func leaves(t testing.TB, from, n int) []transparency.Pending {
-	t.Helper()
+func leaves(tb testing.TB, from, n int) []transparency.Pending {
+	tb.Helper()
 	all := make([]transparency.Pending, n)
 	for i := range all {
-		all[i] = leaf(t, from+i)
+		all[i] = leaf(tb, from+i)
 	}
 	return all
 }
 
-func (b *bench) queue(t testing.TB, n int) {
-	t.Helper()
-	queue(t, b.db, leaves(t, b.made, n))
+func (b *bench) queue(tb testing.TB, n int) {
+	tb.Helper()
+	queue(tb, b.db, leaves(tb, b.made, n))
 	b.made += n
 }
 
-func queue(t testing.TB, db *postgres.DB, all []transparency.Pending) {
-	t.Helper()
-	err := postgres.Do(t.Context(), db, func(tx *postgres.Tx) error { return transparency.Append(t.Context(), tx, all) })
+func queue(tb testing.TB, db *postgres.DB, all []transparency.Pending) {
+	tb.Helper()
+	err := postgres.Do(tb.Context(), db, func(tx *postgres.Tx) error { return transparency.Append(tb.Context(), tx, all) })
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // add queues n leaves and numbers them.
-func (b *bench) add(t testing.TB, n int) verify.Checkpoint {
-	t.Helper()
-	b.queue(t, n)
-	if _, err := b.log.Drain(t.Context()); err != nil {
-		t.Fatal(err)
+func (b *bench) add(tb testing.TB, n int) verify.Checkpoint {
+	tb.Helper()
+	b.queue(tb, n)
+	if _, err := b.log.Drain(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
-	return b.checkpoint(t)
+	return b.checkpoint(tb)
 }
 
-func (b *bench) checkpoint(t testing.TB) verify.Checkpoint {
-	t.Helper()
-	signed, err := b.log.Checkpoint(t.Context())
+func (b *bench) checkpoint(tb testing.TB) verify.Checkpoint {
+	tb.Helper()
+	signed, err := b.log.Checkpoint(tb.Context())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	c, err := b.checker.Checkpoint(signed)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
@@ -137,9 +137,9 @@ func (b *bench) checkpoint(t testing.TB) verify.Checkpoint {
 // File implements verify.Source.
 func (b *bench) File(ctx context.Context, path string) ([]byte, error) { return b.log.Tile(ctx, path) }
 
-func exec(t testing.TB, db *sql.DB, statement string, args ...any) error {
-	t.Helper()
-	_, err := db.ExecContext(t.Context(), statement, args...)
+func exec(tb testing.TB, db *sql.DB, statement string) error {
+	tb.Helper()
+	_, err := db.ExecContext(tb.Context(), statement)
 	return err
 }
 

@@ -23,7 +23,7 @@ const (
 type Receipt struct {
 	Format     string    `json:"format"` // ReceiptFormat
 	CheckoutID string    `json:"checkout_id"`
-	PaidAt     time.Time `json:"paid_at"`
+	PaidAt     time.Time `json:"paid_at"` // that of the leaves of its sales
 
 	GoodsFen    int64 `json:"goods_fen"`
 	ShippingFen int64 `json:"shipping_fen"`
@@ -126,8 +126,8 @@ type Finding struct {
 }
 
 // CheckReceipt checks a receipt without any network: that lines, orders and
-// totals sum up, that each order's leaf says the same amounts for the same order
-// and merchant with exactly one tenth for the fund, each refund's leaf likewise,
+// totals sum up, that each order's leaf says the same amounts for the same order,
+// merchant and time with exactly one tenth for the fund, each refund's leaf likewise,
 // and that the log has each leaf. What was found so far comes with every
 // error: ErrReceipt, ErrLeaf, ErrTenth, ErrProof, ErrCheckpoint, or ErrPending when all
 // else holds.
@@ -149,13 +149,13 @@ func CheckReceipt(r Receipt, log Log) ([]Finding, error) {
 		return nil
 	}
 	for _, o := range r.Orders {
-		f, err := o.Entry.check(log, KindSale, o.OrderID, o.Merchant.ID, Amounts{o.GoodsFen * 10, o.ShippingFen * 10, o.LevyLi, ""})
+		f, err := o.Entry.check(log, KindSale, o.OrderID, o.Merchant.ID, r.PaidAt, Amounts{o.GoodsFen * 10, o.ShippingFen * 10, o.LevyLi, ""})
 		f.OrderID, f.Merchant = o.OrderID, o.Merchant.Name
 		if err := note(f, err); err != nil {
 			return findings, fmt.Errorf("order %s: %w", o.OrderID, err)
 		}
 		for _, b := range o.Refunds {
-			f, err := b.Entry.check(log, KindRefund, b.RefundID, o.Merchant.ID, Amounts{-b.GoodsFen * 10, -b.ShippingFen * 10, -b.LevyLi, ""})
+			f, err := b.Entry.check(log, KindRefund, b.RefundID, o.Merchant.ID, b.RefundedAt, Amounts{-b.GoodsFen * 10, -b.ShippingFen * 10, -b.LevyLi, ""})
 			f.OrderID, f.RefundID, f.Merchant = o.OrderID, b.RefundID, o.Merchant.Name
 			if err := note(f, err); err != nil {
 				return findings, fmt.Errorf("refund %s: %w", b.RefundID, err)
@@ -169,7 +169,7 @@ func CheckReceipt(r Receipt, log Log) ([]Finding, error) {
 }
 
 // check holds an entry against what the receipt says of it.
-func (e Entry) check(log Log, kind, name, merchant string, want Amounts) (Finding, error) {
+func (e Entry) check(log Log, kind, name, merchant string, at time.Time, want Amounts) (Finding, error) {
 	leaf, err := ParseLeaf([]byte(e.Leaf))
 	if err != nil {
 		return Finding{}, err
@@ -183,6 +183,8 @@ func (e Entry) check(log Log, kind, name, merchant string, want Amounts) (Findin
 		return Finding{}, fmt.Errorf("%w: the leaf is of another %s", ErrReceipt, kind)
 	case leaf.Home != merchant:
 		return Finding{}, fmt.Errorf("%w: the leaf is of merchant %s", ErrReceipt, leaf.Home)
+	case !leaf.At.Equal(at):
+		return Finding{}, fmt.Errorf("%w: the leaf is of %s, the receipt of %s", ErrReceipt, leaf.At, at)
 	}
 	got, err := SaleAmounts(leaf)
 	if err != nil {

@@ -10,28 +10,28 @@ import (
 )
 
 // aReceipt is of two orders, one of them partly refunded, in a log of other leaves.
-func aReceipt(t testing.TB) (verify.Receipt, verify.Log) {
-	t.Helper()
+func aReceipt(tb testing.TB) (verify.Receipt, verify.Log) {
+	tb.Helper()
 	const order1, order2, refund = "order-1", "order-2", "refund-1"
 	salt := []byte("0123456789abcdef")
 	leaf := func(l verify.Leaf, name string) string {
 		l.Ref = verify.Commitment(l.Kind, name, salt)
-		return string(bytesOf(t, l))
+		return string(bytesOf(tb, l))
 	}
 	entry := func(l verify.Leaf, name string) verify.Entry {
 		return verify.Entry{State: verify.Proven, Name: name, Salt: hex.EncodeToString(salt), Leaf: leaf(l, name)}
 	}
 	e1, e2, e3 := entry(sale(90000, 8000, 9000), order1), entry(sale(330, 0, 33), order2), entry(mirrored(sale(10000, 0, 1000)), refund)
-	p := newLog(t, append(manyLeaves(300), []byte(e1.Leaf), []byte(e2.Leaf), []byte("between"), []byte(e3.Leaf))...)
-	e1.Proof, e2.Proof, e3.Proof = p.prove(t, 304, 300), p.prove(t, 304, 301), p.prove(t, 304, 303)
+	p := newLog(tb, append(manyLeaves(300), []byte(e1.Leaf), []byte(e2.Leaf), []byte("between"), []byte(e3.Leaf))...)
+	e1.Proof, e2.Proof, e3.Proof = p.prove(tb, 304, 300), p.prove(tb, 304, 301), p.prove(tb, 304, 303)
 	return verify.Receipt{
-		Format: verify.ReceiptFormat, CheckoutID: "checkout", GoodsFen: 9033, ShippingFen: 800, TotalFen: 9833,
+		Format: verify.ReceiptFormat, CheckoutID: "checkout", PaidAt: sale(10, 0, 1).At, GoodsFen: 9033, ShippingFen: 800, TotalFen: 9833,
 		RefundedFen: -1000, LevyLi: 9033, ReturnedLi: -1000, NetLevyLi: 8033,
 		Orders: []verify.ReceiptOrder{
 			{
 				OrderID: order1, Merchant: verify.ReceiptMerchant{ID: merchant, Name: "红喜"}, GoodsFen: 9000, ShippingFen: 800, LevyLi: 9000, Entry: e1,
 				Lines:   []verify.ReceiptLine{{1, "羊肉", "5 kg", "袋", 2, 4000, 8000}, {2, "莜面", "1 kg", "袋", 1, 1000, 1000}},
-				Refunds: []verify.ReceiptRefund{{RefundID: refund, GoodsFen: -1000, LevyLi: -1000, Entry: e3}},
+				Refunds: []verify.ReceiptRefund{{RefundID: refund, RefundedAt: sale(10, 0, 1).At, GoodsFen: -1000, LevyLi: -1000, Entry: e3}},
 			},
 			{
 				OrderID: order2, Merchant: verify.ReceiptMerchant{ID: merchant, Name: "红喜"}, GoodsFen: 33, LevyLi: 33, Entry: e2,
@@ -88,6 +88,8 @@ func TestReceiptBearsNoChange(t *testing.T) {
 		{"an order's name", func(r *verify.Receipt) { r.Orders[0].OrderID = "order-9" }, verify.ErrReceipt},
 		{"an entry's name", func(r *verify.Receipt) { r.Orders[0].OrderID, r.Orders[0].Entry.Name = "order-9", "order-9" }, verify.ErrReceipt},
 		{"the merchant", func(r *verify.Receipt) { r.Orders[0].Merchant.ID = "someone" }, verify.ErrReceipt},
+		{"the time", func(r *verify.Receipt) { r.PaidAt = r.PaidAt.Add(1) }, verify.ErrReceipt},
+		{"a refund's time", func(r *verify.Receipt) { r.Orders[0].Refunds[0].RefundedAt = r.PaidAt.Add(1) }, verify.ErrReceipt},
 		{"the salt", func(r *verify.Receipt) { r.Orders[0].Entry.Salt = "00" }, verify.ErrReceipt},
 		{"the leaf", func(r *verify.Receipt) { r.Orders[0].Entry.Leaf += "x" }, verify.ErrLeaf},
 		{"the proof", func(r *verify.Receipt) { r.Orders[0].Entry.Proof = r.Orders[1].Entry.Proof }, verify.ErrProof},

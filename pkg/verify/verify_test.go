@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,20 +36,20 @@ type publicLog struct {
 	log    verify.Log
 }
 
-func newLog(t testing.TB, leaves ...[]byte) *publicLog {
-	t.Helper()
+func newLog(tb testing.TB, leaves ...[]byte) *publicLog {
+	tb.Helper()
 	secret, vkey, err := note.GenerateKey(&counter{}, origin)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	p := &publicLog{files: map[string][]byte{}}
 	if p.signer, err = note.NewSigner(secret); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if p.log, err = verify.NewLog(vkey); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	p.add(t, leaves...)
+	p.add(tb, leaves...)
 	return p
 }
 
@@ -71,13 +72,13 @@ func (p *publicLog) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return out, nil
 }
 
-func (p *publicLog) add(t testing.TB, leaves ...[]byte) {
-	t.Helper()
+func (p *publicLog) add(tb testing.TB, leaves ...[]byte) {
+	tb.Helper()
 	old := int64(len(p.leaves))
 	for _, l := range leaves {
 		h, err := tlog.StoredHashes(int64(len(p.leaves)), l, p)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		p.leaves, p.hashes = append(p.leaves, l), append(p.hashes, h...)
 	}
@@ -85,45 +86,45 @@ func (p *publicLog) add(t testing.TB, leaves ...[]byte) {
 	for _, tile := range tlog.NewTiles(8, old, size) {
 		data, err := tlog.ReadTileData(tile, p)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		p.files[strings.Replace(tile.Path(), "tile/8/", "tile/", 1)] = data
 		if tile.L == 0 {
 			bundle, err := verify.Bundle(p.leaves[tile.N*256:][:tile.W])
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			p.files[strings.Replace(tile.Path(), "tile/8/0/", "tile/entries/", 1)] = bundle
 		}
 	}
-	p.files["checkpoint"] = p.sign(t, size)
+	p.files["checkpoint"] = p.sign(tb, size)
 }
 
-func (p *publicLog) at(t testing.TB, size int64) verify.Checkpoint {
-	t.Helper()
+func (p *publicLog) at(tb testing.TB, size int64) verify.Checkpoint {
+	tb.Helper()
 	root, err := tlog.TreeHash(size, p)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return verify.Checkpoint{Origin: origin, Size: size, Root: root}
 }
 
-func (p *publicLog) sign(t testing.TB, size int64) []byte {
-	t.Helper()
-	signed, err := note.Sign(&note.Note{Text: p.at(t, size).Text()}, p.signer)
+func (p *publicLog) sign(tb testing.TB, size int64) []byte {
+	tb.Helper()
+	signed, err := note.Sign(&note.Note{Text: p.at(tb, size).Text()}, p.signer)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return signed
 }
 
-func (p *publicLog) prove(t testing.TB, size, index int64) string {
-	t.Helper()
+func (p *publicLog) prove(tb testing.TB, size, index int64) string {
+	tb.Helper()
 	path, err := tlog.ProveRecord(size, index, p)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return verify.FormatProof(index, path, p.sign(t, size))
+	return verify.FormatProof(index, path, p.sign(tb, size))
 }
 
 // File implements verify.Source.
@@ -166,11 +167,11 @@ func with(l verify.Leaf, moves ...verify.Move) verify.Leaf {
 	return l
 }
 
-func bytesOf(t testing.TB, l verify.Leaf) []byte {
-	t.Helper()
+func bytesOf(tb testing.TB, l verify.Leaf) []byte {
+	tb.Helper()
 	b, err := l.Bytes()
 	if err != nil {
-		t.Fatalf("%+v: %v", l, err)
+		tb.Fatalf("%+v: %v", l, err)
 	}
 	return b
 }
@@ -455,7 +456,7 @@ func TestTreesOfAllSizesAreConsistent(t *testing.T) {
 func TestWalkAcceptsWhatIsWhole(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{0, 1, 2, 255, 256, 257, 700, 65536, 65537, 70000} {
-		t.Run(fmt.Sprint(size), func(t *testing.T) {
+		t.Run(strconv.Itoa(size), func(t *testing.T) {
 			t.Parallel()
 			p := newLog(t, manyLeaves(size)...)
 			c, err := p.log.Checkpoint(p.files["checkpoint"])
