@@ -26,7 +26,7 @@ FUZZTIME ?= 30s
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
-run: setup bin/shiyi ## start the shop on http://localhost:8080, with its recorded year (ARGS=--empty: without)
+run: setup bin/shiyi bin/shiyi-verify ## start the shop on http://localhost:8080, with its recorded year (ARGS=--empty: without)
 	@exec bin/shiyi serve $(ARGS)
 
 build: bin/shiyi bin/shiyi-verify ## compile the programs into bin/

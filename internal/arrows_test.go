@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"merchant":     {"identity", "trail"},
 	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "payment"},
 	"payment":      {},
-	"receipt":      {"fund", "order", "transparency"},
+	"receipt":      {"fund", "identity", "ledger", "order", "transparency"},
 	"trail":        {},
 	"transparency": {},
 }

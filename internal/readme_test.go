@@ -196,11 +196,15 @@ func openShop(t *testing.T) (base string, env []string) {
 		t.Fatalf("make a folder: %v", err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	const passable = 0o711 // PostgreSQL's own user has to get through it, when we are root
+	if err := os.Chmod(dir, passable); err != nil {
+		t.Fatalf("open the folder: %v", err)
+	}
 	addr := freeAddr(t)
 	base = "http://" + addr
 	env = append(slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "TEST_") || strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS")
-	}), "STATE_DIR="+dir, "HTTP_ADDR="+addr, "HTTP_PUBLIC_URL="+base, "METRICS_ADDR="+freeAddr(t), "LC_ALL=C.UTF-8")
+	}), "STATE_DIR="+dir, "LISTEN_ADDR="+addr, "PUBLIC_URL="+base, "METRICS_ADDR="+freeAddr(t), "LC_ALL=C.UTF-8")
 
 	log, err := os.Create(filepath.Join(t.TempDir(), "shop.log"))
 	if err != nil {

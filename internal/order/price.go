@@ -35,15 +35,8 @@ type Placing struct {
 type Needs struct {
 	Address bool // something is shipped
 	Adult   bool // liquor (Law on the Protection of Minors 59)
-	Waiver  bool // goods outside the seven-day return (Consumer Rights Law 25), confirmed for this purchase
+	Waiver  bool // goods that cannot come back only if the buyer confirms it on this purchase (Consumer Protection Law 25)
 }
-
-// Return rules under which goods cannot come back without reason; the buyer must
-// have confirmed it on that purchase.
-const (
-	exemptFresh = "EXEMPT_FRESH"
-	voucherRule = "VOUCHER_RULE"
-)
 
 // price makes an unplaced checkout of the chosen goods: one order for each
 // merchant, in the order of the merchants' ids, which is the order of locks.
@@ -73,7 +66,7 @@ func price(buyer identity.ID, chosen []Chosen, offers []catalog.Offer, now time.
 		}
 		needs.Address = needs.Address || !offer.Voucher
 		needs.Adult = needs.Adult || offer.AgeRestricted
-		needs.Waiver = needs.Waiver || offer.ReturnRule == exemptFresh || offer.ReturnRule == voucherRule
+		needs.Waiver = needs.Waiver || offer.ReturnRule.NeedsWaiver()
 		if err := c.add(offer, want.Quantity, total); err != nil {
 			return c, needs, err
 		}
@@ -104,7 +97,7 @@ func (c *Checkout) add(offer catalog.Offer, quantity int64, total money.Fen) err
 	o.Goods += total
 	o.Lines = append(o.Lines, Line{
 		N: len(o.Lines) + 1, SKU: offer.SKU, Product: offer.Product, Code: offer.Code, Name: offer.ProductName,
-		Spec: offer.Spec, Unit: offer.Unit, ReturnRule: offer.ReturnRule, Quantity: quantity, Price: offer.Price, Total: total,
+		Spec: offer.Spec, Unit: offer.Unit, ReturnRule: string(offer.ReturnRule), Quantity: quantity, Price: offer.Price, Total: total,
 	})
 	return nil
 }

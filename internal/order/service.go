@@ -130,7 +130,7 @@ func (s *Service) place(ctx context.Context, tx *postgres.Tx, caller identity.Ca
 func (s *Service) chosen(ctx context.Context, tx *postgres.Tx, caller identity.Caller, p Placing) ([]Chosen, error) {
 	chosen := p.Lines
 	if p.FromCart {
-		lines, err := cart.Chosen(ctx, tx, caller.Account)
+		lines, err := cart.Contents(ctx, tx, caller.Account)
 		if err != nil {
 			return nil, err
 		}

@@ -307,3 +307,23 @@ func Attach(dir string) (Attached, error) {
 		SuperURL: connection(p.socket, SuperRole, "postgres"),
 	}, nil
 }
+
+// Reachable says whether the user that a server in dir would run as may enter
+// the folders above it; the error says which one not. Folders that do not exist
+// yet are as good as their parents.
+func Reachable(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	run, err := credential(filepath.Join(dir, "data"))
+	if err != nil {
+		return err
+	}
+	for {
+		if _, err := os.Stat(filepath.Dir(dir)); err == nil || dir == filepath.Dir(dir) {
+			return reachable(dir, run)
+		}
+		dir = filepath.Dir(dir)
+	}
+}

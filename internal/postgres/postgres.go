@@ -48,6 +48,7 @@ type DB struct {
 	clock   func() time.Time
 	trace   *tracer
 	observe func(outcome string, retries int)
+	collect func(river.JobArgs) // nil: jobs go into the queue
 }
 
 // Open connects to the database. The clock gives every transaction its time.
@@ -107,6 +108,15 @@ func (d *DB) At(t time.Time) *DB {
 	return &at
 }
 
+// Collecting is the same database with a queue of the caller's own: the jobs of a
+// transaction are handed to perform when it has committed, in their order, and
+// are not stored. Replaying a recorded year performs its jobs itself.
+func (d *DB) Collecting(perform func(river.JobArgs)) *DB {
+	c := *d
+	c.collect = perform
+	return &c
+}
+
 // Statements is how many statements this pool has sent since it was opened,
 // BEGIN and COMMIT among them.
 func (d *DB) Statements() int64 { return d.trace.statements.Load() }
@@ -116,6 +126,7 @@ type Tx struct {
 	gorm *gorm.DB
 	sql  *sql.Tx // nil in Read
 	jobs *river.Client[*sql.Tx]
+	held *[]river.JobArgs // of a DB that collects them
 	Now  time.Time
 }
 
@@ -180,7 +191,11 @@ func once[T any](ctx context.Context, db *DB, opts *sql.TxOptions, f func(tx *Tx
 	}()
 	g := db.gorm.WithContext(ctx)
 	g.Statement.ConnPool = raw
-	if out, err = f(&Tx{gorm: g, sql: raw, jobs: db.jobs, Now: db.Now()}); err != nil {
+	tx := &Tx{gorm: g, sql: raw, jobs: db.jobs, Now: db.Now()}
+	if db.collect != nil {
+		tx.held = new([]river.JobArgs)
+	}
+	if out, err = f(tx); err != nil {
 		return out, err
 	}
 	if err := raw.Commit(); err != nil {
@@ -188,6 +203,11 @@ func once[T any](ctx context.Context, db *DB, opts *sql.TxOptions, f func(tx *Tx
 		return zero, fmt.Errorf("commit: %w", err)
 	}
 	committed = true
+	if tx.held != nil {
+		for _, job := range *tx.held {
+			db.collect(job)
+		}
+	}
 	return out, nil
 }
 
@@ -275,6 +295,10 @@ func (a array[T]) Build(builder clause.Builder) {
 func (tx *Tx) Enqueue(ctx context.Context, job river.JobArgs, opts ...*river.InsertOpts) error {
 	if tx.sql == nil {
 		return fmt.Errorf("enqueue %s: outside a transaction", job.Kind())
+	}
+	if tx.held != nil {
+		*tx.held = append(*tx.held, job)
+		return nil
 	}
 	var opt *river.InsertOpts
 	if len(opts) > 0 {

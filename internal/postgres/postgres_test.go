@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/riverqueue/river"
 
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -228,5 +229,27 @@ func TestAnArrayIsOneParameter(t *testing.T) {
 		return postgres.Row[row](t.Context(), tx, `SELECT * FROM unnest(?::uuid[]) AS x(id)`, postgres.Array([]uuid.UUID{}))
 	}); !errors.Is(err, postgres.ErrNoRows) {
 		t.Errorf("no row: %v", err)
+	}
+}
+
+func TestACollectingDatabaseHandsItsJobsOutWhenTheyAreTrue(t *testing.T) {
+	t.Parallel()
+	var got []string
+	db := pgtest.New(t).Collecting(func(j river.JobArgs) {
+		if j, ok := j.(job); ok {
+			got = append(got, j.Name)
+		}
+	})
+	oops := errors.New("oops")
+	_ = postgres.Do(t.Context(), db, func(tx *postgres.Tx) error {
+		return errors.Join(tx.Enqueue(t.Context(), job{"lost"}), oops)
+	})
+	if err := postgres.Do(t.Context(), db, func(tx *postgres.Tx) error {
+		return errors.Join(tx.Enqueue(t.Context(), job{"one"}), tx.Enqueue(t.Context(), job{"two"}))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Join(got, " ") != "one two" {
+		t.Errorf("collected %q, want one and two", got)
 	}
 }
