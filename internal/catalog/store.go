@@ -107,7 +107,7 @@ func (priceRow) TableName() string { return "price_history" }
 
 // listedRow is a product with the name of its enterprise and its SKUs as a JSON array.
 type listedRow struct {
-	productRow
+	Row          productRow `gorm:"embedded"`
 	MerchantName string
 	Skus         []byte
 }
@@ -132,9 +132,10 @@ func toRow(p Product) productRow {
 	}
 }
 
-func (r listedRow) product() (Product, error) {
+func (l listedRow) product() (Product, error) {
+	r := l.Row
 	p := Product{
-		ID: id.From[Product](r.ID), Merchant: id.From[merchant.Merchant](r.MerchantID), MerchantName: r.MerchantName, Code: r.Code,
+		ID: id.From[Product](r.ID), Merchant: id.From[merchant.Merchant](r.MerchantID), MerchantName: l.MerchantName, Code: r.Code,
 		Description: Description{
 			Category: r.CategoryCode, Name: r.Name, Brand: r.Brand, Spec: r.Spec, NetContent: r.NetContent, NetUnit: r.NetUnit,
 			SaleUnit: r.SaleUnit, Kind: r.Kind, Storage: r.Storage, ColdChain: r.ColdChain, ShelfLifeDays: r.ShelfLifeDays,
@@ -144,7 +145,7 @@ func (r listedRow) product() (Product, error) {
 		},
 		State: State(r.State), CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
 	}
-	if err := json.Unmarshal(r.Skus, &p.SKUs); err != nil {
+	if err := json.Unmarshal(l.Skus, &p.SKUs); err != nil {
 		return p, fmt.Errorf("read the SKUs of %s: %w", p.ID, err)
 	}
 	return p, nil
@@ -341,9 +342,9 @@ func prices(ctx context.Context, tx *postgres.Tx, sku SKUID, limit int) ([]Price
 
 // offerRow is all that one statement says about a SKU, its product and its enterprise.
 type offerRow struct {
-	productRow
-	SKUID             uuid.UUID `gorm:"column:sku_id"`
-	SKUCode           string    `gorm:"column:sku_code"`
+	Row               productRow `gorm:"embedded"`
+	SKUID             uuid.UUID  `gorm:"column:sku_id"`
+	SKUCode           string     `gorm:"column:sku_code"`
 	PriceFen          int64
 	MerchantName      string
 	MerchantState     string
@@ -351,21 +352,22 @@ type offerRow struct {
 	LicensedUntil     time.Time
 }
 
-func (r offerRow) offer() Offer {
+func (o offerRow) offer() Offer {
+	r := o.Row
 	signed := merchant.Date("")
-	if r.AgreementSignedOn != nil {
-		signed = merchant.Date(r.AgreementSignedOn.Format(time.DateOnly))
+	if o.AgreementSignedOn != nil {
+		signed = merchant.Date(o.AgreementSignedOn.Format(time.DateOnly))
 	}
 	return Offer{
-		SKU: id.From[SKU](r.SKUID), Product: id.From[Product](r.ID), Merchant: id.From[merchant.Merchant](r.MerchantID),
-		MerchantName: r.MerchantName, ProductName: r.Name, ProductCode: r.Code, Code: r.SKUCode, Brand: r.Brand, Spec: r.Spec,
+		SKU: id.From[SKU](o.SKUID), Product: id.From[Product](r.ID), Merchant: id.From[merchant.Merchant](r.MerchantID),
+		MerchantName: o.MerchantName, ProductName: r.Name, ProductCode: r.Code, Code: o.SKUCode, Brand: r.Brand, Spec: r.Spec,
 		Unit: r.SaleUnit, NetContent: r.NetContent, NetUnit: r.NetUnit, CategoryCode: r.CategoryCode, Kind: r.Kind,
-		Price: money.Fen(r.PriceFen), VATTreatment: r.VATTreatment, ReturnRule: ReturnRule(r.ReturnRule),
+		Price: money.Fen(o.PriceFen), VATTreatment: r.VATTreatment, ReturnRule: ReturnRule(r.ReturnRule),
 		AgeRestricted: r.AgeRestricted, Voucher: r.Voucher, VoucherValidDays: r.VoucherValidDays, ShipZone: r.ShipZone, ColdChain: r.ColdChain,
 		OnSale: State(r.State) == OnSale,
 		Standing: merchant.Standing{
-			State: merchant.State(r.MerchantState), AgreementSignedOn: signed,
-			LicensedUntil: merchant.Date(r.LicensedUntil.Format(time.DateOnly)),
+			State: merchant.State(o.MerchantState), AgreementSignedOn: signed,
+			LicensedUntil: merchant.Date(o.LicensedUntil.Format(time.DateOnly)),
 		},
 	}
 }

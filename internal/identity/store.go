@@ -99,12 +99,12 @@ type known struct {
 
 // knownRow is an account with its roles.
 type knownRow struct {
-	accountRow
+	Row    accountRow `gorm:"embedded"`
 	Grants string
 }
 
 func (r knownRow) known() (known, error) {
-	k := known{Account: r.account(), hash: r.PasswordHash}
+	k := known{Account: r.Row.account(), hash: r.Row.PasswordHash}
 	var err error
 	k.Roles, err = grantsFrom(r.Grants)
 	return k, err

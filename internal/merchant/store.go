@@ -64,7 +64,7 @@ func (licenceRow) TableName() string { return "licence" }
 
 // withLicences is an enterprise with its licences as a JSON array.
 type withLicences struct {
-	merchantRow
+	Row      merchantRow `gorm:"embedded"`
 	Licences []byte
 }
 
@@ -86,19 +86,20 @@ func toRow(m Merchant, now time.Time) merchantRow {
 }
 
 func (r withLicences) merchant() (Merchant, error) {
+	w := r.Row
 	m := Merchant{
-		ID: id.From[Merchant](r.ID), Code: r.Code, LegalName: r.LegalName, ShortName: r.ShortName, EntityType: r.EntityType,
-		Fictional: r.Fictional, Region: r.Region, Township: r.Township, USCC: r.USCC, State: State(r.State),
-		RecommendationNo: r.RecommendationNo, RecommendedOn: date(r.RecommendedOn),
-		AgreementNo: r.AgreementNo, AgreementSignedOn: date(r.AgreementSignedOn), LicensedUntil: date(&r.LicensedUntil),
+		ID: id.From[Merchant](w.ID), Code: w.Code, LegalName: w.LegalName, ShortName: w.ShortName, EntityType: w.EntityType,
+		Fictional: w.Fictional, Region: w.Region, Township: w.Township, USCC: w.USCC, State: State(w.State),
+		RecommendationNo: w.RecommendationNo, RecommendedOn: date(w.RecommendedOn),
+		AgreementNo: w.AgreementNo, AgreementSignedOn: date(w.AgreementSignedOn), LicensedUntil: date(&w.LicensedUntil),
 		Linkage: Linkage{
-			Households: r.LinkedHouseholds, PoorHouseholds: r.LinkedPoorHouseholds, Employed: r.EmployedPoorPersons,
-			LandMu: r.LandTransferMu, PurchaseAgreements: r.PurchaseAgreements, Dividends: money.Fen(r.DividendsFen),
+			Households: w.LinkedHouseholds, PoorHouseholds: w.LinkedPoorHouseholds, Employed: w.EmployedPoorPersons,
+			LandMu: w.LandTransferMu, PurchaseAgreements: w.PurchaseAgreements, Dividends: money.Fen(w.DividendsFen),
 		},
-		EnrolledAt: r.EnrolledAt.UTC(), ReviewedAt: r.ReviewedAt.UTC(), NextReviewDue: date(&r.NextReviewDue),
+		EnrolledAt: w.EnrolledAt.UTC(), ReviewedAt: w.ReviewedAt.UTC(), NextReviewDue: date(&w.NextReviewDue),
 	}
-	err := errors.Join(json.Unmarshal(r.Brands, &m.Brands), json.Unmarshal(r.LinkageModes, &m.Linkage.Modes),
-		json.Unmarshal(r.LinkageEvidence, &m.Linkage.Evidence), json.Unmarshal(r.Licences, &m.Licences))
+	err := errors.Join(json.Unmarshal(w.Brands, &m.Brands), json.Unmarshal(w.LinkageModes, &m.Linkage.Modes),
+		json.Unmarshal(w.LinkageEvidence, &m.Linkage.Evidence), json.Unmarshal(r.Licences, &m.Licences))
 	if err != nil {
 		return m, fmt.Errorf("read enterprise %s: %w", m.ID, err)
 	}
