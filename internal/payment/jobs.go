@@ -1,0 +1,31 @@
+package payment
+
+import "github.com/google/uuid"
+
+// Received is the job of an event that something follows from: whoever sold
+// something claims it, and captures the sale or applies it.
+type Received struct {
+	Event string `json:"event"`
+}
+
+// Kind names the job.
+func (Received) Kind() string { return "payment_received" }
+
+// PerformRefund is the job of a refund that was asked for: Service.PerformRefund.
+type PerformRefund struct {
+	Buyer  uuid.UUID `json:"buyer"`
+	Refund RefundID  `json:"refund"`
+}
+
+// Kind names the job.
+func (PerformRefund) Kind() string { return "payment_perform_refund" }
+
+// Close is the job of an intent that was canceled while its page was open:
+// Service.Close.
+type Close struct {
+	Buyer  uuid.UUID `json:"buyer"`
+	Intent ID        `json:"intent"`
+}
+
+// Kind names the job.
+func (Close) Kind() string { return "payment_close" }

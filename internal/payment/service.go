@@ -1,0 +1,304 @@
+package payment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+)
+
+// Shop is what the provider's page says of us. A repeated opening must be the
+// same to the byte, so it is the same for all that a program opens.
+type Shop struct {
+	// Name is what the buyer reads beside the amount.
+	Name string
+	// SuccessURL and CancelURL are where the buyer goes from the provider's page; {checkout} becomes the intent's id.
+	SuccessURL, CancelURL string
+}
+
+// Service takes payments through one gateway.
+type Service struct {
+	db      *postgres.DB
+	gateway Gateway
+	shop    Shop
+}
+
+// New returns a Service on db and the gateway.
+func New(db *postgres.DB, gateway Gateway, shop Shop) *Service {
+	return &Service{db: db, gateway: gateway, shop: shop}
+}
+
+// Create adds a New intent. It needs an id, a buyer, an amount of at most
+// MaxAmount (else ErrRange) and its end.
+func Create(ctx context.Context, tx *postgres.Tx, i Intent) error {
+	if err := i.check(); err != nil {
+		return err
+	}
+	i.State, i.CreatedAt = StateNew, tx.Now
+	return insertIntent(ctx, tx, i)
+}
+
+// Open makes the page of an intent at the provider, outside any transaction;
+// MarkOpened records it. Opening again gives the same page. ErrState when the
+// intent has ended, ErrUnavailable when the provider cannot be reached.
+func (s *Service) Open(ctx context.Context, i Intent) (Opened, error) {
+	if now := s.db.Now(); !i.Open(now) {
+		return Opened{}, ErrState.With("the payment is %s and was to be made before %s", i.State, i.ExpiresAt.Format(time.RFC3339))
+	}
+	there := strings.NewReplacer("{checkout}", i.ID.String())
+	return s.gateway.Open(ctx, Opening{
+		Intent: i.ID, Buyer: i.Buyer, Amount: i.Amount, Description: s.shop.Name, ExpiresAt: i.ExpiresAt,
+		SuccessURL: there.Replace(s.shop.SuccessURL), CancelURL: there.Replace(s.shop.CancelURL),
+	})
+}
+
+// MarkOpened records the page of an intent. One that was paid meanwhile stays
+// so; the page of one that was canceled meanwhile is closed by a job.
+func MarkOpened(ctx context.Context, tx *postgres.Tx, i Intent, o Opened) error {
+	state, err := markOpened(ctx, tx, i, o)
+	switch {
+	case errors.Is(err, postgres.ErrNoRows):
+		held, err := readIntent(ctx, tx, i.Buyer, i.ID)
+		if err == nil && held.Session != o.Session {
+			err = ErrState.With("the payment is %s and has another page", held.State)
+		}
+		return err
+	case err != nil:
+		return err
+	case state == StateCanceled:
+		return tx.Enqueue(ctx, Close{Buyer: i.Buyer, Intent: i.ID})
+	}
+	return nil
+}
+
+// OpenForgotten opens intents that were made more than age ago and have no page
+// yet: their request died, or the provider was away. At most limit of them; it
+// returns how many were opened, and what went wrong with the others.
+func (s *Service) OpenForgotten(ctx context.Context, age time.Duration, limit int) (int, error) {
+	left, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Intent, error) {
+		return unopened(ctx, tx, tx.Now.Add(-age), tx.Now, limit)
+	})
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	var errs []error
+	for _, i := range left {
+		o, err := s.Open(ctx, i)
+		if err == nil {
+			err = postgres.Do(ctx, s.db, func(tx *postgres.Tx) error { return MarkOpened(ctx, tx, i, o) })
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("payment %s: %w", i.ID, err))
+			continue
+		}
+		n++
+	}
+	return n, errors.Join(errs...)
+}
+
+// Receive takes a webhook: it verifies it (ErrSignature, ErrEvent), stores it,
+// and in the same transaction enqueues the job that it is the reason of. One
+// that was received before is no error and has no second effect.
+func (s *Service) Receive(ctx context.Context, body []byte, signature string) error {
+	e, err := s.gateway.Event(body, signature, s.db.Now())
+	if err != nil {
+		return err
+	}
+	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
+		fresh, err := insertEvent(ctx, tx, e, body)
+		if err != nil || !fresh {
+			return err
+		}
+		if e.Kind == Paid || e.Kind == RefundUpdated {
+			return tx.Enqueue(ctx, Received{Event: e.ID})
+		}
+		// An intent ends by our clock, not by its page's.
+		return nil
+	})
+}
+
+// Claim takes an event for processing in tx and gives its content. It is claimed
+// once: again, or by two workers at the same time, claimed is false.
+func Claim(ctx context.Context, tx *postgres.Tx, eventID string) (e Event, claimed bool, err error) {
+	e, err = claim(ctx, tx, eventID)
+	if errors.Is(err, postgres.ErrNoRows) {
+		return Event{}, false, nil
+	}
+	return e, err == nil, err
+}
+
+// Succeed records that a Paid event paid its intent: one statement. ErrPaid when
+// that was recorded before: nothing is to be done. ErrLate when nothing was to be
+// paid any more and ErrAmount when it is another sum: the money bought nothing,
+// see GiveBack.
+func Succeed(ctx context.Context, tx *postgres.Tx, e Event) error {
+	if e.Kind != Paid {
+		return ErrState.With("the event %s is no payment", e.ID)
+	}
+	if e.Currency == Currency {
+		if done, err := succeed(ctx, tx, e); err != nil || done {
+			return err
+		}
+	}
+	held, err := readIntent(ctx, tx, e.Buyer, e.Intent)
+	if err != nil {
+		return err
+	}
+	return held.refused(e)
+}
+
+// Cancel ends an intent that is not paid: ErrState if it is. If its page is open,
+// a job closes it.
+func Cancel(ctx context.Context, tx *postgres.Tx, i Intent) error {
+	session, err := cancel(ctx, tx, i)
+	switch {
+	case errors.Is(err, postgres.ErrNoRows):
+		held, err := readIntent(ctx, tx, i.Buyer, i.ID)
+		if err != nil {
+			return err
+		}
+		return ErrState.With("the payment is %s", held.State)
+	case err != nil:
+		return err
+	case session != "":
+		return tx.Enqueue(ctx, Close{Buyer: i.Buyer, Intent: i.ID})
+	}
+	return nil
+}
+
+// Close closes the page of a canceled intent at the provider.
+func (s *Service) Close(ctx context.Context, buyer uuid.UUID, intent ID) error {
+	i, err := s.Intent(ctx, buyer, intent)
+	if err != nil || i.Session == "" || i.State != StateCanceled || i.Provider != s.gateway.Name() {
+		return err
+	}
+	return s.gateway.Expire(ctx, i.Session)
+}
+
+// Intent is an intent of the buyer, or ErrNotFound.
+func (s *Service) Intent(ctx context.Context, buyer uuid.UUID, intent ID) (Intent, error) {
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Intent, error) { return readIntent(ctx, tx, buyer, intent) })
+}
+
+// Intents are the buyer's intents with these ids; unknown ones are missing.
+func Intents(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intents []ID) (map[ID]Intent, error) {
+	return readIntents(ctx, tx, buyer, intents)
+}
+
+// RequestRefund promises to give back a part of a paid intent, or all that is
+// left; a job performs it. It needs the intent, its buyer, an amount and a reason
+// of at most 500 characters; its id is made if it has none. ErrRefundLimit when
+// more would be promised than was paid, ErrState when nothing was paid.
+func RequestRefund(ctx context.Context, tx *postgres.Tx, r Refund) (RefundID, error) {
+	if r.Amount <= 0 {
+		return RefundID{}, ErrRefundLimit.With("%s yuan", r.Amount)
+	}
+	if r.ID.IsZero() {
+		r.ID = id.New[Refund](tx.Now)
+	}
+	promised, err := promise(ctx, tx, r)
+	switch {
+	case err != nil:
+		return RefundID{}, err
+	case promised:
+		return r.ID, tx.Enqueue(ctx, PerformRefund{Buyer: r.Buyer, Refund: r.ID})
+	}
+	held, err := readIntent(ctx, tx, r.Buyer, r.Intent)
+	switch {
+	case err != nil:
+		return RefundID{}, err
+	case held.State != StateSucceeded:
+		return RefundID{}, ErrState.With("the payment is %s", held.State)
+	}
+	return RefundID{}, ErrRefundLimit.With("%s of %s yuan are promised already", held.Promised, held.Amount)
+}
+
+// GiveBack returns the whole of a payment that bought nothing (ErrLate,
+// ErrAmount), and says why; a job performs it. The same payment is given back
+// once.
+func GiveBack(ctx context.Context, tx *postgres.Tx, e Event, why string) error {
+	r := Refund{
+		ID: id.New[Refund](tx.Now), Intent: e.Intent, Buyer: e.Buyer, Amount: e.Amount, State: RefundPending, Late: true,
+		Reason: why, Provider: e.Provider, Payment: e.Payment, CreatedAt: tx.Now,
+	}
+	if err := late(ctx, tx, e); err != nil {
+		return err
+	}
+	fresh, err := insertLate(ctx, tx, r)
+	if err != nil || !fresh {
+		return err
+	}
+	return tx.Enqueue(ctx, PerformRefund{Buyer: r.Buyer, Refund: r.ID})
+}
+
+// PerformRefund orders a pending refund at the provider. ErrUnavailable when it
+// is to be tried again; a refund that the provider declines is RefundFailed.
+func (s *Service) PerformRefund(ctx context.Context, buyer uuid.UUID, refund RefundID) error {
+	r, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Refund, error) { return readRefund(ctx, tx, buyer, refund) })
+	if err != nil || r.State != RefundPending || r.Ref != "" {
+		return err
+	}
+	done, failure := Refunded{State: RefundFailed}, ""
+	if r.Provider == s.gateway.Name() {
+		done, err = s.gateway.Refund(ctx, Refunding{Refund: r.ID, Buyer: r.Buyer, Attempt: r.Attempt, Payment: r.Payment, Amount: r.Amount})
+	} else {
+		err = ErrDeclined.With("it was taken by %s, and %s is what we pay with now", r.Provider, s.gateway.Name())
+	}
+	switch {
+	case errors.Is(err, ErrDeclined):
+		done.State, failure = RefundFailed, err.Error()
+	case err != nil:
+		return err
+	}
+	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
+		return settle(ctx, tx, buyer, refund, r.Attempt, done, failure)
+	})
+}
+
+// Apply does what a claimed event says of a refund; of any other it does nothing.
+func Apply(ctx context.Context, tx *postgres.Tx, e Event) error {
+	if e.Kind != RefundUpdated {
+		return nil
+	}
+	failure := ""
+	if e.RefundTo == RefundFailed {
+		failure = "the provider says that it failed"
+	}
+	err := settle(ctx, tx, e.Buyer, e.Refund, e.Attempt, Refunded{Ref: e.RefundRef, State: e.RefundTo}, failure)
+	if errors.Is(err, ErrNotFound) {
+		return nil // another program of ours on the same account made it
+	}
+	return err
+}
+
+// RetryRefund begins a failed refund anew; ErrState if it did not fail.
+func (s *Service) RetryRefund(ctx context.Context, buyer uuid.UUID, refund RefundID) error {
+	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
+		again, err := retry(ctx, tx, buyer, refund)
+		if err != nil {
+			return err
+		}
+		if !again {
+			return ErrState.With("the refund has not failed")
+		}
+		return tx.Enqueue(ctx, PerformRefund{Buyer: buyer, Refund: refund})
+	})
+}
+
+// Refunds are the refunds of an intent, the oldest first.
+func (s *Service) Refunds(ctx context.Context, buyer uuid.UUID, intent ID) ([]Refund, error) {
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Refund, error) { return refundsOf(ctx, tx, buyer, intent) })
+}
+
+// FailedRefunds are the refunds that a person must look at, the newest first.
+func (s *Service) FailedRefunds(ctx context.Context, p page.Request) (page.Of[Refund], error) {
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[Refund], error) { return failedRefunds(ctx, tx, p) })
+}

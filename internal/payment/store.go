@@ -1,0 +1,369 @@
+package payment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm/clause"
+
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+)
+
+// intentRow is a row of the table payment_intent.
+type intentRow struct {
+	BuyerID     uuid.UUID `gorm:"primaryKey"`
+	ID          uuid.UUID `gorm:"primaryKey"`
+	AmountFen   int64
+	PromisedFen int64
+	State       string
+	Provider    string
+	Session     string
+	Payment     string
+	PayURL      string
+	CreatedAt   time.Time `gorm:"autoCreateTime:false"`
+	ExpiresAt   time.Time
+	SettledAt   *time.Time
+}
+
+// TableName is payment_intent.
+func (intentRow) TableName() string { return "payment_intent" }
+
+func (r intentRow) intent() Intent {
+	return Intent{
+		ID: id.From[Intent](r.ID), Buyer: r.BuyerID, Amount: money.Fen(r.AmountFen), Promised: money.Fen(r.PromisedFen), State: State(r.State),
+		Provider: r.Provider, Session: r.Session, Payment: r.Payment, PayURL: r.PayURL,
+		CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(), SettledAt: moment(r.SettledAt),
+	}
+}
+
+func insertIntent(ctx context.Context, tx *postgres.Tx, i Intent) error {
+	_, err := tx.Exec(ctx, `INSERT INTO payment_intent (buyer_id, id, amount_fen, state, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)`,
+		i.Buyer, i.ID, int64(i.Amount), string(i.State), i.CreatedAt, i.ExpiresAt)
+	if err != nil {
+		return fmt.Errorf("add a payment: %w", err)
+	}
+	return nil
+}
+
+// markOpened gives the intent its page and returns its state; ErrNoRows when it
+// has a page or takes none.
+func markOpened(ctx context.Context, tx *postgres.Tx, i Intent, o Opened) (State, error) {
+	r, err := postgres.Row[intentRow](ctx, tx, `
+		UPDATE payment_intent SET provider = ?, session = ?, pay_url = ?, state = CASE state WHEN 'new' THEN 'opened' ELSE state END
+		WHERE buyer_id = ? AND id = ? AND session = '' AND state IN ('new', 'canceled') RETURNING state`,
+		o.Provider, o.Session, o.URL, i.Buyer, i.ID)
+	if err != nil && !errors.Is(err, postgres.ErrNoRows) {
+		return "", fmt.Errorf("open payment %s: %w", i.ID, err)
+	}
+	return State(r.State), err
+}
+
+func unopened(ctx context.Context, tx *postgres.Tx, before, now time.Time, limit int) ([]Intent, error) {
+	rows, err := postgres.On[intentRow](tx).Where("state = 'new' AND created_at < ? AND expires_at > ?", before, now).
+		Order("created_at").Limit(limit).Find(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look for payments without a page: %w", err)
+	}
+	out := make([]Intent, len(rows))
+	for i, r := range rows {
+		out[i] = r.intent()
+	}
+	return out, nil
+}
+
+// succeed pays an open intent with exactly its amount, or reports false.
+func succeed(ctx context.Context, tx *postgres.Tx, e Event) (bool, error) {
+	n, err := tx.Exec(ctx, `
+		UPDATE payment_intent SET state = 'succeeded', provider = ?, session = ?, payment = ?, settled_at = ?
+		WHERE buyer_id = ? AND id = ? AND state IN ('new', 'opened') AND amount_fen = ?`,
+		e.Provider, e.Session, e.Payment, tx.Now, e.Buyer, e.Intent, int64(e.Amount))
+	if err != nil {
+		return false, fmt.Errorf("pay %s: %w", e.Intent, err)
+	}
+	return n == 1, nil
+}
+
+// cancel ends an unpaid intent and returns its page, "" if it has none;
+// ErrNoRows when it is not unpaid.
+func cancel(ctx context.Context, tx *postgres.Tx, i Intent) (session string, err error) {
+	r, err := postgres.Row[intentRow](ctx, tx, `
+		UPDATE payment_intent SET state = 'canceled', settled_at = ?
+		WHERE buyer_id = ? AND id = ? AND state IN ('new', 'opened') RETURNING session`, tx.Now, i.Buyer, i.ID)
+	if err != nil && !errors.Is(err, postgres.ErrNoRows) {
+		return "", fmt.Errorf("cancel payment %s: %w", i.ID, err)
+	}
+	return r.Session, err
+}
+
+func readIntent(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID) (Intent, error) {
+	r, err := postgres.On[intentRow](tx).Where("buyer_id = ? AND id = ?", buyer, intent).Take(ctx)
+	switch {
+	case errors.Is(err, postgres.ErrNoRows):
+		return Intent{}, ErrNotFound
+	case err != nil:
+		return Intent{}, fmt.Errorf("read payment %s: %w", intent, err)
+	}
+	return r.intent(), nil
+}
+
+func readIntents(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intents []ID) (map[ID]Intent, error) {
+	ids := make([]uuid.UUID, len(intents))
+	for i, each := range intents {
+		ids[i] = each.UUID()
+	}
+	rows, err := postgres.On[intentRow](tx).Where("buyer_id = ? AND id = ANY(?::uuid[])", buyer, postgres.Array(ids)).Find(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read payments: %w", err)
+	}
+	out := make(map[ID]Intent, len(rows))
+	for _, r := range rows {
+		out[id.From[Intent](r.ID)] = r.intent()
+	}
+	return out, nil
+}
+
+// eventRow is a row of the table payment_event.
+type eventRow struct {
+	ID            string `gorm:"primaryKey"`
+	Provider      string
+	Type          string
+	Kind          string
+	BuyerID       *uuid.UUID
+	IntentID      *uuid.UUID
+	Session       string
+	Payment       string
+	AmountFen     int64
+	Currency      string
+	RefundID      *uuid.UUID
+	RefundAttempt int
+	RefundRef     string
+	RefundState   string
+	OccurredAt    time.Time
+	ReceivedAt    time.Time
+	ProcessedAt   *time.Time
+	Body          []byte
+}
+
+// TableName is payment_event.
+func (eventRow) TableName() string { return "payment_event" }
+
+func (r eventRow) event() Event {
+	return Event{
+		ID: r.ID, Type: r.Type, Kind: Kind(r.Kind), Provider: r.Provider, Intent: id.From[Intent](bare(r.IntentID)), Buyer: bare(r.BuyerID),
+		Session: r.Session, Payment: r.Payment, Amount: money.Fen(r.AmountFen), Currency: r.Currency,
+		Refund: id.From[Refund](bare(r.RefundID)), Attempt: r.RefundAttempt, RefundRef: r.RefundRef, RefundTo: RefundState(r.RefundState),
+		OccurredAt: r.OccurredAt.UTC(),
+	}
+}
+
+// insertEvent stores a webhook, processed already if nothing follows from it. It
+// reports false when it was stored before.
+func insertEvent(ctx context.Context, tx *postgres.Tx, e Event, body []byte) (bool, error) {
+	var processed *time.Time
+	if e.Kind != Paid && e.Kind != RefundUpdated {
+		processed = &tx.Now
+	}
+	n, err := tx.Exec(ctx, `
+		INSERT INTO payment_event (id, provider, type, kind, buyer_id, intent_id, session, payment, amount_fen, currency,
+		  refund_id, refund_attempt, refund_ref, refund_state, occurred_at, received_at, processed_at, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT ON CONSTRAINT payment_event_pkey DO NOTHING`,
+		e.ID, e.Provider, e.Type, string(e.Kind), id.From[Intent](e.Buyer), e.Intent, e.Session, e.Payment, int64(e.Amount), e.Currency,
+		e.Refund, e.Attempt, e.RefundRef, string(e.RefundTo), e.OccurredAt, tx.Now, processed, body)
+	if err != nil {
+		return false, fmt.Errorf("store event %s: %w", e.ID, err)
+	}
+	return n == 1, nil
+}
+
+// claim marks an event as processed and returns it; ErrNoRows when it was, or is
+// unknown.
+func claim(ctx context.Context, tx *postgres.Tx, eventID string) (Event, error) {
+	r, err := postgres.Row[eventRow](ctx, tx, `
+		UPDATE payment_event SET processed_at = ? WHERE id = ? AND processed_at IS NULL
+		RETURNING id, provider, type, kind, buyer_id, intent_id, session, payment, amount_fen, currency,
+		  refund_id, refund_attempt, refund_ref, refund_state, occurred_at`, tx.Now, eventID)
+	if err != nil && !errors.Is(err, postgres.ErrNoRows) {
+		return Event{}, fmt.Errorf("claim event %s: %w", eventID, err)
+	}
+	return r.event(), err
+}
+
+// refundRow is a row of the table refund.
+type refundRow struct {
+	BuyerID   uuid.UUID `gorm:"primaryKey"`
+	ID        uuid.UUID `gorm:"primaryKey"`
+	IntentID  uuid.UUID
+	AmountFen int64
+	Reason    string
+	State     string
+	Late      bool
+	Provider  string
+	Payment   string
+	Ref       string
+	Failure   string
+	Attempt   int
+	CreatedAt time.Time `gorm:"autoCreateTime:false"`
+	SettledAt *time.Time
+}
+
+// TableName is refund.
+func (refundRow) TableName() string { return "refund" }
+
+func (r refundRow) refund() Refund {
+	return Refund{
+		ID: id.From[Refund](r.ID), Intent: id.From[Intent](r.IntentID), Buyer: r.BuyerID, Amount: money.Fen(r.AmountFen), Reason: r.Reason,
+		State: RefundState(r.State), Late: r.Late, Provider: r.Provider, Payment: r.Payment, Ref: r.Ref, Failure: r.Failure,
+		Attempt: r.Attempt, CreatedAt: r.CreatedAt.UTC(), SettledAt: moment(r.SettledAt),
+	}
+}
+
+// promise adds a refund of a paid intent, if so much is left of it.
+func promise(ctx context.Context, tx *postgres.Tx, r Refund) (bool, error) {
+	n, err := tx.Exec(ctx, `
+		WITH paid AS (
+		  UPDATE payment_intent SET promised_fen = promised_fen + ?
+		  WHERE buyer_id = ? AND id = ? AND state = 'succeeded' AND promised_fen + ? <= amount_fen
+		  RETURNING buyer_id, id, provider, payment
+		)
+		INSERT INTO refund (buyer_id, id, intent_id, amount_fen, reason, state, late, provider, payment, created_at)
+		SELECT buyer_id, ?::uuid, id, ?, ?, 'pending', false, provider, payment, ? FROM paid`,
+		int64(r.Amount), r.Buyer, r.Intent, int64(r.Amount), r.ID, int64(r.Amount), r.Reason, tx.Now)
+	if err != nil {
+		return false, fmt.Errorf("promise a refund of %s: %w", r.Intent, err)
+	}
+	return n == 1, nil
+}
+
+// late turns a canceled intent that was paid all the same towards its refund.
+func late(ctx context.Context, tx *postgres.Tx, e Event) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE payment_intent SET state = 'refunding', provider = ?, payment = ?, promised_fen = amount_fen
+		WHERE buyer_id = ? AND id = ? AND state = 'canceled'`, e.Provider, e.Payment, e.Buyer, e.Intent)
+	if err != nil {
+		return fmt.Errorf("give %s back: %w", e.Intent, err)
+	}
+	return nil
+}
+
+// insertLate adds the refund of a payment that bought nothing, and reports false
+// if it has one.
+func insertLate(ctx context.Context, tx *postgres.Tx, r Refund) (bool, error) {
+	n, err := tx.Exec(ctx, `
+		INSERT INTO refund (buyer_id, id, intent_id, amount_fen, reason, state, late, provider, payment, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (buyer_id, payment) WHERE late DO NOTHING`,
+		r.Buyer, r.ID, r.Intent, int64(r.Amount), r.Reason, string(r.State), r.Late, r.Provider, r.Payment, r.CreatedAt)
+	if err != nil {
+		return false, fmt.Errorf("give %s back: %w", r.Intent, err)
+	}
+	return n == 1, nil
+}
+
+func readRefund(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund RefundID, lock ...clause.Expression) (Refund, error) {
+	r, err := postgres.On[refundRow](tx, lock...).Where("buyer_id = ? AND id = ?", buyer, refund).Take(ctx)
+	switch {
+	case errors.Is(err, postgres.ErrNoRows):
+		return Refund{}, ErrNotFound
+	case err != nil:
+		return Refund{}, fmt.Errorf("read refund %s: %w", refund, err)
+	}
+	return r.refund(), nil
+}
+
+// settle takes a refund forward to what the provider says of its attempt, never
+// back, and its intent with it. The intent is locked first.
+func settle(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund RefundID, attempt int, done Refunded, failure string) error {
+	r, err := readRefund(ctx, tx, buyer, refund)
+	if err != nil {
+		return err
+	}
+	if _, err := postgres.On[intentRow](tx, clause.Locking{Strength: "UPDATE"}).
+		Where("buyer_id = ? AND id = ?", buyer, r.Intent).Take(ctx); err != nil {
+		return fmt.Errorf("lock payment %s: %w", r.Intent, err)
+	}
+	n, err := tx.Exec(ctx, `
+		UPDATE refund SET state = ?, ref = CASE WHEN ? = '' THEN ref ELSE ? END, failure = ?, settled_at = ?
+		WHERE buyer_id = ? AND id = ? AND attempt = ?
+		  AND array_position(ARRAY['pending', 'succeeded', 'failed'], state) < array_position(ARRAY['pending', 'succeeded', 'failed'], ?)`,
+		string(done.State), done.Ref, done.Ref, failure, tx.Now, buyer, refund, attempt, string(done.State))
+	if err == nil && n == 0 && done.State == RefundPending {
+		_, err = tx.Exec(ctx, `UPDATE refund SET ref = ? WHERE buyer_id = ? AND id = ? AND attempt = ? AND ref = ''`, done.Ref, buyer, refund, attempt)
+	}
+	if err == nil && n == 1 {
+		_, err = tx.Exec(ctx, `
+			UPDATE payment_intent i SET state = CASE
+			  WHEN i.amount_fen = (SELECT sum(r.amount_fen) FROM refund r
+			    WHERE r.buyer_id = i.buyer_id AND r.intent_id = i.id AND r.payment = i.payment AND r.state = 'succeeded') THEN 'refunded'
+			  WHEN EXISTS (SELECT FROM refund r
+			    WHERE r.buyer_id = i.buyer_id AND r.intent_id = i.id AND r.payment = i.payment AND r.late) THEN 'refunding'
+			  ELSE 'succeeded' END
+			WHERE i.buyer_id = ? AND i.id = ? AND i.state IN ('succeeded', 'refunding', 'refunded')`, buyer, r.Intent)
+	}
+	if err != nil {
+		return fmt.Errorf("settle refund %s: %w", refund, err)
+	}
+	return nil
+}
+
+// retry makes a failed refund pending again, as another attempt.
+func retry(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund RefundID) (bool, error) {
+	n, err := tx.Exec(ctx, `
+		UPDATE refund SET state = 'pending', ref = '', failure = '', settled_at = NULL, attempt = attempt + 1
+		WHERE buyer_id = ? AND id = ? AND state = 'failed'`, buyer, refund)
+	if err != nil {
+		return false, fmt.Errorf("retry refund %s: %w", refund, err)
+	}
+	return n == 1, nil
+}
+
+func refundsOf(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID) ([]Refund, error) {
+	rows, err := postgres.On[refundRow](tx).Where("buyer_id = ? AND intent_id = ?", buyer, intent).Order("id").Find(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the refunds of %s: %w", intent, err)
+	}
+	return refunds(rows), nil
+}
+
+func failedRefunds(ctx context.Context, tx *postgres.Tx, p page.Request) (page.Of[Refund], error) {
+	_, last, err := p.After()
+	if err != nil {
+		return page.Of[Refund]{}, err
+	}
+	q := postgres.On[refundRow](tx).Where("state = 'failed'")
+	if last != uuid.Nil {
+		q = q.Where("id < ?", last)
+	}
+	rows, err := q.Order("id DESC").Limit(p.Size() + 1).Find(ctx)
+	if err != nil {
+		return page.Of[Refund]{}, fmt.Errorf("read failed refunds: %w", err)
+	}
+	return page.Cut(refunds(rows), p.Size(), func(r Refund) (string, uuid.UUID) { return "", r.ID.UUID() }), nil
+}
+
+func refunds(rows []refundRow) []Refund {
+	out := make([]Refund, len(rows))
+	for i, r := range rows {
+		out[i] = r.refund()
+	}
+	return out
+}
+
+func moment(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+func bare(u *uuid.UUID) uuid.UUID {
+	if u == nil {
+		return uuid.Nil
+	}
+	return *u
+}
