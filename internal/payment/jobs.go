@@ -2,14 +2,23 @@ package payment
 
 import "github.com/google/uuid"
 
-// Received is the job of an event that something follows from: whoever sold
-// something claims it, and captures the sale or applies it.
+// Received is the job of an event that says an intent was paid: whoever sold
+// something captures the sale.
 type Received struct {
 	Event string `json:"event"`
 }
 
 // Kind names the job.
 func (Received) Kind() string { return "payment_received" }
+
+// RefundMoved is the job of an event that tells the state of a refund:
+// Service.SettleRefund.
+type RefundMoved struct {
+	Event string `json:"event"`
+}
+
+// Kind names the job.
+func (RefundMoved) Kind() string { return "payment_refund_moved" }
 
 // PerformRefund is the job of a refund that was asked for: Service.PerformRefund.
 type PerformRefund struct {

@@ -61,11 +61,11 @@ func (s *Service) Open(ctx context.Context, i Intent) (Opened, error) {
 
 // MarkOpened records the page of an intent. One that was paid meanwhile stays
 // so; the page of one that was canceled meanwhile is closed by a job.
-func MarkOpened(ctx context.Context, tx *postgres.Tx, i Intent, o Opened) error {
-	state, err := markOpened(ctx, tx, i, o)
+func MarkOpened(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID, o Opened) error {
+	state, err := markOpened(ctx, tx, buyer, intent, o)
 	switch {
 	case errors.Is(err, postgres.ErrNoRows):
-		held, err := readIntent(ctx, tx, i.Buyer, i.ID)
+		held, err := readIntent(ctx, tx, buyer, intent)
 		if err == nil && held.Session != o.Session {
 			err = ErrState.With("the payment is %s and has another page", held.State)
 		}
@@ -73,7 +73,7 @@ func MarkOpened(ctx context.Context, tx *postgres.Tx, i Intent, o Opened) error 
 	case err != nil:
 		return err
 	case state == StateCanceled:
-		return tx.Enqueue(ctx, Close{Buyer: i.Buyer, Intent: i.ID})
+		return tx.Enqueue(ctx, Close{Buyer: buyer, Intent: intent})
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func (s *Service) OpenForgotten(ctx context.Context, age time.Duration, limit in
 	for _, i := range left {
 		o, err := s.Open(ctx, i)
 		if err == nil {
-			err = postgres.Do(ctx, s.db, func(tx *postgres.Tx) error { return MarkOpened(ctx, tx, i, o) })
+			err = postgres.Do(ctx, s.db, func(tx *postgres.Tx) error { return MarkOpened(ctx, tx, i.Buyer, i.ID, o) })
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("payment %s: %w", i.ID, err))
@@ -117,10 +117,13 @@ func (s *Service) Receive(ctx context.Context, body []byte, signature string) er
 		if err != nil || !fresh {
 			return err
 		}
-		if e.Kind == Paid || e.Kind == RefundUpdated {
+		switch e.Kind {
+		case Paid:
 			return tx.Enqueue(ctx, Received{Event: e.ID})
+		case RefundUpdated:
+			return tx.Enqueue(ctx, RefundMoved{Event: e.ID})
+		case SessionExpired, Unconcerned: // an intent ends by our clock, not by its page's
 		}
-		// An intent ends by our clock, not by its page's.
 		return nil
 	})
 }
@@ -157,11 +160,11 @@ func Succeed(ctx context.Context, tx *postgres.Tx, e Event) error {
 
 // Cancel ends an intent that is not paid: ErrState if it is. If its page is open,
 // a job closes it.
-func Cancel(ctx context.Context, tx *postgres.Tx, i Intent) error {
-	session, err := cancel(ctx, tx, i)
+func Cancel(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID) error {
+	session, err := cancel(ctx, tx, buyer, intent)
 	switch {
 	case errors.Is(err, postgres.ErrNoRows):
-		held, err := readIntent(ctx, tx, i.Buyer, i.ID)
+		held, err := readIntent(ctx, tx, buyer, intent)
 		if err != nil {
 			return err
 		}
@@ -169,7 +172,7 @@ func Cancel(ctx context.Context, tx *postgres.Tx, i Intent) error {
 	case err != nil:
 		return err
 	case session != "":
-		return tx.Enqueue(ctx, Close{Buyer: i.Buyer, Intent: i.ID})
+		return tx.Enqueue(ctx, Close{Buyer: buyer, Intent: intent})
 	}
 	return nil
 }
@@ -222,12 +225,11 @@ func RequestRefund(ctx context.Context, tx *postgres.Tx, r Refund) (RefundID, er
 }
 
 // GiveBack returns the whole of a payment that bought nothing (ErrLate,
-// ErrAmount), and says why; a job performs it. The same payment is given back
-// once.
-func GiveBack(ctx context.Context, tx *postgres.Tx, e Event, why string) error {
+// ErrAmount); a job performs it. The same payment is given back once.
+func GiveBack(ctx context.Context, tx *postgres.Tx, e Event) error {
 	r := Refund{
 		ID: id.New[Refund](tx.Now), Intent: e.Intent, Buyer: e.Buyer, Amount: e.Amount, State: RefundPending, Late: true,
-		Reason: why, Provider: e.Provider, Payment: e.Payment, CreatedAt: tx.Now,
+		Reason: "it bought nothing", Provider: e.Provider, Payment: e.Payment, CreatedAt: tx.Now,
 	}
 	if err := late(ctx, tx, e); err != nil {
 		return err
@@ -263,20 +265,23 @@ func (s *Service) PerformRefund(ctx context.Context, buyer uuid.UUID, refund Ref
 	})
 }
 
-// Apply does what a claimed event says of a refund; of any other it does nothing.
-func Apply(ctx context.Context, tx *postgres.Tx, e Event) error {
-	if e.Kind != RefundUpdated {
-		return nil
-	}
-	failure := ""
-	if e.RefundTo == RefundFailed {
-		failure = "the provider says that it failed"
-	}
-	err := settle(ctx, tx, e.Buyer, e.Refund, e.Attempt, Refunded{Ref: e.RefundRef, State: e.RefundTo}, failure)
-	if errors.Is(err, ErrNotFound) {
-		return nil // another program of ours on the same account made it
-	}
-	return err
+// SettleRefund does what a RefundUpdated event says, once.
+func (s *Service) SettleRefund(ctx context.Context, eventID string) error {
+	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
+		e, claimed, err := Claim(ctx, tx, eventID)
+		if err != nil || !claimed || e.Kind != RefundUpdated {
+			return err
+		}
+		failure := ""
+		if e.RefundTo == RefundFailed {
+			failure = "the provider says that it failed"
+		}
+		err = settle(ctx, tx, e.Buyer, e.Refund, e.Attempt, Refunded{Ref: e.RefundRef, State: e.RefundTo}, failure)
+		if errors.Is(err, ErrNotFound) {
+			return nil // another program of ours on the same account made it
+		}
+		return err
+	})
 }
 
 // RetryRefund begins a failed refund anew; ErrState if it did not fail.

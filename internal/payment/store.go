@@ -53,13 +53,13 @@ func insertIntent(ctx context.Context, tx *postgres.Tx, i Intent) error {
 
 // markOpened gives the intent its page and returns its state; ErrNoRows when it
 // has a page or takes none.
-func markOpened(ctx context.Context, tx *postgres.Tx, i Intent, o Opened) (State, error) {
+func markOpened(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID, o Opened) (State, error) {
 	r, err := postgres.Row[intentRow](ctx, tx, `
 		UPDATE payment_intent SET provider = ?, session = ?, pay_url = ?, state = CASE state WHEN 'new' THEN 'opened' ELSE state END
 		WHERE buyer_id = ? AND id = ? AND session = '' AND state IN ('new', 'canceled') RETURNING state`,
-		o.Provider, o.Session, o.URL, i.Buyer, i.ID)
+		o.Provider, o.Session, o.URL, buyer, intent)
 	if err != nil && !errors.Is(err, postgres.ErrNoRows) {
-		return "", fmt.Errorf("open payment %s: %w", i.ID, err)
+		return "", fmt.Errorf("open payment %s: %w", intent, err)
 	}
 	return State(r.State), err
 }
@@ -91,12 +91,12 @@ func succeed(ctx context.Context, tx *postgres.Tx, e Event) (bool, error) {
 
 // cancel ends an unpaid intent and returns its page, "" if it has none;
 // ErrNoRows when it is not unpaid.
-func cancel(ctx context.Context, tx *postgres.Tx, i Intent) (session string, err error) {
+func cancel(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID) (session string, err error) {
 	r, err := postgres.Row[intentRow](ctx, tx, `
 		UPDATE payment_intent SET state = 'canceled', settled_at = ?
-		WHERE buyer_id = ? AND id = ? AND state IN ('new', 'opened') RETURNING session`, tx.Now, i.Buyer, i.ID)
+		WHERE buyer_id = ? AND id = ? AND state IN ('new', 'opened') RETURNING session`, tx.Now, buyer, intent)
 	if err != nil && !errors.Is(err, postgres.ErrNoRows) {
-		return "", fmt.Errorf("cancel payment %s: %w", i.ID, err)
+		return "", fmt.Errorf("cancel payment %s: %w", intent, err)
 	}
 	return r.Session, err
 }
