@@ -47,12 +47,14 @@ func (s *Service) Sequence(ctx context.Context) (int, error) {
 	return n, s.Sign(ctx)
 }
 
-// Drain calls Sequence until no leaf waits, and returns how many were numbered.
+// Drain calls Sequence until the queue has been emptied once, and returns how
+// many leaves were numbered. It does not run after leaves that come meanwhile: each
+// signature waits for the disk, and a hundred small ones would slow the shop down.
 func (s *Service) Drain(ctx context.Context) (int, error) {
 	for all := 0; ; {
 		n, err := s.Sequence(ctx)
 		all += n
-		if n == 0 || err != nil {
+		if n < Batch || err != nil {
 			return all, err
 		}
 	}

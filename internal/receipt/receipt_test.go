@@ -1,0 +1,210 @@
+package receipt_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/pgtest"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/pkg/verify"
+)
+
+// sold is a checkout of two orders that was paid, without the way there: how a
+// sale comes about is tested where it is made.
+type sold struct {
+	db       *postgres.DB
+	log      *transparency.Service
+	receipts *receipt.Service
+	checker  verify.Log
+	buyer    identity.Caller
+	checkout order.CheckoutID
+	orders   [2]uuid.UUID
+	homes    [2]uuid.UUID
+}
+
+func newUUID() uuid.UUID { return id.New[sold](pgtest.Noon).UUID() }
+
+func newSold(t *testing.T, state order.State) *sold {
+	t.Helper()
+	s := &sold{
+		db: pgtest.New(t), buyer: identity.Caller{Account: id.New[identity.Account](pgtest.Noon)},
+		checkout: id.New[order.Checkout](pgtest.Noon), orders: [2]uuid.UUID{newUUID(), newUUID()}, homes: [2]uuid.UUID{newUUID(), newUUID()},
+	}
+	var err error
+	if s.log, err = transparency.New(s.db, transparency.Config{Origin: "shiyi.example/test", Folder: t.TempDir()}, ledger.Roller{}); err != nil {
+		t.Fatal(err)
+	}
+	if s.checker, err = verify.NewLog(s.log.VerifierKey()); err != nil {
+		t.Fatal(err)
+	}
+	s.receipts = receipt.New(s.db, order.New(s.db, nil, slog.New(slog.DiscardHandler)), s.log)
+
+	var paidAt *time.Time
+	if state == order.Paid {
+		now := s.db.Now()
+		paidAt = &now
+	}
+	s.exec(t, `INSERT INTO checkout (buyer_id, id, state, merchants, goods_fen, shipping_fen, placed_at, expires_at, paid_at)
+		VALUES ($1, $2, $3, ARRAY[$4, $5]::uuid[], 9033, 800, $6, $6, $7)`,
+		s.buyer.Account.UUID(), s.checkout.UUID(), string(state), s.homes[0], s.homes[1], s.db.Now(), paidAt)
+	s.order(t, 0, state, paidAt, 800, [][3]any{{"羊肉", 2, 4000}, {"莜面", 1, 1000}})
+	s.order(t, 1, state, paidAt, 0, [][3]any{{"土豆", 3, 11}})
+	return s
+}
+
+func (s *sold) exec(t *testing.T, statement string, args ...any) {
+	t.Helper()
+	if _, err := s.db.SQL().ExecContext(t.Context(), statement, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// order writes an order of lines (name, quantity, price) and books its sale.
+func (s *sold) order(t *testing.T, n int, state order.State, paidAt *time.Time, shipping money.Fen, lines [][3]any) {
+	t.Helper()
+	var goods money.Fen
+	for _, l := range lines {
+		goods += money.Fen(l[1].(int) * l[2].(int))
+	}
+	s.exec(t, `INSERT INTO orders (merchant_id, id, checkout_id, buyer_id, merchant, state, goods_fen, shipping_fen, placed_at, paid_at)
+		VALUES ($1, $2, $3, $4, '红喜', $5, $6, $7, $8, $9)`,
+		s.homes[n], s.orders[n], s.checkout.UUID(), s.buyer.Account.UUID(), string(state), int64(goods), int64(shipping), s.db.Now(), paidAt)
+	for i, l := range lines {
+		s.exec(t, `INSERT INTO order_line (merchant_id, order_id, n, sku_id, product_id, code, name, spec, unit, return_rule, quantity, price_fen, total_fen)
+			VALUES ($1, $2, $3, $4, $4, 'C', $5, '1 kg', '袋', 'NO_REASON_7D', $6::bigint, $7::bigint, $6::bigint * $7::bigint)`,
+			s.homes[n], s.orders[n], i+1, newUUID(), l[0], l[1], l[2])
+	}
+	if state != order.Paid {
+		return
+	}
+	payable := ledger.Payable(s.homes[n])
+	moves := []ledger.Move{{What: fund.Goods, From: ledger.World("stripe"), To: payable, Amount: goods.Li()}}
+	if shipping > 0 {
+		moves = append(moves, ledger.Move{What: verify.WhatShipping, From: ledger.World("stripe"), To: payable, Amount: shipping.Li()})
+	}
+	s.book(t, ledger.Transfer{Home: s.homes[n], Kind: fund.Sale, Ref: s.orders[n].String(), Public: true, Moves: append(moves, fund.Tenth(payable, goods))})
+}
+
+func (s *sold) book(t *testing.T, transfer ledger.Transfer) {
+	t.Helper()
+	err := postgres.Do(t.Context(), s.db, func(tx *postgres.Tx) error { return ledger.Book(t.Context(), tx, []ledger.Transfer{transfer}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// refund gives 10 yuan of the first order's goods back.
+func (s *sold) refund(t *testing.T) uuid.UUID {
+	t.Helper()
+	refund := newUUID()
+	const back = money.Fen(1000)
+	s.exec(t, `INSERT INTO order_refund (merchant_id, id, order_id, goods_fen, shipping_fen, reason, actor_id, at, lines)
+		VALUES ($1, $2, $3, $4, 0, 'damaged', $1, $5, '[]')`, s.homes[0], refund, s.orders[0], int64(back), s.db.Now())
+	payable := ledger.Payable(s.homes[0])
+	s.book(t, ledger.Transfer{Home: s.homes[0], Kind: fund.Refund, Ref: refund.String(), Public: true, Moves: []ledger.Move{
+		{What: fund.Goods, From: payable, To: ledger.World("stripe"), Amount: back.Li()}, fund.Return(payable, back),
+	}})
+	return refund
+}
+
+func (s *sold) drain(t *testing.T) {
+	t.Helper()
+	if _, err := s.log.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// receipt is what the buyer gets, over the wire.
+func (s *sold) receipt(t *testing.T) verify.Receipt {
+	t.Helper()
+	r, err := s.receipts.Receipt(t.Context(), s.buyer, s.checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err = verify.ParseReceipt(text); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestAReceiptIsProvenWithoutUs(t *testing.T) {
+	t.Parallel()
+	s := newSold(t, order.Paid)
+	r := s.receipt(t)
+	if _, err := verify.CheckReceipt(r, s.checker); !errors.Is(err, verify.ErrPending) {
+		t.Fatalf("before the log has it: %v", err)
+	}
+	if r.Orders[0].Entry.State != verify.Pending || r.Orders[0].Entry.Leaf == "" {
+		t.Errorf("the entry that waits: %+v", r.Orders[0].Entry)
+	}
+	s.drain(t)
+	r = s.receipt(t)
+	findings, err := verify.CheckReceipt(r, s.checker)
+	if err != nil || len(findings) != 2 {
+		t.Fatalf("%d findings, %v", len(findings), err)
+	}
+	if r.TotalFen != 9833 || r.LevyLi != 9033 || r.NetLevyLi != 9033 || len(r.Orders[0].Lines) != 2 || r.Log.Key != s.log.VerifierKey() {
+		t.Errorf("receipt: %+v", r)
+	}
+}
+
+func TestARefundStandsOnTheReceiptAsANegative(t *testing.T) {
+	t.Parallel()
+	s := newSold(t, order.Paid)
+	s.drain(t)
+	refund := s.refund(t)
+	if _, err := verify.CheckReceipt(s.receipt(t), s.checker); !errors.Is(err, verify.ErrPending) {
+		t.Fatalf("before the log has the refund: %v", err)
+	}
+	s.drain(t)
+	r := s.receipt(t)
+	if _, err := verify.CheckReceipt(r, s.checker); err != nil {
+		t.Fatal(err)
+	}
+	if r.LevyLi != 9033 || r.ReturnedLi != -1000 || r.NetLevyLi != 8033 || r.RefundedFen != -1000 {
+		t.Errorf("receipt: %+v", r)
+	}
+	for _, o := range r.Orders {
+		if o.OrderID == s.orders[0].String() && (len(o.Refunds) != 1 || o.Refunds[0].RefundID != refund.String() || o.Refunds[0].LevyLi != -1000) {
+			t.Errorf("refunds: %+v", o.Refunds)
+		}
+	}
+}
+
+func TestOnlyTheBuyerHasAReceiptAndOnlyOfWhatWasPaid(t *testing.T) {
+	t.Parallel()
+	s := newSold(t, order.Placed)
+	if _, err := s.receipts.Receipt(t.Context(), s.buyer, s.checkout); !errors.Is(err, receipt.ErrNotPaid) {
+		t.Errorf("unpaid: %v", err)
+	}
+	other := identity.Caller{Account: id.New[identity.Account](pgtest.Noon)}
+	if _, err := s.receipts.Receipt(t.Context(), other, s.checkout); !errors.Is(err, order.ErrNotFound) {
+		t.Errorf("another's: %v", err)
+	}
+	if _, err := s.receipts.Receipt(t.Context(), s.buyer, id.New[order.Checkout](pgtest.Noon)); !errors.Is(err, order.ErrNotFound) {
+		t.Errorf("unknown: %v", err)
+	}
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.receipts.Receipt(canceled, s.buyer, s.checkout); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+}
