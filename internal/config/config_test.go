@@ -72,7 +72,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	var out bytes.Buffer
 	s := config.Secret(text)
 	fmt.Fprintf(&out, "%v %s %q %#v %+v %x\n", s, s, s, s, struct{ S config.Secret }{s}, s)
-	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", slog.Any("secret", s), slog.Any("in", struct{ S config.Secret }{s}))
+	slog.New(slog.NewJSONHandler(&out, nil)).InfoContext(t.Context(), "x", slog.Any("secret", s), slog.Any("in", struct{ S config.Secret }{s}))
 	if err := json.NewEncoder(&out).Encode(map[string]config.Secret{"s": s}); err != nil {
 		t.Fatal(err)
 	}

@@ -14,12 +14,12 @@ var tampered sync.Map
 
 // Tamper connects to the database of db as a superuser, for a test that damages
 // the book on purpose. The book is not checked after that test.
-func Tamper(t testing.TB, db *postgres.DB) *sql.DB {
-	t.Helper()
-	pool := Super(t, db)
+func Tamper(tb testing.TB, db *postgres.DB) *sql.DB {
+	tb.Helper()
+	pool := Super(tb, db)
 	var name string
 	if err := pool.QueryRowContext(context.Background(), "SELECT current_database()").Scan(&name); err != nil {
-		t.Fatalf("pgtest: %v", err)
+		tb.Fatalf("pgtest: %v", err)
 	}
 	tampered.Store(name, true)
 	return pool
@@ -44,12 +44,12 @@ var rules = []struct{ name, query string }{
 }
 
 // checkBook reports what is wrong in the book of a database that has one.
-func checkBook(t testing.TB, url string) {
-	t.Helper()
+func checkBook(tb testing.TB, url string) {
+	tb.Helper()
 	ctx := context.Background()
 	pool, err := sql.Open("pgx", url)
 	if err != nil {
-		t.Errorf("pgtest: %v", err)
+		tb.Errorf("pgtest: %v", err)
 		return
 	}
 	defer func() { _ = pool.Close() }()
@@ -57,28 +57,37 @@ func checkBook(t testing.TB, url string) {
 	var book bool
 	const has = `SELECT current_database(), to_regclass('public.move') IS NOT NULL AND to_regclass('public.account_rollup') IS NOT NULL`
 	if err := pool.QueryRowContext(ctx, has).Scan(&name, &book); err != nil {
-		t.Errorf("pgtest: look for the book: %v", err)
+		tb.Errorf("pgtest: look for the book: %v", err)
 		return
 	}
 	if _, skip := tampered.LoadAndDelete(name); skip || !book {
 		return
 	}
 	for _, rule := range rules {
-		rows, err := pool.QueryContext(ctx, rule.query+" LIMIT 5")
+		wrong, err := texts(ctx, pool, rule.query+" LIMIT 5")
 		if err != nil {
-			t.Errorf("pgtest: %s: %v", rule.name, err)
-			return
+			tb.Errorf("pgtest: %s: %v", rule.name, err)
 		}
-		for rows.Next() {
-			var what string
-			if err := rows.Scan(&what); err != nil {
-				t.Errorf("pgtest: %s: %v", rule.name, err)
-			}
-			t.Errorf("the book after the test: %s, but not %s", rule.name, what)
+		for _, what := range wrong {
+			tb.Errorf("the book after the test: %s, but not %s", rule.name, what)
 		}
-		if err := rows.Err(); err != nil {
-			t.Errorf("pgtest: %s: %v", rule.name, err)
-		}
-		_ = rows.Close()
 	}
+}
+
+// texts runs a query of one column.
+func texts(ctx context.Context, pool *sql.DB, query string, args ...any) ([]string, error) {
+	rows, err := pool.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []string
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		all = append(all, text)
+	}
+	return all, rows.Err()
 }

@@ -17,29 +17,29 @@ import (
 // Columns compares row structs with the tables that they name, so that the two
 // never drift apart: each column has its field and each field its column, and a
 // column that may be NULL is read into a field that can hold it.
-func Columns(t testing.TB, db *postgres.DB, rows ...schema.Tabler) {
-	t.Helper()
+func Columns(tb testing.TB, db *postgres.DB, rows ...schema.Tabler) {
+	tb.Helper()
 	for _, row := range rows {
 		fields, err := schema.Parse(row, &sync.Map{}, schema.NamingStrategy{})
 		if err != nil {
-			t.Errorf("%T: %v", row, err)
+			tb.Errorf("%T: %v", row, err)
 			continue
 		}
 		have, err := columns(db, row.TableName())
 		if err != nil {
-			t.Fatalf("read the columns of %s: %v", row.TableName(), err)
+			tb.Fatalf("read the columns of %s: %v", row.TableName(), err)
 		}
 		for _, name := range fields.DBNames {
 			nullable, ok := have[name]
 			if !ok {
-				t.Errorf("%T.%s: the table %s has no column %s", row, fields.FieldsByDBName[name].Name, row.TableName(), name)
+				tb.Errorf("%T.%s: the table %s has no column %s", row, fields.FieldsByDBName[name].Name, row.TableName(), name)
 			} else if nullable && !holdsNull(fields.FieldsByDBName[name].FieldType) {
-				t.Errorf("%T.%s cannot hold NULL, but %s.%s may be", row, fields.FieldsByDBName[name].Name, row.TableName(), name)
+				tb.Errorf("%T.%s cannot hold NULL, but %s.%s may be", row, fields.FieldsByDBName[name].Name, row.TableName(), name)
 			}
 			delete(have, name)
 		}
 		for _, name := range slices.Sorted(maps.Keys(have)) {
-			t.Errorf("%T has no field for the column %s.%s", row, row.TableName(), name)
+			tb.Errorf("%T has no field for the column %s.%s", row, row.TableName(), name)
 		}
 	}
 }

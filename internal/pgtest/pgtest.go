@@ -76,15 +76,15 @@ func (c *Clock) Advance(d time.Duration) {
 // New is a database with the newest schema and nothing in it, seen as the
 // application's role, with a clock that stands at Noon. After the test its book
 // is checked.
-func New(t testing.TB) *postgres.DB {
-	t.Helper()
-	return NewAt(t, NewClock(Noon).Now)
+func New(tb testing.TB) *postgres.DB {
+	tb.Helper()
+	return NewAt(tb, NewClock(Noon).Now)
 }
 
 // NewAt is New with a clock of the test's own.
-func NewAt(t testing.TB, clock func() time.Time) *postgres.DB {
-	t.Helper()
-	return Open(t, Create(t), clock)
+func NewAt(tb testing.TB, clock func() time.Time) *postgres.DB {
+	tb.Helper()
+	return Open(tb, Create(tb), clock)
 }
 
 // Place is a test's database, before anybody has connected to it.
@@ -97,41 +97,41 @@ type Place struct {
 // Create makes a database of the newest schema for the test and gives its
 // addresses, for tests that open it themselves. It is dropped after the test,
 // when its book has been checked.
-func Create(t testing.TB) Place {
-	t.Helper()
-	return create(t, true)
+func Create(tb testing.TB) Place {
+	tb.Helper()
+	return create(tb, true)
 }
 
 // Empty makes a database without any table, for tests of the schema itself.
-func Empty(t testing.TB) Place {
-	t.Helper()
-	return create(t, false)
+func Empty(tb testing.TB) Place {
+	tb.Helper()
+	return create(tb, false)
 }
 
-func create(t testing.TB, migrated bool) Place {
-	t.Helper()
+func create(tb testing.TB, migrated bool) Place {
+	tb.Helper()
 	ctx := context.Background()
 	srv, err := server()
 	if err != nil {
-		t.Fatalf("pgtest: %v", err)
+		tb.Fatalf("pgtest: %v", err)
 	}
 	from := "template0"
 	if migrated {
 		if from, err = srv.template(ctx); err != nil {
-			t.Fatalf("pgtest: %v", err)
+			tb.Fatalf("pgtest: %v", err)
 		}
 	}
 	name := "shiyi_test_" + random()
 	if err := srv.clone(ctx, name, from); err != nil {
-		t.Fatalf("pgtest: %v", err)
+		tb.Fatalf("pgtest: %v", err)
 	}
 	place := srv.place(name)
-	t.Cleanup(func() {
-		if migrated && !t.Failed() {
-			checkBook(t, place.SuperURL)
+	tb.Cleanup(func() {
+		if migrated && !tb.Failed() {
+			checkBook(tb, place.SuperURL)
 		}
 		if _, err := srv.super.ExecContext(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
-			t.Logf("pgtest: drop %s: %v", name, err)
+			tb.Logf("pgtest: drop %s: %v", name, err)
 		}
 	})
 	return place
@@ -139,16 +139,16 @@ func create(t testing.TB, migrated bool) Place {
 
 // Open opens a test's database as the application does; it is closed after the
 // test.
-func Open(t testing.TB, place Place, clock func() time.Time) *postgres.DB {
-	t.Helper()
+func Open(tb testing.TB, place Place, clock func() time.Time) *postgres.DB {
+	tb.Helper()
 	cfg := postgres.Config{URL: place.URL, OwnerURL: place.OwnerURL, MaxConns: 8}
 	db, err := postgres.Open(context.Background(), cfg, clock, slog.New(slog.DiscardHandler))
 	if err != nil {
-		t.Fatalf("pgtest: %v", err)
+		tb.Fatalf("pgtest: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := db.Close(); err != nil {
-			t.Errorf("pgtest: close: %v", err)
+			tb.Errorf("pgtest: close: %v", err)
 		}
 	})
 	return db
@@ -156,41 +156,41 @@ func Open(t testing.TB, place Place, clock func() time.Time) *postgres.DB {
 
 // Owner connects to the database of db as the owner of its tables, to prepare
 // or to tamper with what the application may not touch.
-func Owner(t testing.TB, db *postgres.DB) *sql.DB {
-	t.Helper()
-	return connect(t, db, func(p Place) string { return p.OwnerURL })
+func Owner(tb testing.TB, db *postgres.DB) *sql.DB {
+	tb.Helper()
+	return connect(tb, db, func(p Place) string { return p.OwnerURL })
 }
 
 // Super connects to the database of db as a superuser.
-func Super(t testing.TB, db *postgres.DB) *sql.DB {
-	t.Helper()
-	return connect(t, db, func(p Place) string { return p.SuperURL })
+func Super(tb testing.TB, db *postgres.DB) *sql.DB {
+	tb.Helper()
+	return connect(tb, db, func(p Place) string { return p.SuperURL })
 }
 
-func connect(t testing.TB, db *postgres.DB, as func(Place) string) *sql.DB {
-	t.Helper()
+func connect(tb testing.TB, db *postgres.DB, as func(Place) string) *sql.DB {
+	tb.Helper()
 	srv, err := server()
 	if err != nil {
-		t.Fatalf("pgtest: %v", err)
+		tb.Fatalf("pgtest: %v", err)
 	}
 	var name string
 	if err := db.SQL().QueryRowContext(context.Background(), "SELECT current_database()").Scan(&name); err != nil {
-		t.Fatalf("pgtest: %v", err)
+		tb.Fatalf("pgtest: %v", err)
 	}
 	pool, err := sql.Open("pgx", as(srv.place(name)))
 	if err != nil {
-		t.Fatalf("pgtest: %v", err)
+		tb.Fatalf("pgtest: %v", err)
 	}
-	t.Cleanup(func() { _ = pool.Close() })
+	tb.Cleanup(func() { _ = pool.Close() })
 	return pool
 }
 
 // Server is the superuser's address of the server that tests share.
-func Server(t testing.TB) string {
-	t.Helper()
+func Server(tb testing.TB) string {
+	tb.Helper()
 	srv, err := server()
 	if err != nil {
-		t.Fatalf("pgtest: %v", err)
+		tb.Fatalf("pgtest: %v", err)
 	}
 	return srv.url.String()
 }
@@ -274,20 +274,10 @@ func sweep(ctx context.Context, address string) error {
 		return err
 	}
 	defer func() { _ = super.Close() }()
-	rows, err := super.QueryContext(ctx, `SELECT datname FROM pg_database WHERE datname LIKE 'shiyi\_test\_%' OR (datname LIKE 'shiyi\_template\_%' AND datname <> $1)`, templateName())
+	const query = `SELECT datname FROM pg_database
+		WHERE datname LIKE 'shiyi\_test\_%' OR (datname LIKE 'shiyi\_template\_%' AND datname <> $1)`
+	left, err := texts(ctx, super, query, templateName())
 	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	var left []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return err
-		}
-		left = append(left, name)
-	}
-	if err := rows.Err(); err != nil {
 		return err
 	}
 	for _, name := range left {

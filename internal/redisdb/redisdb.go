@@ -87,10 +87,12 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*DB, error) {
 	}
 	client, err := connect(cfg, 0)
 	if err != nil {
-		return nil, errors.Join(err, d.closeInside())
+		d.closeInside()
+		return nil, err
 	}
 	if d.probe, err = connect(cfg, 1); err != nil {
-		return nil, errors.Join(err, client.Close(), d.closeInside())
+		d.closeInside()
+		return nil, errors.Join(err, client.Close())
 	}
 	client.AddHook(hook{d})
 	d.client = client
@@ -123,11 +125,10 @@ func (d *DB) startInside(cfg *Config) error {
 	return nil
 }
 
-func (d *DB) closeInside() error {
+func (d *DB) closeInside() {
 	if d.inside != nil {
 		d.inside.Close()
 	}
-	return nil
 }
 
 // connect makes a client that gives up early: the defaults of the library cost
@@ -178,7 +179,9 @@ func (d *DB) Refused() int64 { return d.refused.Load() }
 func (d *DB) Close() error {
 	d.cancel()
 	d.wg.Wait()
-	return errors.Join(d.client.Close(), d.probe.Close(), d.closeInside())
+	err := errors.Join(d.client.Close(), d.probe.Close())
+	d.closeInside()
+	return err
 }
 
 // trip opens the breaker.

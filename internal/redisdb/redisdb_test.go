@@ -47,10 +47,10 @@ func each(t *testing.T, test func(t *testing.T, cfg redisdb.Config)) {
 		t.Parallel()
 		test(t, redisdb.Config{})
 	})
-	if real := os.Getenv("TEST_REDIS_URL"); real != "" {
+	if server := os.Getenv("TEST_REDIS_URL"); server != "" {
 		t.Run("server", func(t *testing.T) {
 			t.Parallel()
-			test(t, redisdb.Config{URL: config.Secret(real)})
+			test(t, redisdb.Config{URL: config.Secret(server)})
 		})
 	}
 }
@@ -72,6 +72,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 func TestKeysAreKeptAndExpire(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg redisdb.Config) {
+		t.Helper()
 		d := open(t, cfg)
 		key := "test:" + t.Name()
 		if err := d.Client().Set(t.Context(), key, "v", 300*time.Millisecond).Err(); err != nil {
@@ -92,6 +93,7 @@ func TestKeysAreKeptAndExpire(t *testing.T) {
 func TestRefusalsOfRedisDoNotOpenTheBreaker(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg redisdb.Config) {
+		t.Helper()
 		d := open(t, cfg)
 		for range 10 {
 			if err := d.Client().Do(t.Context(), "NOSUCHCOMMAND").Err(); err == nil {
@@ -218,6 +220,7 @@ func far(t *testing.T, cfg redisdb.Config) (*wire, *redisdb.DB) {
 func TestBreakerKeepsRequestsAwayFromARedisThatSwallows(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg redisdb.Config) {
+		t.Helper()
 		w, d := far(t, cfg)
 		if err := d.Client().Set(t.Context(), "test:"+t.Name(), 1, time.Minute).Err(); err != nil {
 			t.Fatal(err)
@@ -262,6 +265,7 @@ func TestBreakerKeepsRequestsAwayFromARedisThatSwallows(t *testing.T) {
 func TestCutConnectionsAreMadeAnew(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg redisdb.Config) {
+		t.Helper()
 		w, d := far(t, cfg)
 		w.cut()
 		eventually(t, "Redis answers", func() bool {
