@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/pkg/verify"
 )
 
 // checkouts answers the operations tagged "checkouts".
@@ -74,6 +76,27 @@ func (h checkouts) CancelCheckout(ctx context.Context, r oas.CancelCheckoutReque
 	return answer, nil
 }
 
+// GetReceipt answers GET /v1/checkouts/{checkout_id}/receipt.
+func (h checkouts) GetReceipt(ctx context.Context, r oas.GetReceiptRequestObject) (oas.GetReceiptResponseObject, error) {
+	receipt, err := h.receipts.Receipt(ctx, callerOf(ctx), id.From[order.Checkout](r.CheckoutId))
+	return kept{receipt}, err
+}
+
+// kept is a receipt, sent in the very shape that pkg/verify reads.
+type kept struct{ verify.Receipt }
+
+// VisitGetReceiptResponse sends the receipt.
+func (k kept) VisitGetReceiptResponse(w http.ResponseWriter) error {
+	body, err := json.Marshal(k.Receipt)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusOK)
+	_, err = w.Write(body)
+	return err
+}
+
 func fromLines(lines []oas.PlacingLine) []order.Chosen {
 	out := make([]order.Chosen, len(lines))
 	for i, l := range lines {
@@ -121,9 +144,9 @@ func wirePreview(c order.Checkout, needs order.Needs) oas.CheckoutPreview {
 		is   bool
 		name oas.CheckoutPreviewNeeds
 	}{
-		{needs.Address, oas.CheckoutPreviewNeedsShipTo},
-		{needs.Adult, oas.CheckoutPreviewNeedsAdultDeclared},
-		{needs.Waiver, oas.CheckoutPreviewNeedsWaiverConfirmed},
+		{needs.Address, oas.ShipTo},
+		{needs.Adult, oas.AdultDeclared},
+		{needs.Waiver, oas.WaiverConfirmed},
 	} {
 		if need.is {
 			w.Needs = append(w.Needs, need.name)

@@ -18,7 +18,6 @@ import (
 
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
-	"github.com/shiyi-market/shiyi/pkg/verify"
 )
 
 // Defines values for AccountState.
@@ -96,6 +95,24 @@ func (e CredentialsTransport) Valid() bool {
 	case Bearer:
 		return true
 	case Cookie:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LogEntryState.
+const (
+	Pending LogEntryState = "pending"
+	Proven  LogEntryState = "proven"
+)
+
+// Valid indicates whether the value is a known member of the LogEntryState enum.
+func (e LogEntryState) Valid() bool {
+	switch e {
+	case Pending:
+		return true
+	case Proven:
 		return true
 	default:
 		return false
@@ -186,24 +203,6 @@ func (e ProductNetUnit) Valid() bool {
 	case G:
 		return true
 	case ML:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReceiptEntryState.
-const (
-	Pending ReceiptEntryState = "pending"
-	Proven  ReceiptEntryState = "proven"
-)
-
-// Valid indicates whether the value is a known member of the ReceiptEntryState enum.
-func (e ReceiptEntryState) Valid() bool {
-	switch e {
-	case Pending:
-		return true
-	case Proven:
 		return true
 	default:
 		return false
@@ -580,6 +579,27 @@ type Linkage struct {
 	PurchaseAgreements int64 `json:"purchase_agreements"`
 }
 
+// LogEntry The place of a sale or a refund in the public log
+type LogEntry struct {
+	// Leaf The leaf, as it was hashed
+	Leaf string `json:"leaf"`
+
+	// Name The order's or the refund's id, which with the salt opens the leaf's commitment
+	Name string `json:"name"`
+
+	// Proof A C2SP tlog-proof with the signed checkpoint; empty while pending
+	Proof string `json:"proof"`
+
+	// Salt Hex
+	Salt string `json:"salt"`
+
+	// State Pending until the log has taken it up, about a second: ask again
+	State LogEntryState `json:"state"`
+}
+
+// LogEntryState Pending until the log has taken it up, about a second: ask again
+type LogEntryState string
+
 // Merchant defines model for Merchant.
 type Merchant struct {
 	// AgreementNo The agreement by which one tenth of its sales goes to the fund
@@ -946,29 +966,50 @@ type Reason struct {
 	Reason string `json:"reason"`
 }
 
-// Receipt defines model for Receipt.
-type Receipt = verify.Receipt
+// Receipt Amounts of refunds are negative.
+type Receipt struct {
+	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	CheckoutId Id `json:"checkout_id"`
 
-// ReceiptEntry The place of a sale or a refund in the public log
-type ReceiptEntry struct {
-	// Leaf The leaf, as it is hashed
-	Leaf string `json:"leaf"`
+	// Format Example: shiyi.receipt/v1
+	Format string `json:"format"`
 
-	// Name The order's or refund's id: what the leaf's commitment hides, together with the salt
-	Name string `json:"name"`
+	// FundAccount Example: fund:education:pending
+	FundAccount string `json:"fund_account"`
 
-	// Proof A C2SP tlog-proof with the signed checkpoint; empty while pending
-	Proof string `json:"proof"`
+	// GoodsFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	GoodsFen    Fen    `json:"goods_fen"`
+	HowToVerify string `json:"how_to_verify"`
 
-	// Salt Hexadecimal
-	Salt string `json:"salt"`
+	// LevyLi One tenth of the goods
+	LevyLi int64 `json:"levy_li"`
 
-	// State pending: no signed checkpoint covers it yet; ask again in a second
-	State ReceiptEntryState `json:"state"`
+	// Log For comparison. A verifier must have the key from elsewhere; this one proves nothing.
+	Log ReceiptLog `json:"log"`
+
+	// NetLevyLi What the fund has of this checkout
+	NetLevyLi int64          `json:"net_levy_li"`
+	Orders    []ReceiptOrder `json:"orders"`
+	PaidAt    time.Time      `json:"paid_at"`
+
+	// RefundedFen Goods and shipping
+	RefundedFen int64 `json:"refunded_fen"`
+
+	// ReturnedLi One tenth of the goods refunded
+	ReturnedLi int64 `json:"returned_li"`
+
+	// ShippingFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	ShippingFen Fen `json:"shipping_fen"`
+
+	// TotalFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	TotalFen Fen `json:"total_fen"`
 }
-
-// ReceiptEntryState pending: no signed checkpoint covers it yet; ask again in a second
-type ReceiptEntryState string
 
 // ReceiptLine defines model for ReceiptLine.
 type ReceiptLine struct {
@@ -985,15 +1026,19 @@ type ReceiptLine struct {
 	PriceFen Fen    `json:"price_fen"`
 	Quantity int64  `json:"quantity"`
 	Spec     string `json:"spec"`
+	Unit     string `json:"unit"`
+}
 
-	// Unit Example: 桶
-	Unit string `json:"unit"`
+// ReceiptLog For comparison. A verifier must have the key from elsewhere; this one proves nothing.
+type ReceiptLog struct {
+	Key    string `json:"key"`
+	Origin string `json:"origin"`
 }
 
 // ReceiptOrder defines model for ReceiptOrder.
 type ReceiptOrder struct {
 	// Entry The place of a sale or a refund in the public log
-	Entry ReceiptEntry `json:"entry"`
+	Entry LogEntry `json:"entry"`
 
 	// GoodsFen Fen; 100 fen are 1 yuan
 	//
@@ -1017,14 +1062,12 @@ type ReceiptOrder struct {
 	ShippingFen Fen `json:"shipping_fen"`
 }
 
-// ReceiptRefund Money that came back; its amounts are negative
+// ReceiptRefund defines model for ReceiptRefund.
 type ReceiptRefund struct {
 	// Entry The place of a sale or a refund in the public log
-	Entry    ReceiptEntry `json:"entry"`
-	GoodsFen int64        `json:"goods_fen"`
-
-	// LevyLi One tenth of goods_fen, out of the fund again
-	LevyLi int64 `json:"levy_li"`
+	Entry    LogEntry `json:"entry"`
+	GoodsFen int64    `json:"goods_fen"`
+	LevyLi   int64    `json:"levy_li"`
 
 	// RefundId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	RefundId    Id        `json:"refund_id"`
@@ -1677,7 +1720,7 @@ type ClientInterface interface {
 
 	// GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 	//
-	// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken a sale up (about a second) the state of its entry is `pending`.
+	// Save it to a file and check it with `shiyi-verify`, with no network at hand. An entry is `pending` until the log has taken it up, about a second after the payment.
 	//
 	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 	GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2288,7 +2331,7 @@ func (c *Client) CancelCheckout(ctx context.Context, checkoutId CheckoutId, para
 
 // GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 //
-// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken a sale up (about a second) the state of its entry is `pending`.
+// Save it to a file and check it with `shiyi-verify`, with no network at hand. An entry is `pending` until the log has taken it up, about a second after the payment.
 //
 // Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 func (c *Client) GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5357,7 +5400,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetReceiptWithResponse What was paid, the tenth of each order, and the proof that each is in the public log
 	//
-	// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken a sale up (about a second) the state of its entry is `pending`.
+	// Save it to a file and check it with `shiyi-verify`, with no network at hand. An entry is `pending` until the log has taken it up, about a second after the payment.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6799,8 +6842,6 @@ type GetReceiptResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
-	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
 }
@@ -6833,11 +6874,6 @@ func (r GetReceiptResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r GetReceiptResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
-}
-
-// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r GetReceiptResponse) GetApplicationproblemJSON503() *Unavailable {
-	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -9379,7 +9415,7 @@ func (c *ClientWithResponses) CancelCheckoutWithResponse(ctx context.Context, ch
 
 // GetReceiptWithResponse What was paid, the tenth of each order, and the proof that each is in the public log
 //
-// Save it to a file and check it with `shiyi-verify`, with no network at hand. Until the log has taken a sale up (about a second) the state of its entry is `pending`.
+// Save it to a file and check it with `shiyi-verify`, with no network at hand. An entry is `pending` until the log has taken it up, about a second after the payment.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10866,13 +10902,6 @@ func ParseGetReceiptResponse(rsp *http.Response) (*GetReceiptResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

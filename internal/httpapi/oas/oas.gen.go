@@ -16,7 +16,6 @@ import (
 	"github.com/gin-gonic/gin/binding"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
-	"github.com/shiyi-market/shiyi/pkg/verify"
 )
 
 // Defines values for AccountState.
@@ -94,6 +93,24 @@ func (e CredentialsTransport) Valid() bool {
 	case Bearer:
 		return true
 	case Cookie:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LogEntryState.
+const (
+	Pending LogEntryState = "pending"
+	Proven  LogEntryState = "proven"
+)
+
+// Valid indicates whether the value is a known member of the LogEntryState enum.
+func (e LogEntryState) Valid() bool {
+	switch e {
+	case Pending:
+		return true
+	case Proven:
 		return true
 	default:
 		return false
@@ -184,24 +201,6 @@ func (e ProductNetUnit) Valid() bool {
 	case G:
 		return true
 	case ML:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ReceiptEntryState.
-const (
-	Pending ReceiptEntryState = "pending"
-	Proven  ReceiptEntryState = "proven"
-)
-
-// Valid indicates whether the value is a known member of the ReceiptEntryState enum.
-func (e ReceiptEntryState) Valid() bool {
-	switch e {
-	case Pending:
-		return true
-	case Proven:
 		return true
 	default:
 		return false
@@ -578,6 +577,27 @@ type Linkage struct {
 	PurchaseAgreements int64 `json:"purchase_agreements"`
 }
 
+// LogEntry The place of a sale or a refund in the public log
+type LogEntry struct {
+	// Leaf The leaf, as it was hashed
+	Leaf string `json:"leaf"`
+
+	// Name The order's or the refund's id, which with the salt opens the leaf's commitment
+	Name string `json:"name"`
+
+	// Proof A C2SP tlog-proof with the signed checkpoint; empty while pending
+	Proof string `json:"proof"`
+
+	// Salt Hex
+	Salt string `json:"salt"`
+
+	// State Pending until the log has taken it up, about a second: ask again
+	State LogEntryState `json:"state"`
+}
+
+// LogEntryState Pending until the log has taken it up, about a second: ask again
+type LogEntryState string
+
 // Merchant defines model for Merchant.
 type Merchant struct {
 	// AgreementNo The agreement by which one tenth of its sales goes to the fund
@@ -944,29 +964,50 @@ type Reason struct {
 	Reason string `json:"reason"`
 }
 
-// Receipt defines model for Receipt.
-type Receipt = verify.Receipt
+// Receipt Amounts of refunds are negative.
+type Receipt struct {
+	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	CheckoutId Id `json:"checkout_id"`
 
-// ReceiptEntry The place of a sale or a refund in the public log
-type ReceiptEntry struct {
-	// Leaf The leaf, as it is hashed
-	Leaf string `json:"leaf"`
+	// Format Example: shiyi.receipt/v1
+	Format string `json:"format"`
 
-	// Name The order's or refund's id: what the leaf's commitment hides, together with the salt
-	Name string `json:"name"`
+	// FundAccount Example: fund:education:pending
+	FundAccount string `json:"fund_account"`
 
-	// Proof A C2SP tlog-proof with the signed checkpoint; empty while pending
-	Proof string `json:"proof"`
+	// GoodsFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	GoodsFen    Fen    `json:"goods_fen"`
+	HowToVerify string `json:"how_to_verify"`
 
-	// Salt Hexadecimal
-	Salt string `json:"salt"`
+	// LevyLi One tenth of the goods
+	LevyLi int64 `json:"levy_li"`
 
-	// State pending: no signed checkpoint covers it yet; ask again in a second
-	State ReceiptEntryState `json:"state"`
+	// Log For comparison. A verifier must have the key from elsewhere; this one proves nothing.
+	Log ReceiptLog `json:"log"`
+
+	// NetLevyLi What the fund has of this checkout
+	NetLevyLi int64          `json:"net_levy_li"`
+	Orders    []ReceiptOrder `json:"orders"`
+	PaidAt    time.Time      `json:"paid_at"`
+
+	// RefundedFen Goods and shipping
+	RefundedFen int64 `json:"refunded_fen"`
+
+	// ReturnedLi One tenth of the goods refunded
+	ReturnedLi int64 `json:"returned_li"`
+
+	// ShippingFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	ShippingFen Fen `json:"shipping_fen"`
+
+	// TotalFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	TotalFen Fen `json:"total_fen"`
 }
-
-// ReceiptEntryState pending: no signed checkpoint covers it yet; ask again in a second
-type ReceiptEntryState string
 
 // ReceiptLine defines model for ReceiptLine.
 type ReceiptLine struct {
@@ -983,15 +1024,19 @@ type ReceiptLine struct {
 	PriceFen Fen    `json:"price_fen"`
 	Quantity int64  `json:"quantity"`
 	Spec     string `json:"spec"`
+	Unit     string `json:"unit"`
+}
 
-	// Unit Example: 桶
-	Unit string `json:"unit"`
+// ReceiptLog For comparison. A verifier must have the key from elsewhere; this one proves nothing.
+type ReceiptLog struct {
+	Key    string `json:"key"`
+	Origin string `json:"origin"`
 }
 
 // ReceiptOrder defines model for ReceiptOrder.
 type ReceiptOrder struct {
 	// Entry The place of a sale or a refund in the public log
-	Entry ReceiptEntry `json:"entry"`
+	Entry LogEntry `json:"entry"`
 
 	// GoodsFen Fen; 100 fen are 1 yuan
 	//
@@ -1015,14 +1060,12 @@ type ReceiptOrder struct {
 	ShippingFen Fen `json:"shipping_fen"`
 }
 
-// ReceiptRefund Money that came back; its amounts are negative
+// ReceiptRefund defines model for ReceiptRefund.
 type ReceiptRefund struct {
 	// Entry The place of a sale or a refund in the public log
-	Entry    ReceiptEntry `json:"entry"`
-	GoodsFen int64        `json:"goods_fen"`
-
-	// LevyLi One tenth of goods_fen, out of the fund again
-	LevyLi int64 `json:"levy_li"`
+	Entry    LogEntry `json:"entry"`
+	GoodsFen int64    `json:"goods_fen"`
+	LevyLi   int64    `json:"levy_li"`
 
 	// RefundId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	RefundId    Id        `json:"refund_id"`
@@ -4525,22 +4568,6 @@ func (response GetReceipt409ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetReceipt503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response GetReceipt503ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
