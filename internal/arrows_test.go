@@ -41,7 +41,7 @@ var floors = map[string][]string{
 	"platform":   {"config", "pgserver", "postgres", "redisdb", "request", "schema", "telemetry"},
 	"edge":       {"app", "httpapi", "replay", "web", "worker"},
 	"outside":    {"sandbox"}, // what Stripe is: it knows nothing of ours
-	"tests":      {"bench", "nets", "pgtest"},
+	"tests":      {"bench", "drill", "nets", "pgtest"},
 }
 
 // imports maps each package directory below the repository's root (a slash
