@@ -1,0 +1,203 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/shiyi-market/shiyi/internal/cart"
+	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/httpapi"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/redisdb"
+	"github.com/shiyi-market/shiyi/internal/schema"
+	"github.com/shiyi-market/shiyi/internal/telemetry"
+	"github.com/shiyi-market/shiyi/internal/trail"
+	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/worker"
+)
+
+// Reasons for which requests are not taken.
+var (
+	errStarting = errors.New("the program is starting")
+	errStopping = errors.New("the program is stopping")
+)
+
+// stopLimit bounds each step of stopping but the drain of requests, which has
+// its own setting.
+const stopLimit = 10 * time.Second
+
+// App is the assembled program. Open assembles it, Serve runs it, Close takes it
+// apart.
+type App struct {
+	cfg      Config
+	clock    func() time.Time
+	log      *slog.Logger
+	metrics  *telemetry.Metrics
+	place    database
+	db       *postgres.DB
+	redis    *redisdb.DB
+	services httpapi.Services
+	till     till
+	listener net.Listener // open before its time, or nil
+	demo     []demoUser
+
+	unready atomic.Pointer[error] // why no requests are taken; nil: they are
+	closers []closer
+}
+
+// closer undoes one step of Open.
+type closer struct {
+	name  string
+	close func(ctx context.Context) error
+}
+
+// Open reaches the database, brings its schema up to date and assembles the
+// contexts. Nothing runs yet but the private servers. The caller must Close.
+func Open(ctx context.Context, cfg Config, clock func() time.Time, log *slog.Logger) (*App, error) {
+	return open(ctx, cfg, clock, log, false)
+}
+
+// Look is Open for commands that only look: it looks into the private database
+// of a shop that runs, and changes no schema. A schema that is not the program's
+// own is an error.
+func Look(ctx context.Context, cfg Config, clock func() time.Time, log *slog.Logger) (*App, error) {
+	return open(ctx, cfg, clock, log, true)
+}
+
+func open(ctx context.Context, cfg Config, clock func() time.Time, log *slog.Logger, looks bool) (_ *App, err error) {
+	a := &App{cfg: cfg, clock: clock, log: log}
+	a.unready.Store(&errStarting)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close(ctx))
+		}
+	}()
+	if a.metrics, err = telemetry.New(); err != nil {
+		return nil, err
+	}
+	if err := a.openDatabase(ctx, looks); err != nil {
+		return nil, err
+	}
+	if a.redis, err = redisdb.Open(ctx, cfg.Redis, log); err != nil {
+		return nil, err
+	}
+	a.onClose("redis", func(context.Context) error { return a.redis.Close() })
+	return a, a.assemble(ctx)
+}
+
+func (a *App) onClose(name string, f func(ctx context.Context) error) {
+	a.closers = append(a.closers, closer{name, f})
+}
+
+func (a *App) openDatabase(ctx context.Context, looks bool) (err error) {
+	if a.place, err = findDatabase(ctx, a.cfg, looks, a.log); err != nil {
+		return err
+	}
+	a.onClose("database server", a.place.stop)
+	if looks {
+		if err := a.place.current(ctx); err != nil {
+			return err
+		}
+	} else if err := a.place.migrate(ctx); err != nil {
+		return err
+	}
+	a.place.cfg.Observe = a.metrics.Transaction
+	if a.db, err = postgres.Open(ctx, a.place.cfg, a.clock, a.log); err != nil {
+		return err
+	}
+	a.onClose("database", func(context.Context) error { return a.db.Close() })
+	return nil
+}
+
+// assemble makes the contexts, the lower ones first.
+func (a *App) assemble(ctx context.Context) (err error) {
+	s := &a.services
+	if s.Identity, err = identity.New(a.db, a.cfg.Identity); err != nil {
+		return err
+	}
+	if s.Transparency, err = transparency.New(a.db, a.cfg.Log, ledger.Roller{}); err != nil {
+		return err
+	}
+	if err := a.openTill(ctx); err != nil {
+		return err
+	}
+	s.Trail = trail.New(a.db)
+	s.Merchants = merchant.New(a.db)
+	s.Catalog = catalog.New(a.db, catalog.NewCache(a.redis))
+	s.Inventory = inventory.New(a.db)
+	s.Carts = cart.New(a.db)
+	s.Fund = fund.New(a.db)
+	s.Orders = order.New(a.db, s.Payments, a.log)
+	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
+	return nil
+}
+
+// Ready says why requests are not taken now, or nil.
+func (a *App) Ready(ctx context.Context) error {
+	if why := a.unready.Load(); why != nil {
+		return *why
+	}
+	const limit = time.Second
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return a.db.Ping(ctx)
+}
+
+// Services are the contexts, for commands and tests that call them without HTTP.
+func (a *App) Services() httpapi.Services { return a.services }
+
+// DB is the database, with the application's role.
+func (a *App) DB() *postgres.DB { return a.db }
+
+// Close undoes Open, in the reverse order, each step with a deadline of its own.
+func (a *App) Close(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	var all []error
+	for _, c := range slices.Backward(a.closers) {
+		limited, cancel := context.WithTimeout(ctx, stopLimit)
+		if err := c.close(limited); err != nil {
+			all = append(all, fmt.Errorf("close the %s: %w", c.name, err))
+		}
+		cancel()
+	}
+	a.closers = nil
+	return errors.Join(all...)
+}
+
+// current checks that the schema is the program's own.
+func (d database) current(ctx context.Context) (err error) {
+	owner, err := d.owner()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, owner.Close()) }()
+	n, err := schema.Pending(ctx, owner)
+	if err != nil {
+		return fmt.Errorf("this database has no shop yet (shiyi migrate makes one): %w", err)
+	}
+	if n > 0 {
+		return fmt.Errorf("the database lacks %d migrations: run shiyi migrate", n)
+	}
+	return nil
+}
+
+// newWorker makes the worker over the assembled contexts.
+func (a *App) newWorker() (*worker.Worker, error) {
+	return worker.New(a.cfg.Worker, a.db, worker.Deps{
+		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
+		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity,
+	}, a.log, a.metrics)
+}

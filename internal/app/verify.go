@@ -1,0 +1,72 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/transparency"
+)
+
+// ErrDiffers says that Verify found what does not agree.
+var ErrDiffers = errors.New("the book and the log do not agree with themselves")
+
+// Verify checks everything that the database says about money: the balances
+// from the moves, the leaves from the transfers, the tree from the leaves and the
+// tenth in each of them, and the fund's statement against both. It writes what it
+// found to out, and fails with ErrDiffers if anything does not agree.
+func (a *App) Verify(ctx context.Context, out io.Writer) error {
+	book, err := ledger.Check(ctx, a.db)
+	if err != nil {
+		return err
+	}
+	st, err := a.services.Fund.Statement(ctx)
+	if err != nil {
+		return err
+	}
+	audit, logErr := a.services.Transparency.Check(ctx)
+	if errors.Is(logErr, transparency.ErrNoCheckpoint) {
+		fmt.Fprintln(out, "log    no checkpoint has been signed yet: start the shop once")
+		logErr = nil
+	}
+	faults := book.Differences
+	if logErr != nil {
+		faults = append(faults, logErr.Error())
+	}
+	faults = append(faults, against(st, audit)...)
+
+	fmt.Fprintf(out, "book   %d transfers, %d moves\n", book.Transfers, book.Moves)
+	fmt.Fprintf(out, "fund   %d orders, sold %s yuan, levied %s yuan (pending %s, free %s)\n",
+		st.Orders, st.SoldFen, st.LeviedLi, st.PendingLi, st.FreeLi)
+	fmt.Fprintf(out, "log    %d leaves signed, %d numbered since, %d waiting\n", audit.Checkpoint.Size, audit.Unsigned, audit.Waiting)
+	fmt.Fprintf(out, "key    %s\n", a.services.Transparency.VerifierKey())
+	for _, f := range faults {
+		fmt.Fprintf(out, "WRONG  %s\n", f)
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%w: %d differences", ErrDiffers, len(faults))
+	}
+	fmt.Fprintln(out, "all agrees: every balance with its moves, every leaf with its transfer, the tree with its leaves, one tenth of every sale")
+	return nil
+}
+
+// against holds the fund's statement against one tenth, and against the public
+// log where that covers everything.
+func against(st fund.Statement, audit transparency.Audit) []string {
+	var faults []string
+	if tenth := st.SoldFen.Tenth(); st.LeviedLi != tenth {
+		faults = append(faults, fmt.Sprintf("the fund was levied %s, one tenth of what was sold is %s", st.LeviedLi, tenth))
+	}
+	t := audit.Totals
+	if audit.Unsigned == 0 && audit.Waiting == 0 && audit.Checkpoint.Size > 0 {
+		sold, levied := money.Li(t.SoldLi-t.RefundedLi), money.Li(t.LeviedLi-t.ReturnedLi)
+		if sold != st.SoldFen.Li() || levied != st.LeviedLi {
+			faults = append(faults, fmt.Sprintf("the leaves sum to %s sold and %s levied, the book to %s and %s", sold, levied, st.SoldFen, st.LeviedLi))
+		}
+	}
+	return faults
+}

@@ -1,0 +1,89 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/transparency"
+)
+
+// Deps are the contexts that the worker calls.
+type Deps struct {
+	DB       *postgres.DB
+	Orders   *order.Service
+	Payments *payment.Service
+	Log      *transparency.Service
+	Fund     *fund.Service
+	Identity *identity.Service
+}
+
+// batch is how many things one sweep ends at most in one go.
+const batch = 200
+
+// patience is how long the request that made an intent has to open it itself.
+const patience = 20 * time.Second
+
+// register says which call answers which job.
+func (w *Worker) register(jobs *river.Workers) error {
+	orders, payments := w.deps.Orders, w.deps.Payments
+	return errors.Join(
+		on(w, jobs, func(ctx context.Context, j payment.Received) error { return orders.Capture(ctx, j.Event) }),
+		on(w, jobs, func(ctx context.Context, j payment.RefundMoved) error { return payments.SettleRefund(ctx, j.Event) }),
+		on(w, jobs, func(ctx context.Context, j payment.PerformRefund) error {
+			return payments.PerformRefund(ctx, j.Buyer, j.Refund)
+		}),
+		on(w, jobs, func(ctx context.Context, j payment.Close) error { return payments.Close(ctx, j.Buyer, j.Intent) }),
+	)
+}
+
+// dues are the sweeps.
+func (w *Worker) dues() []sweep {
+	d := w.deps
+	return []sweep{
+		{"log.sequence", w.cfg.Sequence, d.Log.Drain},
+		{"order.expire", w.cfg.Sweep, func(ctx context.Context) (int, error) { return all(ctx, d.Orders.ExpireDue) }},
+		{"payment.open", w.cfg.Sweep, func(ctx context.Context) (int, error) { return d.Payments.OpenForgotten(ctx, patience, batch) }},
+		{"request.forget", time.Hour, func(ctx context.Context) (int, error) {
+			n, err := request.Forget(ctx, d.DB)
+			return int(n), err
+		}},
+		{"identity.sweep", time.Hour, func(ctx context.Context) (int, error) {
+			n, err := d.Identity.Sweep(ctx)
+			return int(n), err
+		}},
+		{"business.measure", 15 * time.Second, w.measure},
+	}
+}
+
+// all repeats a batch until it is not full.
+func all(ctx context.Context, f func(ctx context.Context, limit int) (int, error)) (int, error) {
+	for sum := 0; ; {
+		n, err := f(ctx, batch)
+		sum += n
+		if err != nil || n < batch {
+			return sum, err
+		}
+	}
+}
+
+// measure tells how the fund and the log stand: what the fund was levied must be
+// one tenth of net sales, n li for n fen.
+func (w *Worker) measure(ctx context.Context) (int, error) {
+	st, err := w.deps.Fund.Statement(ctx)
+	if err != nil {
+		return 0, err
+	}
+	w.metrics.Book(int64(st.LeviedLi), int64(st.LeviedLi-st.SoldFen.Tenth()))
+	waiting, err := w.deps.Log.Waiting(ctx)
+	w.metrics.Waiting(waiting)
+	return 0, err
+}
