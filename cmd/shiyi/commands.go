@@ -30,7 +30,6 @@ func (p program) root() *cobra.Command {
 		Long:          "Shiyi (什一, one tenth) is a shop that gives one tenth of every sale to the education fund.\nEvery setting is an environment variable: `shiyi config` shows them all.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(p.serve(), p.migrate(), p.replay(), p.verify(), p.doctor(), p.config(), p.version())

@@ -56,7 +56,8 @@ type served struct {
 	app  *app.App
 	addr string
 	stop context.CancelFunc
-	end  chan error
+	done chan struct{} // closed when Serve has returned
+	err  error         // what it returned
 }
 
 func serve(t *testing.T, vars map[string]string) *served {
@@ -67,15 +68,16 @@ func serve(t *testing.T, vars map[string]string) *served {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	said, says := io.Pipe()
-	s := &served{app: a, stop: cancel, end: make(chan error, 1)}
+	s := &served{app: a, stop: cancel, done: make(chan struct{})}
 	go func() {
-		err := a.Serve(ctx, says)
-		_ = says.CloseWithError(fmt.Errorf("serve ended: %w", err))
-		s.end <- err
+		s.err = a.Serve(ctx, says)
+		_ = says.CloseWithError(fmt.Errorf("serve ended: %w", s.err))
+		close(s.done)
 	}()
 	t.Cleanup(func() {
 		cancel()
 		_ = said.Close()
+		<-s.done
 		if err := a.Close(t.Context()); err != nil {
 			t.Errorf("close: %v", err)
 		}
@@ -133,8 +135,8 @@ func TestRequestsUnderWayEndBeforeTheProgramStops(t *testing.T) {
 		_ = probe.Close()
 	}
 	select {
-	case err := <-s.end:
-		t.Fatalf("it stopped before the request was answered: %v", err)
+	case <-s.done:
+		t.Fatalf("it stopped before the request was answered: %v", s.err)
 	default:
 	}
 	if _, err := io.WriteString(c, `"password":"x"}`[:11]); err != nil {
@@ -148,8 +150,9 @@ func TestRequestsUnderWayEndBeforeTheProgramStops(t *testing.T) {
 	if answer.StatusCode < 400 || answer.StatusCode > 499 {
 		t.Errorf("a sign-in that makes no sense: status %d", answer.StatusCode)
 	}
-	if err := <-s.end; err != nil {
-		t.Errorf("serve: %v", err)
+	<-s.done
+	if s.err != nil {
+		t.Errorf("serve: %v", s.err)
 	}
 }
 
