@@ -33,11 +33,6 @@ func New(db *postgres.DB, payments *payment.Service, log *slog.Logger) *Service 
 	return &Service{db: db, payments: payments, log: log}
 }
 
-// At is the same service at another time, for the recorded year.
-func (s *Service) At(db *postgres.DB, payments *payment.Service) *Service {
-	return &Service{db: db, payments: payments, log: s.log}
-}
-
 // Preview prices what the buyer has chosen and says what the purchase needs,
 // without promising anything: the order to be looked over and corrected before
 // it is submitted (E-Commerce Law 50).
@@ -72,13 +67,13 @@ func (s *Service) Place(ctx context.Context, caller identity.Caller, p Placing, 
 	if err != nil {
 		return Checkout{}, err
 	}
-	opened, err := s.payments.Open(ctx, c.intent())
+	opened, err := s.payments.Open(ctx, c.Intent())
 	if err != nil {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "the payment is not open yet", slog.String("checkout", c.ID.String()), slog.Any("error", err))
 	}
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Checkout, error) {
-		if opened.Ref != "" {
-			if err := payment.MarkOpened(ctx, tx, c.intent().ID, opened); err != nil {
+		if opened.Session != "" {
+			if err := payment.MarkOpened(ctx, tx, c.Buyer.UUID(), c.Intent().ID, opened); err != nil {
 				return c, err
 			}
 			c.PayURL = opened.URL
@@ -118,7 +113,7 @@ func (s *Service) place(ctx context.Context, tx *postgres.Tx, caller identity.Ca
 	if err := insertOrders(ctx, tx, c); err != nil {
 		return Checkout{}, err
 	}
-	if err := payment.Create(ctx, tx, c.intent()); err != nil {
+	if err := payment.Create(ctx, tx, c.Intent()); err != nil {
 		return Checkout{}, err
 	}
 	// Stock comes last in the order of locks: the row that many buyers want is
@@ -136,7 +131,7 @@ func (s *Service) chosen(ctx context.Context, tx *postgres.Tx, caller identity.C
 		}
 		chosen = nil
 		for _, l := range lines {
-			chosen = append(chosen, Chosen{l.SKU, l.Quantity})
+			chosen = append(chosen, Chosen{l.SKU, l.Qty})
 		}
 	}
 	return chosen, distinct(chosen)
@@ -158,54 +153,50 @@ func skus(chosen []Chosen) []catalog.SKUID {
 	return all
 }
 
-// intent is what the checkout asks to be paid.
-func (c *Checkout) intent() payment.Intent {
+// Intent is what the checkout asks to be paid; it has the checkout's id.
+func (c *Checkout) Intent() payment.Intent {
 	return payment.Intent{
-		ID: id.From[payment.Intent](c.ID.UUID()), Checkout: c.ID.UUID(), Buyer: c.Buyer.UUID(),
-		Amount: c.Total(), ExpiresAt: c.ExpiresAt, CreatedAt: c.PlacedAt,
+		ID: id.From[payment.Intent](c.ID.UUID()), Buyer: c.Buyer.UUID(), Amount: c.Total(), State: payment.StateNew,
+		CreatedAt: c.PlacedAt, ExpiresAt: c.ExpiresAt,
 	}
 }
 
-// Capture answers an event of the payment provider: a payment of a placed
-// checkout makes the sale. In one transaction the event is used up, checkout and
-// orders change state, their stock is taken, and each order's sale and tenth
-// enter the book. Money that comes for a checkout which ended before goes back
-// by itself. An event that was used up before changes nothing.
-func (s *Service) Capture(ctx context.Context, event id.Of[payment.Event]) error {
+// Capture answers the provider's word that a checkout was paid. In one
+// transaction the event is used up, checkout and orders change state, their
+// stock is taken, and each order's sale and tenth enter the book. Money that
+// comes for a checkout which ended before, or that is not the amount asked for,
+// goes back by itself. An event that was used up before changes nothing.
+func (s *Service) Capture(ctx context.Context, event string) error {
 	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
-		e, fresh, err := payment.Claim(ctx, tx, event)
-		if err != nil || !fresh {
+		e, claimed, err := payment.Claim(ctx, tx, event)
+		if err != nil || !claimed {
 			return err
-		}
-		if e.Kind != payment.Paid {
-			return payment.Apply(ctx, tx, e)
 		}
 		c, err := lock(ctx, tx, id.From[Checkout](e.Intent.UUID()))
 		if err != nil {
 			return err
 		}
-		return s.capture(ctx, tx, c, e)
+		err = payment.Succeed(ctx, tx, e)
+		switch {
+		case errors.Is(err, payment.ErrPaid): // the provider tells of one payment in several ways
+			return nil
+		case errors.Is(err, payment.ErrLate), errors.Is(err, payment.ErrAmount):
+			s.log.LogAttrs(ctx, slog.LevelWarn, "a payment buys nothing and goes back",
+				slog.String("checkout", c.ID.String()), slog.Int64("amount_fen", int64(e.Amount)), slog.Any("why", err))
+			return payment.GiveBack(ctx, tx, e)
+		case err != nil:
+			return err
+		}
+		return c.capture(ctx, tx)
 	})
 }
 
-func (s *Service) capture(ctx context.Context, tx *postgres.Tx, c Checkout, e payment.Event) error {
-	if c.State == Paid {
-		// The provider tells of one payment in several ways.
-		return payment.Again(ctx, tx, c.intent().ID, e)
-	}
-	err := payment.Succeed(ctx, tx, c.intent().ID, e)
-	if errors.Is(err, payment.ErrAmount) {
-		return s.giveBack(ctx, tx, c, e, "the amount is not the one asked for")
-	}
-	if err != nil {
+// capture is the sale itself.
+func (c *Checkout) capture(ctx context.Context, tx *postgres.Tx) error {
+	if err := c.Pay(tx.Now); err != nil {
 		return err
 	}
-	if err := c.Pay(tx.Now); errors.Is(err, ErrState) {
-		return s.giveBack(ctx, tx, c, e, "the checkout was "+string(c.State))
-	} else if err != nil {
-		return err
-	}
-	if err := savePaid(ctx, tx, c); err != nil {
+	if err := savePaid(ctx, tx, *c); err != nil {
 		return err
 	}
 	if err := inventory.Take(ctx, tx, c.stock()); err != nil {
@@ -218,17 +209,10 @@ func (s *Service) capture(ctx context.Context, tx *postgres.Tx, c Checkout, e pa
 	return ledger.Book(ctx, tx, sales)
 }
 
-// giveBack refunds a payment that buys nothing.
-func (s *Service) giveBack(ctx context.Context, tx *postgres.Tx, c Checkout, e payment.Event, why string) error {
-	s.log.LogAttrs(ctx, slog.LevelWarn, "a payment buys nothing and goes back",
-		slog.String("checkout", c.ID.String()), slog.String("why", why), slog.Int64("amount_fen", int64(e.Amount)))
-	return payment.GiveBack(ctx, tx, c.intent().ID, e, why)
-}
-
 // Cancel ends the buyer's own checkout before it is paid and gives the stock
-// back. The provider is told afterwards; a payment that overtakes it goes back.
+// back. A job tells the provider; a payment that overtakes it goes back.
 func (s *Service) Cancel(ctx context.Context, caller identity.Caller, cid CheckoutID, claim request.Claim, render func(Checkout) (request.Answer, error)) (Checkout, error) {
-	c, err := request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Checkout, error) {
+	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Checkout, error) {
 		c, err := lock(ctx, tx, cid)
 		if err != nil {
 			return c, err
@@ -241,10 +225,6 @@ func (s *Service) Cancel(ctx context.Context, caller identity.Caller, cid Checko
 		}
 		return c, s.close(ctx, tx, c)
 	})
-	if err == nil {
-		s.payments.Close(ctx, c.intent().ID)
-	}
-	return c, err
 }
 
 // Expire ends a checkout that was not paid in time and gives the stock back. One
@@ -266,7 +246,7 @@ func (s *Service) close(ctx context.Context, tx *postgres.Tx, c Checkout) error 
 	if err := saveClosed(ctx, tx, c); err != nil {
 		return err
 	}
-	if err := payment.Cancel(ctx, tx, c.intent().ID); err != nil {
+	if err := payment.Cancel(ctx, tx, c.Buyer.UUID(), c.Intent().ID); err != nil {
 		return err
 	}
 	return inventory.Release(ctx, tx, c.stock())
@@ -307,9 +287,9 @@ func (s *Service) Refund(ctx context.Context, caller identity.Caller, oid ID, r 
 		if err := saveRefund(ctx, tx, o, back); err != nil {
 			return o, err
 		}
-		err = payment.RequestRefund(ctx, tx, payment.Refund{
+		_, err = payment.RequestRefund(ctx, tx, payment.Refund{
 			ID: id.From[payment.Refund](back.ID.UUID()), Intent: id.From[payment.Intent](o.Checkout.UUID()),
-			Amount: back.Goods + back.Shipping, Reason: back.Reason,
+			Buyer: o.Buyer.UUID(), Amount: back.Goods + back.Shipping, Reason: back.Reason,
 		})
 		if err != nil {
 			return o, err
@@ -326,7 +306,7 @@ func (s *Service) Refund(ctx context.Context, caller identity.Caller, oid ID, r 
 			return o, err
 		}
 		return o, trail.Note(ctx, tx, trail.Entry{
-			Actor: caller.Account.UUID(), Operation: "refundOrder", Object: "order:" + oid.String(),
+			Actor: caller.Account.UUID(), Operation: "order.refund", Object: "order:" + oid.String(),
 			Detail: map[string]any{"refund": back.ID.String(), "goods_fen": back.Goods, "shipping_fen": back.Shipping, "reason": back.Reason},
 		})
 	})
@@ -342,9 +322,16 @@ func (s *Service) Checkout(ctx context.Context, caller identity.Caller, cid Chec
 		if c.Buyer != caller.Account {
 			return Checkout{}, ErrNotFound
 		}
-		c.PayURL, err = payment.URL(ctx, tx, c.intent().ID)
+		intents, err := payment.Intents(ctx, tx, c.Buyer.UUID(), []payment.ID{c.Intent().ID})
+		c.PayURL = intents[c.Intent().ID].PayURL
 		return c, err
 	})
+}
+
+// CheckoutByKey is the buyer's own checkout that was placed with this
+// Idempotency-Key.
+func (s *Service) CheckoutByKey(ctx context.Context, caller identity.Caller, key string) (Checkout, error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Checkout, error) { return readByKey(ctx, tx, caller.Account, key) })
 }
 
 // Checkouts are the buyer's own, newest first.

@@ -1,0 +1,388 @@
+package order_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/fault"
+	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/request"
+)
+
+func TestOnePurchaseMakesOneOrderForEachMerchantAndOneTenthOfEach(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 10)
+	c := s.place(t, "ann", of("flour", 2, "liquor", 1))
+	if c.State != order.Placed || len(c.Orders) != 2 || c.Total() != 18945 || c.PayURL == "" || !c.ExpiresAt.Equal(c.PlacedAt.Add(30*time.Minute)) {
+		t.Fatalf("placed: %+v", c)
+	}
+	if got := s.stock(t, "flour"); got != [2]int64{8, 2} {
+		t.Errorf("placed: stock is %v, want 8 and 2 reserved", got)
+	}
+	if got := s.held(t, fund.Pending); got != 0 {
+		t.Errorf("before it is paid the fund holds %d", got)
+	}
+	s.pay(t, c)
+	got := s.checkout(t, c)
+	if got.State != order.Paid || got.Orders[0].State != order.Paid || got.Orders[1].State != order.Paid || !got.PaidAt.Equal(s.db.Now()) {
+		t.Errorf("paid: %+v", got)
+	}
+	if got := s.stock(t, "flour"); got != [2]int64{8, 0} {
+		t.Errorf("paid: stock is %v, want 8", got)
+	}
+	for account, want := range map[ledger.Account]money.Li{
+		fund.Pending: 18945, ledger.Payable(miller.UUID()): 66000 - 6600, ledger.Payable(distiller.UUID()): 123450 - 12345, "world:stripe": -189450,
+	} {
+		if got := s.held(t, account); got != want {
+			t.Errorf("%s holds %d li, want %d", account, got, want)
+		}
+	}
+	st, err := fund.New(s.db).Statement(t.Context())
+	if diff := cmp.Diff(fund.Statement{Orders: 2, SoldFen: 18945, LeviedLi: 18945, PendingLi: 18945}, st); diff != "" || err != nil {
+		t.Errorf("statement (-want +got):\n%s%v", diff, err)
+	}
+}
+
+func TestHundredBuyersGetFivePieces(t *testing.T) {
+	t.Parallel()
+	const stock, buyers = 5, 100
+	s := newShop(t, stock)
+	var wg sync.WaitGroup
+	errs := make([]error, buyers)
+	for i := range errs {
+		wg.Go(func() {
+			_, errs[i] = s.orders.Place(t.Context(), buyer(uuid.NewString()), of("flour", 1), request.Claim{}, nil)
+		})
+	}
+	wg.Wait()
+	got := 0
+	for _, err := range errs {
+		switch {
+		case err == nil:
+			got++
+		case !errors.Is(err, inventory.ErrOutOfStock):
+			t.Errorf("got %v, want %v", err, inventory.ErrOutOfStock)
+		}
+	}
+	if got != stock {
+		t.Errorf("%d buyers got one of %d pieces", got, stock)
+	}
+}
+
+func TestAPaymentIsASaleOnceHoweverOftenItIsTold(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 10)
+	c := s.place(t, "ann", of("flour", 1))
+	opened, err := s.payments.Intent(t.Context(), c.Buyer.UUID(), c.Intent().ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	event, err := s.bank.Pay(opened.Session, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if err := s.bank.Send(t.Context(), event, s.payments.Receive); err != nil && s.bank.Waiting() != 0 {
+			t.Fatal(err)
+		}
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, 10)
+	for i := range errs {
+		wg.Go(func() { errs[i] = s.orders.Capture(t.Context(), event) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Error(err)
+	}
+	s.perform(t)
+	if got := s.held(t, fund.Pending); got != 3300 {
+		t.Errorf("the fund holds %d li, want 3300", got)
+	}
+	if got := s.stock(t, "flour"); got != [2]int64{9, 0} {
+		t.Errorf("stock is %v", got)
+	}
+}
+
+func TestAnUnpaidCheckoutExpiresAndGivesItsStockBack(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 10)
+	c := s.place(t, "ann", of("flour", 3))
+	s.later(30*time.Minute - time.Second)
+	if n, err := s.orders.ExpireDue(t.Context(), 10); n != 0 || err != nil {
+		t.Errorf("a second too early: %d, %v", n, err)
+	}
+	if err := s.orders.Expire(t.Context(), c.ID); !errors.Is(err, order.ErrState) {
+		t.Errorf("a second too early: %v", err)
+	}
+	s.later(time.Second)
+	if n, err := s.orders.ExpireDue(t.Context(), 10); n != 1 || err != nil {
+		t.Errorf("in time: %d, %v", n, err)
+	}
+	if n, err := s.orders.ExpireDue(t.Context(), 10); n != 0 || err != nil {
+		t.Errorf("again: %d, %v", n, err)
+	}
+	if got := s.stock(t, "flour"); got != [2]int64{10, 0} {
+		t.Errorf("stock is %v, want all 10", got)
+	}
+	if got := s.checkout(t, c); got.State != order.Expired || got.Orders[0].State != order.Expired || len(got.NextActions(s.db.Now())) != 0 {
+		t.Errorf("got %+v", got)
+	}
+	s.perform(t)
+}
+
+func TestAPaymentThatComesTooLateGoesBackByItself(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 10)
+	c := s.place(t, "ann", of("flour", 1))
+	s.payAtBank(t, c) // paid at the provider, and we learn of it too late
+	s.later(31 * time.Minute)
+	if n, err := s.orders.ExpireDue(t.Context(), 10); n != 1 || err != nil {
+		t.Fatalf("expired %d, %v", n, err)
+	}
+	s.perform(t)
+	s.perform(t)
+	if got := s.held(t, fund.Pending); got != 0 {
+		t.Errorf("the fund holds %d li of a sale that was none", got)
+	}
+	intent, err := s.payments.Intent(t.Context(), c.Buyer.UUID(), c.Intent().ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refunds, err := s.payments.Refunds(t.Context(), c.Buyer.UUID(), c.Intent().ID)
+	if err != nil || len(refunds) != 1 || refunds[0].Amount != 3300 || refunds[0].Ref == "" {
+		t.Errorf("intent %+v, refunds %+v, %v", intent, refunds, err)
+	}
+	if got := s.stock(t, "flour"); got != [2]int64{10, 0} {
+		t.Errorf("stock is %v, want all 10", got)
+	}
+}
+
+func TestABuyerMayCancelWhatIsNotPaid(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 10)
+	c := s.place(t, "ann", of("flour", 1, "stay", 1))
+	if _, err := s.orders.Cancel(t.Context(), buyer("bob"), c.ID, request.Claim{}, nil); !errors.Is(err, order.ErrNotFound) {
+		t.Errorf("another person: %v, want %v", err, order.ErrNotFound)
+	}
+	if got, err := s.orders.Cancel(t.Context(), buyer("ann"), c.ID, request.Claim{}, nil); err != nil || got.State != order.Canceled {
+		t.Errorf("canceled: %+v, %v", got, err)
+	}
+	if got := s.stock(t, "stay"); got != [2]int64{10, 0} {
+		t.Errorf("stock is %v, want all 10", got)
+	}
+	if _, err := s.orders.Cancel(t.Context(), buyer("ann"), c.ID, request.Claim{}, nil); !errors.Is(err, order.ErrState) {
+		t.Errorf("again: %v, want %v", err, order.ErrState)
+	}
+	paid := s.place(t, "ann", of("flour", 1))
+	s.pay(t, paid)
+	if _, err := s.orders.Cancel(t.Context(), buyer("ann"), paid.ID, request.Claim{}, nil); !errors.Is(err, order.ErrState) {
+		t.Errorf("paid: %v, want %v", err, order.ErrState)
+	}
+}
+
+func TestWhatAPurchaseNeedsIsAskedFor(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 10)
+	without := func(p order.Placing, change func(*order.Placing)) order.Placing {
+		change(&p)
+		return p
+	}
+	for name, tt := range map[string]struct {
+		p       order.Placing
+		want    *fault.Error
+		pointer string
+	}{
+		"nothing":          {of(), order.ErrEmpty, ""},
+		"an unknown SKU":   {of("flour", 1, "gold", 1), order.ErrUnknownSKU, "/lines/1/sku_id"},
+		"the same twice":   {of("flour", 1, "flour", 1), order.ErrDuplicate, "/lines/1/sku_id"},
+		"none of it":       {of("flour", 0), order.ErrAmount, "/lines/0/quantity"},
+		"less than none":   {of("flour", -1), order.ErrAmount, "/lines/0/quantity"},
+		"too many":         {of("flour", 1000), order.ErrAmount, "/lines/0/quantity"},
+		"more than is":     {of("flour", 11), inventory.ErrOutOfStock, "/lines/0/quantity"},
+		"no address":       {without(of("flour", 1), func(p *order.Placing) { p.ShipTo = nil }), order.ErrAddress, "/ship_to"},
+		"a minor":          {without(of("liquor", 1), func(p *order.Placing) { p.AdultDeclared = false }), order.ErrAdult, "/adult_declared"},
+		"no waiver":        {without(of("stay", 1), func(p *order.Placing) { p.WaiverConfirmed = false }), order.ErrWaiver, "/waiver_confirmed"},
+		"another total":    {without(of("flour", 1), func(p *order.Placing) { p.ExpectedTotal = 3299 }), order.ErrChanged, "/expected_total_fen"},
+		"too much at once": {of("stay", 999, "liquor", 999, "flour", 999), inventory.ErrOutOfStock, "/lines/0/quantity"},
+	} {
+		_, err := s.orders.Place(t.Context(), buyer("ann"), tt.p, request.Claim{}, nil)
+		if f := fault.Of(err); f == nil || !errors.Is(err, tt.want) || (tt.pointer != "" && (len(f.Fields) == 0 || f.Fields[0].Pointer != tt.pointer)) {
+			t.Errorf("%s: %+v, want %v at %s", name, err, tt.want, tt.pointer)
+		}
+	}
+	voucher := without(of("stay", 1), func(p *order.Placing) { p.ShipTo, p.AdultDeclared = nil, false })
+	if c := s.place(t, "ann", voucher); c.WaiverAt.IsZero() || c.ShipTo != nil || !c.AdultAt.IsZero() {
+		t.Errorf("a voucher needs a waiver and nothing else: %+v", c)
+	}
+	if got := s.stock(t, "flour"); got != [2]int64{10, 0} {
+		t.Errorf("refused purchases hold stock: %v", got)
+	}
+}
+
+func TestNothingIsSoldWithoutAgreementLicenceOrAfterSuspension(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 10)
+	operator := identity.Caller{Account: buyer("operator").Account, Roles: []identity.Grant{{Role: identity.Operator}}}
+	if _, err := merchant.New(s.db).Suspend(t.Context(), operator, distiller, "a complaint"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.orders.Place(t.Context(), buyer("ann"), of("flour", 1, "liquor", 1), request.Claim{}, nil)
+	if f := fault.Of(err); f == nil || len(f.Fields) == 0 || f.Fields[0].Pointer != "/lines/1/sku_id" {
+		t.Errorf("of a suspended enterprise: %+v", err)
+	}
+	s.clock.Set(time.Date(2027, 1, 1, 15, 59, 59, 0, time.UTC)) // the last second of the licence in Shanghai
+	s.place(t, "ann", of("flour", 1))
+	s.later(time.Second)
+	if _, err := s.orders.Place(t.Context(), buyer("ann"), of("flour", 1), request.Claim{}, nil); !errors.Is(err, merchant.ErrLicenceExpired) {
+		t.Errorf("after midnight: %v, want %v", err, merchant.ErrLicenceExpired)
+	}
+}
+
+func TestWhatWasSoldStaysAsItWasSold(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 10)
+	c := s.place(t, "ann", of("flour", 1))
+	if _, err := catalog.New(s.db, nil).SetPrice(t.Context(), sellerOf(miller), sku("flour"), 9900); err != nil {
+		t.Fatal(err)
+	}
+	s.pay(t, c)
+	if got := s.checkout(t, c).Orders[0].Lines[0]; got.Price != 3300 || got.Total != 3300 {
+		t.Errorf("the line says %+v, want the price of its moment", got)
+	}
+	_, err := s.orders.Place(t.Context(), buyer("ann"), order.Placing{Lines: of("flour", 1).Lines, ShipTo: address, ExpectedTotal: 3300}, request.Claim{}, nil)
+	if !errors.Is(err, order.ErrChanged) {
+		t.Errorf("the old price: %v, want %v", err, order.ErrChanged)
+	}
+}
+
+func TestARefundGivesBackGoodsMoneyAndExactlyTheirTenth(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 10)
+	c := s.place(t, "ann", of("flour", 3, "noodle", 7))
+	s.pay(t, c)
+	o := s.checkout(t, c).Orders[0]
+	operator := identity.Caller{Account: buyer("operator").Account, Roles: []identity.Grant{{Role: identity.Operator}}}
+	n := 1
+	if o.Lines[0].Code != "flour" {
+		n = 2
+	}
+	got, err := s.orders.Refund(t.Context(), operator, o.ID, order.Refunding{
+		Lines: []order.RefundLine{{N: n, Quantity: 1}, {N: 3 - n, Amount: 3}}, Reason: "one bag was torn", Restock: true,
+	}, request.Claim{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.State != order.Paid || got.Returned() != 3303 || len(got.Refunds) != 1 || got.Refunds[0].Goods != 3303 {
+		t.Errorf("refunded: %+v", got)
+	}
+	if held, want := s.held(t, fund.Pending), money.Li(9907-3303); held != want {
+		t.Errorf("the fund holds %d li, want %d", held, want)
+	}
+	if got := s.stock(t, "flour"); got != [2]int64{8, 0} {
+		t.Errorf("stock is %v, want 8", got)
+	}
+	s.perform(t)
+	refunds, err := s.payments.Refunds(t.Context(), c.Buyer.UUID(), c.Intent().ID)
+	if err != nil || len(refunds) != 1 || refunds[0].Amount != 3303 || refunds[0].Ref == "" || refunds[0].State == payment.RefundFailed {
+		t.Errorf("at the provider: %+v, %v", refunds, err)
+	}
+	st, err := fund.New(s.db).Statement(t.Context())
+	want := fund.Statement{Orders: 1, SoldFen: 6604, RefundFen: 3303, LeviedLi: 6604, ReturnedLi: 3303, PendingLi: 6604}
+	if diff := cmp.Diff(want, st); diff != "" || err != nil {
+		t.Errorf("statement (-want +got):\n%s%v", diff, err)
+	}
+}
+
+func TestNobodySeesAnotherPersonsPurchase(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 10)
+	c := s.place(t, "ann", of("flour", 1))
+	o := c.Orders[0]
+	if _, err := s.orders.MerchantOrder(t.Context(), sellerOf(miller), o.ID); err != nil {
+		t.Errorf("the seller: %v", err)
+	}
+	for who, err := range map[string]error{
+		"bob's checkout":             second(s.orders.Checkout(t.Context(), buyer("bob"), c.ID)),
+		"bob's order":                second(s.orders.Order(t.Context(), buyer("bob"), o.ID)),
+		"the distiller's order":      second(s.orders.MerchantOrder(t.Context(), sellerOf(distiller), o.ID)),
+		"ann's order as a seller":    second(s.orders.MerchantOrder(t.Context(), buyer("ann"), o.ID)),
+		"an order that is not there": second(s.orders.Order(t.Context(), buyer("ann"), order.ID{})),
+	} {
+		if !errors.Is(err, order.ErrNotFound) {
+			t.Errorf("%s: %v, want %v", who, err, order.ErrNotFound)
+		}
+	}
+	if all, err := s.orders.MerchantOrders(t.Context(), sellerOf(miller), page.Request{}); err != nil || len(all.Data) != 0 {
+		t.Errorf("before it is paid the seller lists %v, %v", all, err)
+	}
+	s.pay(t, c)
+	if all, err := s.orders.MerchantOrders(t.Context(), sellerOf(miller), page.Request{}); err != nil || len(all.Data) != 1 {
+		t.Errorf("paid, the seller lists %v, %v", all, err)
+	}
+	if all, err := s.orders.MerchantOrders(t.Context(), sellerOf(distiller), page.Request{}); err != nil || len(all.Data) != 0 {
+		t.Errorf("another seller lists %v, %v", all, err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestListsComeInPagesNewestFirst(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 50)
+	var want []order.CheckoutID
+	for range 5 {
+		want = append([]order.CheckoutID{s.place(t, "ann", of("flour", 1, "liquor", 1)).ID}, want...)
+		s.later(time.Second)
+	}
+	s.place(t, "bob", of("flour", 1))
+	var got []order.CheckoutID
+	orders := 0
+	for cursor := ""; ; {
+		p, err := s.orders.Checkouts(t.Context(), buyer("ann"), page.Request{Limit: 2, Cursor: cursor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range p.Data {
+			got = append(got, c.ID)
+			orders += len(c.Orders)
+		}
+		if cursor = p.Next; cursor == "" {
+			break
+		}
+	}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b order.CheckoutID) bool { return a == b })); diff != "" || orders != 10 {
+		t.Errorf("%d orders, checkouts (-want +got):\n%s", orders, diff)
+	}
+	all := 0
+	for cursor := ""; ; {
+		p, err := s.orders.Orders(t.Context(), buyer("ann"), page.Request{Limit: 3, Cursor: cursor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += len(p.Data)
+		if cursor = p.Next; cursor == "" {
+			break
+		}
+	}
+	if all != 10 {
+		t.Errorf("%d orders, want 10", all)
+	}
+	if _, err := s.orders.Orders(t.Context(), buyer("ann"), page.Request{Cursor: "x"}); !errors.Is(err, page.ErrCursor) {
+		t.Errorf("a cursor of nobody's: %v", err)
+	}
+}

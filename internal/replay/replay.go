@@ -1,0 +1,271 @@
+package replay
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/riverqueue/river"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/trail"
+)
+
+// sellers is how many checkouts are put through at once.
+const sellers = 4
+
+// Replay puts the recorded year into a shop.
+type Replay struct {
+	DB      *postgres.DB     // its clock is today's
+	Sandbox *sandbox.Sandbox // pays the year; nothing of it need be kept
+	Log     interface {      // numbers and signs the year's leaves
+		Drain(ctx context.Context) (int, error)
+	}
+	Logger   *slog.Logger
+	Shop     payment.Shop        // what the provider's pages say of us
+	Progress func(done, all int) // told after each checkout, from several goroutines; may be nil
+}
+
+// step is something other than a sale that happens in the year.
+type step struct {
+	at   time.Time
+	what string
+	do   func(ctx context.Context, at time.Time) error
+}
+
+// Operations of the trail by which a replay is known.
+const (
+	started  = "replay.started"
+	finished = "replay.finished"
+)
+
+// year is what the trail calls the recorded year.
+const year = "year:2020"
+
+// Wanted reports whether a replay should run: the shop has no enterprise yet, or
+// a replay was begun and not finished.
+func Wanted(ctx context.Context, db *postgres.DB) (bool, error) {
+	noted, err := trail.New(db).Entries(ctx, page.Request{Limit: page.MaxSize}, trail.Filter{Object: year})
+	if err != nil {
+		return false, err
+	}
+	if len(noted.Data) > 0 {
+		return !slices.ContainsFunc(noted.Data, func(e trail.Entry) bool { return e.Operation == finished }), nil
+	}
+	anybody, err := merchant.New(db).Merchants(ctx, page.Request{Limit: 1})
+	return len(anybody.Data) == 0, err
+}
+
+// Run replays the year and then does what makes the shop sell today. It may be
+// stopped at any moment and run again: what has happened does not happen twice.
+func (r *Replay) Run(ctx context.Context) (fund.Statement, error) {
+	y, err := Read()
+	if err != nil {
+		return fund.Statement{}, err
+	}
+	if err := r.note(ctx, started); err != nil {
+		return fund.Statement{}, err
+	}
+	next := 0
+	var done atomic.Int64
+	for _, s := range r.steps(y) {
+		upTo := next
+		for upTo < len(y.Sales) && y.Sales[upTo].At.Before(s.at) {
+			upTo++
+		}
+		if err := r.sell(ctx, y.Sales[next:upTo], &done, len(y.Sales)); err != nil {
+			return fund.Statement{}, err
+		}
+		next = upTo
+		if err := s.do(ctx, s.at); err != nil {
+			return fund.Statement{}, fmt.Errorf("%s: %w", s.what, err)
+		}
+	}
+	if err := r.note(ctx, finished); err != nil {
+		return fund.Statement{}, err
+	}
+	return fund.New(r.DB).Statement(ctx)
+}
+
+func (r *Replay) note(ctx context.Context, operation string) error {
+	return postgres.Do(ctx, r.DB, func(tx *postgres.Tx) error {
+		return trail.Note(ctx, tx, trail.Entry{Operation: operation, Object: year})
+	})
+}
+
+// steps are what happens beside the sales, by time: enterprises are let in and
+// list their goods, are re-verified in June, one renews its licence in October,
+// and the log is drained each month; last, today, everybody renews.
+func (r *Replay) steps(y Year) []step {
+	var all []step
+	goods := map[string][]Product{}
+	for _, p := range y.Products {
+		goods[p.Enterprise] = append(goods[p.Enterprise], p)
+	}
+	for _, e := range y.Enterprises {
+		all = append(all,
+			step{e.approvedAt(), "let in " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error {
+				return r.open(ctx, at, e, goods[e.row["enterprise_id"]])
+			}},
+			step{time.Date(2020, 6, 10, 9, 0, 0, 0, shanghai()), "re-verify " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.review(ctx, at, e) }})
+		if e.row["licence_expires_on"] == "2020-10-31" {
+			all = append(all, step{time.Date(2020, 10, 30, 9, 0, 0, 0, shanghai()), "renew " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.renew(ctx, at, e) }})
+		}
+	}
+	for month := range 12 {
+		all = append(all, step{time.Date(2020, time.Month(month+2), 1, 0, 0, 0, 0, shanghai()), "close the month", r.drain})
+	}
+	slices.SortStableFunc(all, func(a, b step) int { return a.at.Compare(b.at) })
+	for _, e := range y.Enterprises {
+		all = append(all,
+			step{r.DB.Now(), "renew " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.renew(ctx, at, e) }},
+			step{r.DB.Now(), "re-verify " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.review(ctx, at, e) }})
+	}
+	return all
+}
+
+func (r *Replay) drain(ctx context.Context, _ time.Time) error {
+	_, err := r.Log.Drain(ctx)
+	return err
+}
+
+// open lets an enterprise in, lists its goods and fills its shelves.
+func (r *Replay) open(ctx context.Context, at time.Time, e Enterprise, goods []Product) error {
+	db := r.DB.At(at)
+	m, err := merchant.New(db).Enrol(ctx, e.enrolment())
+	if err != nil && !errors.Is(err, merchant.ErrEnrolled) {
+		return err
+	}
+	m.ID = MerchantID(e.row["enterprise_id"])
+	seller := identity.Caller{Roles: []identity.Grant{{Role: identity.Merchant, Merchant: m.ID.UUID()}}}
+	shelf, shop := inventory.New(db), catalog.New(db, nil)
+	for _, p := range goods {
+		if _, err := shop.Add(ctx, seller, p.listing()); err != nil && !errors.Is(err, catalog.ErrListed) {
+			return fmt.Errorf("list %s: %w", p.Code, err)
+		}
+		err := shelf.Open(ctx, seller.Account.UUID(), inventory.Line{Merchant: m.ID.UUID(), SKU: SKUID(p.Code).UUID(), Qty: p.Units + spare})
+		if err != nil && !errors.Is(err, inventory.ErrOpened) {
+			return fmt.Errorf("stock %s: %w", p.Code, err)
+		}
+	}
+	return nil
+}
+
+func (r *Replay) review(ctx context.Context, at time.Time, e Enterprise) error {
+	_, err := merchant.New(r.DB.At(at)).Review(ctx, MerchantID(e.row["enterprise_id"]))
+	return err
+}
+
+// renew files the enterprise's licence anew, for some years from then on.
+func (r *Replay) renew(ctx context.Context, at time.Time, e Enterprise) error {
+	l := e.licence()
+	l.ExpiresOn = merchant.DateOf(at.AddDate(newLicence, 0, 0))
+	_, err := merchant.New(r.DB.At(at)).RenewLicence(ctx, MerchantID(e.row["enterprise_id"]), l)
+	return err
+}
+
+// sell puts checkouts through, several at once; all have ended when it returns.
+func (r *Replay) sell(ctx context.Context, sales []Sale, done *atomic.Int64, all int) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(sellers)
+	for _, s := range sales {
+		if ctx.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			if err := r.buy(ctx, s); err != nil {
+				return fmt.Errorf("checkout %s: %w", s.Order, err)
+			}
+			if n := int(done.Add(1)); r.Progress != nil {
+				r.Progress(n, all)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// buyer is who bought: a random number, to which no account belongs.
+func (s Sale) buyer() identity.Caller {
+	return identity.Caller{Account: id.FromName[identity.Account]("buyer", s.Buyer)}
+}
+
+// claim makes the checkout happen once, however often the year is replayed.
+func (s Sale) claim() request.Claim {
+	return request.Claim{Caller: s.buyer().Account.UUID(), Operation: "replay", Key: s.Order, Hash: sha256.Sum256([]byte(s.Order))}
+}
+
+// buy places one checkout, pays it at the sandbox, and does what the provider's
+// word asks for, all at the recorded time and through the services that serve
+// live requests.
+func (r *Replay) buy(ctx context.Context, s Sale) error {
+	var jobs []river.JobArgs
+	db := r.DB.At(s.At).Collecting(func(j river.JobArgs) { jobs = append(jobs, j) })
+	bank := r.Sandbox.At(s.At)
+	gateway, err := payment.NewSandbox(bank, bank.Secret())
+	if err != nil {
+		return err
+	}
+	payments := payment.New(db, gateway, r.Shop)
+	orders := order.New(db, payments, r.Logger)
+	c, err := r.place(ctx, orders, s)
+	if err != nil || c.State == order.Paid {
+		return err
+	}
+	opened, err := payments.Open(ctx, c.Intent())
+	if err != nil {
+		return err
+	}
+	event, err := bank.Pay(opened.Session, "")
+	if err != nil {
+		return err
+	}
+	if err := bank.Send(ctx, event, payments.Receive); err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		if received, ok := j.(payment.Received); ok {
+			if err := orders.Capture(ctx, received.Event); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// place is the recorded checkout, placed now or by a replay that was stopped.
+func (r *Replay) place(ctx context.Context, orders *order.Service, s Sale) (order.Checkout, error) {
+	c, err := orders.Place(ctx, s.buyer(), s.placing(), s.claim(), func(c order.Checkout) (request.Answer, error) {
+		return request.Answer{Status: 201, Body: []byte(c.ID.String())}, nil
+	})
+	var before *request.Replay
+	switch {
+	case errors.As(err, &before):
+		cid, err := id.Parse[order.Checkout](string(before.Body))
+		if err != nil {
+			return c, err
+		}
+		return orders.Checkout(ctx, s.buyer(), cid)
+	case errors.Is(err, request.ErrRunning):
+		// It died between its effect and its answer; at its own time it runs for ever.
+		return orders.CheckoutByKey(ctx, s.buyer(), s.Order)
+	}
+	return c, err
+}
