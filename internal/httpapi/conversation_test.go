@@ -85,6 +85,7 @@ func (c *conversation) hold(t *testing.T, script string) string {
 			c.happen(t, part)
 		case '>':
 			part = c.ask(t, part)
+			c.shop.clock.Advance(time.Second) // so that what comes later sorts later
 		}
 		out.WriteString(part + "\n\n")
 	}
@@ -149,7 +150,7 @@ func (c *conversation) ask(t *testing.T, part string) string {
 	if w.Body.Len() > 0 {
 		out.WriteString("\n" + c.tell(t, w.Body.Bytes()))
 	}
-	return strings.ReplaceAll(out.String(), " \n", "\n")
+	return strings.TrimSpace(strings.ReplaceAll(out.String(), " \n", "\n"))
 }
 
 // fill puts what names stand for into a text.

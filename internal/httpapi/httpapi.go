@@ -46,15 +46,16 @@ type Deps struct {
 
 // edge is what the middleware shares.
 type edge struct {
-	cfg        Config
-	deps       Deps
-	routes     routeTable
-	validation *openapi3filter.Options
-	site       *web.Site
-	answers    *answers
-	limiter    *limiter
-	metrics    *metrics
-	csrf       *http.CrossOriginProtection
+	cfg           Config
+	deps          Deps
+	routes        routeTable
+	validation    *openapi3filter.Options
+	rawValidation *openapi3filter.Options
+	site          *web.Site
+	answers       *answers
+	limiter       *limiter
+	metrics       *metrics
+	csrf          *http.CrossOriginProtection
 }
 
 // New assembles the handler of all paths of the contract.
@@ -73,12 +74,12 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	}
 	e := &edge{
 		cfg: cfg, deps: deps, routes: routes,
-		validation: validationOptions(),
-		site:       site,
-		answers:    newAnswers(cfg.PublicAge),
-		limiter:    newLimiter(cfg.Limits, deps.Redis),
-		metrics:    m,
-		csrf:       http.NewCrossOriginProtection(),
+		validation: validationOptions(false), rawValidation: validationOptions(true),
+		site:    site,
+		answers: newAnswers(cfg.PublicAge),
+		limiter: newLimiter(cfg.Limits, deps.Redis),
+		metrics: m,
+		csrf:    http.NewCrossOriginProtection(),
 	}
 	engine, err := e.engine()
 	if err != nil {

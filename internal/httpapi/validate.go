@@ -51,26 +51,31 @@ func (e *edge) check(c *gin.Context, x *exchange) error {
 	if err := readBody(c.Writer, c.Request, x); err != nil {
 		return err
 	}
-	if !x.op.checks || x.op.raw {
+	if !x.op.checks {
 		return nil
+	}
+	options := e.validation
+	if x.op.raw {
+		options = e.rawValidation
 	}
 	err := openapi3filter.ValidateRequest(c.Request.Context(), &openapi3filter.RequestValidationInput{
 		Request:     c.Request,
 		PathParams:  pathParams(c),
 		QueryParams: c.Request.URL.Query(),
 		Route:       x.op.route,
-		Options:     e.validation,
+		Options:     options,
 	})
 	if err == nil {
 		return nil
 	}
-	return &misfit{errInvalid, placesOf("", err)}
+	return &misfit{errInvalid, unique(placesOf("", err))}
 }
 
 // validationOptions are those of every request: all faults at once, nothing
 // filled in (handlers know the defaults), and no second question who is calling.
-func validationOptions() *openapi3filter.Options {
+func validationOptions(raw bool) *openapi3filter.Options {
 	return &openapi3filter.Options{
+		ExcludeRequestBody:  raw,
 		MultiError:          true,
 		SkipSettingDefaults: true,
 		AuthenticationFunc:  func(context.Context, *openapi3filter.AuthenticationInput) error { return nil },
@@ -147,8 +152,8 @@ func readBody(w http.ResponseWriter, r *http.Request, x *exchange) error {
 // requireJSON refuses a body that is missing, of another type, or no JSON text
 // that we would take.
 func requireJSON(r *http.Request, x *exchange) error {
-	if !x.op.body {
-		return nil
+	if !x.op.body || len(x.body) == 0 {
+		return nil // nothing is needed, or missing: which of these the contract says
 	}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if charset := params["charset"]; err != nil || kind != "application/json" || (charset != "" && !strings.EqualFold(charset, "utf-8")) {
@@ -182,23 +187,44 @@ func placesOf(base string, err error) []place {
 		}
 		return placesOf(base, err.Err)
 	case *openapi3.SchemaError:
-		return []place{placeOf(base, err)}
+		return placesOfSchema(base, err)
 	}
 	return []place{{base, "format", ""}}
 }
 
-func placeOf(base string, err *openapi3.SchemaError) place {
+func placesOfSchema(base string, err *openapi3.SchemaError) []place {
 	at := base
 	if base == "" {
 		for _, name := range err.JSONPointer() {
 			at += "/" + escapePointer(name)
 		}
 	}
-	// kin-openapi reports a name that the schema does not know under "properties".
-	if err.SchemaField == "properties" {
-		return place{at, "unknown", ""}
+	// kin-openapi reports a name that the schema does not know under "properties",
+	// at the object that has it.
+	object, ok := err.Value.(map[string]any)
+	if err.SchemaField != "properties" || !ok {
+		return []place{{at, err.SchemaField, bound(err)}}
 	}
-	return place{at, err.SchemaField, bound(err)}
+	var out []place
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		if err.Schema.Properties[name] == nil {
+			out = append(out, place{at + "/" + escapePointer(name), "unknown", ""})
+		}
+	}
+	return out
+}
+
+// unique leaves out what was said before, and all beyond the first fifty: a body of
+// 1 MiB can be wrong in many places.
+func unique(places []place) []place {
+	const most = 50
+	var out []place
+	for _, p := range places {
+		if len(out) < most && !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // bound is the value of the rule that was broken, as text: the 999 of a maximum.
