@@ -85,6 +85,11 @@ func Contents(ctx context.Context, tx *postgres.Tx, account identity.ID) ([]Line
 	return read(ctx, tx, account, true)
 }
 
+// Seen is what Contents reads, without locking it: for a preview.
+func Seen(ctx context.Context, tx *postgres.Tx, account identity.ID) ([]Line, error) {
+	return read(ctx, tx, account, false)
+}
+
 // Clear takes these SKUs out of the account's cart, in the caller's
 // transaction: they were ordered. SKUs that are not in it are passed over.
 func Clear(ctx context.Context, tx *postgres.Tx, account identity.ID, skus []catalog.SKUID) error {

@@ -39,7 +39,7 @@ func New(db *postgres.DB, payments *payment.Service, log *slog.Logger) *Service 
 func (s *Service) Preview(ctx context.Context, caller identity.Caller, p Placing) (Checkout, Needs, error) {
 	var needs Needs
 	c, err := postgres.View(ctx, s.db, func(tx *postgres.Tx) (c Checkout, err error) {
-		chosen, err := s.chosen(ctx, tx, caller, p)
+		chosen, err := s.chosen(ctx, tx, caller, p, cart.Seen)
 		if err != nil {
 			return Checkout{}, err
 		}
@@ -91,7 +91,7 @@ func (s *Service) Place(ctx context.Context, caller identity.Caller, p Placing, 
 
 // place is the transaction that promises: price, stock, checkout, intent.
 func (s *Service) place(ctx context.Context, tx *postgres.Tx, caller identity.Caller, p Placing, key string) (Checkout, error) {
-	chosen, err := s.chosen(ctx, tx, caller, p)
+	chosen, err := s.chosen(ctx, tx, caller, p, cart.Contents)
 	if err != nil {
 		return Checkout{}, err
 	}
@@ -121,11 +121,13 @@ func (s *Service) place(ctx context.Context, tx *postgres.Tx, caller identity.Ca
 	return c, inventory.Reserve(ctx, tx, c.stock())
 }
 
-// chosen is what the buyer named, or what is in the cart.
-func (s *Service) chosen(ctx context.Context, tx *postgres.Tx, caller identity.Caller, p Placing) ([]Chosen, error) {
+// chosen is what the buyer named, or what is in the cart as it is read by contents.
+func (s *Service) chosen(ctx context.Context, tx *postgres.Tx, caller identity.Caller, p Placing,
+	contents func(context.Context, *postgres.Tx, identity.ID) ([]cart.Line, error),
+) ([]Chosen, error) {
 	chosen := p.Lines
 	if p.FromCart {
-		lines, err := cart.Contents(ctx, tx, caller.Account)
+		lines, err := contents(ctx, tx, caller.Account)
 		if err != nil {
 			return nil, err
 		}
