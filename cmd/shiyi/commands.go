@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -141,11 +142,11 @@ func version() string {
 	if !ok {
 		return "shiyi (unknown)"
 	}
-	text := "shiyi " + info.Main.Version
+	parts := []string{"shiyi", info.Main.Version}
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" {
-			text += " " + s.Value
+			parts = append(parts, s.Value)
 		}
 	}
-	return text + " " + info.GoVersion
+	return strings.Join(append(parts, info.GoVersion), " ")
 }

@@ -110,8 +110,10 @@ func (d database) examineRoles() finding {
 	if d.separated() {
 		return finding{fine, "roles: the application cannot alter the book's tables", ""}
 	}
-	return finding{weak, "roles: the application owns the tables, so a fault in it could switch the book's guards off",
-		"set DATABASE_OWNER_URL to the owner, and DATABASE_URL to another login role"}
+	return finding{
+		weak, "roles: the application owns the tables, so a fault in it could switch the book's guards off",
+		"set DATABASE_OWNER_URL to the owner, and DATABASE_URL to another login role",
+	}
 }
 
 func (d database) examineSchema(ctx context.Context, owner *sql.DB) finding {

@@ -27,7 +27,7 @@ func (a *App) Serve(ctx context.Context, out io.Writer) (err error) {
 			return fmt.Errorf("OPERATOR_LOGIN: %w", err)
 		}
 	}
-	handler, err := a.handler()
+	handler, err := a.handler() //nolint:contextcheck // each request brings its own
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (a *App) Serve(ctx context.Context, out io.Writer) (err error) {
 	select {
 	case <-ctx.Done():
 	case failed = <-ended:
-		ended <- nil
+		ended <- http.ErrServerClosed
 	case <-a.place.ended():
 		failed = fmt.Errorf("the private PostgreSQL ended: %w", a.place.server.Err())
 	}
@@ -74,7 +74,9 @@ func (a *App) Serve(ctx context.Context, out io.Writer) (err error) {
 	if err := within(ctx, a.cfg.Server.Drain, server.Shutdown); err != nil {
 		failed = errors.Join(failed, fmt.Errorf("requests were cut off: %w", err), server.Close())
 	}
-	<-ended
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		failed = errors.Join(failed, err)
+	}
 	return failed
 }
 
