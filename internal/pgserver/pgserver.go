@@ -202,9 +202,7 @@ func (s *Server) Pid() int {
 // may be called again.
 func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
-	select {
-	case <-s.stopping:
-	default:
+	if !s.stopped() {
 		close(s.stopping)
 	}
 	s.mu.Unlock()

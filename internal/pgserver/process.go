@@ -95,14 +95,12 @@ func (s *Server) supervise(ctx context.Context) {
 	for failures := 0; failures < restarts; {
 		old := time.NewTimer(steady)
 		err := s.postmaster(ctx)
-		select {
-		case <-s.stopping:
+		if s.stopped() {
 			old.Stop()
 			return
-		case <-old.C:
+		}
+		if !old.Stop() {
 			failures = 0
-		default:
-			old.Stop()
 		}
 		failures++
 		s.err = fmt.Errorf("the postmaster ended (%w): %s", errOr(err), s.tail())
@@ -112,6 +110,16 @@ func (s *Server) supervise(ctx context.Context) {
 			return
 		case <-time.After(100 * time.Millisecond): // its children let go of the shared memory
 		}
+	}
+}
+
+// stopped reports whether Stop was called.
+func (s *Server) stopped() bool {
+	select {
+	case <-s.stopping:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -135,11 +143,9 @@ func (s *Server) postmaster(ctx context.Context) error {
 	cmd := s.program(ctx, "postgres", append([]string{"-D", s.data()}, s.settings()...)...)
 	cmd.Stdout, cmd.Stderr = out, out
 	s.mu.Lock()
-	select {
-	case <-s.stopping:
+	if s.stopped() {
 		s.mu.Unlock()
 		return nil
-	default:
 	}
 	if err := cmd.Start(); err != nil {
 		s.mu.Unlock()
