@@ -103,7 +103,7 @@ func (e *edge) engine() (*gin.Engine, error) {
 	g.NoRoute(func(c *gin.Context) { e.fail(c, errNoPath) })
 	g.NoMethod(func(c *gin.Context) { e.fail(c, errMethod) })
 	strict := oas.NewStrictHandlerWithOptions(newSurface(e.deps, e.site), []oas.StrictMiddlewareFunc{detached}, oas.StrictGinServerOptions{
-		RequestErrorHandlerFunc:  func(c *gin.Context, err error) { e.fail(c, errJSON.With("%s", "the body does not fit the operation")) },
+		RequestErrorHandlerFunc:  func(c *gin.Context, err error) { e.fail(c, &misfit{errJSON, []place{{"", "json", ""}}}) },
 		HandlerErrorFunc:         e.fail,
 		ResponseErrorHandlerFunc: e.fail,
 	})

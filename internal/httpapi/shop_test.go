@@ -302,3 +302,11 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func skusOf(codes ...string) []uuid.UUID {
+	var out []uuid.UUID
+	for _, code := range codes {
+		out = append(out, skuID(code).UUID())
+	}
+	return out
+}
