@@ -36,13 +36,16 @@ type sold struct {
 	homes    [2]uuid.UUID
 }
 
-func newUUID() uuid.UUID { return id.New[sold](pgtest.Noon).UUID() }
+// ordered is an id that sorts after those with a smaller n.
+func ordered(n int) uuid.UUID {
+	return id.New[sold](pgtest.Noon.Add(time.Duration(n) * time.Millisecond)).UUID()
+}
 
 func newSold(t *testing.T, state order.State) *sold {
 	t.Helper()
 	s := &sold{
 		db: pgtest.New(t), buyer: identity.Caller{Account: id.New[identity.Account](pgtest.Noon)},
-		checkout: id.New[order.Checkout](pgtest.Noon), orders: [2]uuid.UUID{newUUID(), newUUID()}, homes: [2]uuid.UUID{newUUID(), newUUID()},
+		checkout: id.New[order.Checkout](pgtest.Noon), orders: [2]uuid.UUID{ordered(1), ordered(2)}, homes: [2]uuid.UUID{ordered(3), ordered(4)},
 	}
 	var err error
 	if s.log, err = transparency.New(s.db, transparency.Config{Origin: "shiyi.example/test", Folder: t.TempDir()}, ledger.Roller{}); err != nil {
@@ -86,7 +89,7 @@ func (s *sold) order(t *testing.T, n int, state order.State, paidAt *time.Time, 
 	for i, l := range lines {
 		s.exec(t, `INSERT INTO order_line (merchant_id, order_id, n, sku_id, product_id, code, name, spec, unit, return_rule, quantity, price_fen, total_fen)
 			VALUES ($1, $2, $3, $4, $4, 'C', $5, '1 kg', '袋', 'NO_REASON_7D', $6::bigint, $7::bigint, $6::bigint * $7::bigint)`,
-			s.homes[n], s.orders[n], i+1, newUUID(), l[0], l[1], l[2])
+			s.homes[n], s.orders[n], i+1, ordered(9), l[0], l[1], l[2])
 	}
 	if state != order.Paid {
 		return
@@ -110,7 +113,7 @@ func (s *sold) book(t *testing.T, transfer ledger.Transfer) {
 // refund gives 10 yuan of the first order's goods back.
 func (s *sold) refund(t *testing.T) uuid.UUID {
 	t.Helper()
-	refund := newUUID()
+	refund := ordered(9)
 	const back = money.Fen(1000)
 	s.exec(t, `INSERT INTO order_refund (merchant_id, id, order_id, goods_fen, shipping_fen, reason, actor_id, at, lines)
 		VALUES ($1, $2, $3, $4, 0, 'damaged', $1, $5, '[]')`, s.homes[0], refund, s.orders[0], int64(back), s.db.Now())
