@@ -62,8 +62,9 @@ type Refunding struct {
 
 // Refunded is what the provider made of it.
 type Refunded struct {
-	Ref   string // the provider's name of it
-	State RefundState
+	Ref     string // the provider's name of it
+	State   RefundState
+	Failure string // why it failed; "" unless RefundFailed
 }
 
 // Kind is what an event means to us.

@@ -84,14 +84,6 @@ func (i Intent) Open(at time.Time) bool {
 	return (i.State == StateNew || i.State == StateOpened) && at.Before(i.ExpiresAt)
 }
 
-// check refuses an amount that no provider would take.
-func (i Intent) check() error {
-	if i.Amount < 1 || i.Amount > MaxAmount {
-		return ErrRange.With("%s yuan: 0.01 to %s can be paid at once", i.Amount, MaxAmount)
-	}
-	return nil
-}
-
 // refused says why an event did not make the intent succeed.
 func (i Intent) refused(e Event) error {
 	switch {
@@ -114,6 +106,14 @@ const (
 	RefundSucceeded RefundState = "succeeded"
 	RefundFailed    RefundState = "failed"
 )
+
+// failed is why a refund is in this state, when the provider tells no more.
+func failed(s RefundState) string {
+	if s == RefundFailed {
+		return "the provider says that it failed"
+	}
+	return ""
+}
 
 // Refund gives a paid intent back, or a part of it.
 type Refund struct {

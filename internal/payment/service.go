@@ -38,8 +38,8 @@ func New(db *postgres.DB, gateway Gateway, shop Shop) *Service {
 // Create adds a New intent. It needs an id, a buyer, an amount of at most
 // MaxAmount (else ErrRange) and its end.
 func Create(ctx context.Context, tx *postgres.Tx, i Intent) error {
-	if err := i.check(); err != nil {
-		return err
+	if i.Amount < 1 || i.Amount > MaxAmount {
+		return ErrRange.With("%s yuan: 0.01 to %s can be paid at once", i.Amount, MaxAmount)
 	}
 	i.State, i.CreatedAt = StateNew, tx.Now
 	return insertIntent(ctx, tx, i)
@@ -82,7 +82,7 @@ func MarkOpened(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID
 // yet: their request died, or the provider was away. At most limit of them; it
 // returns how many were opened, and what went wrong with the others.
 func (s *Service) OpenForgotten(ctx context.Context, age time.Duration, limit int) (int, error) {
-	left, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Intent, error) {
+	left, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]intentRow, error) {
 		return unopened(ctx, tx, tx.Now.Add(-age), tx.Now, limit)
 	})
 	if err != nil {
@@ -90,7 +90,8 @@ func (s *Service) OpenForgotten(ctx context.Context, age time.Duration, limit in
 	}
 	n := 0
 	var errs []error
-	for _, i := range left {
+	for _, r := range left {
+		i := r.intent()
 		o, err := s.Open(ctx, i)
 		if err == nil {
 			err = postgres.Do(ctx, s.db, func(tx *postgres.Tx) error { return MarkOpened(ctx, tx, i.Buyer, i.ID, o) })
@@ -136,6 +137,12 @@ func Claim(ctx context.Context, tx *postgres.Tx, eventID string) (e Event, claim
 		return Event{}, false, nil
 	}
 	return e, err == nil, err
+}
+
+// Waiting are up to limit Paid events that were received and not claimed yet, the
+// oldest first: a job is about to, or whoever was to do it was stopped.
+func (s *Service) Waiting(ctx context.Context, limit int) ([]Event, error) {
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Event, error) { return waiting(ctx, tx, limit) })
 }
 
 // Succeed records that a Paid event paid its intent: one statement. ErrPaid when
@@ -228,11 +235,8 @@ func RequestRefund(ctx context.Context, tx *postgres.Tx, r Refund) (RefundID, er
 // ErrAmount); a job performs it. The same payment is given back once.
 func GiveBack(ctx context.Context, tx *postgres.Tx, e Event) error {
 	r := Refund{
-		ID: id.New[Refund](tx.Now), Intent: e.Intent, Buyer: e.Buyer, Amount: e.Amount, State: RefundPending, Late: true,
-		Reason: "it bought nothing", Provider: e.Provider, Payment: e.Payment, CreatedAt: tx.Now,
-	}
-	if err := late(ctx, tx, e); err != nil {
-		return err
+		ID: id.New[Refund](tx.Now), Intent: e.Intent, Buyer: e.Buyer, Amount: e.Amount,
+		Reason: "it bought nothing", Provider: e.Provider, Payment: e.Payment,
 	}
 	fresh, err := insertLate(ctx, tx, r)
 	if err != nil || !fresh {
@@ -248,7 +252,7 @@ func (s *Service) PerformRefund(ctx context.Context, buyer uuid.UUID, refund Ref
 	if err != nil || r.State != RefundPending || r.Ref != "" {
 		return err
 	}
-	done, failure := Refunded{State: RefundFailed}, ""
+	var done Refunded
 	if r.Provider == s.gateway.Name() {
 		done, err = s.gateway.Refund(ctx, Refunding{Refund: r.ID, Buyer: r.Buyer, Attempt: r.Attempt, Payment: r.Payment, Amount: r.Amount})
 	} else {
@@ -256,13 +260,11 @@ func (s *Service) PerformRefund(ctx context.Context, buyer uuid.UUID, refund Ref
 	}
 	switch {
 	case errors.Is(err, ErrDeclined):
-		done.State, failure = RefundFailed, err.Error()
+		done = Refunded{State: RefundFailed, Failure: err.Error()}
 	case err != nil:
 		return err
 	}
-	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
-		return settle(ctx, tx, buyer, refund, r.Attempt, done, failure)
-	})
+	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error { return settle(ctx, tx, buyer, refund, r.Attempt, done) })
 }
 
 // SettleRefund does what a RefundUpdated event says, once.
@@ -272,11 +274,7 @@ func (s *Service) SettleRefund(ctx context.Context, eventID string) error {
 		if err != nil || !claimed || e.Kind != RefundUpdated {
 			return err
 		}
-		failure := ""
-		if e.RefundTo == RefundFailed {
-			failure = "the provider says that it failed"
-		}
-		err = settle(ctx, tx, e.Buyer, e.Refund, e.Attempt, Refunded{Ref: e.RefundRef, State: e.RefundTo}, failure)
+		err = settle(ctx, tx, e.Buyer, e.Refund, e.Attempt, Refunded{Ref: e.RefundRef, State: e.RefundTo, Failure: failed(e.RefundTo)})
 		if errors.Is(err, ErrNotFound) {
 			return nil // another program of ours on the same account made it
 		}

@@ -38,7 +38,7 @@ func (r intentRow) intent() Intent {
 	return Intent{
 		ID: id.From[Intent](r.ID), Buyer: r.BuyerID, Amount: money.Fen(r.AmountFen), Promised: money.Fen(r.PromisedFen), State: State(r.State),
 		Provider: r.Provider, Session: r.Session, Payment: r.Payment, PayURL: r.PayURL,
-		CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(), SettledAt: moment(r.SettledAt),
+		CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(), SettledAt: value(r.SettledAt).UTC(),
 	}
 }
 
@@ -64,17 +64,13 @@ func markOpened(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID
 	return State(r.State), err
 }
 
-func unopened(ctx context.Context, tx *postgres.Tx, before, now time.Time, limit int) ([]Intent, error) {
+func unopened(ctx context.Context, tx *postgres.Tx, before, now time.Time, limit int) ([]intentRow, error) {
 	rows, err := postgres.On[intentRow](tx).Where("state = 'new' AND created_at < ? AND expires_at > ?", before, now).
 		Order("created_at").Limit(limit).Find(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("look for payments without a page: %w", err)
 	}
-	out := make([]Intent, len(rows))
-	for i, r := range rows {
-		out[i] = r.intent()
-	}
-	return out, nil
+	return rows, nil
 }
 
 // succeed pays an open intent with exactly its amount, or reports false.
@@ -155,9 +151,9 @@ func (eventRow) TableName() string { return "payment_event" }
 
 func (r eventRow) event() Event {
 	return Event{
-		ID: r.ID, Type: r.Type, Kind: Kind(r.Kind), Provider: r.Provider, Intent: id.From[Intent](bare(r.IntentID)), Buyer: bare(r.BuyerID),
+		ID: r.ID, Type: r.Type, Kind: Kind(r.Kind), Provider: r.Provider, Intent: id.From[Intent](value(r.IntentID)), Buyer: value(r.BuyerID),
 		Session: r.Session, Payment: r.Payment, Amount: money.Fen(r.AmountFen), Currency: r.Currency,
-		Refund: id.From[Refund](bare(r.RefundID)), Attempt: r.RefundAttempt, RefundRef: r.RefundRef, RefundTo: RefundState(r.RefundState),
+		Refund: id.From[Refund](value(r.RefundID)), Attempt: r.RefundAttempt, RefundRef: r.RefundRef, RefundTo: RefundState(r.RefundState),
 		OccurredAt: r.OccurredAt.UTC(),
 	}
 }
@@ -195,6 +191,19 @@ func claim(ctx context.Context, tx *postgres.Tx, eventID string) (Event, error) 
 	return r.event(), err
 }
 
+// waiting are payments that were heard of and not acted on, the oldest first.
+func waiting(ctx context.Context, tx *postgres.Tx, limit int) ([]Event, error) {
+	rows, err := postgres.On[eventRow](tx).Omit("body").Where("processed_at IS NULL AND kind = ?", string(Paid)).Order("received_at, id").Limit(limit).Find(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find waiting events: %w", err)
+	}
+	out := make([]Event, len(rows))
+	for i, r := range rows {
+		out[i] = r.event()
+	}
+	return out, nil
+}
+
 // refundRow is a row of the table refund.
 type refundRow struct {
 	BuyerID   uuid.UUID `gorm:"primaryKey"`
@@ -220,7 +229,7 @@ func (r refundRow) refund() Refund {
 	return Refund{
 		ID: id.From[Refund](r.ID), Intent: id.From[Intent](r.IntentID), Buyer: r.BuyerID, Amount: money.Fen(r.AmountFen), Reason: r.Reason,
 		State: RefundState(r.State), Late: r.Late, Provider: r.Provider, Payment: r.Payment, Ref: r.Ref, Failure: r.Failure,
-		Attempt: r.Attempt, CreatedAt: r.CreatedAt.UTC(), SettledAt: moment(r.SettledAt),
+		Attempt: r.Attempt, CreatedAt: r.CreatedAt.UTC(), SettledAt: value(r.SettledAt).UTC(),
 	}
 }
 
@@ -241,32 +250,25 @@ func promise(ctx context.Context, tx *postgres.Tx, r Refund) (bool, error) {
 	return n == 1, nil
 }
 
-// late turns a canceled intent that was paid all the same towards its refund.
-func late(ctx context.Context, tx *postgres.Tx, e Event) error {
-	_, err := tx.Exec(ctx, `
-		UPDATE payment_intent SET state = 'refunding', provider = ?, payment = ?, promised_fen = amount_fen
-		WHERE buyer_id = ? AND id = ? AND state = 'canceled'`, e.Provider, e.Payment, e.Buyer, e.Intent)
-	if err != nil {
-		return fmt.Errorf("give %s back: %w", e.Intent, err)
-	}
-	return nil
-}
-
-// insertLate adds the refund of a payment that bought nothing, and reports false
-// if it has one.
+// insertLate adds the refund of a payment that bought nothing, and turns its
+// intent, if that was canceled, towards it. It reports false if it was there.
 func insertLate(ctx context.Context, tx *postgres.Tx, r Refund) (bool, error) {
 	n, err := tx.Exec(ctx, `
+		WITH canceled AS (
+		  UPDATE payment_intent SET state = 'refunding', provider = ?, payment = ?, promised_fen = amount_fen
+		  WHERE buyer_id = ? AND id = ? AND state = 'canceled'
+		)
 		INSERT INTO refund (buyer_id, id, intent_id, amount_fen, reason, state, late, provider, payment, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (buyer_id, payment) WHERE late DO NOTHING`,
-		r.Buyer, r.ID, r.Intent, int64(r.Amount), r.Reason, string(r.State), r.Late, r.Provider, r.Payment, r.CreatedAt)
+		VALUES (?, ?, ?, ?, ?, 'pending', true, ?, ?, ?) ON CONFLICT (buyer_id, payment) WHERE late DO NOTHING`,
+		r.Provider, r.Payment, r.Buyer, r.Intent, r.Buyer, r.ID, r.Intent, int64(r.Amount), r.Reason, r.Provider, r.Payment, tx.Now)
 	if err != nil {
 		return false, fmt.Errorf("give %s back: %w", r.Intent, err)
 	}
 	return n == 1, nil
 }
 
-func readRefund(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund RefundID, lock ...clause.Expression) (Refund, error) {
-	r, err := postgres.On[refundRow](tx, lock...).Where("buyer_id = ? AND id = ?", buyer, refund).Take(ctx)
+func readRefund(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund RefundID) (Refund, error) {
+	r, err := postgres.On[refundRow](tx).Where("buyer_id = ? AND id = ?", buyer, refund).Take(ctx)
 	switch {
 	case errors.Is(err, postgres.ErrNoRows):
 		return Refund{}, ErrNotFound
@@ -278,7 +280,7 @@ func readRefund(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund Re
 
 // settle takes a refund forward to what the provider says of its attempt, never
 // back, and its intent with it. The intent is locked first.
-func settle(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund RefundID, attempt int, done Refunded, failure string) error {
+func settle(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund RefundID, attempt int, done Refunded) error {
 	r, err := readRefund(ctx, tx, buyer, refund)
 	if err != nil {
 		return err
@@ -288,13 +290,9 @@ func settle(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund Refund
 		return fmt.Errorf("lock payment %s: %w", r.Intent, err)
 	}
 	n, err := tx.Exec(ctx, `
-		UPDATE refund SET state = ?, ref = CASE WHEN ? = '' THEN ref ELSE ? END, failure = ?, settled_at = ?
-		WHERE buyer_id = ? AND id = ? AND attempt = ?
-		  AND array_position(ARRAY['pending', 'succeeded', 'failed'], state) < array_position(ARRAY['pending', 'succeeded', 'failed'], ?)`,
-		string(done.State), done.Ref, done.Ref, failure, tx.Now, buyer, refund, attempt, string(done.State))
-	if err == nil && n == 0 && done.State == RefundPending {
-		_, err = tx.Exec(ctx, `UPDATE refund SET ref = ? WHERE buyer_id = ? AND id = ? AND attempt = ? AND ref = ''`, done.Ref, buyer, refund, attempt)
-	}
+		UPDATE refund SET state = ?, ref = CASE WHEN ? = '' THEN ref ELSE ? END, failure = ?, settled_at = CASE WHEN ? = 'pending' THEN NULL ELSE ?::timestamptz END
+		WHERE buyer_id = ? AND id = ? AND attempt = ? AND (state = 'pending' OR (state = 'succeeded' AND ? = 'failed'))`,
+		string(done.State), done.Ref, done.Ref, done.Failure, string(done.State), tx.Now, buyer, refund, attempt, string(done.State))
 	if err == nil && n == 1 {
 		_, err = tx.Exec(ctx, `
 			UPDATE payment_intent i SET state = CASE
@@ -354,16 +352,10 @@ func refunds(rows []refundRow) []Refund {
 	return out
 }
 
-func moment(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
+// value is what p points to, or the zero value.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
 	}
-	return t.UTC()
-}
-
-func bare(u *uuid.UUID) uuid.UUID {
-	if u == nil {
-		return uuid.Nil
-	}
-	return *u
+	return v
 }

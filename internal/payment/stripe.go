@@ -33,9 +33,6 @@ const (
 // ones: the program must not start.
 var ErrNoWebhookSecret = errors.New("payment: Stripe is configured without a webhook secret")
 
-// errNoKey says that Stripe was asked for without a key.
-var errNoKey = errors.New("payment: Stripe is configured without an API key")
-
 // stripeGateway speaks Stripe's language, API version 2023-10-16: to Stripe, or
 // to the sandbox.
 type stripeGateway struct {
@@ -51,7 +48,7 @@ func NewStripe(cfg Config, transport http.RoundTripper) (Gateway, error) {
 	key, secret := cfg.StripeKey.Reveal(), cfg.StripeWebhookSecret.Reveal()
 	switch {
 	case strings.TrimSpace(key) == "":
-		return nil, errNoKey
+		return nil, errors.New("payment: Stripe is configured without an API key")
 	case strings.TrimSpace(secret) == "":
 		return nil, ErrNoWebhookSecret
 	}
@@ -69,12 +66,9 @@ func NewSandbox(sandbox http.RoundTripper, secret string) (Gateway, error) {
 }
 
 func newStripe(name, key, secret, url string, live bool, over *http.Client, retries int64) *stripeGateway {
-	cfg := &stripe.BackendConfig{
-		EnableTelemetry:   stripe.Bool(false),
-		HTTPClient:        over,
-		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull}, // errors come back to us; what is logged there may name more than it should
-		MaxNetworkRetries: stripe.Int64(retries),
-	}
+	// Errors come back to us; what stripe-go logs may name more than it should.
+	cfg := &stripe.BackendConfig{HTTPClient: over, LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull}, MaxNetworkRetries: &retries}
+	cfg.EnableTelemetry = stripe.Bool(false)
 	if url != "" {
 		cfg.URL = stripe.String(url)
 	}
@@ -143,7 +137,8 @@ func (g *stripeGateway) Refund(ctx context.Context, r Refunding) (Refunded, erro
 	if err != nil {
 		return Refunded{}, failure("refund", err)
 	}
-	return Refunded{Ref: made.ID, State: refundState(string(made.Status))}, nil
+	state := refundState(string(made.Status))
+	return Refunded{Ref: made.ID, State: state, Failure: failed(state)}, nil
 }
 
 // failure tells what can be tried again from what cannot. It repeats no message
@@ -229,9 +224,9 @@ type object struct {
 // read fills the event from what it is about. What is not about an intent or a
 // refund of ours stays Unconcerned: other programs may share the account.
 func (e *Event) read(raw json.RawMessage) error {
-	switch stripe.EventType(e.Type) {
-	case stripe.EventTypeCheckoutSessionCompleted, stripe.EventTypeCheckoutSessionAsyncPaymentSucceeded,
-		stripe.EventTypeCheckoutSessionExpired, stripe.EventTypeChargeRefundUpdated:
+	switch e.Type {
+	case string(stripe.EventTypeCheckoutSessionCompleted), string(stripe.EventTypeCheckoutSessionAsyncPaymentSucceeded),
+		string(stripe.EventTypeCheckoutSessionExpired), string(stripe.EventTypeChargeRefundUpdated):
 	default:
 		return nil
 	}
@@ -266,10 +261,10 @@ func (e *Event) read(raw json.RawMessage) error {
 
 // refundState is Stripe's status of a refund in our words.
 func refundState(status string) RefundState {
-	switch stripe.RefundStatus(status) {
-	case stripe.RefundStatusSucceeded:
+	switch status {
+	case string(stripe.RefundStatusSucceeded):
 		return RefundSucceeded
-	case stripe.RefundStatusFailed, stripe.RefundStatusCanceled:
+	case string(stripe.RefundStatusFailed), string(stripe.RefundStatusCanceled):
 		return RefundFailed
 	default: // pending, requires_action
 		return RefundPending

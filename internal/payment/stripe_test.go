@@ -167,6 +167,7 @@ func gateways() map[string]func(t testing.TB) bench {
 					t.Errorf("serve: %v", err)
 					return
 				}
+				defer func() { _ = res.Body.Close() }()
 				for name, values := range res.Header {
 					w.Header()[name] = values
 				}

@@ -15,7 +15,7 @@ import (
 // record is one line of the journal: things as they are from now on. A line is
 // written whole or not at all, so what must be true together is one record.
 type record struct {
-	Secret  string   `json:"secret,omitempty"`
+	Signing string   `json:"signing,omitempty"` // what events are signed with
 	Session *session `json:"session,omitempty"`
 	Refund  *refund  `json:"refund,omitempty"`
 	Event   *event   `json:"event,omitempty"` // to be sent
@@ -114,7 +114,7 @@ func (s *state) dump(w io.Writer) (size int64, err error) {
 		n, short := buffer.Write(append(line, '\n'))
 		size, err = size+int64(n), errors.Join(err, failed, short)
 	}
-	put(record{Secret: s.secret})
+	put(record{Signing: s.secret})
 	for _, each := range s.order {
 		put(record{Session: each})
 	}

@@ -279,8 +279,8 @@ func (s *state) save(r record) error {
 
 // apply makes a record true.
 func (s *state) apply(r record) {
-	if r.Secret != "" {
-		s.secret = r.Secret
+	if r.Signing != "" {
+		s.secret = r.Signing
 	}
 	if next := r.Session; next != nil {
 		held, known := s.sessions[next.ID]

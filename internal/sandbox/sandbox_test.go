@@ -315,7 +315,7 @@ func TestNoKeyAndNoVersionOfOurs(t *testing.T) {
 	}{
 		"no key": {"Authorization", "", 401}, "an empty key": {"Authorization", "Bearer ", 401}, "another version": {"Stripe-Version", "2024-04-10", 400},
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), "GET", "https://api.stripe.com/v1/refunds/re_1", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://api.stripe.com/v1/refunds/re_1", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
