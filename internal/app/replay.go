@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
+	"github.com/mattn/go-isatty"
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/shiyi-market/shiyi/internal/ledger"
@@ -49,12 +51,7 @@ func (a *App) Replay(ctx context.Context, out io.Writer) (done bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	var bar *progressbar.ProgressBar
-	var begin sync.Once
-	r := replay.Replay{DB: db, Sandbox: a.till.sandbox, Shop: a.till.shop, Log: log, Logger: a.log, Progress: func(done, all int) {
-		begin.Do(func() { bar = progress(out, all) })
-		_ = bar.Set(done) // a bar that cannot be drawn stops nothing
-	}}
+	r := replay.Replay{DB: db, Sandbox: a.till.sandbox, Shop: a.till.shop, Log: log, Logger: a.log, Progress: progress(out)}
 	st, err := r.Run(ctx)
 	if err != nil {
 		return false, fmt.Errorf("replay the recorded year: %w", err)
@@ -63,8 +60,25 @@ func (a *App) Replay(ctx context.Context, out io.Writer) (done bool, err error) 
 	return true, nil
 }
 
-// progress is the bar that somebody at a terminal looks at.
-func progress(out io.Writer, all int) *progressbar.ProgressBar {
+// progress shows how far the year is: a bar to somebody at a terminal, a line for
+// each tenth in a file.
+func progress(out io.Writer) func(done, all int) {
+	if f, ok := out.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) {
+		return func(done, all int) {
+			if done*10/all != (done-1)*10/all {
+				fmt.Fprintf(out, "回放 2020 年 · replaying 2020: %d of %d\n", done, all)
+			}
+		}
+	}
+	var bar *progressbar.ProgressBar
+	var begin sync.Once
+	return func(done, all int) {
+		begin.Do(func() { bar = newBar(out, all) })
+		_ = bar.Set(done) // a bar that cannot be drawn stops nothing
+	}
+}
+
+func newBar(out io.Writer, all int) *progressbar.ProgressBar {
 	const often, width = 200 * time.Millisecond, 40
 	return progressbar.NewOptions(all,
 		progressbar.OptionSetWriter(out), progressbar.OptionSetDescription("回放 2020 年 · replaying 2020"),

@@ -80,7 +80,15 @@ func (r *Replay) Run(ctx context.Context) (fund.Statement, error) {
 	if err != nil {
 		return fund.Statement{}, err
 	}
+	return r.run(ctx, y)
+}
+
+func (r *Replay) run(ctx context.Context, y Year) (fund.Statement, error) {
 	if err := r.note(ctx, started); err != nil {
+		return fund.Statement{}, err
+	}
+	heard, err := r.heard(ctx)
+	if err != nil {
 		return fund.Statement{}, err
 	}
 	next := 0
@@ -90,7 +98,7 @@ func (r *Replay) Run(ctx context.Context) (fund.Statement, error) {
 		for upTo < len(y.Sales) && y.Sales[upTo].At.Before(s.at) {
 			upTo++
 		}
-		if err := r.sell(ctx, y.Sales[next:upTo], &done, len(y.Sales)); err != nil {
+		if err := r.sell(ctx, y.Sales[next:upTo], heard, &done, len(y.Sales)); err != nil {
 			return fund.Statement{}, err
 		}
 		next = upTo
@@ -182,7 +190,7 @@ func (r *Replay) renew(ctx context.Context, at time.Time, e Enterprise) error {
 }
 
 // sell puts checkouts through, several at once; all have ended when it returns.
-func (r *Replay) sell(ctx context.Context, sales []Sale, done *atomic.Int64, all int) error {
+func (r *Replay) sell(ctx context.Context, sales []Sale, heard map[order.CheckoutID]string, done *atomic.Int64, all int) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(sellers)
 	for _, s := range sales {
@@ -190,7 +198,7 @@ func (r *Replay) sell(ctx context.Context, sales []Sale, done *atomic.Int64, all
 			break
 		}
 		group.Go(func() error {
-			if err := r.buy(ctx, s); err != nil {
+			if err := r.buy(ctx, s, heard); err != nil {
 				return fmt.Errorf("checkout %s: %w", s.Order, err)
 			}
 			if n := int(done.Add(1)); r.Progress != nil {
@@ -212,24 +220,56 @@ func (s Sale) claim() request.Claim {
 	return request.Claim{Caller: s.buyer().Account.UUID(), Operation: "replay", Key: s.Order, Hash: sha256.Sum256([]byte(s.Order))}
 }
 
+// heard are the payments that a replay which was stopped had heard of and not
+// acted on, by checkout.
+func (r *Replay) heard(ctx context.Context) (map[order.CheckoutID]string, error) {
+	payments, err := r.payments(r.DB, r.Sandbox)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Sandbox.Flush(ctx, payments.Receive); err != nil {
+		return nil, err
+	}
+	events, err := payments.Waiting(ctx, 10*sellers)
+	heard := make(map[order.CheckoutID]string, len(events))
+	for _, e := range events {
+		heard[id.From[order.Checkout](e.Intent.UUID())] = e.ID
+	}
+	return heard, err
+}
+
+func (r *Replay) payments(db *postgres.DB, bank *sandbox.Sandbox) (*payment.Service, error) {
+	gateway, err := payment.NewSandbox(bank, bank.Secret())
+	if err != nil {
+		return nil, err
+	}
+	// The jobs of a recorded sale are done where it is replayed.
+	return payment.New(db.Collecting(func(river.JobArgs) {}), gateway, r.Shop), nil
+}
+
 // buy places one checkout, pays it at the sandbox, and does what the provider's
 // word asks for, all at the recorded time and through the services that serve
 // live requests.
-func (r *Replay) buy(ctx context.Context, s Sale) error {
-	var jobs []river.JobArgs
-	db := r.DB.At(s.At).Collecting(func(j river.JobArgs) { jobs = append(jobs, j) })
-	bank := r.Sandbox.At(s.At)
-	gateway, err := payment.NewSandbox(bank, bank.Secret())
+func (r *Replay) buy(ctx context.Context, s Sale, heard map[order.CheckoutID]string) error {
+	db, bank := r.DB.At(s.At), r.Sandbox.At(s.At)
+	payments, err := r.payments(db, bank)
 	if err != nil {
 		return err
 	}
-	payments := payment.New(db, gateway, r.Shop)
 	orders := order.New(db, payments, r.Logger)
 	c, err := r.place(ctx, orders, s)
 	if err != nil || c.State == order.Paid {
 		return err
 	}
-	opened, err := payments.Open(ctx, c.Intent())
+	if event, ok := heard[c.ID]; ok {
+		return orders.Capture(ctx, event)
+	}
+	opened, err := payments.Intent(ctx, c.Buyer.UUID(), c.Intent().ID)
+	if err == nil && opened.Session == "" {
+		var page payment.Opened
+		page, err = payments.Open(ctx, c.Intent())
+		opened.Session = page.Session
+	}
 	if err != nil {
 		return err
 	}
@@ -240,14 +280,7 @@ func (r *Replay) buy(ctx context.Context, s Sale) error {
 	if err := bank.Send(ctx, event, payments.Receive); err != nil {
 		return err
 	}
-	for _, j := range jobs {
-		if received, ok := j.(payment.Received); ok {
-			if err := orders.Capture(ctx, received.Event); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return orders.Capture(ctx, event)
 }
 
 // place is the recorded checkout, placed now or by a replay that was stopped.

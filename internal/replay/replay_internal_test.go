@@ -1,0 +1,102 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/pgtest"
+	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/transparency"
+)
+
+func newReplay(t testing.TB) *Replay {
+	t.Helper()
+	r := &Replay{
+		DB: pgtest.New(t), Logger: slog.New(slog.DiscardHandler),
+		Shop: payment.Shop{Name: "test", SuccessURL: "http://localhost/paid/{checkout}", CancelURL: "http://localhost/unpaid/{checkout}"},
+	}
+	bank, err := sandbox.Open(sandbox.Config{PageURL: "http://localhost/sandbox/pay/", Clock: r.DB.Now}, r.Logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := transparency.New(r.DB, transparency.Config{Origin: "shiyi.example/test", Folder: t.TempDir()}, ledger.Roller{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Sandbox, r.Log = bank, log
+	return r
+}
+
+// TestABrokenReplayGoesOnWhereItStopped stops a replay of the first weeks of the
+// year in the middle, twice, and runs it again: everything happens once.
+func TestABrokenReplayGoesOnWhereItStopped(t *testing.T) {
+	t.Parallel()
+	y, err := Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	y.Sales = y.Sales[:300]
+	var want money.Fen
+	for _, s := range y.Sales {
+		want += s.Total
+	}
+	r := newReplay(t)
+	if wanted, err := Wanted(t.Context(), r.DB); !wanted || err != nil {
+		t.Errorf("an empty shop: %v, %v", wanted, err)
+	}
+	for _, after := range []int{100, 50} {
+		ctx, stop := context.WithCancel(t.Context())
+		r.Progress = func(done, _ int) {
+			if done == after {
+				stop()
+			}
+		}
+		if _, err := r.run(ctx, y); !errors.Is(err, context.Canceled) {
+			t.Fatalf("stopped: %v", err)
+		}
+		if wanted, err := Wanted(t.Context(), r.DB); !wanted || err != nil {
+			t.Errorf("a broken replay: %v, %v", wanted, err)
+		}
+	}
+	r.Progress = nil
+	st, err := r.run(t.Context(), y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := r.run(t.Context(), y)
+	if err != nil || again != st {
+		t.Errorf("a replay of a replayed year: %+v, %v; want no change of %+v", again, err, st)
+	}
+	if wanted, err := Wanted(t.Context(), r.DB); wanted || err != nil {
+		t.Errorf("a replayed shop: %v, %v", wanted, err)
+	}
+	if st.SoldFen != want || st.LeviedLi != want.Tenth() || st.PendingLi != want.Tenth() || st.FreeLi != 0 {
+		t.Errorf("sold %d fen, want %d: %+v", st.SoldFen, want, st)
+	}
+	if report, err := ledger.Check(t.Context(), r.DB); err != nil || len(report.Differences) > 0 {
+		t.Errorf("the book: %+v, %v", report, err)
+	}
+	if got, err := fund.New(r.DB).Statement(t.Context()); err != nil || got != st {
+		t.Errorf("statement %+v, %v", got, err)
+	}
+}
+
+func BenchmarkReplay(b *testing.B) {
+	y, err := Read()
+	if err != nil {
+		b.Fatal(err)
+	}
+	y.Sales = y.Sales[:min(b.N, len(y.Sales))]
+	r := newReplay(b)
+	b.ResetTimer()
+	if _, err := r.run(b.Context(), y); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(len(y.Sales))/b.Elapsed().Seconds(), "checkouts/s")
+}
