@@ -48,12 +48,11 @@ type Category struct {
 	Position int // from 1
 }
 
-// ProductID and SKUID name what is sold: a product is what one reads about, a
-// SKU is what one buys.
-type (
-	ProductID = id.Of[Product]
-	SKUID     = id.Of[SKU]
-)
+// ProductID names a product: what one reads about.
+type ProductID = id.Of[Product]
+
+// SKUID names a SKU: what one buys.
+type SKUID = id.Of[SKU]
 
 // State says whether a product can be bought.
 type State string
@@ -175,21 +174,7 @@ type NewSKU struct {
 const maxSKUs = 50
 
 func (n NewProduct) check() error {
-	bad := ErrInvalid
-	for _, f := range []struct {
-		pointer, text string
-		least, most   int
-	}{
-		{"/code", n.Code, 1, 32}, {"/name", n.Name, 1, 120}, {"/category_code", n.Category, 1, 32}, {"/brand", n.Brand, 0, 60},
-		{"/spec", n.Spec, 0, 120}, {"/sale_unit", n.SaleUnit, 1, 16}, {"/kind", n.Kind, 1, 32}, {"/storage", n.Storage, 0, 120},
-		{"/origin", n.Origin, 0, 120}, {"/standard_code", n.StandardCode, 0, 60}, {"/conformity_doc", n.ConformityDoc, 0, 200},
-		{"/certifications", n.Certifications, 0, 200}, {"/trace_code", n.TraceCode, 0, 60},
-		{"/vat_treatment", n.VATTreatment, 1, 60}, {"/ship_zone", n.ShipZone, 1, 32},
-	} {
-		if !text(f.text, f.least, f.most) {
-			bad = bad.At(f.pointer, "length", fmt.Sprintf("%d to %d characters", f.least, f.most))
-		}
-	}
+	bad := n.checkTexts(ErrInvalid)
 	if !slices.Contains([]string{"g", "mL", ""}, n.NetUnit) || n.NetContent < 0 || n.NetContent > int64(money.Max) || (n.NetUnit == "") != (n.NetContent == 0) {
 		bad = bad.At("/net_content", "unit", "grams (g) or millilitres (mL) above zero, or neither")
 	}
@@ -217,6 +202,35 @@ func (n NewProduct) check() error {
 		return bad
 	}
 	return nil
+}
+
+// checkTexts is bad with each text that is too short or too long.
+func (n NewProduct) checkTexts(bad *fault.Error) *fault.Error {
+	for _, f := range []struct {
+		pointer, text string
+		least, most   int
+	}{
+		{"/code", n.Code, 1, 32},
+		{"/name", n.Name, 1, 120},
+		{"/category_code", n.Category, 1, 32},
+		{"/brand", n.Brand, 0, 60},
+		{"/spec", n.Spec, 0, 120},
+		{"/sale_unit", n.SaleUnit, 1, 16},
+		{"/kind", n.Kind, 1, 32},
+		{"/storage", n.Storage, 0, 120},
+		{"/origin", n.Origin, 0, 120},
+		{"/standard_code", n.StandardCode, 0, 60},
+		{"/conformity_doc", n.ConformityDoc, 0, 200},
+		{"/certifications", n.Certifications, 0, 200},
+		{"/trace_code", n.TraceCode, 0, 60},
+		{"/vat_treatment", n.VATTreatment, 1, 60},
+		{"/ship_zone", n.ShipZone, 1, 32},
+	} {
+		if !text(f.text, f.least, f.most) {
+			bad = bad.At(f.pointer, "length", fmt.Sprintf("%d to %d characters", f.least, f.most))
+		}
+	}
+	return bad
 }
 
 // text reports whether s is text of that many characters, none of them a

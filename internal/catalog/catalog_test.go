@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -101,15 +102,15 @@ func TestTheTenCategoriesOfTheCountyStandInItsOrder(t *testing.T) {
 	if err != nil {
 		t.Fatalf("categories: %v", err)
 	}
-	names := ""
+	var names strings.Builder
 	for i, c := range got {
-		names += c.NameZH
+		names.WriteString(c.NameZH)
 		if c.Position != i+1 || c.NameEN == "" || c.Code == "" {
 			t.Errorf("category %d is %+v", i, c)
 		}
 	}
-	if names != "肉酒油麦面薯奶蛋灯游" {
-		t.Errorf("categories are %s", names)
+	if names.String() != "肉酒油麦面薯奶蛋灯游" {
+		t.Errorf("categories are %s", &names)
 	}
 }
 

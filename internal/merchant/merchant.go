@@ -234,7 +234,7 @@ type Enrolment struct {
 	Linkage           Linkage
 }
 
-// uscc is the length of a unified social credit code.
+// usccLength is the length of a unified social credit code.
 const usccLength = 18
 
 func (e Enrolment) check() error {
@@ -243,8 +243,11 @@ func (e Enrolment) check() error {
 		pointer, text string
 		most          int
 	}{
-		{"/code", e.Code, 32}, {"/legal_name", e.LegalName, 120}, {"/short_name", e.ShortName, 60},
-		{"/entity_type", e.EntityType, 60}, {"/township", e.Township, 60},
+		{"/code", e.Code, 32},
+		{"/legal_name", e.LegalName, 120},
+		{"/short_name", e.ShortName, 60},
+		{"/entity_type", e.EntityType, 60},
+		{"/township", e.Township, 60},
 	} {
 		if n := utf8.RuneCountInString(f.text); n < 1 || n > f.most {
 			bad = bad.At(f.pointer, "length", fmt.Sprintf("1 to %d characters", f.most))
