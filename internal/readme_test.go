@@ -107,6 +107,7 @@ var masks = []struct {
 	{regexp.MustCompile(`\b[0-9a-f]{32,64}\b`), "<hex>"},
 	{regexp.MustCompile(`[A-Za-z0-9+/_-]{40,}={0,2}`), "<base64>"},
 	{regexp.MustCompile(`(shiyi\.example/log)\+[0-9a-f]{8}\+`), "$1+<hash>+"},
+	{regexp.MustCompile(`\bentry \d+ of`), "entry <n> of"}, // which of two orders comes first is chance
 	{regexp.MustCompile(`\bcs_[A-Za-z0-9_]+`), "<session>"},
 	{regexp.MustCompile(`\b\d+(\.\d+)?(ms|µs|s)\b`), "<duration>"},
 }
@@ -279,15 +280,18 @@ func freeAddr(t *testing.T) string {
 // shell is one bash that runs the commands one after the other, so that what one
 // sets, the next one has.
 type shell struct {
-	in  io.Writer
-	out *bufio.Reader
-	end string
+	in   io.Writer
+	out  *bufio.Reader
+	end  string
+	kill func() error
 }
 
 func newShell(t *testing.T, env []string) *shell {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "--noprofile", "--norc")
 	cmd.Dir, cmd.Env = "..", env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatalf("bash: %v", err)
@@ -306,7 +310,10 @@ func newShell(t *testing.T, env []string) *shell {
 		_ = cmd.Wait()
 		_ = reader.Close()
 	})
-	return &shell{in: in, out: bufio.NewReader(reader), end: fmt.Sprintf("--end of %d", os.Getpid())}
+	return &shell{
+		in: in, out: bufio.NewReader(reader), end: fmt.Sprintf("--end of %d", os.Getpid()),
+		kill: func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) },
+	}
 }
 
 // run runs a command to its end: what it printed, and its exit status.
@@ -315,6 +322,9 @@ func (s *shell) run(t *testing.T, command string) (printed, status string) {
 	if _, err := fmt.Fprintf(s.in, "%s\nprintf '\\n%s %%s\\n' $?\n", command, s.end); err != nil {
 		t.Fatalf("bash: %v", err)
 	}
+	const patience = 2 * time.Minute
+	hung := time.AfterFunc(patience, func() { _ = s.kill() })
+	defer hung.Stop()
 	var out bytes.Buffer
 	for {
 		line, err := s.out.ReadString('\n')
