@@ -109,11 +109,7 @@ func readIntent(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID
 }
 
 func readIntents(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intents []ID) (map[ID]Intent, error) {
-	ids := make([]uuid.UUID, len(intents))
-	for i, each := range intents {
-		ids[i] = each.UUID()
-	}
-	rows, err := postgres.On[intentRow](tx).Where("buyer_id = ? AND id = ANY(?::uuid[])", buyer, postgres.Array(ids)).Find(ctx)
+	rows, err := postgres.On[intentRow](tx).Where("buyer_id = ? AND id = ANY(?::uuid[])", buyer, postgres.Array(mapped(intents, ID.UUID))).Find(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read payments: %w", err)
 	}
@@ -197,11 +193,7 @@ func waiting(ctx context.Context, tx *postgres.Tx, limit int) ([]Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find waiting events: %w", err)
 	}
-	out := make([]Event, len(rows))
-	for i, r := range rows {
-		out[i] = r.event()
-	}
-	return out, nil
+	return mapped(rows, eventRow.event), nil
 }
 
 // refundRow is a row of the table refund.
@@ -325,7 +317,7 @@ func refundsOf(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID)
 	if err != nil {
 		return nil, fmt.Errorf("read the refunds of %s: %w", intent, err)
 	}
-	return refunds(rows), nil
+	return mapped(rows, refundRow.refund), nil
 }
 
 func failedRefunds(ctx context.Context, tx *postgres.Tx, p page.Request) (page.Of[Refund], error) {
@@ -341,13 +333,13 @@ func failedRefunds(ctx context.Context, tx *postgres.Tx, p page.Request) (page.O
 	if err != nil {
 		return page.Of[Refund]{}, fmt.Errorf("read failed refunds: %w", err)
 	}
-	return page.Cut(refunds(rows), p.Size(), func(r Refund) (string, uuid.UUID) { return "", r.ID.UUID() }), nil
+	return page.Cut(mapped(rows, refundRow.refund), p.Size(), func(r Refund) (string, uuid.UUID) { return "", r.ID.UUID() }), nil
 }
 
-func refunds(rows []refundRow) []Refund {
-	out := make([]Refund, len(rows))
+func mapped[R, T any](rows []R, f func(R) T) []T {
+	out := make([]T, len(rows))
 	for i, r := range rows {
-		out[i] = r.refund()
+		out[i] = f(r)
 	}
 	return out
 }

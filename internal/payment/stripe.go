@@ -187,23 +187,17 @@ func (g *stripeGateway) Event(body []byte, signature string, now time.Time) (Eve
 	return e, e.read(raw.Data.Raw)
 }
 
-// signedAt is the time in the header. A header with two of them is refused: the
-// one that we check must be the one that is signed.
-func signedAt(header string) (time.Time, error) {
-	var at time.Time
+// signedAt is the time in the header, the year 1 if it has none. A header with
+// two of them is refused: the one that we check must be the one that is signed.
+func signedAt(header string) (at time.Time, err error) {
 	for part := range strings.SplitSeq(header, ",") {
-		text, ok := strings.CutPrefix(part, "t=")
-		if !ok {
-			continue
+		if text, ok := strings.CutPrefix(part, "t="); ok {
+			seconds, err := strconv.ParseInt(text, 10, 64)
+			if err != nil || !at.IsZero() {
+				return at, ErrSignature
+			}
+			at = time.Unix(seconds, 0)
 		}
-		seconds, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || !at.IsZero() {
-			return time.Time{}, ErrSignature
-		}
-		at = time.Unix(seconds, 0)
-	}
-	if at.IsZero() {
-		return time.Time{}, ErrSignature
 	}
 	return at, nil
 }
