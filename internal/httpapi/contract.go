@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -83,7 +84,7 @@ func newOperation(doc *openapi3.T, path, method string, item *openapi3.PathItem,
 		}
 	}
 	if op.authz.Public == (len(op.authz.Roles) > 0) {
-		return nil, fmt.Errorf("x-authz must be public or name roles")
+		return nil, errors.New("x-authz must be public or name roles")
 	}
 	op.path = ginPath(path, wildcard)
 	for _, p := range slices.Concat(item.Parameters, o.Parameters) {

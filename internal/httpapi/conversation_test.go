@@ -16,9 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 )
 
 var update = flag.Bool("update", false, "write what the API answers into the conversations")

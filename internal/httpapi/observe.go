@@ -32,7 +32,7 @@ type exchangeKey struct{}
 
 // exchangeOf is the exchange of a request that went through observe.
 func exchangeOf(ctx context.Context) *exchange {
-	x, _ := ctx.Value(exchangeKey{}).(*exchange) //nolint:errcheck // observe has put it there
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
 	return x
 }
 

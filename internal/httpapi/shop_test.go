@@ -79,7 +79,7 @@ type options struct {
 	ready func(context.Context) error
 }
 
-func newShop(t *testing.T, o options) *shop {
+func newShop(t testing.TB, o options) *shop {
 	t.Helper()
 	s := &shop{clock: pgtest.NewClock(pgtest.Noon), tokens: make(map[string]string)}
 	var err error
@@ -109,7 +109,7 @@ func newShop(t *testing.T, o options) *shop {
 	return s
 }
 
-func (s *shop) assemble(t *testing.T, log *slog.Logger) {
+func (s *shop) assemble(t testing.TB, log *slog.Logger) {
 	t.Helper()
 	var err error
 	s.bank, err = sandbox.Open(sandbox.Config{PageURL: "http://localhost/sandbox/pay/", Clock: s.clock.Now}, log)
@@ -131,7 +131,7 @@ func (s *shop) assemble(t *testing.T, log *slog.Logger) {
 }
 
 // stockUp enrols the two enterprises and lists ten pieces of each of their goods.
-func (s *shop) stockUp(t *testing.T) {
+func (s *shop) stockUp(t testing.TB) {
 	t.Helper()
 	for i, m := range []merchant.Enrolment{
 		{ID: millerID(), Code: "E01", ShortName: "磨坊", USCC: "91152527XXXXXX01E1"},
@@ -153,7 +153,7 @@ func (s *shop) stockUp(t *testing.T) {
 	})
 }
 
-func (s *shop) list(t *testing.T, m merchant.ID, code string, price money.Fen, d catalog.Description) {
+func (s *shop) list(t testing.TB, m merchant.ID, code string, price money.Fen, d catalog.Description) {
 	t.Helper()
 	d.Spec, d.SaleUnit, d.Kind, d.VATTreatment = "一份", "份", "PACKAGED_FOOD", "9%"
 	if d.ColdChain == "" {
@@ -173,7 +173,7 @@ func sellerOf(m merchant.ID) identity.Caller {
 
 // token signs somebody in. Who has the name of a role has the role; the others are
 // buyers.
-func (s *shop) token(t *testing.T, name string) string {
+func (s *shop) token(t testing.TB, name string) string {
 	t.Helper()
 	if token, ok := s.tokens[name]; ok {
 		return token
@@ -199,7 +199,7 @@ func (s *shop) token(t *testing.T, name string) string {
 }
 
 // perform does all jobs that wait, and those that they make.
-func (s *shop) perform(t *testing.T) {
+func (s *shop) perform(t testing.TB) {
 	t.Helper()
 	for {
 		s.mu.Lock()
@@ -230,7 +230,7 @@ func (s *shop) do(ctx context.Context, j river.JobArgs) error {
 }
 
 // pay pays a checkout at the provider and performs what follows.
-func (s *shop) pay(t *testing.T, checkout, buyer uuid.UUID) {
+func (s *shop) pay(t testing.TB, checkout, buyer uuid.UUID) {
 	t.Helper()
 	intent, err := s.Payments.Intent(t.Context(), buyer, id.From[payment.Intent](checkout))
 	must(t, err)
@@ -241,14 +241,14 @@ func (s *shop) pay(t *testing.T, checkout, buyer uuid.UUID) {
 }
 
 // sequence takes what is booked up into the log.
-func (s *shop) sequence(t *testing.T) {
+func (s *shop) sequence(t testing.TB) {
 	t.Helper()
 	_, err := s.Transparency.Sequence(t.Context())
 	must(t, err)
 }
 
 // call sends one request. A body that is no string is written as JSON.
-func (s *shop) call(t *testing.T, method, path, token string, body any, headers ...string) *httptest.ResponseRecorder {
+func (s *shop) call(t testing.TB, method, path, token string, body any, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	var content io.Reader
 	switch body := body.(type) {
@@ -277,7 +277,7 @@ func (s *shop) call(t *testing.T, method, path, token string, body any, headers 
 }
 
 // promised checks an answer against the contract.
-func (s *shop) promised(t *testing.T, r *http.Request, w *httptest.ResponseRecorder) {
+func (s *shop) promised(t testing.TB, r *http.Request, w *httptest.ResponseRecorder) {
 	t.Helper()
 	route, params, err := s.router.FindRoute(r)
 	if err != nil {
@@ -296,7 +296,7 @@ func (s *shop) promised(t *testing.T, r *http.Request, w *httptest.ResponseRecor
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -195,9 +195,7 @@ func placesOf(base string, err error) []place {
 func placesOfSchema(base string, err *openapi3.SchemaError) []place {
 	at := base
 	if base == "" {
-		for _, name := range err.JSONPointer() {
-			at += "/" + escapePointer(name)
-		}
+		at = pointerTo(err.JSONPointer())
 	}
 	// kin-openapi reports a name that the schema does not know under "properties",
 	// at the object that has it.
@@ -212,6 +210,15 @@ func placesOfSchema(base string, err *openapi3.SchemaError) []place {
 		}
 	}
 	return out
+}
+
+// pointerTo is the JSON pointer with these parts.
+func pointerTo(parts []string) string {
+	var b strings.Builder
+	for _, part := range parts {
+		b.WriteString("/" + escapePointer(part))
+	}
+	return b.String()
 }
 
 // unique leaves out what was said before, and all beyond the first fifty: a body of

@@ -23,17 +23,18 @@ type Error struct {
 
 // Error is the code with what happened.
 func (e *Error) Error() string {
-	text := e.Code + ": " + e.Title
+	parts := []string{e.Code, e.Title}
 	if e.Detail != nil {
-		text += ": " + *e.Detail
+		parts = append(parts, *e.Detail)
 	}
+	fields := make([]string, len(e.Errors))
 	for i, field := range e.Errors {
-		if i == 0 {
-			text += ":"
-		}
-		text += fmt.Sprintf(" %s %s;", field.Pointer, field.Message)
+		fields[i] = field.Pointer + " " + field.Message
 	}
-	return strings.TrimSuffix(text, ";")
+	if len(fields) > 0 {
+		parts = append(parts, strings.Join(fields, "; "))
+	}
+	return strings.Join(parts, ": ")
 }
 
 // maxProblem bounds a problem's body, in bytes; maxWait bounds one pause between attempts.
