@@ -64,10 +64,16 @@ func (p program) serve() *cobra.Command {
 			if err := a.ServePrivate(ctx); err != nil {
 				return err
 			}
-			if !empty {
+			half, err := a.HalfReplayed(ctx)
+			if err != nil {
+				return err
+			}
+			if !empty || half {
 				if _, err := a.Replay(ctx, p.stdout); err != nil {
 					return err
 				}
+			}
+			if !empty {
 				if err := a.MakeDemo(ctx); err != nil {
 					return err
 				}
