@@ -77,7 +77,11 @@ func Open(ctx context.Context, cfg Config, clock func() time.Time, log *slog.Log
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open gorm: %w", err), pool.Close())
 	}
-	jobs, err := river.NewClient(riverdatabasesql.New(pool), &river.Config{Logger: log})
+	jobs, err := river.NewClient(riverdatabasesql.New(pool), &river.Config{
+		// Workers poll, so nobody listens; and a NOTIFY makes all commits that have one queue up.
+		// The least time between two of them is the first of these settings.
+		FetchCooldown: never, FetchPollInterval: never, Logger: log,
+	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the job queue: %w", err), pool.Close())
 	}
@@ -129,6 +133,9 @@ type Tx struct {
 	held *[]river.JobArgs // of a DB that collects them
 	Now  time.Time
 }
+
+// never is longer than any program runs.
+const never = 10_000 * time.Hour
 
 // attempts bounds how often a transaction that loses a race is run.
 const attempts = 5
