@@ -63,9 +63,9 @@ format: $(GOLANGCI) ## gofumpt and import order
 fuzz: ## every fuzz target for FUZZTIME (30s); TARGET=FuzzX for one
 	.ci/fuzz $(FUZZTIME) $(TARGET)
 
-bench: build ## sales a second, reads a second, and pgbench beside them
+bench: ## sales a second, reads a second, and pgbench beside them
 	@.ci/setup test
-	.ci/with-redis go test -run='^$$' -bench=. -benchtime=1x -timeout=30m ./internal/bench
+	.ci/with-redis go run ./internal/bench $(ARGS)
 
 cover: ## statements covered by the tests, in coverage.html
 	@.ci/setup test
