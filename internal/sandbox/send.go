@@ -28,6 +28,8 @@ const (
 	senders = 8
 	// patience is how often an event is sent before it is given up, more than three days after it happened.
 	patience = 24
+	// hearing is how long a receiver may take for one event.
+	hearing = 30 * time.Second
 	// sweepEvery is how often sessions are looked over.
 	sweepEvery = time.Minute
 )
@@ -181,7 +183,9 @@ func backOff(tries int) time.Duration { return min(time.Second<<(tries-1), 9*tim
 
 // deliver signs and sends an event; it is done when its receiver says so.
 func (s *Sandbox) deliver(ctx context.Context, e *event, deliver Deliver) error {
-	if err := deliver(ctx, e.Body, Sign(e.Body, s.secret, s.clock())); err != nil {
+	hears, cancel := context.WithTimeout(ctx, hearing)
+	defer cancel()
+	if err := deliver(hears, e.Body, Sign(e.Body, s.secret, s.clock())); err != nil {
 		return err
 	}
 	s.mu.Lock()
