@@ -20,6 +20,7 @@ const module = "github.com/shiyi-market/shiyi/"
 // import. What is not drawn here does not pass; what is drawn and not used
 // is taken out.
 var arrows = map[string][]string{
+	"aftersale":    {"fund", "identity", "inventory", "ledger", "order", "payment", "trail"},
 	"cart":         {"catalog", "identity"},
 	"catalog":      {"identity", "merchant", "trail"},
 	"fund":         {"ledger"},
@@ -27,9 +28,9 @@ var arrows = map[string][]string{
 	"inventory":    {},
 	"ledger":       {"transparency"},
 	"merchant":     {"identity", "trail"},
-	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "payment", "trail"},
+	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "payment"},
 	"payment":      {},
-	"receipt":      {"fund", "identity", "ledger", "order", "transparency"},
+	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},
 	"trail":        {},
 	"transparency": {},
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -141,6 +142,7 @@ func (a *App) assemble(ctx context.Context) (err error) {
 	s.Carts = cart.New(a.db)
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
+	s.Aftersales = aftersale.New(a.db, s.Orders)
 	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 
+	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -33,6 +34,7 @@ type Services struct {
 	Payments     *payment.Service
 	Fund         *fund.Service
 	Transparency *transparency.Service
+	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
 	Trail        *trail.Service
 }
@@ -60,9 +62,9 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		disclosures{d.Merchants, d.Fund, d.Clock},
 		carts{d.Carts},
 		checkouts{d.Orders, d.Receipts, d.Clock},
-		orders{d.Orders},
-		sellers{d.Catalog, d.Inventory, d.Orders},
-		operators{d.Identity, d.Merchants, d.Catalog, d.Orders, d.Trail, d.Clock},
+		orders{d.Orders, d.Aftersales},
+		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
+		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		funds{d.Fund},
 		webhooks{d.Payments},
 		publicLog{d.Transparency},

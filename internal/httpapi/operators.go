@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -19,12 +20,12 @@ import (
 
 // operators answers the operations tagged "ops".
 type operators struct {
-	identity  *identity.Service
-	merchants *merchant.Service
-	catalog   *catalog.Service
-	orders    *order.Service
-	trail     *trail.Service
-	clock     func() time.Time
+	identity   *identity.Service
+	merchants  *merchant.Service
+	catalog    *catalog.Service
+	aftersales *aftersale.Service
+	trail      *trail.Service
+	clock      func() time.Time
 }
 
 // ListAccounts answers GET /v1/ops/accounts.
@@ -112,17 +113,17 @@ func (h operators) ReinstateMerchant(ctx context.Context, r oas.ReinstateMerchan
 
 // GetOpsOrder answers GET /v1/ops/orders/{order_id}.
 func (h operators) GetOpsOrder(ctx context.Context, r oas.GetOpsOrderRequestObject) (oas.GetOpsOrderResponseObject, error) {
-	o, err := h.orders.AnyOrder(ctx, id.From[order.Order](r.OrderId))
+	o, err := h.aftersales.AnyOrder(ctx, id.From[order.Order](r.OrderId))
 	if err != nil {
 		return nil, err
 	}
-	return oas.GetOpsOrder200JSONResponse(wireOrder(o)), nil
+	return oas.GetOpsOrder200JSONResponse(wireCase(o)), nil
 }
 
 // RefundOrder answers POST /v1/ops/orders/{order_id}/refunds.
 func (h operators) RefundOrder(ctx context.Context, r oas.RefundOrderRequestObject) (oas.RefundOrderResponseObject, error) {
-	render, answer := remember(http.StatusCreated, wireOrder)
-	_, err := h.orders.Refund(ctx, callerOf(ctx), id.From[order.Order](r.OrderId), order.Refunding{
+	render, answer := remember(http.StatusCreated, wireCase)
+	_, err := h.aftersales.Refund(ctx, callerOf(ctx), id.From[order.Order](r.OrderId), order.Refunding{
 		Lines: wireAll(r.Body.Lines, fromRefundLine), Shipping: money.Fen(value(r.Body.ShippingFen)),
 		Restock: value(r.Body.Restock), Reason: r.Body.Reason,
 	}, claimOf(ctx, r.Params.IdempotencyKey), render)

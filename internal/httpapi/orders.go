@@ -3,13 +3,17 @@ package httpapi
 import (
 	"context"
 
+	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/order"
 )
 
 // orders answers the operations tagged "orders".
-type orders struct{ orders *order.Service }
+type orders struct {
+	orders     *order.Service
+	aftersales *aftersale.Service
+}
 
 // ListOrders answers GET /v1/orders.
 func (h orders) ListOrders(ctx context.Context, r oas.ListOrdersRequestObject) (oas.ListOrdersResponseObject, error) {
@@ -23,23 +27,28 @@ func (h orders) ListOrders(ctx context.Context, r oas.ListOrdersRequestObject) (
 
 // GetOrder answers GET /v1/orders/{order_id}.
 func (h orders) GetOrder(ctx context.Context, r oas.GetOrderRequestObject) (oas.GetOrderResponseObject, error) {
-	o, err := h.orders.Order(ctx, callerOf(ctx), id.From[order.Order](r.OrderId))
+	o, err := h.aftersales.Order(ctx, callerOf(ctx), id.From[order.Order](r.OrderId))
 	if err != nil {
 		return nil, err
 	}
-	return oas.GetOrder200JSONResponse(wireOrder(o)), nil
+	return oas.GetOrder200JSONResponse(wireCase(o)), nil
 }
 
 func wireOrder(o order.Order) oas.Order {
-	w := oas.Order{
+	return oas.Order{
 		Id: o.ID.UUID(), CheckoutId: o.Checkout.UUID(), Merchant: wireSeller(o.Merchant.UUID(), o.MerchantName),
 		State: oas.OrderState(o.State), Lines: wireAll(o.Lines, wireOrderLine),
 		GoodsFen: int64(o.Goods), ShippingFen: int64(o.Shipping), TotalFen: int64(o.Goods + o.Shipping), LevyLi: int64(o.Levy()),
 		RefundedFen: int64(o.Returned() + o.ShippingRefunded), ReturnedLi: int64(o.Returned().Tenth()),
 		PlacedAt: o.PlacedAt.UTC(), PaidAt: wireTime(o.PaidAt),
 	}
-	if len(o.Refunds) > 0 {
-		w.Refunds = wireAll(o.Refunds, wireRefund)
+}
+
+// wireCase is an order with what was given back of it.
+func wireCase(c aftersale.Case) oas.Order {
+	w := wireOrder(c.Order)
+	if len(c.Refunds) > 0 {
+		w.Refunds = wireAll(c.Refunds, wireRefund)
 	}
 	return w
 }

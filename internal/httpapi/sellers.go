@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -16,9 +17,10 @@ import (
 
 // sellers answers the operations tagged "merchant".
 type sellers struct {
-	catalog   *catalog.Service
-	inventory *inventory.Service
-	orders    *order.Service
+	catalog    *catalog.Service
+	inventory  *inventory.Service
+	orders     *order.Service
+	aftersales *aftersale.Service
 }
 
 // ListMerchantProducts answers GET /v1/merchant/products.
@@ -69,11 +71,11 @@ func (h sellers) ListMerchantOrders(ctx context.Context, r oas.ListMerchantOrder
 
 // GetMerchantOrder answers GET /v1/merchant/orders/{order_id}.
 func (h sellers) GetMerchantOrder(ctx context.Context, r oas.GetMerchantOrderRequestObject) (oas.GetMerchantOrderResponseObject, error) {
-	o, err := h.orders.MerchantOrder(ctx, callerOf(ctx), id.From[order.Order](r.OrderId))
+	o, err := h.aftersales.MerchantOrder(ctx, callerOf(ctx), id.From[order.Order](r.OrderId))
 	if err != nil {
 		return nil, err
 	}
-	return oas.GetMerchantOrder200JSONResponse(wireOrder(o)), nil
+	return oas.GetMerchantOrder200JSONResponse(wireCase(o)), nil
 }
 
 // wireOwnProduct is a product as its seller sees it.

@@ -187,7 +187,7 @@ func (m *model) refund(r *rapid.T, t *testing.T, shop *shop, operator identity.C
 		Quantity: rapid.Int64Range(0, 3).Draw(r, "quantity"), Amount: money.Fen(rapid.Int64Range(0, 4000).Draw(r, "amount")),
 	}}
 	l := now.Lines[asked.Lines[0].N-1]
-	got, err := shop.orders.Refund(t.Context(), operator, o.ID, asked, request.Claim{}, nil)
+	got, err := shop.returns.Refund(t.Context(), operator, o.ID, asked, request.Claim{}, nil)
 	if err != nil {
 		if fault.Of(err) == nil {
 			r.Fatalf("refund: %v", err)

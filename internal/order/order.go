@@ -54,14 +54,13 @@ const (
 	Canceled State = "canceled"
 )
 
-// CheckoutID names a checkout; its payment intent has the same UUID.
-type CheckoutID = id.Of[Checkout]
-
-// ID names an order.
-type ID = id.Of[Order]
-
-// RefundID names a refund.
-type RefundID = id.Of[Refund]
+// The ids of a checkout, whose payment intent has the same UUID, of an order, and
+// of a refund.
+type (
+	CheckoutID = id.Of[Checkout]
+	ID         = id.Of[Order]
+	RefundID   = id.Of[Refund]
+)
 
 // Checkout is what a buyer places and pays at once.
 type Checkout struct {
@@ -105,7 +104,6 @@ type Order struct {
 	ShippingRefunded money.Fen
 	PlacedAt         time.Time
 	PaidAt           time.Time // zero until paid
-	Refunds          []Refund  // oldest first; only where one order is read
 }
 
 // Line is so many of one SKU, as it was described and priced when it was sold.
@@ -222,25 +220,25 @@ func (o *Order) Returned() money.Fen {
 	return sum
 }
 
-// payable is what the order's merchant is owed.
-func (o *Order) payable() ledger.Account { return ledger.Payable(o.Merchant.UUID()) }
+// Payable is what the order's merchant is owed.
+func (o *Order) Payable() ledger.Account { return ledger.Payable(o.Merchant.UUID()) }
 
 // sale is how the paid order stands in the book: one transfer, one public leaf.
 func (o *Order) sale() ledger.Transfer {
-	moves := []ledger.Move{{What: fund.Goods, From: provider, To: o.payable(), Amount: o.Goods.Li()}}
+	moves := []ledger.Move{{What: fund.Goods, From: Provider, To: o.Payable(), Amount: o.Goods.Li()}}
 	if o.Shipping > 0 {
-		moves = append(moves, ledger.Move{What: shipping, From: provider, To: o.payable(), Amount: o.Shipping.Li()})
+		moves = append(moves, ledger.Move{What: ShippingFee, From: Provider, To: o.Payable(), Amount: o.Shipping.Li()})
 	}
-	moves = append(moves, fund.Tenth(o.payable(), o.Goods))
+	moves = append(moves, fund.Tenth(o.Payable(), o.Goods))
 	return ledger.Transfer{Home: o.Merchant.UUID(), Kind: fund.Sale, Ref: o.ID.String(), Public: true, Moves: moves}
 }
 
-// provider is the world's account of the payment provider: both Stripe and the
+// Provider is the world's account of the payment provider: both Stripe and the
 // sandbox, which speaks Stripe's language.
-const provider ledger.Account = "world:stripe"
+const Provider ledger.Account = "world:stripe"
 
-// shipping is what a move of the shipping fee is called.
-const shipping = "shipping"
+// ShippingFee is what a move of the shipping fee is called.
+const ShippingFee = "shipping"
 
 // stock is what the order's lines take from the shelf.
 func (o *Order) stock() []inventory.Line {

@@ -281,7 +281,7 @@ func TestARefundGivesBackGoodsMoneyAndExactlyTheirTenth(t *testing.T) {
 	if o.Lines[0].Code != "flour" {
 		n = 2
 	}
-	got, err := s.orders.Refund(t.Context(), operator, o.ID, order.Refunding{
+	got, err := s.returns.Refund(t.Context(), operator, o.ID, order.Refunding{
 		Lines: []order.RefundLine{{N: n, Quantity: 1}, {N: 3 - n, Amount: 3}}, Reason: "one bag was torn", Restock: true,
 	}, request.Claim{}, nil)
 	if err != nil {

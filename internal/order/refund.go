@@ -5,11 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
-	"github.com/shiyi-market/shiyi/internal/inventory"
-	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
 )
 
@@ -73,31 +70,4 @@ func (l *Line) refund(want RefundLine, pointer string) (RefundLine, error) {
 	l.RefundedQty += want.Quantity
 	l.Refunded += want.Amount
 	return want, nil
-}
-
-// transfer is how the refund stands in the book: the mirror image of the sale,
-// with exactly one tenth of the refunded goods.
-func (r *Refund) transfer(o *Order) ledger.Transfer {
-	var moves []ledger.Move
-	if r.Goods > 0 {
-		moves = append(moves, ledger.Move{What: fund.Goods, From: o.payable(), To: provider, Amount: r.Goods.Li()})
-	}
-	if r.Shipping > 0 {
-		moves = append(moves, ledger.Move{What: shipping, From: o.payable(), To: provider, Amount: r.Shipping.Li()})
-	}
-	if r.Goods > 0 {
-		moves = append(moves, fund.Return(o.payable(), r.Goods))
-	}
-	return ledger.Transfer{Home: o.Merchant.UUID(), Kind: fund.Refund, Ref: r.ID.String(), Public: true, Moves: moves}
-}
-
-// stock is what comes back onto the shelf.
-func (r *Refund) stock(o *Order) []inventory.Line {
-	var lines []inventory.Line
-	for _, back := range r.Lines {
-		if back.Quantity > 0 {
-			lines = append(lines, inventory.Line{Merchant: o.Merchant.UUID(), SKU: o.Lines[back.N-1].SKU.UUID(), Qty: back.Quantity})
-		}
-	}
-	return lines
 }

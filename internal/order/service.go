@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/google/uuid"
-
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -18,7 +16,6 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
-	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
 // Service sells.
@@ -274,46 +271,6 @@ func (s *Service) ExpireDue(ctx context.Context, limit int) (int, error) {
 	return n, nil
 }
 
-// Refund gives back lines of a paid order, wholly or in part: the book at once,
-// the money by the provider soon after. It is an operator's decision.
-func (s *Service) Refund(ctx context.Context, caller identity.Caller, oid ID, r Refunding, claim request.Claim, render func(Order) (request.Answer, error)) (Order, error) {
-	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Order, error) {
-		o, err := lockOrder(ctx, tx, oid)
-		if err != nil {
-			return o, err
-		}
-		back, err := o.Refund(r, caller.Account, tx.Now)
-		if err != nil {
-			return o, err
-		}
-		if err := saveRefund(ctx, tx, o, back); err != nil {
-			return o, err
-		}
-		_, err = payment.RequestRefund(ctx, tx, payment.Refund{
-			ID: id.From[payment.Refund](back.ID.UUID()), Intent: id.From[payment.Intent](o.Checkout.UUID()),
-			Buyer: o.Buyer.UUID(), Amount: back.Goods + back.Shipping, Reason: back.Reason,
-		})
-		if err != nil {
-			return o, err
-		}
-		if lines := back.stock(&o); r.Restock && len(lines) > 0 {
-			if err := inventory.PutBack(ctx, tx, lines); err != nil {
-				return o, err
-			}
-		}
-		if err := ledger.Book(ctx, tx, []ledger.Transfer{back.transfer(&o)}); err != nil {
-			return o, err
-		}
-		if o.Refunds, err = refundsOf(ctx, tx, o); err != nil {
-			return o, err
-		}
-		return o, trail.Note(ctx, tx, trail.Entry{
-			Actor: caller.Account.UUID(), Operation: "order.refund", Object: "order:" + oid.String(),
-			Detail: map[string]any{"refund": back.ID.String(), "goods_fen": back.Goods, "shipping_fen": back.Shipping, "reason": back.Reason},
-		})
-	})
-}
-
 // Checkout is the buyer's own checkout; another's is ErrNotFound.
 func (s *Service) Checkout(ctx context.Context, caller identity.Caller, cid CheckoutID) (Checkout, error) {
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Checkout, error) {
@@ -343,17 +300,17 @@ func (s *Service) Checkouts(ctx context.Context, caller identity.Caller, p page.
 	})
 }
 
-// Order is one order with its refunds, for its buyer.
+// Order is one order, for its buyer.
 func (s *Service) Order(ctx context.Context, caller identity.Caller, oid ID) (Order, error) {
 	return s.order(ctx, oid, func(o Order) bool { return o.Buyer == caller.Account })
 }
 
-// MerchantOrder is one order with its refunds, for who sells for its merchant.
+// MerchantOrder is one order, for who sells for its merchant.
 func (s *Service) MerchantOrder(ctx context.Context, caller identity.Caller, oid ID) (Order, error) {
 	return s.order(ctx, oid, func(o Order) bool { return caller.SellsFor(o.Merchant.UUID()) })
 }
 
-// AnyOrder is one order with its refunds, for an operator or an auditor.
+// AnyOrder is one order, for an operator or an auditor.
 func (s *Service) AnyOrder(ctx context.Context, oid ID) (Order, error) {
 	return s.order(ctx, oid, func(Order) bool { return true })
 }
@@ -367,8 +324,7 @@ func (s *Service) order(ctx context.Context, oid ID, may func(Order) bool) (Orde
 		if !may(o) {
 			return Order{}, ErrNotFound
 		}
-		o.Refunds, err = refundsOf(ctx, tx, o)
-		return o, err
+		return o, nil
 	})
 }
 
@@ -385,18 +341,4 @@ func (s *Service) MerchantOrders(ctx context.Context, caller identity.Caller, p 
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Order], error) {
 		return ordersOfMerchants(ctx, tx, caller.Merchants(), p)
 	})
-}
-
-// RefundsOf are all refunds of these orders, oldest first: for the receipt.
-func RefundsOf(ctx context.Context, tx *postgres.Tx, orders []Order) (map[ID][]Refund, error) {
-	all := map[ID][]Refund{}
-	homes, ids := make([]uuid.UUID, len(orders)), make([]uuid.UUID, len(orders))
-	for i, o := range orders {
-		homes[i], ids[i] = o.Merchant.UUID(), o.ID.UUID()
-	}
-	refunds, err := readRefunds(ctx, tx, homes, ids)
-	for _, r := range refunds {
-		all[r.Order] = append(all[r.Order], r)
-	}
-	return all, err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 
+	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -33,6 +34,7 @@ type shop struct {
 	bank     *sandbox.Sandbox
 	payments *payment.Service
 	orders   *order.Service
+	returns  *aftersale.Service
 
 	mu   sync.Mutex
 	jobs []river.JobArgs
@@ -79,6 +81,7 @@ func newShop(t testing.TB, stock int64) *shop {
 	}
 	s.bank, s.payments = bank, payment.New(s.db, gateway, payment.Shop{Name: "test", SuccessURL: "http://localhost/paid/{checkout}", CancelURL: "http://localhost/canceled/{checkout}"})
 	s.orders = order.New(s.db, s.payments, log)
+	s.returns = aftersale.New(s.db, s.orders)
 	for m, code := range map[merchant.ID]string{miller: "E01", distiller: "E02"} {
 		_, err := merchant.New(s.db).Enrol(t.Context(), merchant.Enrolment{
 			ID: m, Code: code, LegalName: code + "（虚构示例）", ShortName: code, EntityType: "co-operative", Fictional: true, Region: "152527",

@@ -8,8 +8,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -209,10 +211,6 @@ func gather(rows []lineRow) []Order {
 	return all
 }
 
-func lockOrder(ctx context.Context, tx *postgres.Tx, oid ID) (Order, error) {
-	return one(fetchOrders(ctx, tx, `o.id = ?`, `l.n FOR UPDATE OF o`, oid))
-}
-
 func readOrder(ctx context.Context, tx *postgres.Tx, oid ID) (Order, error) {
 	return one(fetchOrders(ctx, tx, `o.id = ?`, `l.n`, oid))
 }
@@ -320,7 +318,7 @@ func listOrders(ctx context.Context, tx *postgres.Tx, p page.Request, where stri
 func (r lineRow) order() Order {
 	return Order{
 		ID: id.From[Order](r.ID), Checkout: id.From[Checkout](r.CheckoutID), Buyer: id.From[identity.Account](r.BuyerID),
-		Merchant: merchantID(r.MerchantID), MerchantName: r.Merchant, State: State(r.State),
+		Merchant: id.From[merchant.Merchant](r.MerchantID), MerchantName: r.Merchant, State: State(r.State),
 		Goods: money.Fen(r.GoodsFen), Shipping: money.Fen(r.ShippingFen), ShippingRefunded: money.Fen(r.ShippingRefundedFen),
 		PlacedAt: r.PlacedAt.UTC(), PaidAt: orZero(r.PaidAt),
 	}
@@ -328,8 +326,35 @@ func (r lineRow) order() Order {
 
 func (r lineRow) line() Line {
 	return Line{
-		N: r.N, SKU: skuID(r.SkuID), Product: productID(r.ProductID), Code: r.Code, Name: r.Name, Spec: r.Spec, Unit: r.Unit,
+		N: r.N, SKU: id.From[catalog.SKU](r.SkuID), Product: id.From[catalog.Product](r.ProductID), Code: r.Code, Name: r.Name, Spec: r.Spec, Unit: r.Unit,
 		ReturnRule: r.ReturnRule, Quantity: r.Quantity, Price: money.Fen(r.PriceFen), Total: money.Fen(r.TotalFen),
 		RefundedQty: r.RefundedQuantity, Refunded: money.Fen(r.RefundedFen),
 	}
+}
+
+// Lock reads an order and keeps it from others until the caller's transaction
+// ends. ErrNotFound.
+func Lock(ctx context.Context, tx *postgres.Tx, oid ID) (Order, error) {
+	return one(fetchOrders(ctx, tx, `o.id = ?`, `l.n FOR UPDATE OF o`, oid))
+}
+
+// SaveRefunded writes what Refund changed of a locked order.
+func SaveRefunded(ctx context.Context, tx *postgres.Tx, o Order) error {
+	_, err := tx.Exec(ctx, `UPDATE orders SET state = ?, shipping_refunded_fen = ? WHERE merchant_id = ? AND id = ?`,
+		string(o.State), o.ShippingRefunded, o.Merchant, o.ID)
+	if err != nil {
+		return fmt.Errorf("save order %s: %w", o.ID, err)
+	}
+	n, quantity, refunded := make([]int32, len(o.Lines)), make([]int64, len(o.Lines)), make([]int64, len(o.Lines))
+	for i, l := range o.Lines {
+		n[i], quantity[i], refunded[i] = int32(l.N), l.RefundedQty, int64(l.Refunded)
+	}
+	_, err = tx.Exec(ctx, `UPDATE order_line l SET refunded_quantity = x.quantity, refunded_fen = x.refunded
+		FROM unnest(?::integer[], ?::bigint[], ?::bigint[]) AS x(n, quantity, refunded)
+		WHERE l.merchant_id = ? AND l.order_id = ? AND l.n = x.n`,
+		postgres.Array(n), postgres.Array(quantity), postgres.Array(refunded), o.Merchant, o.ID)
+	if err != nil {
+		return fmt.Errorf("save the lines of order %s: %w", o.ID, err)
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package receipt
 import (
 	"context"
 
+	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/order"
@@ -37,7 +38,7 @@ func (s *Service) Receipt(ctx context.Context, caller identity.Caller, cid order
 		return verify.Receipt{}, ErrNotPaid.With("the checkout is %s", c.State)
 	}
 	r, err := postgres.View(ctx, s.db, func(tx *postgres.Tx) (verify.Receipt, error) {
-		refunds, err := order.RefundsOf(ctx, tx, c.Orders)
+		refunds, err := aftersale.Refunds(ctx, tx, c.Orders)
 		if err != nil {
 			return verify.Receipt{}, err
 		}

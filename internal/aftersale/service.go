@@ -1,0 +1,120 @@
+package aftersale
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/trail"
+)
+
+// Service gives back.
+type Service struct {
+	db     *postgres.DB
+	orders *order.Service
+}
+
+// New makes the service; orders says who may see which order.
+func New(db *postgres.DB, orders *order.Service) *Service { return &Service{db: db, orders: orders} }
+
+// Refund gives back lines of a paid order, wholly or in part: the book at once,
+// the money by the provider soon after. It is an operator's decision.
+func (s *Service) Refund(ctx context.Context, caller identity.Caller, oid order.ID, r order.Refunding, claim request.Claim, render func(Case) (request.Answer, error)) (Case, error) {
+	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Case, error) {
+		o, err := order.Lock(ctx, tx, oid)
+		if err != nil {
+			return Case{}, err
+		}
+		back, err := o.Refund(r, caller.Account, tx.Now)
+		if err != nil {
+			return Case{}, err
+		}
+		if err := order.SaveRefunded(ctx, tx, o); err != nil {
+			return Case{}, err
+		}
+		if err := insert(ctx, tx, o, back); err != nil {
+			return Case{}, err
+		}
+		if err := giveBack(ctx, tx, o, back, r.Restock); err != nil {
+			return Case{}, err
+		}
+		refunds, err := read(ctx, tx, []order.Order{o})
+		if err != nil {
+			return Case{}, err
+		}
+		return Case{o, refunds}, trail.Note(ctx, tx, trail.Entry{
+			Actor: caller.Account.UUID(), Operation: "order.refund", Object: "order:" + oid.String(),
+			Detail: map[string]any{"refund": back.ID.String(), "goods_fen": back.Goods, "shipping_fen": back.Shipping, "reason": back.Reason},
+		})
+	})
+}
+
+// giveBack sends the money back, puts goods that can be sold again onto the
+// shelf, and books the refund.
+func giveBack(ctx context.Context, tx *postgres.Tx, o order.Order, back order.Refund, restock bool) error {
+	_, err := payment.RequestRefund(ctx, tx, payment.Refund{
+		ID: id.From[payment.Refund](back.ID.UUID()), Intent: id.From[payment.Intent](o.Checkout.UUID()),
+		Buyer: o.Buyer.UUID(), Amount: back.Goods + back.Shipping, Reason: back.Reason,
+	})
+	if err != nil {
+		return err
+	}
+	if lines := stock(&o, back); restock && len(lines) > 0 {
+		if err := inventory.PutBack(ctx, tx, lines); err != nil {
+			return err
+		}
+	}
+	return ledger.Book(ctx, tx, []ledger.Transfer{transfer(&o, back)})
+}
+
+// Order is the buyer's own order with its refunds; another's is
+// order.ErrNotFound.
+func (s *Service) Order(ctx context.Context, caller identity.Caller, oid order.ID) (Case, error) {
+	return s.withRefunds(ctx)(s.orders.Order(ctx, caller, oid))
+}
+
+// MerchantOrder is an order with its refunds, for who sells for its merchant.
+func (s *Service) MerchantOrder(ctx context.Context, caller identity.Caller, oid order.ID) (Case, error) {
+	return s.withRefunds(ctx)(s.orders.MerchantOrder(ctx, caller, oid))
+}
+
+// AnyOrder is an order with its refunds, for an operator or an auditor.
+func (s *Service) AnyOrder(ctx context.Context, oid order.ID) (Case, error) {
+	return s.withRefunds(ctx)(s.orders.AnyOrder(ctx, oid))
+}
+
+func (s *Service) withRefunds(ctx context.Context) func(order.Order, error) (Case, error) {
+	return func(o order.Order, err error) (Case, error) {
+		if err != nil {
+			return Case{}, err
+		}
+		refunds, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]order.Refund, error) { return read(ctx, tx, []order.Order{o}) })
+		return Case{o, refunds}, err
+	}
+}
+
+// Refunds are all refunds of these orders, oldest first, by order.
+func Refunds(ctx context.Context, tx *postgres.Tx, orders []order.Order) (map[order.ID][]order.Refund, error) {
+	refunds, err := read(ctx, tx, orders)
+	all := make(map[order.ID][]order.Refund, len(orders))
+	for _, r := range refunds {
+		all[r.Order] = append(all[r.Order], r)
+	}
+	return all, err
+}
+
+// homes are the keys of orders, turned on their side as unnest wants them.
+func homes(orders []order.Order) (merchants, ids []uuid.UUID) {
+	for _, o := range orders {
+		merchants, ids = append(merchants, o.Merchant.UUID()), append(ids, o.ID.UUID())
+	}
+	return merchants, ids
+}
