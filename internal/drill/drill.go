@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,12 +71,8 @@ type Program struct {
 // New prepares the built program at bin with a state folder of its own and
 // further settings. Nothing runs yet.
 func New(ctx context.Context, bin, state string, settings map[string]string) (*Program, error) {
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	addr, err := free(ctx)
 	if err != nil {
-		return nil, err
-	}
-	addr := ln.Addr().String()
-	if err := ln.Close(); err != nil {
 		return nil, err
 	}
 	p := &Program{URL: "http://" + addr, State: state, bin: bin, settings: map[string]string{

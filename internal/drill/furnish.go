@@ -12,6 +12,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/app"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
+	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
@@ -36,6 +37,18 @@ type Stock struct {
 
 // Price is what the n-th SKU of an enterprise costs.
 func Price(n int) money.Fen { return money.Fen(1000 + 10*n + 3) }
+
+// MerchantID is the id of the n-th enterprise.
+func MerchantID(n int) uuid.UUID { return thing('a', n, 0) }
+
+// ProductID is the id of a product of the n-th enterprise.
+func ProductID(n, product int) uuid.UUID { return thing('b', n, product) }
+
+// thing is an id that a script in SQL can compute, too: a letter, the number of
+// the enterprise, and that of its product.
+func thing(letter byte, merchant, product int) uuid.UUID {
+	return uuid.MustParse(fmt.Sprintf("00000000-0000-7000-8%c00-%06d%06d", letter, merchant, product))
+}
 
 // Furnish fills the empty shop in a state folder through its services, while no
 // program runs there: enterprises, goods in stock, and buyers who have signed in.
@@ -80,6 +93,7 @@ func Fill(ctx context.Context, s httpapi.Services, w Wish) (Stock, error) {
 
 func enterprise(ctx context.Context, s httpapi.Services, n int, w Wish) ([]uuid.UUID, error) {
 	m, err := s.Merchants.Enrol(ctx, merchant.Enrolment{
+		ID:   id.From[merchant.Merchant](MerchantID(n)),
 		Code: fmt.Sprintf("D%02d", n), LegalName: fmt.Sprintf("演练合作社 %d", n), ShortName: fmt.Sprintf("演练 %d", n),
 		EntityType: "cooperative", Fictional: true, Region: "152527", Township: "宝昌镇", USCC: fmt.Sprintf("93152527MA%08d", n),
 		RecommendationNo: "R1", RecommendedOn: "2026-01-01", AgreementNo: fmt.Sprintf("A%d", n), AgreementSignedOn: "2026-01-02",
@@ -92,13 +106,13 @@ func enterprise(ctx context.Context, s httpapi.Services, n int, w Wish) ([]uuid.
 	var skus []uuid.UUID
 	for i := range w.Products {
 		p, err := s.Catalog.Add(ctx, seller, catalog.NewProduct{
-			Merchant: m.ID, Code: fmt.Sprintf("P%03d", i),
+			ID: id.From[catalog.Product](ProductID(n, i)), Merchant: m.ID, Code: fmt.Sprintf("P%03d", i),
 			Description: catalog.Description{
 				Category: "OIL", Name: fmt.Sprintf("亚麻籽油 %d", i), Spec: "1L/桶", NetContent: 1000, NetUnit: "mL", SaleUnit: "桶", Kind: "PACKAGED_FOOD",
 				Storage: "阴凉干燥", ColdChain: "N", ShelfLifeDays: 540, Origin: "内蒙古锡林郭勒盟太仆寺旗", VATTreatment: "9%",
 				ReturnRule: catalog.NoReason, ShipZone: "NATIONWIDE",
 			},
-			SKUs: []catalog.NewSKU{{Code: fmt.Sprintf("D%02d-P%03d", n, i), Price: Price(i)}},
+			SKUs: []catalog.NewSKU{{ID: id.From[catalog.SKU](thing('c', n, i)), Code: fmt.Sprintf("D%02d-P%03d", n, i), Price: Price(i)}},
 		})
 		if err != nil {
 			return nil, fmt.Errorf("list a product: %w", err)
