@@ -5,6 +5,8 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/web"
 )
 
@@ -20,10 +22,22 @@ func (e *edge) home(c *gin.Context) {
 	if c.Request.TLS != nil {
 		base = "https://" + c.Request.Host
 	}
-	page, err := e.site.Home(base, web.Figures{
+	visit := web.Visit{
+		Base: base, English: exchangeOf(c.Request.Context()).english(),
+		Paid: checkoutOf(c.Query("paid")), Unpaid: checkoutOf(c.Query("unpaid")),
+	}
+	page, err := e.site.Home(visit, web.Figures{
 		Orders: s.Orders, Sold: s.SoldFen, Levied: s.LeviedLi, Pending: s.PendingLi, Free: s.FreeLi,
-	}, exchangeOf(c.Request.Context()).english())
+	})
 	e.page(c, page, err)
+}
+
+// checkoutOf is the checkout that the payment provider sends a buyer back with, or "".
+func checkoutOf(text string) string {
+	if _, err := id.Parse[order.Checkout](text); err != nil {
+		return ""
+	}
+	return text
 }
 
 // asset answers a file that the pages need.

@@ -85,7 +85,7 @@ type Site struct {
 	operations []Operation
 	problems   []Problem
 	byCode     map[string]Problem
-	reader     bool // Redoc is built in
+	reader     []byte // Redoc, if it is built in
 }
 
 // New makes the pages of a contract and its problems (api/problems.md).
@@ -98,15 +98,18 @@ func New(operations []Operation, problems []byte) (*Site, error) {
 	for _, p := range s.problems {
 		s.byCode[p.Code] = p
 	}
-	_, err = fs.Stat(files, "dist/"+reader)
-	s.reader = err == nil
+	if s.reader, err = files.ReadFile("dist/" + reader); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read %s: %w", reader, err)
+	}
+	// Redoc shows its maker's logo from the maker's host; no page of ours asks another host.
+	s.reader = bytes.ReplaceAll(s.reader, []byte("https://cdn.redoc.ly/redoc/logo-mini.svg"), []byte("/assets/icon.svg"))
 	return s, nil
 }
 
 // view is what every template gets.
 type view struct {
 	English    bool
-	Base       string // http://localhost:8080
+	Visit      Visit
 	Figures    Figures
 	Reader     bool
 	Operations []Operation
@@ -114,18 +117,26 @@ type view struct {
 	Problem    Problem
 }
 
-// Home is the front page. base is the address that the reader has typed.
-func (s *Site) Home(base string, figures Figures, english bool) (Page, error) {
-	return s.page("home.html", strictPolicy, view{Base: base, Figures: figures, English: english})
+// Visit is how somebody comes to the front page.
+type Visit struct {
+	Base    string // the address that he has typed: http://localhost:8080
+	English bool
+	// Paid and Unpaid are the checkout that he comes from, on his way back from the payment provider.
+	Paid, Unpaid string
+}
+
+// Home is the front page.
+func (s *Site) Home(visit Visit, figures Figures) (Page, error) {
+	return s.page("home.html", strictPolicy, view{Visit: visit, English: visit.English, Figures: figures})
 }
 
 // Docs is the contract to read: by Redoc where it is built in, and as a plain list.
 func (s *Site) Docs(english bool) (Page, error) {
 	policy := strictPolicy
-	if s.reader {
+	if len(s.reader) > 0 {
 		policy = readerPolicy
 	}
-	return s.page("docs.html", policy, view{English: english, Reader: s.reader, Operations: s.operations, Problems: s.problems})
+	return s.page("docs.html", policy, view{English: english, Reader: len(s.reader) > 0, Operations: s.operations, Problems: s.problems})
 }
 
 // Problem explains a problem's code, or reports that there is none.
@@ -141,17 +152,15 @@ func (s *Site) Problem(code string, english bool) (Page, bool, error) {
 // Asset is a file that the pages need, or reports that there is none.
 func (s *Site) Asset(name string) (Page, bool) {
 	name = path.Clean("/" + name)
-	for _, dir := range []string{"assets", "dist"} {
-		body, err := files.ReadFile(dir + name)
-		if err == nil && path.Base(name) != ".gitkeep" {
-			kind, _, _ := strings.Cut(mime.TypeByExtension(path.Ext(name)), ";")
-			return Page{Type: kind, Body: body}, true
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return Page{}, false
-		}
+	if name == "/"+reader {
+		return Page{Type: "text/javascript", Body: s.reader}, len(s.reader) > 0
 	}
-	return Page{}, false
+	body, err := files.ReadFile("assets" + name)
+	if err != nil {
+		return Page{}, false
+	}
+	kind, _, _ := strings.Cut(mime.TypeByExtension(path.Ext(name)), ";")
+	return Page{Type: kind, Body: body}, true
 }
 
 func (s *Site) page(name, policy string, v view) (Page, error) {

@@ -40,7 +40,7 @@ func TestTheFrontPageShowsTheFundToTheLi(t *testing.T) {
 	t.Parallel()
 	figures := web.Figures{Orders: 17986, Sold: 261000000, Levied: 261000000, Pending: 260999999, Free: 1}
 	for english, lang := range map[bool]string{false: `lang="zh-CN"`, true: `lang="en"`} {
-		page, err := site(t).Home("http://localhost:8080", figures, english)
+		page, err := site(t).Home(web.Visit{Base: "http://localhost:8080", English: english}, figures)
 		if err != nil {
 			t.Fatalf("render: %v", err)
 		}
@@ -50,7 +50,7 @@ func TestTheFrontPageShowsTheFundToTheLi(t *testing.T) {
 
 func TestTheFrontPageEscapesTheAddressThatWasTyped(t *testing.T) {
 	t.Parallel()
-	page, err := site(t).Home("http://<script>alert(1)</script>", web.Figures{}, true)
+	page, err := site(t).Home(web.Visit{Base: "http://<script>alert(1)</script>", Paid: "<script>alert(2)</script>", English: true}, web.Figures{})
 	if err != nil || strings.Contains(string(page.Body), "<script>alert") {
 		t.Errorf("the page carries a script (%v):\n%s", err, page.Body)
 	}
@@ -88,6 +88,9 @@ func TestAssetsAreOursAndNothingElse(t *testing.T) {
 	page.SetHeader(h)
 	if !ok || h.Get("Content-Type") != "text/css; charset=utf-8" || len(page.Body) == 0 {
 		t.Errorf("style.css: %v, %q, %d bytes", ok, h.Get("Content-Type"), len(page.Body))
+	}
+	if page, ok := s.Asset("redoc.standalone.js"); ok && strings.Contains(string(page.Body), "cdn.redoc.ly") {
+		t.Error("the reader of the contract asks another host")
 	}
 	for _, name := range []string{"", "/", "web.go", "../web.go", "/../../api/openapi.yaml", ".gitkeep", "templates/home.html"} {
 		if _, ok := s.Asset(name); ok {
