@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -252,7 +253,7 @@ func On[R any](tx *Tx, clauses ...clause.Expression) gorm.Interface[R] {
 // Exec runs one statement with `?` placeholders and returns the number of rows
 // it touched. Only store files call it.
 func (tx *Tx) Exec(ctx context.Context, statement string, args ...any) (int64, error) {
-	done := tx.gorm.WithContext(ctx).Exec(statement, args...)
+	done := tx.gorm.WithContext(ctx).Exec(statement, bare(args)...)
 	return done.RowsAffected, done.Error
 }
 
@@ -260,7 +261,7 @@ func (tx *Tx) Exec(ctx context.Context, statement string, args ...any) (int64, e
 // column name. Only store files call it.
 func Rows[R any](ctx context.Context, tx *Tx, query string, args ...any) ([]R, error) {
 	var rows []R
-	if err := tx.gorm.WithContext(ctx).Raw(query, args...).Scan(&rows).Error; err != nil {
+	if err := tx.gorm.WithContext(ctx).Raw(query, bare(args)...).Scan(&rows).Error; err != nil {
 		return nil, err
 	}
 	return rows, nil
@@ -282,19 +283,51 @@ func Row[R any](ctx context.Context, tx *Tx, query string, args ...any) (R, erro
 // Array passes a slice to a statement as one PostgreSQL array, as in
 // `id = ANY(?::uuid[])`; without it gorm would spread the slice over many
 // placeholders.
-func Array[T any](values []T) clause.Expression { return array[T]{values} }
+func Array[T any](values []T) clause.Expression {
+	if ids, ok := any(values).([]uuid.UUID); ok {
+		raw := make([][16]byte, len(ids))
+		for i, u := range ids {
+			raw[i] = u
+		}
+		return bound{raw}
+	}
+	return bound{values}
+}
 
-// array is a struct, not a slice: gorm spreads whatever is a slice.
-type array[T any] struct{ values []T }
+// bare strips ids down to the sixteen bytes that they are, in place. pgx sends
+// those as they are; from an id it would make a text, and of the text the bytes
+// again, which was a tenth of the program's work on the sale's path.
+func bare(args []any) []any {
+	for i, a := range args {
+		switch a := a.(type) {
+		case uuid.UUID:
+			args[i] = bound{[16]byte(a)}
+		case interface {
+			UUID() uuid.UUID
+			IsZero() bool
+		}:
+			if a.IsZero() {
+				args[i] = nil
+			} else {
+				args[i] = bound{[16]byte(a.UUID())}
+			}
+		}
+	}
+	return args
+}
 
-// Build binds the whole slice to one placeholder.
-func (a array[T]) Build(builder clause.Builder) {
+// bound is one parameter, whatever its kind: a struct, because gorm spreads what
+// is a slice or an array.
+type bound struct{ value any }
+
+// Build binds the value to one placeholder.
+func (b bound) Build(builder clause.Builder) {
 	statement, ok := builder.(*gorm.Statement)
 	if !ok {
 		return
 	}
-	statement.Vars = append(statement.Vars, a.values)
-	statement.DB.BindVarTo(builder, statement, a.values)
+	statement.Vars = append(statement.Vars, b.value)
+	statement.DB.BindVarTo(builder, statement, b.value)
 }
 
 // Enqueue puts a job into the queue as part of tx: it exists if and only if tx
