@@ -1,0 +1,689 @@
+package nets_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/sandbox"
+)
+
+// fuzzer sends requests, and knows of the shop what its own requests have made of it.
+type fuzzer struct {
+	*stage
+	tb      testing.TB
+	ops     []*operation
+	seen    []string // the properties of all answers
+	handler http.Handler
+	count   *atomic.Int64 // requests sent, all fuzzers together
+	found   func(v violation, r request, a answer)
+
+	people  []*person
+	status  map[*person]string     // account state, as answers told it
+	dead    map[string]bool        // tokens that were ended
+	altered bool                   // something was done that the next round must not find
+	ids     map[string][]string    // by path parameter
+	owner   map[string]*person     // of checkouts, orders, sessions
+	seller  map[string][]uuid.UUID // of orders and checkouts
+	cursors []string
+	keys    []string
+	bodies  map[*operation][]byte // the last body of an operation that was taken
+	buys    []bought
+	firms   []*firm
+	elapsed time.Duration
+}
+
+// newFuzzer is a fuzzer with people of every kind in a shop of its own.
+func newFuzzer(t testing.TB, s *stage, handler http.Handler, count *atomic.Int64, found func(violation, request, answer)) *fuzzer {
+	t.Helper()
+	ops := contract(t)
+	return &fuzzer{
+		stage: s, tb: t, ops: ops, seen: answered(ops), handler: handler, count: count, found: found, altered: true,
+	}
+}
+
+// round makes the fuzzer ready: whoever was suspended, signed out or raised by
+// the round before is replaced.
+func (f *fuzzer) round() {
+	t := f.tb
+	if !f.altered {
+		return
+	}
+	f.altered = false
+	f.status, f.dead = make(map[*person]string), make(map[string]bool)
+	f.owner, f.seller = make(map[string]*person), make(map[string][]uuid.UUID)
+	f.ids, f.cursors, f.keys, f.buys = make(map[string][]string), nil, nil, nil
+	f.bodies = make(map[*operation][]byte)
+	f.mine, f.theirs = f.firm(t), f.firm(t) // the prices of the last ones may be anything by now
+	f.firms = []*firm{f.mine, f.theirs}
+	f.people = []*person{
+		f.person(t), f.person(t), f.shop.seller(t, f.mine), f.shop.seller(t, f.theirs), f.insider(t),
+		f.person(t, identity.Grant{Role: identity.Operator}), f.person(t, identity.Grant{Role: identity.Auditor}),
+		f.person(t, identity.Grant{Role: identity.FundAdmin}), f.person(t, identity.Grant{Role: identity.Institution}),
+	}
+	for _, p := range f.people {
+		f.add("account_id", p.id.String())
+		f.add("session_id", p.session)
+		f.owner[p.session] = p
+	}
+	for _, m := range f.firms {
+		f.add("merchant_id", m.id.String())
+		for _, product := range m.products {
+			f.add("product_id", product.ID.String())
+			for _, k := range product.SKUs {
+				f.add("sku_id", k.ID.String())
+				f.seller[k.ID.String()] = []uuid.UUID{m.id.UUID()}
+			}
+		}
+	}
+	for _, p := range f.people[:2] {
+		b := f.buy(t, p, f.mine, f.theirs)
+		f.bought(p, b)
+		f.settle(t, b)
+		f.bought(p, f.buy(t, p, f.mine))
+	}
+	f.ids["path"] = []string{"0/000.p/1", "entries/000.p/1", "5/999", "0/x001/000"}
+	f.ids["code"] = []string{"internal", "request.invalid", "no.such"}
+}
+
+func (f *fuzzer) add(kind, id string) {
+	if !slices.Contains(f.ids[kind], id) {
+		f.ids[kind] = append(f.ids[kind], id)
+	}
+}
+
+func (f *fuzzer) bought(p *person, b bought) {
+	f.buys = append(f.buys, b)
+	f.add("checkout_id", b.ID)
+	f.owner[b.ID] = p
+	for _, o := range b.Orders {
+		f.add("order_id", o.ID)
+		f.owner[o.ID], f.seller[o.ID] = p, []uuid.UUID{o.Merchant.ID}
+	}
+	f.note(p, b)
+}
+
+// known draws something of the shop that goes by this name.
+func (f *fuzzer) known(t *rapid.T, name string) (string, bool) {
+	draw := func(from []string) (string, bool) {
+		if len(from) == 0 || rapid.IntRange(0, 9).Draw(t, "some other "+name) == 9 {
+			return "", false
+		}
+		return rapid.SampledFrom(from).Draw(t, name), true
+	}
+	p := f.people[0]
+	switch name {
+	case "sku_id", "merchant_id":
+		return draw(f.ids[name])
+	case "login":
+		return draw([]string{p.phone, f.people[1].phone, "root@shop.example"})
+	case "password", "old_password", "new_password":
+		return draw([]string{p.password, f.people[1].password, "correct-horse-battery"})
+	case "phone":
+		return draw([]string{fmt.Sprintf("136%08d", f.next()), "13812345678", "+44 20 7946 0958", p.phone})
+	case "email":
+		return draw([]string{fmt.Sprintf("fuzz%d@shop.example", f.next()), "root@shop.example", "A.B+c@EXAMPLE.org"})
+	}
+	return "", false
+}
+
+// who draws a caller.
+func (f *fuzzer) who(t *rapid.T, op *operation) caller {
+	switch rapid.IntRange(0, 11).Draw(t, "caller") {
+	case 0:
+		return caller{kind: "anonymous caller", person: f.people[0]}
+	case 1:
+		token := rapid.SampledFrom([]string{
+			"Bearer", "Bearer ", "Basic eDp5", "bearer x", "Bearer " + strings.Repeat("A", 43), "Bearer " + strings.Repeat("x", 5000),
+			"Bearer \xff\xfe", "Bearer a b", "Bearer " + f.expired.token, "Bearer " + f.revoked.token, "Bearer ' OR 1=1 --",
+		}).Draw(t, "token")
+		return caller{kind: "caller without a good token", person: f.people[0], header: http.Header{"Authorization": {token}}}
+	case 2, 3, 4, 5, 6: // somebody who may
+		var able []*person
+		for _, p := range f.people {
+			if f.as(p).may(op) {
+				able = append(able, p)
+			}
+		}
+		if len(able) > 0 {
+			return f.as(rapid.SampledFrom(able).Draw(t, "able person"))
+		}
+	case 7:
+		c := f.as(rapid.SampledFrom(f.people).Draw(t, "person"))
+		c.header = cookie(c.person.token, rapid.SampledFrom([]string{"same-origin", "none", "cross-site", "same-site"}).Draw(t, "site"))
+		if site := c.header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
+			if !op.safe() && !op.raw {
+				c.standing = elsewhere
+			}
+		}
+		return c
+	}
+	return f.as(rapid.SampledFrom(f.people).Draw(t, "person"))
+}
+
+// as is somebody as he stands by now.
+func (f *fuzzer) as(p *person) caller {
+	c := signedIn(p.name, p)
+	switch {
+	case f.dead[p.token]:
+		c.standing = stranger
+	case f.status[p] == "suspended":
+		c.standing = suspended
+	}
+	return c
+}
+
+// request draws a request for an operation; broken says that something was done
+// to it that the contract may not allow.
+func (f *fuzzer) request(t *rapid.T, op *operation, who caller) (r request, broken bool) {
+	r = request{op: op, method: op.method, header: who.header.Clone()}
+	if r.header == nil {
+		r.header = http.Header{}
+	}
+	in := make(map[string]string)
+	for _, name := range op.pathParams() {
+		in[name] = f.pathParam(t, name, &broken)
+	}
+	r.target = op.target(in)
+	if query := f.query(t, op, &broken); query != "" {
+		r.target += "?" + query
+	}
+	f.body(t, op, &r, &broken)
+	f.fillHeader(t, op, &r, &broken)
+	return r, broken
+}
+
+func (f *fuzzer) pathParam(t *rapid.T, name string, broken *bool) string {
+	switch rapid.IntRange(0, 9).Draw(t, "path parameter") {
+	case 0:
+		*broken = true
+		return rapid.SampledFrom([]string{
+			"x", "0", "-1", "%00", "\x00", "\xff", "..", ".", "'", "\"", "null", "undefined", "%2e%2e", strings.Repeat("9", 400), strings.Repeat("长", 300),
+			"FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF", "{" + uuid.NewString() + "}", "urn:uuid:" + uuid.NewString(), uuid.NewString() + " ", "a b", "?", "#", ";", "%",
+		}).Draw(t, "odd "+name)
+	case 1:
+		return f.missing(name)
+	case 2: // of another kind
+		*broken = true
+		kind := rapid.SampledFrom([]string{"account_id", "checkout_id", "merchant_id", "order_id", "product_id", "session_id", "sku_id"}).Draw(t, "kind")
+		return rapid.SampledFrom(f.ids[kind]).Draw(t, "other "+name)
+	case 3:
+		if name == "session_id" {
+			return "current"
+		}
+	}
+	return rapid.SampledFrom(f.ids[name]).Draw(t, name)
+}
+
+func (f *fuzzer) query(t *rapid.T, op *operation, broken *bool) string {
+	var pairs []string
+	for _, p := range op.params {
+		if p.In != "query" || rapid.Bool().Draw(t, "without "+p.Name) {
+			continue
+		}
+		var value string
+		switch {
+		case rapid.IntRange(0, 4).Draw(t, "odd query") == 4:
+			*broken = true
+			value = rapid.SampledFrom([]string{
+				"", "0", "-1", "101", "1e9", "99999999999999999999", "1.5", "x", "\x00", "\xff", "null", "true", "' OR 1=1 --", strings.Repeat("A", 600),
+				"MA==", "eyJrIjoiIn0=", "AAAA", "%", "١٢", " 1", "1 ", "[]", uuid.NewString(), "0000000000000000000000000000000000000000", "merchant:\x00", "merchant:" + strings.Repeat("x", 90),
+			}).Draw(t, "odd "+p.Name)
+		case p.Name == "cursor" && len(f.cursors) > 0:
+			*broken = true // it may be another list's
+			value = rapid.SampledFrom(f.cursors).Draw(t, "cursor")
+		case p.Name == "cursor":
+			continue
+		default:
+			n := f.valid(t, p.Schema.Value, p.Name)
+			if json.Unmarshal([]byte(n.text), &value) != nil {
+				value = n.text
+			}
+		}
+		pairs = append(pairs, url.QueryEscape(p.Name)+"="+url.QueryEscape(value))
+	}
+	if rapid.IntRange(0, 19).Draw(t, "spoil the query") == 19 {
+		*broken = true
+		pairs = append(pairs, rapid.SampledFrom([]string{
+			"x=1", "%zz=1", "limit=%zz", "limit=1;cursor=2", "&&&", "=", "limit=1&limit=2", "limit[]=1", "%00=1", "is_admin=true", "cursor", "a=" + strings.Repeat("b", 5000),
+		}).Draw(t, "query"))
+	}
+	return strings.Join(pairs, "&")
+}
+
+func (f *fuzzer) body(t *rapid.T, op *operation, r *request, broken *bool) {
+	switch {
+	case op.raw:
+		r.body = f.event()
+		if rapid.Bool().Draw(t, "an event of ours") {
+			r.body = fmt.Appendf(nil, `{"id":"evt_%d","object":"event","api_version":%q,"created":%d,"type":%q,"data":{"object":%s}}`,
+				f.next(), sandbox.Version, f.clock.Now().Unix(),
+				rapid.SampledFrom([]string{"checkout.session.completed", "checkout.session.expired", "charge.refund.updated", "charge.dispute.created", "x"}).Draw(t, "type"),
+				rapid.SampledFrom([]string{
+					`{}`, `null`, `[]`, `{"id":"cs_1","object":"checkout.session","client_reference_id":"x","amount_total":-1,"payment_status":"paid","payment_intent":"pi_1"}`,
+					fmt.Sprintf(`{"id":"cs_2","object":"checkout.session","client_reference_id":%q,"amount_total":1,"currency":"cny","payment_status":"paid","payment_intent":"pi_2","status":"complete","mode":"payment"}`, f.ids["checkout_id"][0]),
+				}).Draw(t, "object"))
+		}
+		*broken = true
+	case op.body != nil:
+		n := f.valid(t, op.body, "")
+		switch rapid.IntRange(0, 7).Draw(t, "spoil the body") {
+		case 4, 5, 6:
+			*broken = true
+			f.spoil(t, n)
+		case 7:
+			*broken = true // or not, when the name is one that is known
+			f.extend(t, n)
+		}
+		r.body = n.write(nil)
+	case rapid.IntRange(0, 9).Draw(t, "a body where none belongs") == 9:
+		*broken = true
+		r.body = odd(t).write(nil)
+	}
+	if len(r.body) > 0 && rapid.IntRange(0, 19).Draw(t, "mangle the body") == 19 {
+		*broken = true
+		r.body = mangle(t, r.body)
+	}
+}
+
+func (f *fuzzer) fillHeader(t *rapid.T, op *operation, r *request, broken *bool) {
+	if op.body != nil {
+		r.header.Set("Content-Type", "application/json")
+	}
+	for _, p := range op.params {
+		if p.In != "header" {
+			continue
+		}
+		value := f.header(p.Name, r.body)
+		isOdd := false
+		switch {
+		case rapid.IntRange(0, 9).Draw(t, "odd "+p.Name) == 9:
+			*broken, isOdd = true, true
+			value = rapid.SampledFrom([]string{
+				"", "x", "with space in it", strings.Repeat("k", 129), "\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8", "t=1,v1=00", "t=99999999999999999999,v1=x", "t=,v1=", "v1=", ",,,,", "'; DROP TABLE x",
+			}).Draw(t, p.Name)
+		case p.Name == "Idempotency-Key" && len(f.keys) > 0 && rapid.IntRange(0, 2).Draw(t, "a key again") == 2:
+			value = rapid.SampledFrom(f.keys).Draw(t, "key")
+			if last := f.bodies[op]; last != nil && rapid.Bool().Draw(t, "the body again") {
+				r.body, *broken = last, true
+			}
+		}
+		r.header.Set(p.Name, value)
+		if p.Name == "Idempotency-Key" && !isOdd {
+			f.keys = append(f.keys, value)
+		}
+	}
+	if rapid.IntRange(0, 9).Draw(t, "another header") < 9 {
+		return
+	}
+	name := rapid.SampledFrom([]string{"Content-Type", "Accept-Language", "If-None-Match", "X-Request-Id", "Accept", "Content-Encoding", "X-Forwarded-For", "Cookie", "Content-Length", "X-Http-Method-Override"}).Draw(t, "header")
+	if name == "Content-Type" {
+		*broken = true
+	}
+	if name == "Cookie" && r.header.Get("Cookie") != "" {
+		return
+	}
+	r.header.Set(name, rapid.SampledFrom([]string{
+		"", "*", "text/plain", "application/json; charset=gbk", "application/json; charset=utf-8", "APPLICATION/JSON", "multipart/form-data", "application/xml", ";;;", "\xff\xfe", "en", "zh-CN,zh;q=0.9,en;q=0.8",
+		strings.Repeat("en,", 3000), `"x", W/"y"`, "abcdefgh12345678", "-1", "gzip", "__Host-session=x; __Host-session=y", "127.0.0.1, ::1", strings.Repeat("x", 8000), "DELETE",
+	}).Draw(t, name))
+}
+
+// step draws one request or one thing that happens, and holds what comes of it.
+func (f *fuzzer) step(t *rapid.T) {
+	switch rapid.IntRange(0, 29).Draw(t, "step") {
+	case 0:
+		f.purchase(t)
+		return
+	case 1:
+		f.later(t)
+		return
+	case 2:
+		f.nowhere(t)
+		return
+	}
+	op := rapid.SampledFrom(f.ops).Draw(t, "operation")
+	who := f.who(t, op)
+	r, broken := f.request(t, op, who)
+	f.send(r, who, broken)
+}
+
+// send asks, and holds the answer against the contract, against x-authz, and
+// against whose things it shows.
+func (f *fuzzer) send(r request, who caller, broken bool) answer {
+	a := ask(f.tb, f.handler, r)
+	f.count.Add(1)
+	for _, v := range f.x.examine(r, a) {
+		f.found(v, r, a)
+	}
+	if r.op == nil {
+		return a
+	}
+	f.judge(r, a, who, broken)
+	if a.status < 300 {
+		f.learn(r, a, who)
+	}
+	return a
+}
+
+// judge holds the answer against who asked for what.
+func (f *fuzzer) judge(r request, a answer, who caller, broken bool) {
+	say := func(rule, format string, args ...any) {
+		f.found(violation{rule, r.op.id, fmt.Sprintf(format, args...)}, r, a)
+	}
+	if status, code := refusal(r.op, who); status != 0 {
+		if a.status != status || a.code() != code {
+			say(ruleAuthz, "the %s must get %d %s, and got %d %s", who.kind, status, code, a.status, a.code())
+		}
+		return
+	}
+	switch a.code() {
+	case "identity.unauthenticated", "identity.suspended", "identity.forbidden":
+		if r.op.id != "signIn" {
+			say(ruleAuthz, "the %s may call it, and got %d %s", who.kind, a.status, a.code())
+		}
+	}
+	if a.status < 300 {
+		for _, v := range f.leaks(r, a, who) {
+			f.found(v, r, a)
+		}
+		if err := f.legal(r); err != nil {
+			say(ruleLegal, "it was answered %d, and the contract refuses it: %v", a.status, err)
+		}
+		for param, value := range f.named(r) {
+			if r.op.owned(param) && !f.mineOf(r.op, who, value) {
+				say(ruleAuthz, "the %s reached a {%s} of somebody else", who.kind, param)
+			}
+		}
+	}
+	if !broken && strings.HasPrefix(a.code(), "request.invalid") {
+		say(ruleContract, "the request keeps the contract, and was refused: %v", a.problem().Errors)
+	}
+}
+
+// mineOf reports whether a thing belongs to who asks, as far as the fuzzer knows.
+func (f *fuzzer) mineOf(op *operation, who caller, thing string) bool {
+	if op.authz.Owner == "merchant" {
+		sellers, known := f.seller[thing]
+		return !known || who.firm != nil && slices.Contains(sellers, who.firm.id.UUID())
+	}
+	owner, known := f.owner[thing]
+	return !known || owner == who.person
+}
+
+// named are the path parameters of a request.
+func (f *fuzzer) named(r request) map[string]string {
+	target, _, _ := strings.Cut(r.target, "?")
+	have, want := strings.Split(target, "/"), strings.Split(r.op.path, "/")
+	out := make(map[string]string)
+	for i, w := range want {
+		if name, ok := strings.CutPrefix(w, "{"); ok && i < len(have) {
+			value, err := url.PathUnescape(have[i])
+			if err == nil {
+				out[strings.TrimSuffix(name, "}")] = value
+			}
+		}
+	}
+	return out
+}
+
+// legal says why the contract refuses a request's body, as a second opinion.
+func (f *fuzzer) legal(r request) error {
+	if r.op.body == nil || r.op.raw {
+		return nil
+	}
+	var v any
+	if err := json.Unmarshal(r.body, &v); err != nil {
+		return err
+	}
+	return r.op.body.VisitJSON(v)
+}
+
+// learn takes from an answer what the next requests can use.
+func (f *fuzzer) learn(r request, a answer, who caller) {
+	if len(r.body) > 0 && r.header.Get("Idempotency-Key") != "" {
+		f.bodies[r.op] = r.body
+	}
+	var page struct {
+		Next string `json:"next_cursor"`
+	}
+	if json.Unmarshal(a.body, &page) == nil && page.Next != "" && len(f.cursors) < 50 {
+		f.cursors = append(f.cursors, page.Next)
+	}
+	if !r.op.safe() && r.op.authz.Owner == "none" {
+		f.altered = true
+	}
+	switch r.op.id {
+	case "placeCheckout":
+		var b bought
+		if json.Unmarshal(a.body, &b) == nil && b.ID != "" && f.owner[b.ID] == nil {
+			f.bought(who.person, b)
+		}
+	case "signOut":
+		f.altered = true
+		session := f.named(r)["session_id"]
+		if session == "current" {
+			session = who.person.session
+		}
+		for _, p := range f.people {
+			if p.session == session {
+				f.dead[p.token] = true
+			}
+		}
+	case "changePassword":
+		f.altered = true // his other sessions end, and this is his only one that is used
+	case "suspendAccount", "reinstateAccount", "grantRole", "revokeRole":
+		f.relearn(a)
+	}
+}
+
+// relearn takes from an answer who somebody is now.
+func (f *fuzzer) relearn(a answer) {
+	var account struct {
+		ID, State string
+		Roles     []struct {
+			Role     identity.Role
+			Merchant uuid.UUID `json:"merchant_id"`
+		}
+	}
+	if json.Unmarshal(a.body, &account) != nil {
+		return
+	}
+	for _, p := range f.people {
+		if p.id.String() != account.ID {
+			continue
+		}
+		f.status[p], p.roles, p.firm = account.State, nil, nil
+		for _, g := range account.Roles {
+			p.roles = append(p.roles, identity.Grant{Role: g.Role, Merchant: g.Merchant})
+			for _, m := range f.firms {
+				if g.Merchant == m.id.UUID() {
+					p.firm = m
+				}
+			}
+		}
+	}
+}
+
+// nowhere asks for what the contract does not have.
+func (f *fuzzer) nowhere(t *rapid.T) {
+	op := rapid.SampledFrom(f.ops).Draw(t, "operation")
+	in := make(map[string]string)
+	for _, name := range op.pathParams() {
+		in[name] = rapid.SampledFrom(f.ids[name]).Draw(t, name)
+	}
+	r := request{method: rapid.SampledFrom([]string{"PUT", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "CONNECT", "get"}).Draw(t, "method"), target: op.target(in), header: http.Header{}}
+	if rapid.Bool().Draw(t, "another path") {
+		r.method = op.method
+		r.target = rapid.SampledFrom([]string{
+			"/", "//", "/v1", "/v1/", "/v2/products", "/v1/products/", "/V1/Products", "/v1//products", "/v1/products/../me", "/v1/checkouts/..%2f../cancel", "/.env", "/wp-login.php", "/v1/ops", "/v1/me/x",
+			"/%00", "/v1/%2e%2e/", "/debug/pprof/", "/metrics", "/v1/" + strings.Repeat("a", 5000), "/log/tile", "/log", "/*",
+		}).Draw(t, "path")
+		if r.target == "/" {
+			return // the shop's front door, which is no operation
+		}
+	}
+	f.send(r, caller{}, true)
+}
+
+// later lets time pass, and what becomes due with it.
+func (f *fuzzer) later(t *rapid.T) {
+	d := rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, time.Minute, 31 * time.Minute}).Draw(t, "later")
+	if f.elapsed += d; f.elapsed > 20*24*time.Hour {
+		return // sessions last 30 days, and licences not for ever
+	}
+	f.clock.Advance(d)
+	if _, err := f.Orders.ExpireDue(f.tb.Context(), 100); err != nil {
+		f.tb.Fatalf("expire: %v", err)
+	}
+	f.work(f.tb)
+}
+
+// purchase goes the whole way, by requests: register, sign in, fill the cart,
+// look at the total, place, pay, read the receipt, or cancel.
+func (f *fuzzer) purchase(t *rapid.T) {
+	p := &person{name: "buyer", phone: fmt.Sprintf("+86135%08d", f.next()), password: "correct-horse-battery"}
+	do := func(id, target string, body any, header http.Header) answer {
+		op := f.ops[slices.IndexFunc(f.ops, func(op *operation) bool { return op.id == id })]
+		r := request{op: op, method: op.method, target: target, header: header}
+		if body != nil {
+			raw, err := json.Marshal(body)
+			if err != nil {
+				t.Fatalf("%v", err)
+			}
+			r.body = raw
+			r.header.Set("Content-Type", "application/json")
+		}
+		who := signedIn("buyer", p)
+		if op.authz.Public {
+			who = caller{kind: "buyer", person: p}
+		}
+		a := f.send(r, who, false)
+		if a.status >= 400 && a.status != http.StatusConflict && a.status != http.StatusUnprocessableEntity {
+			f.found(violation{ruleAuthz, id, "a plain purchase gets stuck"}, r, a)
+		}
+		return a
+	}
+	do("registerAccount", "/v1/accounts", map[string]string{"phone": p.phone, "password": p.password, "name": p.name}, http.Header{})
+	var session struct{ ID, Token string }
+	a := do("signIn", "/v1/sessions", map[string]string{"login": p.phone, "password": p.password}, http.Header{})
+	if json.Unmarshal(a.body, &session) != nil || session.Token == "" {
+		return
+	}
+	p.token, p.session = session.Token, session.ID
+	f.keep(secret{"a session", p, nil}, p.session)
+	for range rapid.IntRange(1, 3).Draw(t, "lines") {
+		m := rapid.SampledFrom(f.firms).Draw(t, "enterprise")
+		product := rapid.SampledFrom(m.products[:3]).Draw(t, "product")
+		do("setCartLine", "/v1/cart/lines", map[string]any{"sku_id": product.SKUs[0].ID, "quantity": rapid.IntRange(1, 5).Draw(t, "quantity")}, bearer(p.token))
+	}
+	do("getCart", "/v1/cart", nil, bearer(p.token))
+	var preview struct {
+		Total int64 `json:"total_fen"`
+	}
+	a = do("previewCheckout", "/v1/checkouts/preview", map[string]any{"from_cart": true}, bearer(p.token))
+	_ = json.Unmarshal(a.body, &preview) // then it is placed without
+	placing := map[string]any{"from_cart": true, "adult_declared": true, "waiver_confirmed": true, "ship_to": map[string]string{
+		"recipient": "李梅", "phone": "13812345678", "province": "北京市", "city": "北京市", "district": "朝阳区", "detail": "建国路1号",
+	}}
+	if preview.Total > 0 {
+		placing["expected_total_fen"] = preview.Total
+	}
+	header := bearer(p.token)
+	header.Set("Idempotency-Key", fresh())
+	a = do("placeCheckout", "/v1/checkouts", placing, header)
+	var b bought
+	if a.status != http.StatusCreated || json.Unmarshal(a.body, &b) != nil {
+		return
+	}
+	if rapid.IntRange(0, 2).Draw(t, "cancel") == 2 {
+		header.Set("Idempotency-Key", fresh())
+		do("cancelCheckout", "/v1/checkouts/"+b.ID+"/cancel", nil, header.Clone())
+		return
+	}
+	if b.PayURL != "" {
+		if _, err := f.pay.Pay(path.Base(b.PayURL), sandbox.Card); err != nil {
+			f.tb.Fatalf("pay: %v", err)
+		}
+		f.work(f.tb)
+		if a := do("getReceipt", "/v1/checkouts/"+b.ID+"/receipt", nil, bearer(p.token)); a.status != http.StatusOK {
+			f.found(violation{ruleContract, "getReceipt", "a paid checkout has no receipt"}, request{}, a)
+		}
+	}
+}
+
+// TestMain keeps rapid from writing files into the tree: they name draws, and what
+// they drew from is another shop in the next run.
+func TestMain(m *testing.M) {
+	for name, value := range map[string]string{"rapid.nofailfile": "true", "rapid.shrinktime": "10s"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	m.Run()
+}
+
+// requests is how many the fuzzer sends: NETS_REQUESTS, or enough for a quick look.
+func requests(t testing.TB) int64 {
+	t.Helper()
+	const quick = 2000
+	text := os.Getenv("NETS_REQUESTS")
+	if text == "" {
+		return quick
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		t.Fatalf("NETS_REQUESTS: %v", err)
+	}
+	return n
+}
+
+func TestEveryAnswerKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	const fuzzers = 2
+	want := requests(t) / fuzzers
+	for i := range fuzzers {
+		t.Run("fuzzer "+strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			var count atomic.Int64
+			var seen []string
+			f := newFuzzer(t, s, s.handler, &count, func(v violation, r request, a answer) {
+				seen = append(seen, fmt.Sprintf("%v\nrequest:\n%v\nanswer:\n%v\n%s", v, r, a, s.errors.of(a)))
+			})
+			for round := 0; count.Load() < want; round++ {
+				rapid.Check(t, func(rt *rapid.T) {
+					if count.Load() >= want && len(seen) == 0 {
+						return
+					}
+					f.round()
+					before := len(seen)
+					for range 20 {
+						f.step(rt)
+					}
+					if len(seen) > before {
+						rt.Fatalf("%s", seen[before])
+					}
+				})
+				if t.Failed() {
+					break
+				}
+			}
+			t.Logf("%d requests", count.Load())
+		})
+	}
+}

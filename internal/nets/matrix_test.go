@@ -1,0 +1,279 @@
+package nets_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/pgtest"
+)
+
+// stage is a shop with what the matrix is played on.
+type stage struct {
+	*shop
+	x            *examiner
+	mine, theirs *firm
+	expired      *person // has every role, and a session that has run out
+	revoked      *person // has every role, and a session that was ended
+	operator     string  // a token, for planted defects
+}
+
+func newStage(t testing.TB) *stage {
+	t.Helper()
+	s := &stage{shop: newShop(t), x: newExaminer(t)}
+	s.clock.Set(pgtest.Noon.Add(-identity.SessionTTL - time.Minute))
+	s.mine, s.theirs = s.firm(t), s.firm(t)
+	s.expired = s.insider(t)
+	s.clock.Set(pgtest.Noon)
+	s.revoked = s.insider(t)
+	caller, err := s.Identity.Resolve(t.Context(), s.revoked.token)
+	if err == nil {
+		err = s.Identity.SignOut(t.Context(), caller, caller.Session)
+	}
+	if err != nil {
+		t.Fatalf("end a session: %v", err)
+	}
+	return s
+}
+
+// insider is somebody with every role there is.
+func (s *stage) insider(t testing.TB) *person {
+	t.Helper()
+	p := s.person(t, identity.Grant{Role: identity.Merchant, Merchant: s.mine.id.UUID()}, identity.Grant{Role: identity.Operator},
+		identity.Grant{Role: identity.FundAdmin}, identity.Grant{Role: identity.Auditor}, identity.Grant{Role: identity.Institution})
+	p.firm = s.mine
+	return p
+}
+
+func bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
+
+func cookie(token, site string) http.Header {
+	return http.Header{"Cookie": {"__Host-session=" + token}, "Sec-Fetch-Site": {site}, "Origin": {"https://other.example"}}
+}
+
+// signedIn is a caller who is who he is.
+func signedIn(kind string, p *person) caller {
+	c := caller{kind: kind, person: p, firm: p.firm, header: bearer(p.token), standing: known, roles: []string{"consumer"}}
+	for _, g := range p.roles {
+		c.roles = append(c.roles, string(g.Role))
+	}
+	return c
+}
+
+// cast is one caller of each kind, all of them new: some operations change who
+// somebody is.
+func (s *stage) cast(t testing.TB) []caller {
+	t.Helper()
+	role := func(r identity.Role) *person { return s.person(t, identity.Grant{Role: r}) }
+
+	held := s.insider(t)
+	if _, err := s.Identity.Suspend(t.Context(), s.root, held.id, "for a test"); err != nil {
+		t.Fatalf("suspend: %v", err)
+	}
+	former := s.insider(t)
+	for _, g := range former.roles {
+		if _, err := s.Identity.Revoke(t.Context(), s.root, former.id, g); err != nil {
+			t.Fatalf("revoke: %v", err)
+		}
+	}
+	former.roles, former.firm = nil, nil
+	browser := signedIn("browser of an insider", s.insider(t))
+	browser.header = cookie(browser.person.token, "same-origin")
+	foreignPage := signedIn("page of another site in the browser of an insider", s.insider(t))
+	foreignPage.header, foreignPage.standing = cookie(foreignPage.person.token, "cross-site"), elsewhere
+
+	strangers := []caller{
+		{kind: "anonymous caller", person: s.person(t)},
+		{kind: "caller with a made-up token", person: s.person(t), header: bearer(strings.Repeat("x", len(held.token)))},
+		{kind: "caller with an empty token", person: s.person(t), header: bearer("")},
+		{kind: "caller with an expired session", person: s.expired, header: bearer(s.expired.token)},
+		{kind: "caller with a session that was ended", person: s.revoked, header: bearer(s.revoked.token)},
+	}
+	outcast := signedIn("suspended insider", held)
+	outcast.standing, outcast.person = suspended, s.person(t) // whose password is good
+	return append(strangers, outcast, browser, foreignPage,
+		signedIn("insider who lost his roles", former),
+		signedIn("consumer", s.person(t)),
+		signedIn("merchant", s.seller(t, s.mine)),
+		signedIn("operator", role(identity.Operator)),
+		signedIn("fund_admin", role(identity.FundAdmin)),
+		signedIn("auditor", role(identity.Auditor)),
+		signedIn("institution", role(identity.Institution)),
+	)
+}
+
+// refusal is what x-authz alone says about a caller, whatever he asks for: the
+// status and the code that he must get, or 0.
+func refusal(op *operation, who caller) (status int, code string) {
+	switch {
+	case who.standing == elsewhere && !op.safe() && !op.raw:
+		return http.StatusForbidden, "request.cross_origin"
+	case op.authz.Public:
+		return 0, ""
+	case who.standing == stranger:
+		return http.StatusUnauthorized, "identity.unauthenticated"
+	case who.standing == suspended:
+		return http.StatusForbidden, "identity.suspended"
+	case !who.may(op):
+		return http.StatusForbidden, "identity.forbidden"
+	}
+	return 0, ""
+}
+
+// matrix plays one operation through all kinds of callers and whose things they
+// name, and says what should not have been answered so.
+func (s *stage) matrix(t testing.TB, op *operation) []violation {
+	t.Helper()
+	m := &play{stage: s, op: op, other: s.person(t), foreign: make(map[string]string), missing: make(map[string]string)}
+	for _, param := range op.pathParams() {
+		f := s.mine
+		if op.authz.Owner == "merchant" {
+			f = s.theirs
+		}
+		m.foreign[param] = s.things(t, param, m.other, f)[0]
+		m.missing[param] = s.missing(param)
+	}
+	for _, who := range s.cast(t) {
+		if status, code := refusal(op, who); status != 0 {
+			m.refused(t, who, status, code)
+			continue
+		}
+		m.reached(t, who)
+		for _, param := range op.pathParams() {
+			m.unseen(t, who, param)
+		}
+	}
+	return m.found
+}
+
+// play is one operation's way through the matrix.
+type play struct {
+	*stage
+	op               *operation
+	other            *person           // whose things are foreign to all
+	foreign, missing map[string]string // by path parameter
+	found            []violation
+}
+
+func (m *play) say(format string, args ...any) {
+	m.found = append(m.found, violation{ruleAuthz, m.op.id, fmt.Sprintf(format, args...)})
+}
+
+// send asks, and holds the answer against the contract.
+func (m *play) send(t testing.TB, who caller, in map[string]string) (request, answer) {
+	t.Helper()
+	f := m.mine
+	if who.firm != nil {
+		f = who.firm
+	}
+	r := m.sample(t, m.op, who, f, in)
+	a := m.ask(t, r)
+	m.found = append(m.found, m.x.examine(r, a)...)
+	if who.standing == known && a.status < 300 {
+		m.found = append(m.found, m.leaks(r, a, who)...)
+	}
+	return r, a
+}
+
+// refused holds a caller whom x-authz turns away.
+func (m *play) refused(t testing.TB, who caller, status int, code string) {
+	t.Helper()
+	if r, a := m.send(t, who, m.foreign); a.status != status || a.code() != code {
+		m.say("the %s must get %d %s, and got\n%v\nfor\n%v\n%s", who.kind, status, code, a, r, m.errors.of(a))
+	}
+}
+
+// reached holds a caller who may call: with things of his own he gets through,
+// with one of them at least to the end.
+func (m *play) reached(t testing.TB, who caller) {
+	t.Helper()
+	owner := who.person
+	if who.standing < elsewhere { // and so the operation is public, and nothing anybody's own
+		owner = m.other
+	}
+	own := []map[string]string{{}}
+	for _, param := range m.op.pathParams() {
+		var next []map[string]string
+		for _, thing := range m.things(t, param, owner, m.mine) {
+			for _, in := range own {
+				in := maps.Clone(in)
+				in[param] = thing
+				next = append(next, in)
+			}
+		}
+		own = next
+	}
+	var done bool
+	var last string
+	for _, in := range own {
+		r, a := m.send(t, who, in)
+		last = fmt.Sprintf("%v\nfor\n%v\n%s", a, r, m.errors.of(a))
+		switch a.status {
+		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+			m.say("the %s may call it for what is his own, and got\n%s", who.kind, last)
+		}
+		done = done || a.status < 400
+	}
+	if !done {
+		m.say("the %s never gets to the end of it; if that is right, shop.things must make a thing in a state that it takes. The last answer was\n%s", who.kind, last)
+	}
+}
+
+// unseen holds that what is another's cannot be told from what is not there.
+func (m *play) unseen(t testing.TB, who caller, param string) {
+	t.Helper()
+	in := func(of map[string]string) map[string]string {
+		all := maps.Clone(m.foreign)
+		for _, other := range m.op.pathParams() {
+			if other != param {
+				all[other] = m.things(t, other, who.person, m.mine)[0]
+			}
+		}
+		all[param] = of[param]
+		return all
+	}
+	r, gone := m.send(t, who, in(m.missing))
+	if m.op.declares(http.StatusNotFound) != (gone.status == http.StatusNotFound) {
+		m.say("404 for a {%s} that is not there: declared is %t, and the %s got\n%v\nfor\n%v\n%s", param,
+			m.op.declares(http.StatusNotFound), who.kind, gone, r, m.errors.of(gone))
+	}
+	if !m.op.owned(param) {
+		return
+	}
+	r, foreign := m.send(t, who, in(m.foreign))
+	if foreign.status != http.StatusNotFound {
+		m.say("a {%s} of somebody else must be 404 for the %s, and he got\n%v\nfor\n%v\n%s", param, who.kind, foreign, r, m.errors.of(foreign))
+		return
+	}
+	if a, b := anonymous(gone, m.missing[param]), anonymous(foreign, m.foreign[param]); a != b {
+		m.say("the %s can tell a {%s} of somebody else from one that is not there:\n%s\nand\n%s", who.kind, param, b, a)
+	}
+}
+
+// anonymous is an answer without what names this one request and thing.
+func anonymous(a answer, thing string) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(a.header)) {
+		fmt.Fprintf(&b, "%s: %q\n", name, a.header[name])
+	}
+	fmt.Fprintf(&b, "%d %s", a.status, a.body)
+	return strings.NewReplacer(a.header.Get("X-Request-Id"), "REQUEST", thing, "THING").Replace(b.String())
+}
+
+func TestEachOperationLetsThroughWhomTheContractNames(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	for _, op := range contract(t) {
+		t.Run(op.id, func(t *testing.T) {
+			t.Parallel()
+			for _, v := range s.matrix(t, op) {
+				t.Error(v)
+			}
+		})
+	}
+}

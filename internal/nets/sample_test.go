@@ -1,0 +1,148 @@
+package nets_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// caller is somebody, or nobody, who sends requests.
+type caller struct {
+	kind     string
+	person   *person
+	firm     *firm // whom he sells for, or nil
+	header   http.Header
+	standing standing
+	roles    []string // those in force
+}
+
+// standing is what a caller's credential is worth.
+type standing int
+
+const (
+	stranger  standing = iota // no credential that is good
+	suspended                 // a good one, of an account that may not be used
+	elsewhere                 // a good one, sent by the page of another site
+	known
+)
+
+// may reports whether x-authz lets the caller call the operation at all.
+func (c caller) may(op *operation) bool {
+	for _, want := range op.authz.Roles {
+		for _, has := range c.roles {
+			if want == has {
+				return true
+			}
+		}
+	}
+	return op.authz.Public
+}
+
+// sample is a request as the contract wants it, made of its examples: with these
+// values of path parameters, and what belongs to the caller where a name says so.
+func (s *shop) sample(t testing.TB, op *operation, who caller, f *firm, in map[string]string) request {
+	t.Helper()
+	r := request{op: op, method: op.method, target: op.target(in), header: who.header.Clone()}
+	if r.header == nil {
+		r.header = http.Header{}
+	}
+	switch {
+	case op.raw:
+		r.body = s.event()
+	case op.body != nil:
+		raw, err := json.Marshal(s.fill(op.example(t), who, f))
+		if err != nil {
+			t.Fatalf("%s: write the example: %v", op.id, err)
+		}
+		r.body = raw
+	}
+	if op.body != nil {
+		r.header.Set("Content-Type", "application/json")
+	}
+	for _, p := range op.params {
+		if p.In == "header" && p.Required {
+			r.header.Set(p.Name, s.header(p.Name, r.body))
+		}
+	}
+	return r
+}
+
+// target is the path with its parameters filled in.
+func (op *operation) target(in map[string]string) string {
+	target := op.path
+	for name, value := range in {
+		segments := strings.Split(value, "/")
+		for i := range segments {
+			segments[i] = url.PathEscape(segments[i])
+		}
+		target = strings.ReplaceAll(target, "{"+name+"}", strings.Join(segments, "/"))
+	}
+	return target
+}
+
+// example is the contract's example of the body, as a copy of one's own.
+func (op *operation) example(t testing.TB) any {
+	t.Helper()
+	example := op.body.Example
+	if example == nil {
+		example = map[string]any{}
+	}
+	raw, err := json.Marshal(example)
+	if err != nil {
+		t.Fatalf("%s: the example: %v", op.id, err)
+	}
+	var v any
+	if err := json.Unmarshal(raw, &v); err != nil {
+		t.Fatalf("%s: the example: %v", op.id, err)
+	}
+	return v
+}
+
+// fill puts into an example what its names say.
+func (s *shop) fill(v any, who caller, f *firm) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = s.fill(v[i], who, f)
+		}
+	case map[string]any:
+		for name, value := range v {
+			switch good, leave := s.good(name, who, f); {
+			case leave:
+				delete(v, name)
+			case good != nil:
+				v[name] = good
+			default:
+				v[name] = s.fill(value, who, f)
+			}
+		}
+	}
+	return v
+}
+
+// good is a value for a property of this name: nil, that of the example; leave
+// takes the property out.
+func (s *shop) good(name string, who caller, f *firm) (value any, leave bool) {
+	switch name {
+	case "sku_id":
+		return f.sku(), false
+	case "merchant_id":
+		return f.id.String(), false
+	case "phone":
+		return fmt.Sprintf("+86137%08d", s.next()), false
+	case "email":
+		return fmt.Sprintf("mail%d@shop.example", s.next()), false
+	case "login":
+		return who.person.phone, false
+	case "password", "old_password":
+		return who.person.password, false
+	case "new_password":
+		return fmt.Sprintf("another-horse-%d", s.next()), false
+	case "expected_total_fen":
+		return nil, true // what the example's goods cost is not known here
+	}
+	return nil, false
+}

@@ -1,0 +1,531 @@
+package nets_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+
+	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/cart"
+	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/httpapi"
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/pgtest"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/redisdb"
+	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/trail"
+	"github.com/shiyi-market/shiyi/internal/transparency"
+)
+
+// shop is the whole program in this process, on a database of its own: the real
+// edge, the real contexts, the sandbox to pay with, and a Redis.
+type shop struct {
+	handler http.Handler
+	db      *postgres.DB
+	clock   *pgtest.Clock
+	redis   *redisdb.DB
+	pay     *sandbox.Sandbox
+	errors  *errorLog
+	jobs    queue
+	working sync.Mutex
+	httpapi.Services
+
+	root    identity.Caller // an operator who is in no test's way
+	serial  atomic.Int64
+	secrets sync.Map // what is shown to some only → secret
+}
+
+// secret says who may see something: one person, and who sells for these enterprises.
+type secret struct {
+	what   string
+	person *person
+	firms  []uuid.UUID
+}
+
+// person is somebody with an account.
+type person struct {
+	id                    identity.ID
+	name, phone, password string
+	token, session        string
+	roles                 []identity.Grant
+	firm                  *firm // whom he sells for, or nil
+}
+
+// firm is an enterprise with its goods.
+type firm struct {
+	id       merchant.ID
+	products []catalog.Product // 0: on sale, two SKUs; 1: liquor; 2: a voucher; 3: withdrawn; 4: two pieces left
+}
+
+func (f *firm) sku() string { return f.products[0].SKUs[0].ID.String() }
+
+// cheap is argon2id as fast as it can be made.
+var cheap = identity.Config{MemoryKiB: 8, Iterations: 1, Concurrency: 4, Queue: 1000}
+
+const pageURL = "https://shop.example/sandbox/pay/"
+
+func newShop(t testing.TB) *shop {
+	t.Helper()
+	s := &shop{clock: pgtest.NewClock(pgtest.Noon), errors: new(errorLog)}
+	s.db = pgtest.NewAt(t, s.clock.Now).Collecting(s.jobs.add)
+	log := slog.New(s.errors)
+	var err error
+	if s.redis, err = redisdb.Open(t.Context(), redisdb.Config{}, log); err != nil {
+		t.Fatalf("redis: %v", err)
+	}
+	t.Cleanup(func() { _ = s.redis.Close() })
+	if s.Identity, err = identity.New(s.db, cheap); err != nil {
+		t.Fatalf("identity: %v", err)
+	}
+	if s.Transparency, err = transparency.New(s.db, transparency.Config{Origin: "shop.example/log", Folder: t.TempDir()}, ledger.Roller{}); err != nil {
+		t.Fatalf("transparency: %v", err)
+	}
+	if s.pay, err = sandbox.Open(sandbox.Config{PageURL: pageURL, Clock: s.clock.Now}, log); err != nil {
+		t.Fatalf("sandbox: %v", err)
+	}
+	t.Cleanup(func() { _ = s.pay.Close() })
+	gateway, err := payment.NewSandbox(s.pay, s.pay.Secret())
+	if err != nil {
+		t.Fatalf("gateway: %v", err)
+	}
+	s.Payments = payment.New(s.db, gateway, payment.Shop{
+		Name: "Shop", SuccessURL: "https://shop.example/?paid={checkout}", CancelURL: "https://shop.example/?unpaid={checkout}",
+	})
+	s.Trail, s.Merchants, s.Fund, s.Carts = trail.New(s.db), merchant.New(s.db), fund.New(s.db), cart.New(s.db)
+	s.Catalog, s.Inventory = catalog.New(s.db, catalog.NewCache(s.redis)), inventory.New(s.db)
+	s.Orders = order.New(s.db, s.Payments, log)
+	s.Aftersales = aftersale.New(s.db, s.Orders)
+	s.Receipts = receipt.New(s.db, s.Orders, s.Transparency)
+	s.handler, err = httpapi.New(httpapi.Config{Timeout: time.Minute}, httpapi.Deps{
+		Services: s.Services, Log: log, Clock: s.clock.Now, Redis: s.redis, Ready: s.db.Ping,
+	})
+	if err != nil {
+		t.Fatalf("edge: %v", err)
+	}
+	if err := s.Transparency.Sign(t.Context()); err != nil {
+		t.Fatalf("sign the log: %v", err)
+	}
+	root, err := s.Identity.EnsureOperator(t.Context(), "root@shop.example", "correct-horse-battery")
+	if err != nil {
+		t.Fatalf("operator: %v", err)
+	}
+	s.root = identity.Caller{Account: root.ID, Roles: root.Roles}
+	return s
+}
+
+// next is a number that this shop has not used.
+func (s *shop) next() int64 { return s.serial.Add(1) }
+
+// person registers somebody, gives him roles and signs him in.
+func (s *shop) person(t testing.TB, grants ...identity.Grant) *person {
+	t.Helper()
+	n := s.next()
+	p := &person{name: fmt.Sprintf("人 %d", n), phone: fmt.Sprintf("+86139%08d", n), password: fmt.Sprintf("correct-horse-%d", n)}
+	a, err := s.Identity.Register(t.Context(), identity.Registration{Phone: p.phone, Password: p.password, Name: p.name})
+	if err != nil {
+		t.Fatalf("register: %v", err)
+	}
+	p.id = a.ID
+	for _, g := range grants {
+		if _, err := s.Identity.Grant(t.Context(), s.root, p.id, g); err != nil {
+			t.Fatalf("grant %v: %v", g, err)
+		}
+	}
+	p.roles = grants
+	s.keep(secret{"the account", p, nil}, p.id.String())
+	s.keep(secret{"the phone number", p, nil}, p.phone)
+	p.session, p.token = s.signIn(t, p)
+	return p
+}
+
+// signIn makes a session of p.
+func (s *shop) signIn(t testing.TB, p *person) (session, token string) {
+	t.Helper()
+	made, _, err := s.Identity.SignIn(t.Context(), identity.Credentials{Login: p.phone, Password: p.password, UserAgent: "nets"})
+	if err != nil {
+		t.Fatalf("sign in: %v", err)
+	}
+	s.keep(secret{"a session", p, nil}, made.ID.String())
+	s.keep(secret{"a token", p, nil}, made.Token)
+	return made.ID.String(), made.Token
+}
+
+func (s *shop) keep(sec secret, value string) { s.secrets.Store(value, sec) }
+
+// seller is somebody who sells for f.
+func (s *shop) seller(t testing.TB, f *firm) *person {
+	t.Helper()
+	p := s.person(t, identity.Grant{Role: identity.Merchant, Merchant: f.id.UUID()})
+	p.firm = f
+	return p
+}
+
+// firm enrols an enterprise with goods on the shelf.
+func (s *shop) firm(t testing.TB) *firm {
+	t.Helper()
+	n := s.next()
+	m, err := s.Merchants.Enrol(t.Context(), merchant.Enrolment{
+		Code: fmt.Sprintf("N%04d", n), LegalName: fmt.Sprintf("合作社 %d", n), ShortName: fmt.Sprintf("社 %d", n),
+		EntityType: "cooperative", Fictional: true, Region: "152527", Township: "宝昌镇", USCC: fmt.Sprintf("93152527MA%08d", n),
+		RecommendationNo: "R1", RecommendedOn: "2026-01-01", AgreementNo: fmt.Sprintf("A%d", n), AgreementSignedOn: "2026-01-02",
+		Licences: []merchant.Licence{{Kind: "SC", No: fmt.Sprintf("SC%d", n), ExpiresOn: "2030-12-31"}},
+	})
+	if err != nil {
+		t.Fatalf("enrol: %v", err)
+	}
+	f := &firm{id: m.ID}
+	goods := oil()
+	liquor, voucher := goods, goods
+	liquor.Category, liquor.Name, liquor.AgeRestricted = "LIQUOR", "白酒", true
+	voucher.Category, voucher.Name, voucher.Kind, voucher.ColdChain = "TOURISM", "草原一日游", "SERVICE_VOUCHER", "VOUCHER"
+	voucher.Voucher, voucher.VoucherValidDays, voucher.ReturnRule = true, 90, catalog.VoucherRule
+	for i, d := range []catalog.Description{goods, liquor, voucher, goods, goods} {
+		pieces := int64(1_000_000)
+		if i == 4 {
+			pieces = 2
+		}
+		f.products = append(f.products, s.list(t, f, d, pieces, 1000, 2500))
+	}
+	if _, err := s.Catalog.Withdraw(t.Context(), s.runs(f), f.products[3].ID); err != nil {
+		t.Fatalf("withdraw: %v", err)
+	}
+	return f
+}
+
+func oil() catalog.Description {
+	return catalog.Description{
+		Category: "OIL", Name: "亚麻籽油", Spec: "1L/桶", NetContent: 1000, NetUnit: "mL", SaleUnit: "桶", Kind: "PACKAGED_FOOD",
+		ColdChain: "N", VATTreatment: "9%", ReturnRule: catalog.NoReason, ShipZone: "NATIONWIDE",
+	}
+}
+
+// runs is somebody who sells for f and is in no test's way.
+func (s *shop) runs(f *firm) identity.Caller {
+	return identity.Caller{Account: s.root.Account, Roles: []identity.Grant{{Role: identity.Merchant, Merchant: f.id.UUID()}}}
+}
+
+// list puts a product on sale, with a SKU for each price and so many pieces of each.
+func (s *shop) list(t testing.TB, f *firm, d catalog.Description, pieces int64, prices ...money.Fen) catalog.Product {
+	t.Helper()
+	n := s.next()
+	listed := catalog.NewProduct{Merchant: f.id, Code: fmt.Sprintf("P%d", n), Description: d}
+	for i, price := range prices {
+		listed.SKUs = append(listed.SKUs, catalog.NewSKU{Code: fmt.Sprintf("S%d-%d", n, i), Price: price})
+	}
+	p, err := s.Catalog.Add(t.Context(), s.runs(f), listed)
+	if err != nil {
+		t.Fatalf("list a product: %v", err)
+	}
+	for _, k := range p.SKUs {
+		if err := s.Inventory.Open(t.Context(), uuid.Nil, inventory.Line{Merchant: f.id.UUID(), SKU: k.ID.UUID(), Qty: pieces}); err != nil {
+			t.Fatalf("open stock: %v", err)
+		}
+	}
+	return p
+}
+
+// ask lets the shop answer.
+func (s *shop) ask(t testing.TB, r request) answer {
+	t.Helper()
+	return ask(t, s.handler, r)
+}
+
+// bought is a checkout of a buyer.
+type bought struct {
+	ID     string
+	PayURL string `json:"pay_url"`
+	Orders []struct {
+		ID       string
+		Merchant struct{ ID uuid.UUID }
+	}
+}
+
+// buy places a checkout of one thing of each enterprise, over HTTP.
+func (s *shop) buy(t testing.TB, p *person, firms ...*firm) bought {
+	t.Helper()
+	type line struct {
+		SKU      string `json:"sku_id"`
+		Quantity int    `json:"quantity"`
+	}
+	body := map[string]any{"ship_to": map[string]string{
+		"recipient": p.name, "phone": p.phone, "province": "北京市", "city": "北京市", "district": "朝阳区", "detail": "建国路1号",
+	}}
+	var lines []line
+	for _, f := range firms {
+		lines = append(lines, line{f.sku(), 2})
+	}
+	body["lines"] = lines
+	raw, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := s.ask(t, request{method: http.MethodPost, target: "/v1/checkouts", body: raw, header: http.Header{
+		"Authorization": {"Bearer " + p.token}, "Content-Type": {"application/json"}, "Idempotency-Key": {uuid.NewString()},
+	}})
+	var b bought
+	if err := json.Unmarshal(a.body, &b); err != nil || a.status != http.StatusCreated {
+		t.Fatalf("place a checkout: %v\n%s", a, s.errors.of(a))
+	}
+	s.note(p, b)
+	return b
+}
+
+// note remembers whose a checkout and its orders are.
+func (s *shop) note(p *person, b bought) {
+	all := secret{what: "a checkout", person: p}
+	for _, o := range b.Orders {
+		all.firms = append(all.firms, o.Merchant.ID)
+		s.keep(secret{"an order", p, []uuid.UUID{o.Merchant.ID}}, o.ID)
+	}
+	s.keep(all, b.ID)
+}
+
+// settle pays a checkout in the sandbox, and lets the shop do all that follows.
+func (s *shop) settle(t testing.TB, b bought) {
+	t.Helper()
+	if _, err := s.pay.Pay(path.Base(b.PayURL), sandbox.Card); err != nil {
+		t.Fatalf("pay %q: %v", b.PayURL, err)
+	}
+	s.work(t)
+}
+
+// work delivers the provider's events, does the jobs that wait, and lets the
+// public log take up what was sold.
+func (s *shop) work(t testing.TB) {
+	t.Helper()
+	ctx := t.Context()
+	s.working.Lock()
+	defer s.working.Unlock()
+	for again := true; again; {
+		if err := s.pay.Flush(ctx, s.Payments.Receive); err != nil {
+			t.Fatalf("deliver the provider's events: %v", err)
+		}
+		jobs := s.jobs.take()
+		for _, j := range jobs {
+			if err := s.do(ctx, j); err != nil {
+				t.Fatalf("the job %s %+v: %v", j.Kind(), j, err)
+			}
+		}
+		again = len(jobs) > 0
+	}
+	if _, err := s.Transparency.Drain(ctx); err != nil {
+		t.Fatalf("sequence: %v", err)
+	}
+	if err := s.Transparency.Sign(ctx); err != nil {
+		t.Fatalf("sign: %v", err)
+	}
+}
+
+// do does a job, as the worker would.
+func (s *shop) do(ctx context.Context, j river.JobArgs) error {
+	switch j := j.(type) {
+	case payment.Received:
+		return s.Orders.Capture(ctx, j.Event)
+	case payment.RefundMoved:
+		return s.Payments.SettleRefund(ctx, j.Event)
+	case payment.PerformRefund:
+		return s.Payments.PerformRefund(ctx, j.Buyer, j.Refund)
+	case payment.Close:
+		return s.Payments.Close(ctx, j.Buyer, j.Intent)
+	}
+	return errors.New("the nets do not know this job: teach shop.do what the worker does with it")
+}
+
+// queue holds the jobs that transactions left.
+type queue struct {
+	mu      sync.Mutex
+	waiting []river.JobArgs
+}
+
+func (q *queue) add(j river.JobArgs) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = append(q.waiting, j)
+}
+
+func (q *queue) take() []river.JobArgs {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := q.waiting
+	q.waiting = nil
+	return all
+}
+
+// things makes things of the kind that a path parameter names, in each state that
+// an operation may want one in, for somebody and an enterprise.
+func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
+	t.Helper()
+	switch param {
+	case "session_id":
+		session, _ := s.signIn(t, p)
+		return []string{session}
+	case "checkout_id":
+		paid, placed := s.buy(t, p, f), s.buy(t, p, f)
+		s.settle(t, paid)
+		return []string{placed.ID, paid.ID}
+	case "order_id":
+		paid := s.buy(t, p, f)
+		s.settle(t, paid)
+		return []string{paid.Orders[0].ID}
+	case "sku_id":
+		k := s.list(t, f, oil(), 1000, 1990).SKUs[0].ID
+		if err := s.Carts.SetLine(t.Context(), p.id, k, 1); err != nil {
+			t.Fatalf("fill the cart: %v", err)
+		}
+		return []string{k.String()}
+	case "product_id":
+		return []string{f.products[0].ID.String()}
+	case "merchant_id":
+		active, suspended := s.firm(t), s.firm(t)
+		if _, err := s.Merchants.Suspend(t.Context(), s.root, suspended.id, "for a test"); err != nil {
+			t.Fatalf("suspend an enterprise: %v", err)
+		}
+		return []string{active.id.String(), suspended.id.String()}
+	case "account_id":
+		active, suspended := s.person(t), s.person(t)
+		if _, err := s.Identity.Suspend(t.Context(), s.root, suspended.id, "for a test"); err != nil {
+			t.Fatalf("suspend an account: %v", err)
+		}
+		return []string{active.id.String(), suspended.id.String()}
+	case "path":
+		paid := s.buy(t, p, f) // so that the log is not empty
+		s.settle(t, paid)
+		return []string{"entries/000.p/1"}
+	case "code":
+		return []string{"request.invalid"}
+	}
+	t.Fatalf("the shop makes no things for the path parameter {%s}: teach shop.things", param)
+	return nil
+}
+
+// missing is a well-formed name of a thing that is not there.
+func (s *shop) missing(param string) string {
+	switch param {
+	case "path":
+		return "5/999"
+	case "code":
+		return "no.such_problem"
+	}
+	return id.New[person](s.clock.Now()).String()
+}
+
+// header is a good value of a required header, for a body.
+func (s *shop) header(name string, body []byte) string {
+	switch name {
+	case "Stripe-Signature":
+		return sandbox.Sign(body, s.pay.Secret(), s.clock.Now())
+	}
+	return uuid.NewString()
+}
+
+// event is a signed body that the provider might send.
+func (s *shop) event() []byte {
+	return fmt.Appendf(nil, `{"id":"evt_%s","object":"event","api_version":%q,"created":%d,"livemode":false,"type":"customer.created","data":{"object":{}}}`,
+		strings.ReplaceAll(uuid.NewString(), "-", ""), sandbox.Version, s.clock.Now().Unix())
+}
+
+// leaks says what an answer to who asks shows that belongs to somebody else.
+func (s *shop) leaks(r request, a answer, who caller) []violation {
+	owner := r.op.authz.Owner
+	if owner == "none" || r.op.authz.Public && !r.op.safe() {
+		return nil
+	}
+	var out []violation
+	for _, word := range words(a.body) {
+		found, ok := s.secrets.Load(word)
+		if !ok {
+			continue
+		}
+		sec := found.(secret)
+		mine := who.person != nil && sec.person == who.person
+		sells := who.firm != nil && slices.Contains(sec.firms, who.firm.id.UUID())
+		if owner == "merchant" && !sells || owner != "merchant" && !mine {
+			out = append(out, violation{ruleLeak, r.op.id, fmt.Sprintf("the %s is shown %s of %s: %s", who.kind, sec.what, sec.person.name, word)})
+		}
+	}
+	return out
+}
+
+// words are the strings of a JSON text.
+func words(body []byte) []string {
+	var v any
+	if json.Unmarshal(body, &v) != nil {
+		return nil
+	}
+	var out []string
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case string:
+			out = append(out, v)
+		case []any:
+			for _, one := range v {
+				walk(one)
+			}
+		case map[string]any:
+			for _, one := range v {
+				walk(one)
+			}
+		}
+	}
+	walk(v)
+	return out
+}
+
+// errorLog is a log that keeps what went wrong inside, by request.
+type errorLog struct{ byRequest sync.Map }
+
+// Enabled is about errors alone.
+func (l *errorLog) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelError }
+
+// Handle keeps a record.
+func (l *errorLog) Handle(_ context.Context, r slog.Record) error {
+	var request, text string
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "request_id" {
+			request = a.Value.String()
+		}
+		text += fmt.Sprintf("%s=%v ", a.Key, a.Value)
+		return true
+	})
+	l.byRequest.Store(request, r.Message+": "+text)
+	return nil
+}
+
+// WithAttrs is the same log.
+func (l *errorLog) WithAttrs([]slog.Attr) slog.Handler { return l }
+
+// WithGroup is the same log.
+func (l *errorLog) WithGroup(string) slog.Handler { return l }
+
+// of is what was logged about the request that was answered so.
+func (l *errorLog) of(a answer) string {
+	text, ok := l.byRequest.Load(a.header.Get("X-Request-Id"))
+	if !ok {
+		return ""
+	}
+	return "our log: " + fmt.Sprint(text)
+}
