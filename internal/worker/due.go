@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -32,6 +33,16 @@ const batch = 200
 // patience is how long the request that made an intent has to open it itself.
 const patience = 20 * time.Second
 
+// neglect is the age at which a payment that was heard of is captured without its
+// job. A process that is killed takes the jobs it was at with it, and the queue
+// gives them to another only after a while (see rescue).
+// One that cannot be captured is tried for as long as hopeless; the runbook says
+// what a person does then.
+const (
+	neglect  = 5 * time.Second
+	hopeless = time.Hour
+)
+
 // register says which call answers which job.
 func (w *Worker) register(jobs *river.Workers) error {
 	orders, payments := w.deps.Orders, w.deps.Payments
@@ -52,6 +63,7 @@ func (w *Worker) dues() []sweep {
 		{"log.sequence", w.cfg.Sequence, d.Log.Drain},
 		{"order.expire", w.cfg.Sweep, func(ctx context.Context) (int, error) { return all(ctx, d.Orders.ExpireDue) }},
 		{"payment.open", w.cfg.Sweep, func(ctx context.Context) (int, error) { return d.Payments.OpenForgotten(ctx, patience, batch) }},
+		{"payment.capture", w.cfg.Sweep, w.captureNeglected},
 		{"request.forget", time.Hour, func(ctx context.Context) (int, error) {
 			n, err := request.Forget(ctx, d.DB)
 			return int(n), err
@@ -62,6 +74,28 @@ func (w *Worker) dues() []sweep {
 		}},
 		{"business.measure", 15 * time.Second, w.measure},
 	}
+}
+
+// captureNeglected captures payments whose jobs are late. Where the job comes
+// nevertheless, it finds the event used up.
+func (w *Worker) captureNeglected(ctx context.Context) (int, error) {
+	events, err := w.deps.Payments.Waiting(ctx, batch)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	var errs []error
+	for _, e := range events {
+		if age := w.clock().Sub(e.OccurredAt); age < neglect || age > hopeless {
+			continue
+		}
+		if err := w.deps.Orders.Capture(ctx, e.ID); err != nil {
+			errs = append(errs, fmt.Errorf("event %s: %w", e.ID, err))
+			continue
+		}
+		n++
+	}
+	return n, errors.Join(errs...)
 }
 
 // all repeats a batch until it is not full.

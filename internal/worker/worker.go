@@ -49,6 +49,13 @@ type Worker struct {
 	wg     sync.WaitGroup
 }
 
+// jobLimit is how long a job may take, and rescue the age at which one that
+// neither ended nor failed is given to another worker.
+const (
+	jobLimit = time.Minute
+	rescue   = 90 * time.Second
+)
+
 // New makes a worker; it does nothing before Start.
 func New(cfg Config, db *postgres.DB, deps Deps, log *slog.Logger, metrics *telemetry.Metrics) (*Worker, error) {
 	w := &Worker{cfg: cfg, deps: deps, clock: db.Now, log: log, metrics: metrics}
@@ -63,10 +70,12 @@ func New(cfg Config, db *postgres.DB, deps Deps, log *slog.Logger, metrics *tele
 		PollOnly:          true,
 		FetchCooldown:     max(cfg.Poll/10, time.Millisecond),
 		FetchPollInterval: max(cfg.Poll, time.Millisecond),
-		JobTimeout:        time.Minute,
-		SoftStopTimeout:   5 * time.Second,
-		Logger:            slog.New(severe{log.Handler()}),
-		ErrorHandler:      w,
+		JobTimeout:        jobLimit,
+		// A process that is killed leaves its jobs behind as running.
+		RescueStuckJobsAfter: rescue,
+		SoftStopTimeout:      5 * time.Second,
+		Logger:               slog.New(severe{log.Handler()}),
+		ErrorHandler:         w,
 		// Only the owner of a table may rebuild its indexes.
 		ReindexerSchedule: river.NeverSchedule(),
 	})
