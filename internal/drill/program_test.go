@@ -108,6 +108,7 @@ func TestManyAtOnce(t *testing.T) {
 	over := transport(t)
 
 	t.Run("a hundred buyers for five pieces", func(t *testing.T) {
+		t.Parallel()
 		errs := make([]error, buyers)
 		together(buyers, func(i int) {
 			b := newBuyer(t, p.URL, stock.Tokens[i], over, 1)
@@ -129,6 +130,7 @@ func TestManyAtOnce(t *testing.T) {
 	})
 
 	t.Run("a key a hundred times", func(t *testing.T) {
+		t.Parallel()
 		key := client.NewKey()
 		got, errs := make([]client.Checkout, buyers), make([]error, buyers)
 		together(buyers, func(i int) {

@@ -50,7 +50,7 @@ type problemField struct {
 func (e *edge) fail(c *gin.Context, err error) {
 	x := exchangeOf(c.Request.Context())
 	c.Abort()
-	var replay *request.Replay
+	var replay *request.ReplayError
 	if errors.As(err, &replay) {
 		c.Header("Idempotent-Replayed", "true")
 		c.Data(replay.Status, "application/json", replay.Body)

@@ -55,7 +55,8 @@ func TestIdsSurviveTextAndDatabase(t *testing.T) {
 
 func TestNamedIdsAreTheSameEachTime(t *testing.T) {
 	t.Parallel()
-	if id.FromName[thing]("order", "a") != id.FromName[thing]("order", "a") {
+	first, again := id.FromName[thing]("order", "a"), id.FromName[thing]("order", "a")
+	if first != again {
 		t.Error("the same name gave two ids")
 	}
 	if id.FromName[thing]("order", "a") == id.FromName[thing]("sku", "a") {

@@ -240,7 +240,7 @@ func TestAnAdjustmentIsWrittenDownAndAnsweredOnce(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("level (-want +got):\n%s", diff)
 	}
-	var again *request.Replay
+	var again *request.ReplayError
 	if _, err := s.svc.Adjust(t.Context(), a, claim, rendered); !errors.As(err, &again) {
 		t.Errorf("the same request again: %v, want its answer", err)
 	}

@@ -40,7 +40,7 @@ func TestAnySequenceOfEventsLeavesTheBookRight(t *testing.T) {
 		m := begin(t, shop)
 		r.Repeat(map[string]func(*rapid.T){
 			"place": func(r *rapid.T) {
-				m.place(r, t, shop)
+				m.place(t, r, shop)
 			},
 			"pay": func(r *rapid.T) {
 				if i, ok := pick(r, m.open); ok {
@@ -79,10 +79,10 @@ func TestAnySequenceOfEventsLeavesTheBookRight(t *testing.T) {
 			},
 			"refund": func(r *rapid.T) {
 				if i, ok := pick(r, m.paid); ok {
-					m.refund(r, t, shop, operator, m.paid[i])
+					m.refund(t, r, shop, operator, m.paid[i])
 				}
 			},
-			"": func(r *rapid.T) { m.check(r, t, shop) },
+			"": func(r *rapid.T) { m.check(t, r, shop) },
 		})
 	})
 }
@@ -106,7 +106,8 @@ func begin(t *testing.T, shop *shop) *model {
 	return m
 }
 
-func (m *model) place(r *rapid.T, t *testing.T, shop *shop) {
+func (m *model) place(t *testing.T, r *rapid.T, shop *shop) {
+	t.Helper()
 	var pairs []any
 	whole := true
 	want := map[string]int64{}
@@ -176,7 +177,8 @@ func (m *model) forgetExpired(t *testing.T, shop *shop) {
 	}
 }
 
-func (m *model) refund(r *rapid.T, t *testing.T, shop *shop, operator identity.Caller, o order.Order) {
+func (m *model) refund(t *testing.T, r *rapid.T, shop *shop, operator identity.Caller, o order.Order) {
+	t.Helper()
 	now, err := shop.orders.AnyOrder(t.Context(), o.ID)
 	if err != nil {
 		r.Fatal(err)
@@ -206,7 +208,8 @@ func (m *model) refund(r *rapid.T, t *testing.T, shop *shop, operator identity.C
 
 // check compares the shop with the model. Sales of which we have not heard are
 // reserved stock and nothing else.
-func (m *model) check(r *rapid.T, t *testing.T, shop *shop) {
+func (m *model) check(t *testing.T, r *rapid.T, shop *shop) {
+	t.Helper()
 	if got := shop.held(t, fund.Pending); got-m.before != m.goods.Tenth() {
 		r.Fatalf("the fund got %d li of %d fen sold: not one tenth", got-m.before, m.goods)
 	}

@@ -54,12 +54,13 @@ const (
 	Canceled State = "canceled"
 )
 
-// The ids of a checkout, whose payment intent has the same UUID, of an order, and
-// of a refund.
 type (
+	// CheckoutID names a checkout; its payment intent has the same UUID.
 	CheckoutID = id.Of[Checkout]
-	ID         = id.Of[Order]
-	RefundID   = id.Of[Refund]
+	// ID names an order.
+	ID = id.Of[Order]
+	// RefundID names a refund.
+	RefundID = id.Of[Refund]
 )
 
 // Checkout is what a buyer places and pays at once.

@@ -327,7 +327,7 @@ func (b bound) Build(builder clause.Builder) {
 		return
 	}
 	statement.Vars = append(statement.Vars, b.value)
-	statement.DB.BindVarTo(builder, statement, b.value)
+	statement.BindVarTo(builder, statement, b.value)
 }
 
 // Enqueue puts a job into the queue as part of tx: it exists if and only if tx

@@ -288,7 +288,7 @@ func (r *Replay) place(ctx context.Context, orders *order.Service, s Sale) (orde
 	c, err := orders.Place(ctx, s.buyer(), s.placing(), s.claim(), func(c order.Checkout) (request.Answer, error) {
 		return request.Answer{Status: 201, Body: []byte(c.ID.String())}, nil
 	})
-	var before *request.Replay
+	var before *request.ReplayError
 	switch {
 	case errors.As(err, &before):
 		cid, err := id.Parse[order.Checkout](string(before.Body))

@@ -43,14 +43,16 @@ type Answer struct {
 	Body   []byte
 }
 
-// Replay is the error that carries the answer given before to the edge, which
+// ReplayError is the error that carries the answer given before to the edge, which
 // repeats it to the byte.
-type Replay struct{ Answer }
+type ReplayError struct{ Answer }
 
 // Error says that there is nothing to do.
-func (r *Replay) Error() string { return fmt.Sprintf("request: answered before with %d", r.Status) }
+func (r *ReplayError) Error() string {
+	return fmt.Sprintf("request: answered before with %d", r.Status)
+}
 
-// Begin claims the key for the caller's transaction. It returns *Replay when the
+// Begin claims the key for the caller's transaction. It returns *ReplayError when the
 // request was answered before, ErrReused when the key came with another request,
 // ErrRunning when the first is still at work, and resumed when the first died
 // after its effect: then the effect exists and only the answer is missing.
@@ -70,7 +72,7 @@ func Begin(ctx context.Context, tx *postgres.Tx, c Claim) (resumed bool, err err
 	case [32]byte(r.Hash) != c.Hash:
 		return false, ErrReused
 	case r.Status != nil:
-		return false, &Replay{Answer{*r.Status, r.Body}}
+		return false, &ReplayError{Answer{*r.Status, r.Body}}
 	case tx.Now.Sub(r.ClaimedAt) < abandoned:
 		return false, ErrRunning.After(time.Second)
 	}

@@ -14,11 +14,13 @@ import (
 	"github.com/shiyi-market/shiyi/internal/request"
 )
 
-func claim(key, body string) request.Claim {
-	return request.Claim{Caller: uuid.MustParse("0190a2b0-0000-7000-8000-000000000001"), Operation: "test", Key: key, Hash: sha256.Sum256([]byte(body))}
+func claim(body string) request.Claim {
+	return request.Claim{Caller: uuid.MustParse("0190a2b0-0000-7000-8000-000000000001"), Operation: "test", Key: "k", Hash: sha256.Sum256([]byte(body))}
 }
 
-func render(s string) (request.Answer, error) { return request.Answer{Status: 201, Body: []byte(s)}, nil }
+func render(s string) (request.Answer, error) {
+	return request.Answer{Status: 201, Body: []byte(s)}, nil
+}
 
 func TestTheSameKeyHundredTimesAtOnceHasOneEffect(t *testing.T) {
 	t.Parallel()
@@ -29,7 +31,7 @@ func TestTheSameKeyHundredTimesAtOnceHasOneEffect(t *testing.T) {
 	errs := make([]error, 100)
 	for i := range errs {
 		wg.Go(func() {
-			_, errs[i] = request.Do(t.Context(), db, claim("k", "body"), render, func(*postgres.Tx) (string, error) {
+			_, errs[i] = request.Do(t.Context(), db, claim("body"), render, func(*postgres.Tx) (string, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				effects++
@@ -40,7 +42,7 @@ func TestTheSameKeyHundredTimesAtOnceHasOneEffect(t *testing.T) {
 	wg.Wait()
 	fresh := 0
 	for _, err := range errs {
-		var replay *request.Replay
+		var replay *request.ReplayError
 		switch {
 		case err == nil:
 			fresh++
@@ -64,13 +66,13 @@ func TestAKeyBelongsToOneRequest(t *testing.T) {
 		_, err := request.Do(t.Context(), db, c, render, func(*postgres.Tx) (string, error) { return "made", nil })
 		return err
 	}
-	if err := do(claim("k", "one")); err != nil {
+	if err := do(claim("one")); err != nil {
 		t.Fatal(err)
 	}
-	if err := do(claim("k", "two")); !errors.Is(err, request.ErrReused) {
+	if err := do(claim("two")); !errors.Is(err, request.ErrReused) {
 		t.Errorf("another body: %v, want %v", err, request.ErrReused)
 	}
-	other := claim("k", "one")
+	other := claim("one")
 	other.Caller = uuid.MustParse("0190a2b0-0000-7000-8000-000000000002")
 	if err := do(other); err != nil {
 		t.Errorf("another caller's same key: %v", err)
@@ -81,11 +83,11 @@ func TestARefusedRequestIsForgotten(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	oops := errors.New("oops")
-	_, err := request.Do(t.Context(), db, claim("k", "one"), render, func(*postgres.Tx) (string, error) { return "", oops })
+	_, err := request.Do(t.Context(), db, claim("one"), render, func(*postgres.Tx) (string, error) { return "", oops })
 	if !errors.Is(err, oops) {
 		t.Fatal(err)
 	}
-	if _, err := request.Do(t.Context(), db, claim("k", "two"), render, func(*postgres.Tx) (string, error) { return "made", nil }); err != nil {
+	if _, err := request.Do(t.Context(), db, claim("two"), render, func(*postgres.Tx) (string, error) { return "made", nil }); err != nil {
 		t.Errorf("after a refusal: %v", err)
 	}
 }
@@ -95,7 +97,7 @@ func TestAnAbandonedRequestIsTakenOverOnce(t *testing.T) {
 	clock := pgtest.NewClock(pgtest.Noon)
 	db := pgtest.NewAt(t, clock.Now)
 	begin := func() (bool, error) {
-		return postgres.InTx(t.Context(), db, func(tx *postgres.Tx) (bool, error) { return request.Begin(t.Context(), tx, claim("k", "one")) })
+		return postgres.InTx(t.Context(), db, func(tx *postgres.Tx) (bool, error) { return request.Begin(t.Context(), tx, claim("one")) })
 	}
 	if resumed, err := begin(); err != nil || resumed {
 		t.Fatalf("first: %v %v", resumed, err)
@@ -117,7 +119,7 @@ func TestAnswersAreForgottenAfterThirtyDays(t *testing.T) {
 	clock := pgtest.NewClock(pgtest.Noon)
 	db := pgtest.NewAt(t, clock.Now)
 	do := func() error {
-		_, err := request.Do(t.Context(), db, claim("k", "one"), render, func(*postgres.Tx) (string, error) { return "made", nil })
+		_, err := request.Do(t.Context(), db, claim("one"), render, func(*postgres.Tx) (string, error) { return "made", nil })
 		return err
 	}
 	if err := do(); err != nil {
