@@ -164,6 +164,9 @@ func (a *App) Services() httpapi.Services { return a.services }
 // DB is the database, with the application's role.
 func (a *App) DB() *postgres.DB { return a.db }
 
+// Redis is the door to Redis, whose counters tests read.
+func (a *App) Redis() *redisdb.DB { return a.redis }
+
 // Close undoes Open, in the reverse order, each step with a deadline of its own.
 func (a *App) Close(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)

@@ -126,9 +126,15 @@ func enterprise(ctx context.Context, s httpapi.Services, n int, w Wish) ([]uuid.
 	return skus, nil
 }
 
+// Login is what the n-th buyer signs in with.
+func Login(n int) string { return fmt.Sprintf("+86139%08d", n) }
+
+// Password is that of the n-th buyer.
+func Password(n int) string { return fmt.Sprintf("correct-horse-battery-%d", n) }
+
 // buyer registers the n-th buyer and signs him in.
 func buyer(ctx context.Context, s *identity.Service, n int) (token string, err error) {
-	phone, password := fmt.Sprintf("+86139%08d", n), fmt.Sprintf("correct-horse-battery-%d", n)
+	phone, password := Login(n), Password(n)
 	if _, err := s.Register(ctx, identity.Registration{Phone: phone, Password: password, Name: fmt.Sprintf("买家 %d", n)}); err != nil {
 		return "", fmt.Errorf("register: %w", err)
 	}
