@@ -310,7 +310,7 @@ type AccountPage struct {
 // AccountState defines model for AccountState.
 type AccountState string
 
-// Address Example: {"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13812345678","province":"北京市","recipient":"李梅"}
+// Address Example: {"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13800000000","province":"北京市","recipient":"李梅"}
 type Address struct {
 	// City Example: 北京市
 	City string `json:"city"`
@@ -323,7 +323,7 @@ type Address struct {
 
 	// Phone A mobile number of the Chinese mainland, or any number with its country code; kept as E.164
 	//
-	// Example: 13812345678
+	// Example: 13800000000
 	Phone Phone `json:"phone"`
 
 	// Province Example: 北京市
@@ -421,7 +421,7 @@ type Checkout struct {
 	PayUrl   *string   `json:"pay_url,omitempty"`
 	PlacedAt time.Time `json:"placed_at"`
 
-	// ShipTo Example: {"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13812345678","province":"北京市","recipient":"李梅"}
+	// ShipTo Example: {"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13800000000","province":"北京市","recipient":"李梅"}
 	ShipTo *Address `json:"ship_to,omitempty"`
 
 	// ShippingFen Fen; 100 fen are 1 yuan
@@ -473,11 +473,11 @@ type CheckoutPreview struct {
 // CheckoutPreviewNeeds defines model for CheckoutPreview.Needs.
 type CheckoutPreviewNeeds string
 
-// Credentials Example: {"login":"13812345678","password":"correct-horse-battery"}
+// Credentials Example: {"login":"13800000000","password":"correct-horse-battery"}
 type Credentials struct {
 	// Login Phone number or e-mail address
 	//
-	// Example: 13812345678
+	// Example: 13800000000
 	Login string `json:"login"`
 
 	// Password Example: correct-horse-battery
@@ -779,12 +779,12 @@ type PasswordChange struct {
 
 // Phone A mobile number of the Chinese mainland, or any number with its country code; kept as E.164
 //
-// Example: 13812345678
+// Example: 13800000000
 type Phone = string
 
 // Placing `lines`, or the cart with `from_cart`. What else is needed the preview says in `needs`.
 //
-// Example: {"expected_total_fen":33600,"lines":[{"quantity":2,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}],"ship_to":{"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13812345678","province":"北京市","recipient":"李梅"},"waiver_confirmed":true}
+// Example: {"expected_total_fen":33600,"lines":[{"quantity":2,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}],"ship_to":{"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13800000000","province":"北京市","recipient":"李梅"},"waiver_confirmed":true}
 type Placing struct {
 	// AdultDeclared The buyer says that he is 18 or older; needed for age-restricted goods
 	AdultDeclared *bool `json:"adult_declared,omitempty"`
@@ -794,7 +794,7 @@ type Placing struct {
 	FromCart         *bool         `json:"from_cart,omitempty"`
 	Lines            []PlacingLine `json:"lines,omitempty"`
 
-	// ShipTo Example: {"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13812345678","province":"北京市","recipient":"李梅"}
+	// ShipTo Example: {"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13800000000","province":"北京市","recipient":"李梅"}
 	ShipTo *Address `json:"ship_to,omitempty"`
 
 	// WaiverConfirmed The buyer has confirmed that some of these goods cannot be sent back without a reason
@@ -1141,7 +1141,7 @@ type Refunding struct {
 
 // Registration A phone number or an e-mail address, or both.
 //
-// Example: {"name":"李梅","password":"correct-horse-battery","phone":"13812345678"}
+// Example: {"name":"李梅","password":"correct-horse-battery","phone":"13800000000"}
 type Registration struct {
 	// Email Example: li@example.org
 	Email *Email `json:"email,omitempty"`
@@ -1156,7 +1156,7 @@ type Registration struct {
 
 	// Phone A mobile number of the Chinese mainland, or any number with its country code; kept as E.164
 	//
-	// Example: 13812345678
+	// Example: 13800000000
 	Phone *Phone `json:"phone,omitempty"`
 }
 
