@@ -1844,14 +1844,14 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/ops/accounts/{account_id}/roles/revoke (the `RevokeRole` operationId).
 	RevokeRole(ctx context.Context, accountId AccountId, body RevokeRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SuspendAccountWithBody Suspend an account and end its sessions; nobody suspends himself
+	// SuspendAccountWithBody Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/ops/accounts/{account_id}/suspend (the `SuspendAccount` operationId).
 	SuspendAccountWithBody(ctx context.Context, accountId AccountId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SuspendAccount Suspend an account and end its sessions; nobody suspends himself
+	// SuspendAccount Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2655,7 +2655,7 @@ func (c *Client) RevokeRole(ctx context.Context, accountId AccountId, body Revok
 	return c.Client.Do(req)
 }
 
-// SuspendAccountWithBody Suspend an account and end its sessions; nobody suspends himself
+// SuspendAccountWithBody Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 //
 // Takes any type of body and a specified content type.
 //
@@ -2672,7 +2672,7 @@ func (c *Client) SuspendAccountWithBody(ctx context.Context, accountId AccountId
 	return c.Client.Do(req)
 }
 
-// SuspendAccount Suspend an account and end its sessions; nobody suspends himself
+// SuspendAccount Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5540,14 +5540,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/ops/accounts/{account_id}/roles/revoke (the `RevokeRole` operationId).
 	RevokeRoleWithResponse(ctx context.Context, accountId AccountId, body RevokeRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeRoleResponse, error)
 
-	// SuspendAccountWithBodyWithResponse Suspend an account and end its sessions; nobody suspends himself
+	// SuspendAccountWithBodyWithResponse Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/ops/accounts/{account_id}/suspend (the `SuspendAccount` operationId).
 	SuspendAccountWithBodyWithResponse(ctx context.Context, accountId AccountId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SuspendAccountResponse, error)
 
-	// SuspendAccountWithResponse Suspend an account and end its sessions; nobody suspends himself
+	// SuspendAccountWithResponse Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9675,7 +9675,7 @@ func (c *ClientWithResponses) RevokeRoleWithResponse(ctx context.Context, accoun
 	return ParseRevokeRoleResponse(rsp)
 }
 
-// SuspendAccountWithBodyWithResponse Suspend an account and end its sessions; nobody suspends himself
+// SuspendAccountWithBodyWithResponse Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9688,7 +9688,7 @@ func (c *ClientWithResponses) SuspendAccountWithBodyWithResponse(ctx context.Con
 	return ParseSuspendAccountResponse(rsp)
 }
 
-// SuspendAccountWithResponse Suspend an account and end its sessions; nobody suspends himself
+// SuspendAccountWithResponse Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

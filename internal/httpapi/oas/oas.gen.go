@@ -1610,7 +1610,7 @@ type ServerInterface interface {
 	// RevokeRole Take a role from an account; nobody changes his own
 	// (POST /v1/ops/accounts/{account_id}/roles/revoke)
 	RevokeRole(c *gin.Context, accountId AccountId)
-	// SuspendAccount Suspend an account and end its sessions; nobody suspends himself
+	// SuspendAccount Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 	// (POST /v1/ops/accounts/{account_id}/suspend)
 	SuspendAccount(c *gin.Context, accountId AccountId)
 	// ReinstateMerchant Let an enterprise sell again
@@ -7715,7 +7715,7 @@ type StrictServerInterface interface {
 	// RevokeRole Take a role from an account; nobody changes his own
 	// (POST /v1/ops/accounts/{account_id}/roles/revoke)
 	RevokeRole(ctx context.Context, request RevokeRoleRequestObject) (RevokeRoleResponseObject, error)
-	// SuspendAccount Suspend an account and end its sessions; nobody suspends himself
+	// SuspendAccount Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 	// (POST /v1/ops/accounts/{account_id}/suspend)
 	SuspendAccount(ctx context.Context, request SuspendAccountRequestObject) (SuspendAccountResponseObject, error)
 	// ReinstateMerchant Let an enterprise sell again
