@@ -2,7 +2,9 @@
 // run: what it sells and shows in a second, what PostgreSQL alone would do for the
 // same sale, and what a Redis that is gone costs. It asserts nothing.
 //
-//	go build -o bin/ ./cmd/shiyi && go run ./internal/bench bin/shiyi
+//	go run ./internal/bench [PROGRAM]
+//
+// Without a program it builds the one of the repository that it is run in.
 package main
 
 import (
@@ -43,14 +45,20 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
-	if len(args) != 1 {
-		return errors.New("usage: bench PROGRAM")
+	if len(args) > 1 {
+		return errors.New("usage: bench [PROGRAM]")
 	}
 	room, err := drill.Room("shiyi-bench-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(room) }()
+	if len(args) == 0 {
+		args = []string{filepath.Join(room, "shiyi")}
+		if err := drill.Build(ctx, room, "shiyi"); err != nil {
+			return err
+		}
+	}
 	b := &bench{out: out, room: room, wish: size{merchants: 4, products: 25, buyers: 32}}
 	if err := b.openRedis(ctx); err != nil {
 		return err

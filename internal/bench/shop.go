@@ -132,7 +132,7 @@ type watch struct {
 }
 
 // often is how often the watch looks: as exactly are sales measured.
-const often = 5 * time.Millisecond
+const often = 10 * time.Millisecond
 
 func newWatch(ctx context.Context, url string) (*watch, error) {
 	conn, err := pgx.Connect(ctx, url)

@@ -58,12 +58,16 @@ $$;
 CREATE TRIGGER move_joins_its_transfer AFTER INSERT ON move REFERENCING NEW TABLE AS added
   FOR EACH STATEMENT EXECUTE FUNCTION move_joins_its_transfer();
 
--- transfer_digest is what a transfer says of its moves: SHA-256 over one line a move.
+-- transfer_digest is what a transfer says of its moves: SHA-256 over one line a move. It is
+-- in PL/pgSQL because that keeps its plan, where SQL would plan anew for each transfer.
 -- +goose StatementBegin
-CREATE FUNCTION transfer_digest(of_home uuid, of_id uuid, OUT moves integer, OUT digest bytea) LANGUAGE sql STABLE AS $$
+CREATE FUNCTION transfer_digest(of_home uuid, of_id uuid, OUT moves integer, OUT digest bytea) LANGUAGE plpgsql STABLE AS $$
+BEGIN
   SELECT count(*)::integer,
          sha256(convert_to(coalesce(string_agg(format(E'%s|%s|%s|%s|%s\n', n, what, source, target, amount_li), '' ORDER BY n), ''), 'UTF8'))
-  FROM move WHERE home = of_home AND transfer_id = of_id
+  INTO moves, digest
+  FROM move WHERE home = of_home AND transfer_id = of_id;
+END
 $$;
 -- +goose StatementEnd
 
