@@ -11,6 +11,7 @@ import (
 	"github.com/go-redis/redis_rate/v10"
 
 	"github.com/shiyi-market/shiyi/internal/fault"
+	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 )
 
@@ -97,12 +98,15 @@ func (l *limiter) take(ctx context.Context, key string, perMinute int) time.Dura
 	return max(result.RetryAfter, time.Second)
 }
 
-// loginOf is the login that a body names, as a digest: Redis is no place for
-// people's phone numbers.
+// loginOf is the login that a body names, however it is spelled, as a digest:
+// Redis is no place for people's phone numbers.
 func loginOf(x *exchange) string {
 	var body struct{ Login string }
 	if json.Unmarshal(x.body, &body) != nil || body.Login == "" {
 		return ""
+	}
+	if normal, ok := identity.NormalLogin(body.Login); ok {
+		body.Login = normal
 	}
 	sum := sha256.Sum256([]byte(body.Login))
 	return hex.EncodeToString(sum[:12])

@@ -319,9 +319,9 @@ func NormalEmail(s string) (string, bool) {
 	return s, strings.Count(s, "@") == 1
 }
 
-// normalLogin is what a login is kept as: an e-mail address if it has an @,
+// NormalLogin is what a login is kept as: an e-mail address if it has an @,
 // a phone number otherwise.
-func normalLogin(s string) (login string, ok bool) {
+func NormalLogin(s string) (login string, ok bool) {
 	if strings.Contains(s, "@") {
 		return NormalEmail(s)
 	}

@@ -92,7 +92,7 @@ func (s *Service) SignIn(ctx context.Context, c Credentials) (Session, Account, 
 // login finds the account and its password's hash; the zero value when there
 // is none.
 func (s *Service) login(ctx context.Context, login string) (known, error) {
-	normal, ok := normalLogin(login)
+	normal, ok := NormalLogin(login)
 	if !ok {
 		return known{}, nil
 	}

@@ -252,23 +252,24 @@ func (s *Service) close(ctx context.Context, tx *postgres.Tx, c Checkout) error 
 }
 
 // ExpireDue ends up to limit checkouts whose time is over, and returns how many
-// it ended.
+// it ended and what went wrong with the others: one of them holds up none.
 func (s *Service) ExpireDue(ctx context.Context, limit int) (int, error) {
 	ids, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]CheckoutID, error) { return due(ctx, tx, limit) })
 	if err != nil {
 		return 0, err
 	}
 	n := 0
+	var errs []error
 	for _, cid := range ids {
 		switch err := s.Expire(ctx, cid); {
 		case errors.Is(err, ErrState): // paid or canceled in between
 		case err != nil:
-			return n, err
+			errs = append(errs, fmt.Errorf("expire checkout %s: %w", cid, err))
 		default:
 			n++
 		}
 	}
-	return n, nil
+	return n, errors.Join(errs...)
 }
 
 // Checkout is the buyer's own checkout; another's is ErrNotFound.
@@ -285,12 +286,6 @@ func (s *Service) Checkout(ctx context.Context, caller identity.Caller, cid Chec
 		c.PayURL = intents[c.Intent().ID].PayURL
 		return c, err
 	})
-}
-
-// CheckoutByKey is the buyer's own checkout that was placed with this
-// Idempotency-Key.
-func (s *Service) CheckoutByKey(ctx context.Context, caller identity.Caller, key string) (Checkout, error) {
-	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Checkout, error) { return readByKey(ctx, tx, caller.Account, key) })
 }
 
 // Checkouts are the buyer's own, newest first.

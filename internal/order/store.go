@@ -15,6 +15,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/request"
 )
 
 // checkoutRow is a row of the table checkout.
@@ -83,7 +84,10 @@ func insertCheckout(ctx context.Context, tx *postgres.Tx, c Checkout, key string
 		VALUES (?, ?, ?, ?::uuid[], ?, ?, ?, ?::jsonb, ?, ?, ?, ?)`,
 		c.Buyer, c.ID, string(c.State), postgres.Array(c.merchants()), c.Goods, c.Shipping, requestKey, shipTo,
 		orNull(c.AdultAt), orNull(c.WaiverAt), c.PlacedAt, c.ExpiresAt)
-	if err != nil {
+	switch {
+	case postgres.Violates(err, "checkout_once"): // the answer was forgotten after request.Kept, the checkout was not
+		return request.ErrReused
+	case err != nil:
 		return fmt.Errorf("insert checkout %s: %w", c.ID, err)
 	}
 	return nil
@@ -333,9 +337,13 @@ func (r lineRow) line() Line {
 }
 
 // Lock reads an order and keeps it from others until the caller's transaction
-// ends. ErrNotFound.
+// ends. ErrNotFound. It locks in a statement of its own: one that waited for the
+// lock would still see the lines as they were before.
 func Lock(ctx context.Context, tx *postgres.Tx, oid ID) (Order, error) {
-	return one(fetchOrders(ctx, tx, `o.id = ?`, `l.n FOR UPDATE OF o`, oid))
+	if _, err := tx.Exec(ctx, `SELECT FROM orders WHERE id = ? FOR UPDATE`, oid); err != nil {
+		return Order{}, fmt.Errorf("lock order %s: %w", oid, err)
+	}
+	return readOrder(ctx, tx, oid)
 }
 
 // SaveRefunded writes what Refund changed of a locked order.

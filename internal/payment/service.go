@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/id"
-	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
@@ -51,6 +50,11 @@ func Create(ctx context.Context, tx *postgres.Tx, i Intent) error {
 func (s *Service) Open(ctx context.Context, i Intent) (Opened, error) {
 	if now := s.db.Now(); !i.Open(now) {
 		return Opened{}, ErrState.With("the payment is %s and was to be made before %s", i.State, i.ExpiresAt.Format(time.RFC3339))
+	}
+	if end, ok := ctx.Deadline(); ok { // a provider that never answers must leave the caller time to say so
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
+		defer cancel()
 	}
 	there := strings.NewReplacer("{checkout}", i.ID.String())
 	return s.gateway.Open(ctx, Opening{
@@ -139,10 +143,13 @@ func Claim(ctx context.Context, tx *postgres.Tx, eventID string) (e Event, claim
 	return e, err == nil, err
 }
 
-// Waiting are up to limit Paid events that were received and not claimed yet, the
-// oldest first: a job is about to, or whoever was to do it was stopped.
-func (s *Service) Waiting(ctx context.Context, limit int) ([]Event, error) {
-	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Event, error) { return waiting(ctx, tx, limit) })
+// Waiting are up to limit Paid events that were received between oldest and
+// youngest ago and not claimed yet, the oldest first: a job is about to, or whoever
+// was to do it was stopped.
+func (s *Service) Waiting(ctx context.Context, oldest, youngest time.Duration, limit int) ([]Event, error) {
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Event, error) {
+		return waiting(ctx, tx, tx.Now.Add(-oldest), tx.Now.Add(-youngest), limit)
+	})
 }
 
 // Succeed records that a Paid event paid its intent: one statement. ErrPaid when
@@ -299,9 +306,4 @@ func (s *Service) RetryRefund(ctx context.Context, buyer uuid.UUID, refund Refun
 // Refunds are the refunds of an intent, the oldest first.
 func (s *Service) Refunds(ctx context.Context, buyer uuid.UUID, intent ID) ([]Refund, error) {
 	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Refund, error) { return refundsOf(ctx, tx, buyer, intent) })
-}
-
-// FailedRefunds are the refunds that a person must look at, the newest first.
-func (s *Service) FailedRefunds(ctx context.Context, p page.Request) (page.Of[Refund], error) {
-	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[Refund], error) { return failedRefunds(ctx, tx, p) })
 }

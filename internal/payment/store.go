@@ -11,7 +11,6 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/money"
-	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
@@ -188,8 +187,10 @@ func claim(ctx context.Context, tx *postgres.Tx, eventID string) (Event, error) 
 }
 
 // waiting are payments that were heard of and not acted on, the oldest first.
-func waiting(ctx context.Context, tx *postgres.Tx, limit int) ([]Event, error) {
-	rows, err := postgres.On[eventRow](tx).Omit("body").Where("processed_at IS NULL AND kind = ?", string(Paid)).Order("received_at, id").Limit(limit).Find(ctx)
+func waiting(ctx context.Context, tx *postgres.Tx, from, to time.Time, limit int) ([]Event, error) {
+	rows, err := postgres.On[eventRow](tx).Omit("body").
+		Where("processed_at IS NULL AND kind = ? AND received_at BETWEEN ? AND ?", string(Paid), from, to).
+		Order("received_at, id").Limit(limit).Find(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find waiting events: %w", err)
 	}
@@ -318,22 +319,6 @@ func refundsOf(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID)
 		return nil, fmt.Errorf("read the refunds of %s: %w", intent, err)
 	}
 	return mapped(rows, refundRow.refund), nil
-}
-
-func failedRefunds(ctx context.Context, tx *postgres.Tx, p page.Request) (page.Of[Refund], error) {
-	_, last, err := p.After()
-	if err != nil {
-		return page.Of[Refund]{}, err
-	}
-	q := postgres.On[refundRow](tx).Where("state = 'failed'")
-	if last != uuid.Nil {
-		q = q.Where("id < ?", last)
-	}
-	rows, err := q.Order("id DESC").Limit(p.Size() + 1).Find(ctx)
-	if err != nil {
-		return page.Of[Refund]{}, fmt.Errorf("read failed refunds: %w", err)
-	}
-	return page.Cut(mapped(rows, refundRow.refund), p.Size(), func(r Refund) (string, uuid.UUID) { return "", r.ID.UUID() }), nil
 }
 
 func mapped[R, T any](rows []R, f func(R) T) []T {

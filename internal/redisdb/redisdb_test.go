@@ -214,7 +214,7 @@ func far(t *testing.T, cfg redisdb.Config) (*wire, *redisdb.DB) {
 	if c.Options().Password == "" {
 		u.User = nil
 	}
-	return w, open(t, redisdb.Config{URL: config.Secret(u.String()), Timeout: 30 * time.Millisecond, Probe: 10 * time.Millisecond})
+	return w, open(t, redisdb.Config{URL: config.Secret(u.String()), Timeout: 300 * time.Millisecond, Probe: 10 * time.Millisecond})
 }
 
 func TestBreakerKeepsRequestsAwayFromARedisThatSwallows(t *testing.T) {

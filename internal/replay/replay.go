@@ -31,6 +31,9 @@ import (
 // sellers is how many checkouts are put through at once.
 const sellers = 4
 
+// ever is longer ago than anything that was recorded.
+const ever = 100 * 365 * 24 * time.Hour
+
 // Replay puts the recorded year into a shop.
 type Replay struct {
 	DB      *postgres.DB     // its clock is today's
@@ -87,7 +90,7 @@ func (r *Replay) run(ctx context.Context, y Year) (fund.Statement, error) {
 	if err := r.note(ctx, started); err != nil {
 		return fund.Statement{}, err
 	}
-	heard, err := r.heard(ctx)
+	heard, err := r.heard(ctx, y.Sales[0].At)
 	if err != nil {
 		return fund.Statement{}, err
 	}
@@ -221,16 +224,18 @@ func (s Sale) claim() request.Claim {
 }
 
 // heard are the payments that a replay which was stopped had heard of and not
-// acted on, by checkout.
-func (r *Replay) heard(ctx context.Context) (map[order.CheckoutID]string, error) {
-	payments, err := r.payments(r.DB, r.Sandbox)
+// acted on, by checkout. The sandbox tells what it has not told yet at a time when
+// no page of the year has ended.
+func (r *Replay) heard(ctx context.Context, at time.Time) (map[order.CheckoutID]string, error) {
+	bank := r.Sandbox.At(at)
+	payments, err := r.payments(r.DB.At(at), bank)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Sandbox.Flush(ctx, payments.Receive); err != nil {
+	if err := bank.Flush(ctx, payments.Receive); err != nil {
 		return nil, err
 	}
-	events, err := payments.Waiting(ctx, 10*sellers)
+	events, err := payments.Waiting(ctx, ever, -ever, 10*sellers)
 	heard := make(map[order.CheckoutID]string, len(events))
 	for _, e := range events {
 		heard[id.From[order.Checkout](e.Intent.UUID())] = e.ID
@@ -257,19 +262,20 @@ func (r *Replay) buy(ctx context.Context, s Sale, heard map[order.CheckoutID]str
 		return err
 	}
 	orders := order.New(db, payments, r.Logger)
-	c, err := r.place(ctx, orders, s)
+	c, err := s.place(ctx, orders)
+	if errors.Is(err, request.ErrRunning) {
+		// It died between its effect and its answer; a minute later that is plain.
+		c, err = s.place(ctx, order.New(r.DB.At(s.At.Add(time.Minute)), payments, r.Logger))
+	}
 	if err != nil || c.State == order.Paid {
 		return err
 	}
 	if event, ok := heard[c.ID]; ok {
 		return orders.Capture(ctx, event)
 	}
-	opened, err := payments.Intent(ctx, c.Buyer.UUID(), c.Intent().ID)
-	if err == nil && opened.Session == "" {
-		var page payment.Opened
-		page, err = payments.Open(ctx, c.Intent())
-		opened.Session = page.Session
-	}
+	// Opening again gives the same page, or a new one where a sandbox of today has
+	// forgotten the page of a replay that was stopped.
+	opened, err := payments.Open(ctx, c.Intent())
 	if err != nil {
 		return err
 	}
@@ -284,21 +290,17 @@ func (r *Replay) buy(ctx context.Context, s Sale, heard map[order.CheckoutID]str
 }
 
 // place is the recorded checkout, placed now or by a replay that was stopped.
-func (r *Replay) place(ctx context.Context, orders *order.Service, s Sale) (order.Checkout, error) {
+func (s Sale) place(ctx context.Context, orders *order.Service) (order.Checkout, error) {
 	c, err := orders.Place(ctx, s.buyer(), s.placing(), s.claim(), func(c order.Checkout) (request.Answer, error) {
 		return request.Answer{Status: 201, Body: []byte(c.ID.String())}, nil
 	})
 	var before *request.ReplayError
-	switch {
-	case errors.As(err, &before):
-		cid, err := id.Parse[order.Checkout](string(before.Body))
-		if err != nil {
-			return c, err
-		}
-		return orders.Checkout(ctx, s.buyer(), cid)
-	case errors.Is(err, request.ErrRunning):
-		// It died between its effect and its answer; at its own time it runs for ever.
-		return orders.CheckoutByKey(ctx, s.buyer(), s.Order)
+	if !errors.As(err, &before) {
+		return c, err
 	}
-	return c, err
+	cid, err := id.Parse[order.Checkout](string(before.Body))
+	if err != nil {
+		return c, err
+	}
+	return orders.Checkout(ctx, s.buyer(), cid)
 }

@@ -79,16 +79,13 @@ func (w *Worker) dues() []sweep {
 // captureNeglected captures payments whose jobs are late. Where the job comes
 // nevertheless, it finds the event used up.
 func (w *Worker) captureNeglected(ctx context.Context) (int, error) {
-	events, err := w.deps.Payments.Waiting(ctx, batch)
+	events, err := w.deps.Payments.Waiting(ctx, hopeless, neglect, batch)
 	if err != nil {
 		return 0, err
 	}
 	n := 0
 	var errs []error
 	for _, e := range events {
-		if age := w.clock().Sub(e.OccurredAt); age < neglect || age > hopeless {
-			continue
-		}
 		if err := w.deps.Orders.Capture(ctx, e.ID); err != nil {
 			errs = append(errs, fmt.Errorf("event %s: %w", e.ID, err))
 			continue
