@@ -3,6 +3,7 @@ package nets_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -35,6 +36,29 @@ func quoted(s string) string {
 		return `""`
 	}
 	return string(raw)
+}
+
+// nodeOf is a value as encoding/json reads one.
+func nodeOf(v any) *node {
+	switch v := v.(type) {
+	case []any:
+		n := &node{array: true}
+		for _, one := range v {
+			n.members = append(n.members, member{value: nodeOf(one)})
+		}
+		return n
+	case map[string]any:
+		n := &node{object: true}
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			n.members = append(n.members, member{quoted(name), nodeOf(v[name])})
+		}
+		return n
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return scalar("null")
+	}
+	return scalar(string(raw))
 }
 
 // write appends the text.
