@@ -50,10 +50,12 @@ func TestTheStatementIsTheBooks(t *testing.T) {
 		return ledger.Book(t.Context(), tx, []ledger.Transfer{
 			{Home: home, Kind: fund.Sale, Ref: "a", Public: true, Moves: []ledger.Move{
 				{What: fund.Goods, From: "world:stripe", To: owed, Amount: money.Fen(1003).Li()},
-				{What: "shipping", From: "world:stripe", To: owed, Amount: money.Fen(800).Li()}, fund.Tenth(owed, 1003),
+				{What: "shipping", From: "world:stripe", To: owed, Amount: money.Fen(800).Li()},
+				fund.Tenth(owed, 1003),
 			}},
 			{Home: home, Kind: fund.Refund, Ref: "b", Public: true, Moves: []ledger.Move{
-				{What: fund.Goods, From: owed, To: "world:stripe", Amount: money.Fen(3).Li()}, fund.Return(owed, 3),
+				{What: fund.Goods, From: owed, To: "world:stripe", Amount: money.Fen(3).Li()},
+				fund.Return(owed, 3),
 			}},
 		})
 	})
