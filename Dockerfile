@@ -12,7 +12,7 @@ COPY cmd ./cmd
 COPY internal ./internal
 COPY pkg ./pkg
 COPY --from=redoc /redoc/package/bundles/redoc.standalone.js ./internal/web/dist/redoc.standalone.js
-RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/ ./cmd/shiyi ./cmd/shiyi-verify
+RUN CGO_ENABLED=0 go build -trimpath -tags=nomsgpack -ldflags='-s -w' -o /out/ ./cmd/shiyi ./cmd/shiyi-verify
 
 # PostgreSQL's binaries are inside for the private server that the program starts when DATABASE_URL is
 # empty. With a database of its own beside it, as in deployments/compose.yaml, they lie idle.

@@ -40,7 +40,7 @@ func insert(ctx context.Context, tx *postgres.Tx, o order.Order, r order.Refund)
 		MerchantID: o.Merchant.UUID(), ID: r.ID.UUID(), OrderID: o.ID.UUID(), GoodsFen: int64(r.Goods), ShippingFen: int64(r.Shipping),
 		Reason: r.Reason, ActorID: r.Actor.UUID(), At: r.At, Lines: string(lines),
 	}
-	if err := postgres.On[refundRow](tx).Create(ctx, &row); err != nil {
+	if err := postgres.On[refundRow](tx).Create(ctx, row); err != nil {
 		return fmt.Errorf("insert refund %s: %w", r.ID, err)
 	}
 	return nil

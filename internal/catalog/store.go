@@ -235,7 +235,7 @@ func one(ctx context.Context, tx *postgres.Tx, query string, args ...any) (Produ
 // insert writes a product with its SKUs and fills in the name of its enterprise.
 func insert(ctx context.Context, tx *postgres.Tx, p *Product) error {
 	r := toRow(*p)
-	if err := listing(postgres.On[productRow](tx).Create(ctx, &r)); err != nil {
+	if err := listing(postgres.On[productRow](tx).Create(ctx, r)); err != nil {
 		return err
 	}
 	places := []directoryRow{{ID: r.ID, MerchantID: r.MerchantID, ProductID: r.ID}}
@@ -247,10 +247,10 @@ func insert(ctx context.Context, tx *postgres.Tx, p *Product) error {
 			CreatedAt: p.CreatedAt, UpdatedAt: p.CreatedAt,
 		}
 	}
-	if err := listing(postgres.On[directoryRow](tx).CreateInBatches(ctx, &places, len(places))); err != nil {
+	if err := listing(postgres.On[directoryRow](tx).Create(ctx, places...)); err != nil {
 		return err
 	}
-	if err := listing(postgres.On[skuRow](tx).CreateInBatches(ctx, &skus, len(skus))); err != nil {
+	if err := listing(postgres.On[skuRow](tx).Create(ctx, skus...)); err != nil {
 		return err
 	}
 	name, err := postgres.Row[struct{ MerchantName string }](ctx, tx,
@@ -317,7 +317,7 @@ func insertPrice(ctx context.Context, tx *postgres.Tx, m merchant.ID, sku SKUID,
 	if p.Actor != uuid.Nil {
 		r.ActorID = &p.Actor
 	}
-	if err := postgres.On[priceRow](tx).Create(ctx, &r); err != nil {
+	if err := postgres.On[priceRow](tx).Create(ctx, r); err != nil {
 		return fmt.Errorf("write down a price of %s: %w", sku, err)
 	}
 	return nil

@@ -111,7 +111,7 @@ func (r knownRow) known() (known, error) {
 }
 
 func insertAccount(ctx context.Context, tx *postgres.Tx, a Account, hash string) error {
-	err := postgres.On[accountRow](tx).Create(ctx, &accountRow{
+	err := postgres.On[accountRow](tx).Create(ctx, accountRow{
 		ID: a.ID.UUID(), Phone: pointer(a.Phone), Email: pointer(a.Email), Name: a.Name, PasswordHash: hash,
 		State: string(a.State), CreatedAt: a.CreatedAt, UpdatedAt: a.CreatedAt,
 	})
@@ -308,7 +308,7 @@ func insertGrant(ctx context.Context, tx *postgres.Tx, account ID, g Grant, by I
 		who := by.UUID()
 		r.GrantedBy = &who
 	}
-	if err := postgres.On[grantRow](tx, clause.OnConflict{DoNothing: true}).Create(ctx, &r); err != nil {
+	if err := postgres.On[grantRow](tx, clause.OnConflict{DoNothing: true}).Create(ctx, r); err != nil {
 		return fmt.Errorf("grant %s to %s: %w", g.Role, account, err)
 	}
 	return nil

@@ -110,7 +110,7 @@ func shift(ctx context.Context, tx *postgres.Tx, s shifting, lines []Line) ([]Li
 }
 
 func insert(ctx context.Context, tx *postgres.Tx, l Line) error {
-	err := postgres.On[stockRow](tx).Create(ctx, &stockRow{
+	err := postgres.On[stockRow](tx).Create(ctx, stockRow{
 		MerchantID: l.Merchant, SKUID: l.SKU, Available: l.Qty, UpdatedAt: tx.Now,
 	})
 	switch {
@@ -130,7 +130,7 @@ func insertMove(ctx context.Context, tx *postgres.Tx, m Move) error {
 	if m.Actor != uuid.Nil {
 		r.ActorID = &m.Actor
 	}
-	if err := postgres.On[moveRow](tx).Create(ctx, &r); err != nil {
+	if err := postgres.On[moveRow](tx).Create(ctx, r); err != nil {
 		return fmt.Errorf("write down a move of %s: %w", m.SKU, err)
 	}
 	return nil

@@ -109,7 +109,7 @@ func (r withLicences) merchant() (Merchant, error) {
 
 func insert(ctx context.Context, tx *postgres.Tx, m Merchant) error {
 	r := toRow(m, tx.Now)
-	err := postgres.On[merchantRow](tx).Create(ctx, &r)
+	err := postgres.On[merchantRow](tx).Create(ctx, r)
 	for _, constraint := range []string{"merchant_pkey", "merchant_code_key", "merchant_uscc_key"} {
 		if postgres.Violates(err, constraint) {
 			return ErrEnrolled.With("%s", m.Code)
@@ -122,7 +122,7 @@ func insert(ctx context.Context, tx *postgres.Tx, m Merchant) error {
 }
 
 func insertLicence(ctx context.Context, tx *postgres.Tx, m ID, l Licence) error {
-	err := postgres.On[licenceRow](tx).Create(ctx, &licenceRow{
+	err := postgres.On[licenceRow](tx).Create(ctx, licenceRow{
 		MerchantID: m.UUID(), Kind: l.Kind, Number: l.No, ExpiresOn: l.ExpiresOn.Time(), FiledAt: tx.Now,
 	})
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stripe/stripe-go/v76"
-	"github.com/stripe/stripe-go/v76/client"
+	"github.com/stripe/stripe-go/v76/checkout/session"
+	"github.com/stripe/stripe-go/v76/refund"
 	"github.com/stripe/stripe-go/v76/webhook"
 
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -36,10 +37,11 @@ var ErrNoWebhookSecret = errors.New("payment: Stripe is configured without a web
 // stripeGateway speaks Stripe's language, API version 2023-10-16: to Stripe, or
 // to the sandbox.
 type stripeGateway struct {
-	name   string
-	api    *client.API
-	secret string
-	live   bool
+	name     string
+	sessions session.Client
+	refunds  refund.Client
+	secret   string
+	live     bool
 }
 
 // NewStripe is Stripe itself. The webhook endpoint must be created with API
@@ -73,7 +75,10 @@ func newStripe(name, key, secret, url string, live bool, over *http.Client, retr
 		cfg.URL = stripe.String(url)
 	}
 	backend := stripe.GetBackendWithConfig(stripe.APIBackend, cfg)
-	return &stripeGateway{name: name, secret: secret, live: live, api: client.New(key, &stripe.Backends{API: backend, Connect: backend, Uploads: backend})}
+	return &stripeGateway{
+		name: name, secret: secret, live: live,
+		sessions: session.Client{B: backend, Key: key}, refunds: refund.Client{B: backend, Key: key},
+	}
 }
 
 // Name is "stripe" or "sandbox".
@@ -105,7 +110,7 @@ func (g *stripeGateway) Open(ctx context.Context, o Opening) (Opened, error) {
 	}
 	params.Context = ctx
 	params.SetIdempotencyKey(intent)
-	made, err := g.api.CheckoutSessions.New(params)
+	made, err := g.sessions.New(params)
 	if err != nil {
 		return Opened{}, failure("open a payment", err)
 	}
@@ -117,7 +122,7 @@ func (g *stripeGateway) Expire(ctx context.Context, session string) error {
 	params := &stripe.CheckoutSessionExpireParams{}
 	params.Context = ctx
 	params.SetIdempotencyKey("expire-" + session)
-	_, err := g.api.CheckoutSessions.Expire(session, params)
+	_, err := g.sessions.Expire(session, params)
 	if err = failure("close a payment", err); errors.Is(err, ErrDeclined) {
 		return nil // it is complete or expired; if it was paid, its event tells
 	}
@@ -133,7 +138,7 @@ func (g *stripeGateway) Refund(ctx context.Context, r Refunding) (Refunded, erro
 	}
 	params.Context = ctx
 	params.SetIdempotencyKey(fmt.Sprintf("%s.%d", r.Refund, r.Attempt))
-	made, err := g.api.Refunds.New(params)
+	made, err := g.refunds.New(params)
 	if err != nil {
 		return Refunded{}, failure("refund", err)
 	}

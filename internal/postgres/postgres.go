@@ -245,11 +245,6 @@ func Violates(err error, constraint string) bool {
 	return errors.As(err, &pg) && pg.ConstraintName == constraint
 }
 
-// On starts a query over rows of type R inside tx. Only store files call it.
-func On[R any](tx *Tx, clauses ...clause.Expression) gorm.Interface[R] {
-	return gorm.G[R](tx.gorm, clauses...)
-}
-
 // Exec runs one statement with `?` placeholders and returns the number of rows
 // it touched. Only store files call it.
 func (tx *Tx) Exec(ctx context.Context, statement string, args ...any) (int64, error) {

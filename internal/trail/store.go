@@ -49,7 +49,7 @@ func insert(ctx context.Context, tx *postgres.Tx, e Entry) error {
 	if e.Actor != uuid.Nil {
 		r.ActorID = &e.Actor
 	}
-	if err := postgres.On[entryRow](tx).Create(ctx, &r); err != nil {
+	if err := postgres.On[entryRow](tx).Create(ctx, r); err != nil {
 		return fmt.Errorf("note %s of %s: %w", e.Operation, e.Object, err)
 	}
 	return nil
