@@ -42,7 +42,7 @@ var floors = map[string][]string{
 	"platform":   {"config", "pgserver", "postgres", "redisdb", "request", "schema", "telemetry"},
 	"edge":       {"app", "httpapi", "replay", "web", "worker"},
 	"outside":    {"sandbox"}, // what Stripe is: it knows nothing of ours
-	"tests":      {"bench", "drill", "nets", "pgtest"},
+	"tests":      {"bench", "drill", "nets", "pgtest", "shoptest"},
 }
 
 // imports maps each package directory below the repository's root (a slash
@@ -135,6 +135,27 @@ func TestArrowsBetweenContextsAreThoseOfThePlan(t *testing.T) {
 	other := slices.Concat(slices.Collect(maps.Values(floors))...)
 	for _, breach := range breaches(used, arrows, other) {
 		t.Error(breach)
+	}
+}
+
+// What is sold must not carry what tests it: neither package testing nor a shop of
+// invented enterprises.
+func TestNothingButTestsKnowsTheFloorOfTests(t *testing.T) {
+	t.Parallel()
+	room := func(path string) string {
+		inner, _ := strings.CutPrefix(path, "internal/")
+		name, _, _ := strings.Cut(inner, "/")
+		return name
+	}
+	for dir, targets := range imports(t, "..") {
+		if slices.Contains(floors["tests"], room(strings.TrimPrefix(dir, "../"))) {
+			continue
+		}
+		for target, files := range targets {
+			if strings.HasPrefix(target, "internal/") && slices.Contains(floors["tests"], room(target)) {
+				t.Errorf("%s is imported in %s: it is for tests", target, strings.Join(files, ", "))
+			}
+		}
 	}
 }
 

@@ -12,17 +12,15 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/app"
 	"github.com/shiyi-market/shiyi/internal/catalog"
-	"github.com/shiyi-market/shiyi/internal/id"
-	"github.com/shiyi-market/shiyi/internal/identity"
-	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
 
 // stocked opens an app on a clock of the test's own, with ten bags of flour.
-func stocked(t *testing.T, clock *pgtest.Clock) (a *app.App, flour catalog.SKUID) {
+func stocked(t *testing.T, clock *pgtest.Clock) *app.App {
 	t.Helper()
 	cfg := configured(t, map[string]string{"WORKER_SWEEP": "20ms", "WORKER_POLL": "20ms", "WORKER_SEQUENCE": "20ms"})
 	a, err := app.Open(t.Context(), cfg, clock.Now, quiet())
@@ -34,50 +32,35 @@ func stocked(t *testing.T, clock *pgtest.Clock) (a *app.App, flour catalog.SKUID
 			t.Errorf("close: %v", err)
 		}
 	})
-	miller, s := id.FromName[merchant.Merchant]("test", "miller"), a.Services()
-	flour = id.FromName[catalog.SKU]("test", "flour")
-	if _, err := s.Merchants.Enrol(t.Context(), merchant.Enrolment{
-		ID: miller, Code: "E01", LegalName: "E01（虚构示例）", ShortName: "E01", EntityType: "co-operative", Fictional: true, Region: "152527",
-		Township: "红旗镇", USCC: "91152527XXXXXX0E01", RecommendationNo: "R-1", RecommendedOn: "2026-01-01",
-		AgreementNo: "A-1", AgreementSignedOn: "2026-01-02", Licences: []merchant.Licence{{Kind: "SC", No: "SC10115252799011", ExpiresOn: "2027-01-01"}},
-	}); err != nil {
+	s := shoptest.Services(a.Services())
+	m, err := s.Enrol(t.Context(), merchant.Enrolment{Code: "E01"})
+	if err != nil {
 		t.Fatal(err)
 	}
-	seller := identity.Caller{Roles: []identity.Grant{{Role: identity.Merchant, Merchant: miller.UUID()}}}
-	if _, err := s.Catalog.Add(t.Context(), seller, catalog.NewProduct{
-		Merchant: miller, Code: "flour", SKUs: []catalog.NewSKU{{ID: flour, Code: "flour", Price: 3300}},
-		Description: catalog.Description{
-			Category: "FLOUR_MIAN", Name: "flour", Spec: "500g", SaleUnit: "袋", Kind: "PACKAGED_FOOD", ColdChain: "N",
-			VATTreatment: "STANDARD", ReturnRule: catalog.NoReason, ShipZone: "NATIONWIDE",
-		},
-	}); err != nil {
+	bags := shoptest.Product(m.ID, "flour", 3300, catalog.Description{Category: "FLOUR_MIAN", Name: "莜面"})
+	if _, err := s.Sell(t.Context(), bags, 10); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Inventory.Open(t.Context(), uuid.Nil, inventory.Line{Merchant: miller.UUID(), SKU: flour.UUID(), Qty: 10}); err != nil {
-		t.Fatal(err)
-	}
-	return a, flour
+	return a
 }
 
 func TestWorkerExpiresWhatNobodyPaysAndGivesTheStockBack(t *testing.T) {
 	t.Parallel()
 	clock := pgtest.NewClock(pgtest.Noon)
-	a, flour := stocked(t, clock)
+	a := stocked(t, clock)
 	s := a.Services()
-	buyer := identity.Caller{Account: id.FromName[identity.Account]("test", "buyer")}
-	placed, err := s.Orders.Place(t.Context(), buyer, order.Placing{
-		Lines:  []order.Chosen{{SKU: flour, Quantity: 4}},
-		ShipTo: &order.Address{Recipient: "测试", Phone: "+8610000000000", Province: "北京市", City: "北京市", District: "东城区", Detail: "1"},
-	}, request.Claim{}, nil)
+	buyer := shoptest.Buyer("ann")
+	placed, err := s.Orders.Place(t.Context(), buyer, shoptest.Choose("flour", 4), request.Claim{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	flour := shoptest.SKU("flour").UUID()
 	available := func() int64 {
-		levels, err := s.Inventory.Levels(t.Context(), []uuid.UUID{flour.UUID()})
+		levels, err := s.Inventory.Levels(t.Context(), []uuid.UUID{flour})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return levels[flour.UUID()].Available
+		return levels[flour].Available
 	}
 	if got := available(); got != 6 {
 		t.Fatalf("available while it is reserved: got %d, want 6", got)
@@ -113,7 +96,7 @@ func TestWorkerExpiresWhatNobodyPaysAndGivesTheStockBack(t *testing.T) {
 
 func TestVerifyNamesATransferThatWasTamperedWith(t *testing.T) {
 	t.Parallel()
-	a, _ := stocked(t, pgtest.NewClock(pgtest.Noon))
+	a := stocked(t, pgtest.NewClock(pgtest.Noon))
 	if err := a.Services().Transparency.Sign(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
-	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
 
 // Wish is what a shop is to be furnished with.
@@ -72,58 +72,45 @@ func (p *Program) Furnish(ctx context.Context, w Wish) (Stock, error) {
 }
 
 // Fill is Furnish for a program that is assembled already.
-func Fill(ctx context.Context, s httpapi.Services, w Wish) (Stock, error) {
+func Fill(ctx context.Context, services httpapi.Services, w Wish) (Stock, error) {
+	s := shoptest.Services(services)
 	var all Stock
-	for m := range w.Merchants {
-		skus, err := enterprise(ctx, s, m, w)
+	for n := range w.Merchants {
+		m, err := s.Enrol(ctx, merchant.Enrolment{ID: id.From[merchant.Merchant](MerchantID(n)), Code: fmt.Sprintf("D%02d", n)})
 		if err != nil {
 			return all, err
+		}
+		var skus []uuid.UUID
+		for i := range w.Products {
+			p, err := s.Sell(ctx, product(m.ID, n, i), w.Pieces)
+			if err != nil {
+				return all, err
+			}
+			skus = append(skus, p.SKUs[0].ID.UUID())
 		}
 		all.SKUs = append(all.SKUs, skus)
 	}
-	for b := range w.Buyers {
-		token, err := buyer(ctx, s.Identity, b)
+	for n := range w.Buyers {
+		session, err := s.SignUp(ctx, identity.Registration{Phone: Login(n), Password: Password(n), Name: fmt.Sprintf("买家 %d", n)})
 		if err != nil {
 			return all, err
 		}
-		all.Tokens = append(all.Tokens, token)
+		all.Tokens = append(all.Tokens, session.Token)
 	}
 	return all, nil
 }
 
-func enterprise(ctx context.Context, s httpapi.Services, n int, w Wish) ([]uuid.UUID, error) {
-	m, err := s.Merchants.Enrol(ctx, merchant.Enrolment{
-		ID:   id.From[merchant.Merchant](MerchantID(n)),
-		Code: fmt.Sprintf("D%02d", n), LegalName: fmt.Sprintf("演练合作社 %d", n), ShortName: fmt.Sprintf("演练 %d", n),
-		EntityType: "cooperative", Fictional: true, Region: "152527", Township: "宝昌镇", USCC: fmt.Sprintf("93152527MA%08d", n),
-		RecommendationNo: "R1", RecommendedOn: "2026-01-01", AgreementNo: fmt.Sprintf("A%d", n), AgreementSignedOn: "2026-01-02",
-		Licences: []merchant.Licence{{Kind: "SC", No: fmt.Sprintf("SC%d", n), ExpiresOn: "2099-12-31"}},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("enrol: %w", err)
+// product is the i-th product of the n-th enterprise, described at the length of a
+// real one: what reads cost depends on it.
+func product(m merchant.ID, n, i int) catalog.NewProduct {
+	return catalog.NewProduct{
+		ID: id.From[catalog.Product](ProductID(n, i)), Merchant: m, Code: fmt.Sprintf("P%03d", i),
+		Description: catalog.Description{
+			Category: "OIL", Name: fmt.Sprintf("亚麻籽油 %d", i), Spec: "1L/桶", NetContent: 1000, NetUnit: "mL", SaleUnit: "桶",
+			Storage: "阴凉干燥", ShelfLifeDays: 540, Origin: "内蒙古锡林郭勒盟太仆寺旗",
+		},
+		SKUs: []catalog.NewSKU{{ID: id.From[catalog.SKU](thing('c', n, i)), Code: fmt.Sprintf("D%02d-P%03d", n, i), Price: Price(i)}},
 	}
-	seller := identity.Caller{Account: identity.ID{}, Roles: []identity.Grant{{Role: identity.Merchant, Merchant: m.ID.UUID()}}}
-	var skus []uuid.UUID
-	for i := range w.Products {
-		p, err := s.Catalog.Add(ctx, seller, catalog.NewProduct{
-			ID: id.From[catalog.Product](ProductID(n, i)), Merchant: m.ID, Code: fmt.Sprintf("P%03d", i),
-			Description: catalog.Description{
-				Category: "OIL", Name: fmt.Sprintf("亚麻籽油 %d", i), Spec: "1L/桶", NetContent: 1000, NetUnit: "mL", SaleUnit: "桶", Kind: "PACKAGED_FOOD",
-				Storage: "阴凉干燥", ColdChain: "N", ShelfLifeDays: 540, Origin: "内蒙古锡林郭勒盟太仆寺旗", VATTreatment: "9%",
-				ReturnRule: catalog.NoReason, ShipZone: "NATIONWIDE",
-			},
-			SKUs: []catalog.NewSKU{{ID: id.From[catalog.SKU](thing('c', n, i)), Code: fmt.Sprintf("D%02d-P%03d", n, i), Price: Price(i)}},
-		})
-		if err != nil {
-			return nil, fmt.Errorf("list a product: %w", err)
-		}
-		sku := p.SKUs[0].ID.UUID()
-		if err := s.Inventory.Open(ctx, uuid.Nil, inventory.Line{Merchant: m.ID.UUID(), SKU: sku, Qty: w.Pieces}); err != nil {
-			return nil, fmt.Errorf("open stock: %w", err)
-		}
-		skus = append(skus, sku)
-	}
-	return skus, nil
 }
 
 // Login is what the n-th buyer signs in with.
@@ -131,16 +118,3 @@ func Login(n int) string { return fmt.Sprintf("+86139%08d", n) }
 
 // Password is that of the n-th buyer.
 func Password(n int) string { return fmt.Sprintf("correct-horse-battery-%d", n) }
-
-// buyer registers the n-th buyer and signs him in.
-func buyer(ctx context.Context, s *identity.Service, n int) (token string, err error) {
-	phone, password := Login(n), Password(n)
-	if _, err := s.Register(ctx, identity.Registration{Phone: phone, Password: password, Name: fmt.Sprintf("买家 %d", n)}); err != nil {
-		return "", fmt.Errorf("register: %w", err)
-	}
-	session, _, err := s.SignIn(ctx, identity.Credentials{Login: phone, Password: password, UserAgent: "drill"})
-	if err != nil {
-		return "", fmt.Errorf("sign in: %w", err)
-	}
-	return session.Token, nil
-}

@@ -84,7 +84,7 @@ func (c *conversation) hold(t *testing.T, script string) string {
 			c.happen(t, part)
 		case '>':
 			part = c.ask(t, part)
-			c.shop.clock.Advance(time.Second) // so that what comes later sorts later
+			c.shop.Clock.Advance(time.Second) // so that what comes later sorts later
 		}
 		out.WriteString(part + "\n\n")
 	}
@@ -97,15 +97,15 @@ func (c *conversation) happen(t *testing.T, directive string) {
 	words := strings.Fields(c.fill(directive))
 	switch words[1] {
 	case "pay":
-		var buyer uuid.UUID
-		must(t, c.shop.db.SQL().QueryRowContext(t.Context(), "SELECT buyer_id FROM checkout WHERE id = $1", words[2]).Scan(&buyer))
-		c.shop.pay(t, uuid.MustParse(words[2]), buyer)
+		var page string
+		must(t, c.shop.DB.SQL().QueryRowContext(t.Context(), "SELECT pay_url FROM payment_intent WHERE id = $1", words[2]).Scan(&page))
+		c.shop.Pay(t, page)
 	case "log":
-		c.shop.sequence(t)
+		c.shop.Sequence(t)
 	case "wait":
 		d, err := time.ParseDuration(words[2])
 		must(t, err)
-		c.shop.clock.Advance(d)
+		c.shop.Clock.Advance(d)
 	case "expire":
 		_, err := c.shop.Orders.ExpireDue(t.Context(), 100)
 		must(t, err)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
+	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
 
 // problemOf reads an answer that must be a problem with a status and a code.
@@ -212,7 +213,7 @@ func TestPublicAnswersHaveATagAndAre304WhenKnown(t *testing.T) {
 			t.Errorf("If-None-Match %s: %d, %d bytes, %s; want %d", match, w.Code, w.Body.Len(), w.Header().Get("Etag"), status)
 		}
 	}
-	answered(t, s.call(t, http.MethodPost, "/v1/merchant/skus/"+skuID("flour").String(), s.token(t, "miller"), `{"price_fen":1}`), http.StatusOK)
+	answered(t, s.call(t, http.MethodPost, "/v1/merchant/skus/"+shoptest.SKU("flour").String(), s.token(t, "miller"), `{"price_fen":1}`), http.StatusOK)
 	if w := s.call(t, http.MethodGet, "/v1/products", "", nil, "If-None-Match", tag); w.Code != http.StatusOK || w.Header().Get("Etag") == tag {
 		t.Errorf("after a new price: %d with the same tag", w.Code)
 	}
@@ -231,11 +232,11 @@ func TestPublicAnswersAreRememberedForTheirAgeAndNoLonger(t *testing.T) {
 		return strings.Contains(w.Body.String(), `"price_fen":4000`)
 	}
 	priced()
-	answered(t, s.call(t, http.MethodPost, "/v1/merchant/skus/"+skuID("flour").String(), s.token(t, "miller"), `{"price_fen":4000}`), http.StatusOK)
+	answered(t, s.call(t, http.MethodPost, "/v1/merchant/skus/"+shoptest.SKU("flour").String(), s.token(t, "miller"), `{"price_fen":4000}`), http.StatusOK)
 	if priced() {
 		t.Error("within its age the answer was made anew")
 	}
-	s.clock.Advance(time.Second)
+	s.Clock.Advance(time.Second)
 	if !priced() {
 		t.Error("after its age the answer is still the old one")
 	}
@@ -262,7 +263,7 @@ func TestABrowserKeepsItsTokenInACookieThatOtherSitesCannotUse(t *testing.T) {
 		t.Fatalf("cookies %v, body %s", cookies, w.Body)
 	}
 	cookie := cookies[0].Name + "=" + cookies[0].Value
-	line := `{"sku_id":"` + skuID("flour").String() + `","quantity":1}`
+	line := `{"sku_id":"` + shoptest.SKU("flour").String() + `","quantity":1}`
 
 	answered(t, s.call(t, http.MethodGet, "/v1/cart", "", nil, "Cookie", cookie, "Sec-Fetch-Site", "cross-site"), http.StatusOK)
 	answered(t, s.call(t, http.MethodPost, "/v1/cart/lines", "", line, "Cookie", cookie, "Sec-Fetch-Site", "same-origin"), http.StatusOK)
@@ -298,7 +299,7 @@ func TestLimitsHoldWhileRedisAnswersAndNothingFailsWhenItDoesNot(t *testing.T) {
 	answered(t, s.call(t, http.MethodPost, "/v1/sessions", "", `{"login":"wang@example.org","password":"a-wrong-password"}`), http.StatusUnauthorized)
 
 	checkout := func(key string) int {
-		return s.call(t, http.MethodPost, "/v1/checkouts", token, `{"lines":[{"sku_id":"`+skuID("stay").String()+`","quantity":1}],"waiver_confirmed":true}`, "Idempotency-Key", key).Code
+		return s.call(t, http.MethodPost, "/v1/checkouts", token, `{"lines":[{"sku_id":"`+shoptest.SKU("stay").String()+`","quantity":1}],"waiver_confirmed":true}`, "Idempotency-Key", key).Code
 	}
 	if got := []int{checkout("first-of-two"), checkout("second-of-two")}; !slices.Equal(got, []int{201, 429}) {
 		t.Errorf("checkouts were answered %v, want 201 and 429", got)
@@ -314,7 +315,7 @@ func TestTheSameKeyManyTimesAtOnceIsOneCheckout(t *testing.T) {
 	const times = 20
 	s := newShop(t, options{})
 	token := s.token(t, "li")
-	body := `{"lines":[{"sku_id":"` + skuID("stay").String() + `","quantity":1}],"waiver_confirmed":true}`
+	body := `{"lines":[{"sku_id":"` + shoptest.SKU("stay").String() + `","quantity":1}],"waiver_confirmed":true}`
 	answers := make([]*httptest.ResponseRecorder, times)
 	var wg sync.WaitGroup
 	for i := range times {
@@ -335,9 +336,7 @@ func TestTheSameKeyManyTimesAtOnceIsOneCheckout(t *testing.T) {
 	if len(made) != 1 {
 		t.Errorf("%d different checkouts were made", len(made))
 	}
-	levels, err := s.Inventory.Levels(t.Context(), skusOf("stay"))
-	must(t, err)
-	if got := levels[skuID("stay").UUID()]; got.Available != 9 || got.Reserved != 1 {
-		t.Errorf("stock is %d and %d reserved, want 9 and 1", got.Available, got.Reserved)
+	if got := s.Pieces(t, "stay"); got != [2]int64{9, 1} {
+		t.Errorf("available and reserved are %v, want 9 and 1", got)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,60 +16,30 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/google/uuid"
-	"github.com/riverqueue/river"
 
-	"github.com/shiyi-market/shiyi/internal/aftersale"
-	"github.com/shiyi-market/shiyi/internal/cart"
-	"github.com/shiyi-market/shiyi/internal/catalog"
-	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
-	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
-	"github.com/shiyi-market/shiyi/internal/inventory"
-	"github.com/shiyi-market/shiyi/internal/ledger"
-	"github.com/shiyi-market/shiyi/internal/merchant"
-	"github.com/shiyi-market/shiyi/internal/money"
-	"github.com/shiyi-market/shiyi/internal/order"
-	"github.com/shiyi-market/shiyi/internal/payment"
-	"github.com/shiyi-market/shiyi/internal/pgtest"
-	"github.com/shiyi-market/shiyi/internal/postgres"
-	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
-	"github.com/shiyi-market/shiyi/internal/sandbox"
-	"github.com/shiyi-market/shiyi/internal/trail"
-	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
 
-// shop is the whole API over a small shop of two enterprises: a real database, a
-// payment provider inside the process, and jobs that the test performs.
+// shop is the whole API over a stocked shop.
 type shop struct {
+	*shoptest.Shop
 	http.Handler
-	httpapi.Services
-	db    *postgres.DB
-	clock *pgtest.Clock
-	bank  *sandbox.Sandbox
 
-	router routers.Router // of the contract
-
-	mu     sync.Mutex
-	jobs   []river.JobArgs
+	router routers.Router    // of the contract
 	tokens map[string]string // name → session token
 }
 
 // The names of the shop's enterprises and goods, as conversations write them.
 func names() map[string]uuid.UUID {
-	return map[string]uuid.UUID{
-		"miller": millerID().UUID(), "distiller": distillerID().UUID(),
-		"flour": skuID("flour").UUID(), "liquor": skuID("liquor").UUID(), "stay": skuID("stay").UUID(),
-		"flour-product":  id.FromName[catalog.Product]("product", "flour").UUID(),
-		"liquor-product": id.FromName[catalog.Product]("product", "liquor").UUID(),
-		"stay-product":   id.FromName[catalog.Product]("product", "stay").UUID(),
+	all := map[string]uuid.UUID{"miller": shoptest.Miller.UUID(), "distiller": shoptest.Distiller.UUID()}
+	for _, code := range []string{"flour", "liquor", "stay"} {
+		all[code], all[code+"-product"] = shoptest.SKU(code).UUID(), shoptest.ProductID(code).UUID()
 	}
+	return all
 }
-
-func millerID() merchant.ID           { return id.FromName[merchant.Merchant]("test", "miller") }
-func distillerID() merchant.ID        { return id.FromName[merchant.Merchant]("test", "distiller") }
-func skuID(code string) catalog.SKUID { return id.FromName[catalog.SKU]("test", code) }
 
 // options change a shop before it opens.
 type options struct {
@@ -82,95 +51,26 @@ type options struct {
 
 func newShop(t testing.TB, o options) *shop {
 	t.Helper()
-	s := &shop{clock: pgtest.NewClock(pgtest.Noon), tokens: make(map[string]string)}
-	var err error
-	s.router, err = gorillamux.NewRouter(contract(t))
-	must(t, err)
-	s.db = pgtest.NewAt(t, s.clock.Now).Collecting(func(j river.JobArgs) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.jobs = append(s.jobs, j)
-	})
 	if o.log == nil {
 		o.log = io.Discard
 	}
 	log := slog.New(slog.NewJSONHandler(o.log, nil))
-	s.assemble(t, log)
+	s := &shop{Shop: shoptest.New(t, shoptest.Options{Log: log}), tokens: make(map[string]string)}
+	s.StockUp(t, 10)
+	var err error
+	s.router, err = gorillamux.NewRouter(contract(t))
+	must(t, err)
 	if o.cfg.Timeout == 0 {
 		o.cfg.Timeout = time.Minute
 	}
 	if o.ready == nil {
-		o.ready = s.db.Ping
+		o.ready = s.DB.Ping
 	}
 	s.Handler, err = httpapi.New(o.cfg, httpapi.Deps{
-		Services: s.Services, Log: log, Clock: s.clock.Now, Redis: o.redis, Ready: o.ready,
+		Services: httpapi.Services(s.Services), Log: log, Clock: s.Clock.Now, Redis: o.redis, Ready: o.ready,
 	})
 	must(t, err)
-	s.stockUp(t)
 	return s
-}
-
-func (s *shop) assemble(t testing.TB, log *slog.Logger) {
-	t.Helper()
-	var err error
-	s.bank, err = sandbox.Open(sandbox.Config{PageURL: "http://localhost/sandbox/pay/", Clock: s.clock.Now}, log)
-	must(t, err)
-	gateway, err := payment.NewSandbox(s.bank, s.bank.Secret())
-	must(t, err)
-	s.Payments = payment.New(s.db, gateway, payment.Shop{
-		Name: "test", SuccessURL: "http://localhost/?paid={checkout}", CancelURL: "http://localhost/?unpaid={checkout}",
-	})
-	s.Identity, err = identity.New(s.db, identity.Config{MemoryKiB: 64, Iterations: 1, Concurrency: 4, Queue: 64})
-	must(t, err)
-	s.Transparency, err = transparency.New(s.db, transparency.Config{Origin: "shop.test/log", Folder: t.TempDir()}, ledger.Roller{})
-	must(t, err)
-	must(t, s.Transparency.Sign(t.Context()))
-	s.Trail, s.Merchants, s.Inventory = trail.New(s.db), merchant.New(s.db), inventory.New(s.db)
-	s.Catalog, s.Carts, s.Fund = catalog.New(s.db, nil), cart.New(s.db), fund.New(s.db)
-	s.Orders = order.New(s.db, s.Payments, log)
-	s.Aftersales = aftersale.New(s.db, s.Orders)
-	s.Receipts = receipt.New(s.db, s.Orders, s.Transparency)
-}
-
-// stockUp enrols the two enterprises and lists ten pieces of each of their goods.
-func (s *shop) stockUp(t testing.TB) {
-	t.Helper()
-	for i, m := range []merchant.Enrolment{
-		{ID: millerID(), Code: "E01", ShortName: "磨坊", USCC: "91152527XXXXXX01E1"},
-		{ID: distillerID(), Code: "E02", ShortName: "酒坊", USCC: "91152527XXXXXX02E2"},
-	} {
-		m.LegalName, m.EntityType, m.Fictional, m.Region, m.Township = m.ShortName+"（虚构示例）", "农民专业合作社", true, "152527", "红旗镇"
-		m.RecommendationNo, m.RecommendedOn = "R-"+m.Code, "2026-01-01"
-		m.AgreementNo, m.AgreementSignedOn = "A-"+m.Code, "2026-01-02"
-		m.Licences = []merchant.Licence{{Kind: "SC", No: "SC10115252799011", ExpiresOn: "2027-01-01"}}
-		m.Linkage.Households = int64(100 + i)
-		_, err := s.Merchants.Enrol(t.Context(), m)
-		must(t, err)
-	}
-	s.list(t, millerID(), "flour", 3300, catalog.Description{Category: "FLOUR_MIAN", Name: "莜面", ReturnRule: catalog.NoReason})
-	s.list(t, distillerID(), "liquor", 12345, catalog.Description{Category: "LIQUOR", Name: "草原白酒", ReturnRule: catalog.NoReasonUnopened, AgeRestricted: true})
-	s.list(t, distillerID(), "stay", 29900, catalog.Description{
-		Category: "TOURISM", Name: "农家院一晚", ReturnRule: catalog.VoucherRule,
-		Voucher: true, VoucherValidDays: 180, ColdChain: "VOUCHER", ShipZone: "NONE",
-	})
-}
-
-func (s *shop) list(t testing.TB, m merchant.ID, code string, price money.Fen, d catalog.Description) {
-	t.Helper()
-	d.Spec, d.SaleUnit, d.Kind, d.VATTreatment = "一份", "份", "PACKAGED_FOOD", "9%"
-	if d.ColdChain == "" {
-		d.ColdChain, d.ShipZone = "N", "NATIONWIDE"
-	}
-	_, err := s.Catalog.Add(t.Context(), sellerOf(m), catalog.NewProduct{
-		ID: id.FromName[catalog.Product]("product", code), Merchant: m, Code: code, Description: d,
-		SKUs: []catalog.NewSKU{{ID: skuID(code), Code: strings.ToUpper(code), Price: price}},
-	})
-	must(t, err)
-	must(t, s.Inventory.Open(t.Context(), uuid.Nil, inventory.Line{Merchant: m.UUID(), SKU: skuID(code).UUID(), Qty: 10}))
-}
-
-func sellerOf(m merchant.ID) identity.Caller {
-	return identity.Caller{Account: id.FromName[identity.Account]("test", "seller"), Roles: []identity.Grant{{Role: identity.Merchant, Merchant: m.UUID()}}}
 }
 
 // token signs somebody in. Who has the name of a role has the role; the others are
@@ -180,73 +80,15 @@ func (s *shop) token(t testing.TB, name string) string {
 	if token, ok := s.tokens[name]; ok {
 		return token
 	}
-	email, password := name+"@example.org", "correct-horse-battery"
-	a, err := s.Identity.Register(t.Context(), identity.Registration{Email: email, Password: password, Name: name})
-	must(t, err)
-	grants := map[string]identity.Grant{
-		"operator": {Role: identity.Operator}, "auditor": {Role: identity.Auditor}, "fund-admin": {Role: identity.FundAdmin},
-		"institution": {Role: identity.Institution},
-		"miller":      {Role: identity.Merchant, Merchant: millerID().UUID()}, "distiller": {Role: identity.Merchant, Merchant: distillerID().UUID()},
+	roles := map[string][]identity.Grant{
+		"operator": {{Role: identity.Operator}}, "auditor": {{Role: identity.Auditor}}, "fund-admin": {{Role: identity.FundAdmin}},
+		"institution": {{Role: identity.Institution}},
+		"miller":      {{Role: identity.Merchant, Merchant: shoptest.Miller.UUID()}}, "distiller": {{Role: identity.Merchant, Merchant: shoptest.Distiller.UUID()}},
 	}
-	if grant, ok := grants[name]; ok {
-		boss, err := s.Identity.EnsureOperator(t.Context(), "boss@example.org", password)
-		must(t, err)
-		_, err = s.Identity.Grant(t.Context(), identity.Caller{Account: boss.ID, Roles: boss.Roles}, a.ID, grant)
-		must(t, err)
-	}
-	session, _, err := s.Identity.SignIn(t.Context(), identity.Credentials{Login: email, Password: password})
+	session, err := s.SignUp(t.Context(), identity.Registration{Email: name + "@example.org", Password: "correct-horse-battery", Name: name}, roles[name]...)
 	must(t, err)
 	s.tokens[name] = session.Token
 	return session.Token
-}
-
-// perform does all jobs that wait, and those that they make.
-func (s *shop) perform(t testing.TB) {
-	t.Helper()
-	for {
-		s.mu.Lock()
-		jobs := s.jobs
-		s.jobs = nil
-		s.mu.Unlock()
-		if len(jobs) == 0 {
-			return
-		}
-		for _, j := range jobs {
-			must(t, s.do(t.Context(), j))
-		}
-	}
-}
-
-func (s *shop) do(ctx context.Context, j river.JobArgs) error {
-	switch j := j.(type) {
-	case payment.Received:
-		return s.Orders.Capture(ctx, j.Event)
-	case payment.PerformRefund:
-		return s.Payments.PerformRefund(ctx, j.Buyer, j.Refund)
-	case payment.RefundMoved:
-		return s.Payments.SettleRefund(ctx, j.Event)
-	case payment.Close:
-		return s.Payments.Close(ctx, j.Buyer, j.Intent)
-	}
-	return nil
-}
-
-// pay pays a checkout at the provider and performs what follows.
-func (s *shop) pay(t testing.TB, checkout, buyer uuid.UUID) {
-	t.Helper()
-	intent, err := s.Payments.Intent(t.Context(), buyer, id.From[payment.Intent](checkout))
-	must(t, err)
-	event, err := s.bank.Pay(intent.Session, "")
-	must(t, err)
-	must(t, s.bank.Send(t.Context(), event, s.Payments.Receive))
-	s.perform(t)
-}
-
-// sequence takes what is booked up into the log.
-func (s *shop) sequence(t testing.TB) {
-	t.Helper()
-	_, err := s.Transparency.Sequence(t.Context())
-	must(t, err)
 }
 
 // call sends one request. A body that is no string is written as JSON.
@@ -303,12 +145,4 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func skusOf(codes ...string) []uuid.UUID {
-	var out []uuid.UUID
-	for _, code := range codes {
-		out = append(out, skuID(code).UUID())
-	}
-	return out
 }

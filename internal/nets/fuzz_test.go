@@ -298,7 +298,7 @@ func (f *fuzzer) body(t *rapid.T, op *operation, who caller, r *request, broken 
 		r.body = f.event()
 		if rapid.Bool().Draw(t, "an event of ours") {
 			r.body = fmt.Appendf(nil, `{"id":"evt_%d","object":"event","api_version":%q,"created":%d,"type":%q,"data":{"object":%s}}`,
-				f.next(), sandbox.Version, f.clock.Now().Unix(),
+				f.next(), sandbox.Version, f.Clock.Now().Unix(),
 				rapid.SampledFrom([]string{"checkout.session.completed", "checkout.session.expired", "charge.refund.updated", "charge.dispute.created", "x"}).Draw(t, "type"),
 				rapid.SampledFrom([]string{
 					`{}`, `null`, `[]`, `{"id":"cs_1","object":"checkout.session","client_reference_id":"x","amount_total":-1,"payment_status":"paid","payment_intent":"pi_1"}`,
@@ -594,7 +594,7 @@ func (f *fuzzer) later(t *rapid.T) {
 	if f.elapsed += d; f.elapsed > 20*24*time.Hour {
 		return // sessions last 30 days, and licences not for ever
 	}
-	f.clock.Advance(d)
+	f.Clock.Advance(d)
 	if _, err := f.Orders.ExpireDue(f.tb.Context(), 100); err != nil {
 		f.tb.Fatalf("expire: %v", err)
 	}

@@ -26,10 +26,10 @@ type stage struct {
 func newStage(t testing.TB) *stage {
 	t.Helper()
 	s := &stage{shop: newShop(t), x: newExaminer(t)}
-	s.clock.Set(pgtest.Noon.Add(-identity.SessionTTL - time.Minute))
+	s.Clock.Set(pgtest.Noon.Add(-identity.SessionTTL - time.Minute))
 	s.mine, s.theirs = s.firm(t), s.firm(t)
 	s.expired = s.insider(t)
-	s.clock.Set(pgtest.Noon)
+	s.Clock.Set(pgtest.Noon)
 	s.revoked = s.insider(t)
 	caller, err := s.Identity.Resolve(t.Context(), s.revoked.token)
 	if err == nil {

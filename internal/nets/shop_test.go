@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -17,42 +15,24 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/riverqueue/river"
 
-	"github.com/shiyi-market/shiyi/internal/aftersale"
-	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
-	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
-	"github.com/shiyi-market/shiyi/internal/inventory"
-	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
-	"github.com/shiyi-market/shiyi/internal/order"
-	"github.com/shiyi-market/shiyi/internal/payment"
-	"github.com/shiyi-market/shiyi/internal/pgtest"
-	"github.com/shiyi-market/shiyi/internal/postgres"
-	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
-	"github.com/shiyi-market/shiyi/internal/trail"
-	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
 
 // shop is the whole program in this process, on a database of its own: the real
 // edge, the real contexts, the sandbox to pay with, and a Redis.
 type shop struct {
+	*shoptest.Shop
 	handler http.Handler
-	db      *postgres.DB
-	clock   *pgtest.Clock
-	redis   *redisdb.DB
-	pay     *sandbox.Sandbox
 	errors  *errorLog
-	jobs    queue
-	working sync.Mutex
-	httpapi.Services
 
 	root    identity.Caller // an operator who is in no test's way
 	serial  atomic.Int64
@@ -83,57 +63,25 @@ type firm struct {
 
 func (f *firm) sku() string { return f.products[0].SKUs[0].ID.String() }
 
-// cheap is argon2id as fast as it can be made.
-var cheap = identity.Config{MemoryKiB: 8, Iterations: 1, Concurrency: 4, Queue: 1000}
-
-const pageURL = "https://shop.example/sandbox/pay/"
-
 func newShop(t testing.TB) *shop {
 	t.Helper()
-	s := &shop{clock: pgtest.NewClock(pgtest.Noon), errors: new(errorLog)}
-	s.db = pgtest.NewAt(t, s.clock.Now).Collecting(s.jobs.add)
+	s := &shop{errors: new(errorLog)}
 	log := slog.New(s.errors)
-	var err error
-	if s.redis, err = redisdb.Open(t.Context(), redisdb.Config{}, log); err != nil {
+	redis, err := redisdb.Open(t.Context(), redisdb.Config{}, log)
+	if err != nil {
 		t.Fatalf("redis: %v", err)
 	}
-	t.Cleanup(func() { _ = s.redis.Close() })
-	if s.Identity, err = identity.New(s.db, cheap); err != nil {
-		t.Fatalf("identity: %v", err)
-	}
-	if s.Transparency, err = transparency.New(s.db, transparency.Config{Origin: "shop.example/log", Folder: t.TempDir()}, ledger.Roller{}); err != nil {
-		t.Fatalf("transparency: %v", err)
-	}
-	if s.pay, err = sandbox.Open(sandbox.Config{PageURL: pageURL, Clock: s.clock.Now}, log); err != nil {
-		t.Fatalf("sandbox: %v", err)
-	}
-	t.Cleanup(func() { _ = s.pay.Close() })
-	gateway, err := payment.NewSandbox(s.pay, s.pay.Secret())
-	if err != nil {
-		t.Fatalf("gateway: %v", err)
-	}
-	s.Payments = payment.New(s.db, gateway, payment.Shop{
-		Name: "Shop", SuccessURL: "https://shop.example/?paid={checkout}", CancelURL: "https://shop.example/?unpaid={checkout}",
-	})
-	s.Trail, s.Merchants, s.Fund, s.Carts = trail.New(s.db), merchant.New(s.db), fund.New(s.db), cart.New(s.db)
-	s.Catalog, s.Inventory = catalog.New(s.db, catalog.NewCache(s.redis)), inventory.New(s.db)
-	s.Orders = order.New(s.db, s.Payments, log)
-	s.Aftersales = aftersale.New(s.db, s.Orders)
-	s.Receipts = receipt.New(s.db, s.Orders, s.Transparency)
+	t.Cleanup(func() { _ = redis.Close() })
+	s.Shop = shoptest.New(t, shoptest.Options{Log: log, Cache: catalog.NewCache(redis)})
 	s.handler, err = httpapi.New(httpapi.Config{Timeout: time.Minute}, httpapi.Deps{
-		Services: s.Services, Log: log, Clock: s.clock.Now, Redis: s.redis, Ready: s.db.Ping,
+		Services: httpapi.Services(s.Services), Log: log, Clock: s.Clock.Now, Redis: redis, Ready: s.DB.Ping,
 	})
 	if err != nil {
 		t.Fatalf("edge: %v", err)
 	}
-	if err := s.Transparency.Sign(t.Context()); err != nil {
-		t.Fatalf("sign the log: %v", err)
-	}
-	root, err := s.Identity.EnsureOperator(t.Context(), "root@shop.example", "correct-horse-battery")
-	if err != nil {
+	if s.root, err = s.Root(t.Context()); err != nil {
 		t.Fatalf("operator: %v", err)
 	}
-	s.root = identity.Caller{Account: root.ID, Roles: root.Roles}
 	return s
 }
 
@@ -144,34 +92,32 @@ func (s *shop) next() int64 { return s.serial.Add(1) }
 func (s *shop) person(t testing.TB, grants ...identity.Grant) *person {
 	t.Helper()
 	n := s.next()
-	p := &person{name: fmt.Sprintf("人 %d", n), phone: fmt.Sprintf("+86139%08d", n), password: fmt.Sprintf("correct-horse-%d", n)}
-	a, err := s.Identity.Register(t.Context(), identity.Registration{Phone: p.phone, Password: p.password, Name: p.name})
+	p := &person{name: fmt.Sprintf("人 %d", n), phone: fmt.Sprintf("+86139%08d", n), password: fmt.Sprintf("correct-horse-%d", n), roles: grants}
+	session, err := s.SignUp(t.Context(), identity.Registration{Phone: p.phone, Password: p.password, Name: p.name}, grants...)
 	if err != nil {
-		t.Fatalf("register: %v", err)
+		t.Fatal(err)
 	}
-	p.id = a.ID
-	for _, g := range grants {
-		if _, err := s.Identity.Grant(t.Context(), s.root, p.id, g); err != nil {
-			t.Fatalf("grant %v: %v", g, err)
-		}
-	}
-	p.roles = grants
+	p.id, p.session, p.token = session.Account, session.ID.String(), session.Token
 	s.keep(secret{"the account", p, nil}, p.id.String())
 	s.keep(secret{"the phone number", p, nil}, p.phone)
-	p.session, p.token = s.signIn(t, p)
+	s.keepSession(p, session)
 	return p
 }
 
-// signIn makes a session of p.
-func (s *shop) signIn(t testing.TB, p *person) (session, token string) {
+// signIn makes another session of p.
+func (s *shop) signIn(t testing.TB, p *person) (session string) {
 	t.Helper()
 	made, _, err := s.Identity.SignIn(t.Context(), identity.Credentials{Login: p.phone, Password: p.password, UserAgent: "nets"})
 	if err != nil {
 		t.Fatalf("sign in: %v", err)
 	}
+	s.keepSession(p, made)
+	return made.ID.String()
+}
+
+func (s *shop) keepSession(p *person, made identity.Session) {
 	s.keep(secret{"a session", p, nil}, made.ID.String())
 	s.keep(secret{"a token", p, nil}, made.Token)
-	return made.ID.String(), made.Token
 }
 
 func (s *shop) keep(sec secret, value string) { s.secrets.Store(value, sec) }
@@ -188,14 +134,9 @@ func (s *shop) seller(t testing.TB, f *firm) *person {
 func (s *shop) firm(t testing.TB) *firm {
 	t.Helper()
 	n := s.next()
-	m, err := s.Merchants.Enrol(t.Context(), merchant.Enrolment{
-		Code: fmt.Sprintf("N%04d", n), LegalName: fmt.Sprintf("合作社 %d", n), ShortName: fmt.Sprintf("社 %d", n),
-		EntityType: "cooperative", Fictional: true, Region: "152527", Township: "宝昌镇", USCC: fmt.Sprintf("93152527MA%08d", n),
-		RecommendationNo: "R1", RecommendedOn: "2026-01-01", AgreementNo: fmt.Sprintf("A%d", n), AgreementSignedOn: "2026-01-02",
-		Licences: []merchant.Licence{{Kind: "SC", No: fmt.Sprintf("SC%d", n), ExpiresOn: "2030-12-31"}},
-	})
+	m, err := s.Enrol(t.Context(), merchant.Enrolment{Code: fmt.Sprintf("N%04d", n)})
 	if err != nil {
-		t.Fatalf("enrol: %v", err)
+		t.Fatal(err)
 	}
 	f := &firm{id: m.ID}
 	goods := oil()
@@ -210,22 +151,14 @@ func (s *shop) firm(t testing.TB) *firm {
 		}
 		f.products = append(f.products, s.list(t, f, d, pieces, 1000, 2500))
 	}
-	if _, err := s.Catalog.Withdraw(t.Context(), s.runs(f), f.products[3].ID); err != nil {
+	if _, err := s.Catalog.Withdraw(t.Context(), shoptest.Seller(f.id), f.products[3].ID); err != nil {
 		t.Fatalf("withdraw: %v", err)
 	}
 	return f
 }
 
 func oil() catalog.Description {
-	return catalog.Description{
-		Category: "OIL", Name: "亚麻籽油", Spec: "1L/桶", NetContent: 1000, NetUnit: "mL", SaleUnit: "桶", Kind: "PACKAGED_FOOD",
-		ColdChain: "N", VATTreatment: "9%", ReturnRule: catalog.NoReason, ShipZone: "NATIONWIDE",
-	}
-}
-
-// runs is somebody who sells for f and is in no test's way.
-func (s *shop) runs(f *firm) identity.Caller {
-	return identity.Caller{Account: s.root.Account, Roles: []identity.Grant{{Role: identity.Merchant, Merchant: f.id.UUID()}}}
+	return catalog.Description{Category: "OIL", Name: "亚麻籽油", Spec: "1L/桶", NetContent: 1000, NetUnit: "mL", SaleUnit: "桶"}
 }
 
 // list puts a product on sale, with a SKU for each price and so many pieces of each.
@@ -236,14 +169,9 @@ func (s *shop) list(t testing.TB, f *firm, d catalog.Description, pieces int64, 
 	for i, price := range prices {
 		listed.SKUs = append(listed.SKUs, catalog.NewSKU{Code: fmt.Sprintf("S%d-%d", n, i), Price: price})
 	}
-	p, err := s.Catalog.Add(t.Context(), s.runs(f), listed)
+	p, err := s.Sell(t.Context(), listed, pieces)
 	if err != nil {
-		t.Fatalf("list a product: %v", err)
-	}
-	for _, k := range p.SKUs {
-		if err := s.Inventory.Open(t.Context(), uuid.Nil, inventory.Line{Merchant: f.id.UUID(), SKU: k.ID.UUID(), Qty: pieces}); err != nil {
-			t.Fatalf("open stock: %v", err)
-		}
+		t.Fatal(err)
 	}
 	return p
 }
@@ -307,72 +235,15 @@ func (s *shop) note(p *person, b bought) {
 // settle pays a checkout in the sandbox, and lets the shop do all that follows.
 func (s *shop) settle(t testing.TB, b bought) {
 	t.Helper()
-	if _, err := s.pay.Pay(path.Base(b.PayURL), sandbox.Card); err != nil {
-		t.Fatalf("pay %q: %v", b.PayURL, err)
-	}
+	s.PayAtBank(t, b.PayURL)
 	s.work(t)
 }
 
-// work delivers the provider's events, does the jobs that wait, and lets the
-// public log take up what was sold.
+// work does all that waits, and lets the public log take up what was sold.
 func (s *shop) work(t testing.TB) {
 	t.Helper()
-	ctx := t.Context()
-	s.working.Lock()
-	defer s.working.Unlock()
-	for again := true; again; {
-		if err := s.pay.Flush(ctx, s.Payments.Receive); err != nil {
-			t.Fatalf("deliver the provider's events: %v", err)
-		}
-		jobs := s.jobs.take()
-		for _, j := range jobs {
-			if err := s.do(ctx, j); err != nil {
-				t.Fatalf("the job %s %+v: %v", j.Kind(), j, err)
-			}
-		}
-		again = len(jobs) > 0
-	}
-	if _, err := s.Transparency.Drain(ctx); err != nil {
-		t.Fatalf("sequence: %v", err)
-	}
-	if err := s.Transparency.Sign(ctx); err != nil {
-		t.Fatalf("sign: %v", err)
-	}
-}
-
-// do does a job, as the worker would.
-func (s *shop) do(ctx context.Context, j river.JobArgs) error {
-	switch j := j.(type) {
-	case payment.Received:
-		return s.Orders.Capture(ctx, j.Event)
-	case payment.RefundMoved:
-		return s.Payments.SettleRefund(ctx, j.Event)
-	case payment.PerformRefund:
-		return s.Payments.PerformRefund(ctx, j.Buyer, j.Refund)
-	case payment.Close:
-		return s.Payments.Close(ctx, j.Buyer, j.Intent)
-	}
-	return errors.New("the nets do not know this job: teach shop.do what the worker does with it")
-}
-
-// queue holds the jobs that transactions left.
-type queue struct {
-	mu      sync.Mutex
-	waiting []river.JobArgs
-}
-
-func (q *queue) add(j river.JobArgs) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, j)
-}
-
-func (q *queue) take() []river.JobArgs {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	all := q.waiting
-	q.waiting = nil
-	return all
+	s.Perform(t)
+	s.Sequence(t)
 }
 
 // things makes things of the kind that a path parameter names, in each state that
@@ -381,8 +252,7 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 	t.Helper()
 	switch param {
 	case "session_id":
-		session, _ := s.signIn(t, p)
-		return []string{session}
+		return []string{s.signIn(t, p)}
 	case "checkout_id":
 		paid, placed := s.buy(t, p, f), s.buy(t, p, f)
 		s.settle(t, paid)
@@ -430,14 +300,14 @@ func (s *shop) missing(param string) string {
 	case "code":
 		return "no.such_problem"
 	}
-	return id.New[person](s.clock.Now()).String()
+	return id.New[person](s.Clock.Now()).String()
 }
 
 // header is a good value of a required header, for a body.
 func (s *shop) header(name string, body []byte) string {
 	switch name {
 	case "Stripe-Signature":
-		return sandbox.Sign(body, s.pay.Secret(), s.clock.Now())
+		return sandbox.Sign(body, s.Bank.Secret(), s.Clock.Now())
 	}
 	return uuid.NewString()
 }
@@ -445,7 +315,7 @@ func (s *shop) header(name string, body []byte) string {
 // event is a signed body that the provider might send.
 func (s *shop) event() []byte {
 	return fmt.Appendf(nil, `{"id":"evt_%s","object":"event","api_version":%q,"created":%d,"livemode":false,"type":"customer.created","data":{"object":{}}}`,
-		strings.ReplaceAll(uuid.NewString(), "-", ""), sandbox.Version, s.clock.Now().Unix())
+		strings.ReplaceAll(uuid.NewString(), "-", ""), sandbox.Version, s.Clock.Now().Unix())
 }
 
 // leaks says what an answer to who asks shows that belongs to somebody else.

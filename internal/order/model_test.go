@@ -2,19 +2,23 @@ package order_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
 
 // model is the shop as a person with pencil and paper would keep it.
@@ -35,7 +39,6 @@ var prices = map[string]money.Fen{"flour": 3300, "noodle": 1, "liquor": 12345, "
 func TestAnySequenceOfEventsLeavesTheBookRight(t *testing.T) {
 	t.Parallel()
 	shop := newShop(t, 1000)
-	operator := identity.Caller{Account: buyer("operator").Account, Roles: []identity.Grant{{Role: identity.Operator}}}
 	rapid.Check(t, func(r *rapid.T) {
 		m := begin(t, shop)
 		r.Repeat(map[string]func(*rapid.T){
@@ -46,14 +49,14 @@ func TestAnySequenceOfEventsLeavesTheBookRight(t *testing.T) {
 				if i, ok := pick(r, m.open); ok {
 					c := m.open[i]
 					m.open = without(m.open, i)
-					shop.payAtBank(t, c)
+					shop.PayAtBank(t, c.PayURL)
 					m.late = append(m.late, c)
 					m.hear(t, shop)
 				}
 			},
 			"pay, unheard of": func(r *rapid.T) {
 				if i, ok := pick(r, m.open); ok {
-					shop.payAtBank(t, m.open[i])
+					shop.PayAtBank(t, m.open[i].PayURL)
 					m.late, m.open = append(m.late, m.open[i]), without(m.open, i)
 				}
 			},
@@ -61,8 +64,8 @@ func TestAnySequenceOfEventsLeavesTheBookRight(t *testing.T) {
 				m.hear(t, shop)
 			},
 			"time passes": func(r *rapid.T) {
-				shop.later(time.Duration(rapid.IntRange(1, 31).Draw(r, "minutes")) * time.Minute)
-				if _, err := shop.orders.ExpireDue(t.Context(), 1000); err != nil {
+				shop.Clock.Advance(time.Duration(rapid.IntRange(1, 31).Draw(r, "minutes")) * time.Minute)
+				if _, err := shop.Orders.ExpireDue(t.Context(), 1000); err != nil {
 					r.Fatalf("expire: %v", err)
 				}
 				m.forgetExpired(t, shop)
@@ -70,7 +73,7 @@ func TestAnySequenceOfEventsLeavesTheBookRight(t *testing.T) {
 			"cancel": func(r *rapid.T) {
 				if i, ok := pick(r, m.open); ok {
 					c := m.open[i]
-					if _, err := shop.orders.Cancel(t.Context(), identity.Caller{Account: c.Buyer}, c.ID, request.Claim{}, nil); err != nil {
+					if _, err := shop.Orders.Cancel(t.Context(), identity.Caller{Account: c.Buyer}, c.ID, request.Claim{}, nil); err != nil {
 						r.Fatalf("cancel: %v", err)
 					}
 					m.open = without(m.open, i)
@@ -79,7 +82,7 @@ func TestAnySequenceOfEventsLeavesTheBookRight(t *testing.T) {
 			},
 			"refund": func(r *rapid.T) {
 				if i, ok := pick(r, m.paid); ok {
-					m.refund(t, r, shop, operator, m.paid[i])
+					m.refund(t, r, shop, m.paid[i])
 				}
 			},
 			"": func(r *rapid.T) { m.check(t, r, shop) },
@@ -89,24 +92,38 @@ func TestAnySequenceOfEventsLeavesTheBookRight(t *testing.T) {
 
 // begin ends what an earlier sequence left open, leaves a few pieces on each
 // shelf, and notes what there is.
-func begin(t *testing.T, shop *shop) *model {
+func begin(t *testing.T, shop *shoptest.Shop) *model {
 	t.Helper()
-	shop.perform(t)
-	shop.later(31 * time.Minute)
-	if _, err := shop.orders.ExpireDue(t.Context(), 1000); err != nil {
+	shop.Perform(t)
+	shop.Clock.Advance(31 * time.Minute)
+	if _, err := shop.Orders.ExpireDue(t.Context(), 1000); err != nil {
 		t.Fatal(err)
 	}
-	shop.perform(t)
-	m := &model{stock: map[string]int64{}, before: shop.held(t, fund.Pending)}
+	shop.Perform(t)
+	m := &model{stock: map[string]int64{}, before: shop.Held(t, fund.Pending)}
 	for code := range prices {
 		const few = 8
 		m.stock[code] = few
-		shop.adjust(t, code, few-shop.stock(t, code)[0])
+		adjust(t, shop, code, few-shop.Pieces(t, code)[0])
 	}
 	return m
 }
 
-func (m *model) place(t *testing.T, r *rapid.T, shop *shop) {
+// adjust adds pieces to a shelf, or takes them away.
+func adjust(t *testing.T, shop *shoptest.Shop, code string, delta int64) {
+	t.Helper()
+	if delta == 0 {
+		return
+	}
+	_, err := shop.Inventory.Adjust(t.Context(), inventory.Adjustment{
+		Merchants: []uuid.UUID{miller.UUID(), distiller.UUID()}, SKU: sku(code).UUID(), Delta: delta, Reason: "test",
+	}, request.Claim{}, nil)
+	if err != nil {
+		t.Fatalf("adjust %s: %v", code, err)
+	}
+}
+
+func (m *model) place(t *testing.T, r *rapid.T, shop *shoptest.Shop) {
 	t.Helper()
 	var pairs []any
 	whole := true
@@ -121,7 +138,7 @@ func (m *model) place(t *testing.T, r *rapid.T, shop *shop) {
 	if len(pairs) == 0 {
 		return
 	}
-	c, err := shop.orders.Place(t.Context(), buyer("ann"), of(pairs...), request.Claim{}, nil)
+	c, err := shop.Orders.Place(t.Context(), buyer("ann"), of(pairs...), request.Claim{}, nil)
 	if whole != (err == nil) || (err != nil && fault.Of(err) == nil) {
 		r.Fatalf("place %v of %v: %v", want, m.stock, err)
 	}
@@ -140,11 +157,11 @@ func (m *model) place(t *testing.T, r *rapid.T, shop *shop) {
 }
 
 // hear performs all that waits: what was paid in time is sold.
-func (m *model) hear(t *testing.T, shop *shop) {
+func (m *model) hear(t *testing.T, shop *shoptest.Shop) {
 	t.Helper()
-	shop.perform(t)
+	shop.Perform(t)
 	for _, c := range m.late {
-		if got := shop.checkout(t, c); got.State == order.Paid {
+		if got := shop.Checkout(t, c); got.State == order.Paid {
 			m.goods += c.Goods
 			m.paid = append(m.paid, got.Orders...)
 		}
@@ -155,19 +172,19 @@ func (m *model) hear(t *testing.T, shop *shop) {
 func (m *model) putBack(c order.Checkout) {
 	for _, o := range c.Orders {
 		for _, l := range o.Lines {
-			m.stock[l.Code] += l.Quantity
+			m.stock[strings.ToLower(l.Code)] += l.Quantity
 		}
 	}
 }
 
 // forgetExpired takes what has expired out of what is open, or out of what the
 // bank was paid for in vain.
-func (m *model) forgetExpired(t *testing.T, shop *shop) {
+func (m *model) forgetExpired(t *testing.T, shop *shoptest.Shop) {
 	t.Helper()
 	for _, list := range []*[]order.Checkout{&m.open, &m.late} {
 		var kept []order.Checkout
 		for _, c := range *list {
-			if shop.checkout(t, c).State == order.Expired {
+			if shop.Checkout(t, c).State == order.Expired {
 				m.putBack(c)
 				continue
 			}
@@ -177,9 +194,9 @@ func (m *model) forgetExpired(t *testing.T, shop *shop) {
 	}
 }
 
-func (m *model) refund(t *testing.T, r *rapid.T, shop *shop, operator identity.Caller, o order.Order) {
+func (m *model) refund(t *testing.T, r *rapid.T, shop *shoptest.Shop, o order.Order) {
 	t.Helper()
-	now, err := shop.orders.AnyOrder(t.Context(), o.ID)
+	now, err := shop.Orders.AnyOrder(t.Context(), o.ID)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -189,7 +206,7 @@ func (m *model) refund(t *testing.T, r *rapid.T, shop *shop, operator identity.C
 		Quantity: rapid.Int64Range(0, 3).Draw(r, "quantity"), Amount: money.Fen(rapid.Int64Range(0, 4000).Draw(r, "amount")),
 	}}
 	l := now.Lines[asked.Lines[0].N-1]
-	got, err := shop.returns.Refund(t.Context(), operator, o.ID, asked, request.Claim{}, nil)
+	got, err := shop.Aftersales.Refund(t.Context(), shoptest.Operator, o.ID, asked, request.Claim{}, nil)
 	if err != nil {
 		if fault.Of(err) == nil {
 			r.Fatalf("refund: %v", err)
@@ -202,18 +219,18 @@ func (m *model) refund(t *testing.T, r *rapid.T, shop *shop, operator identity.C
 	}
 	m.goods -= back
 	if asked.Restock {
-		m.stock[l.Code] += asked.Lines[0].Quantity
+		m.stock[strings.ToLower(l.Code)] += asked.Lines[0].Quantity
 	}
 }
 
 // check compares the shop with the model. Sales of which we have not heard are
 // reserved stock and nothing else.
-func (m *model) check(t *testing.T, r *rapid.T, shop *shop) {
+func (m *model) check(t *testing.T, r *rapid.T, shop *shoptest.Shop) {
 	t.Helper()
-	if got := shop.held(t, fund.Pending); got-m.before != m.goods.Tenth() {
+	if got := shop.Held(t, fund.Pending); got-m.before != m.goods.Tenth() {
 		r.Fatalf("the fund got %d li of %d fen sold: not one tenth", got-m.before, m.goods)
 	}
-	all, err := postgres.Read(t.Context(), shop.db, func(tx *postgres.Tx) ([]ledger.Balance, error) { return ledger.Below(t.Context(), tx, "") })
+	all, err := postgres.Read(t.Context(), shop.DB, func(tx *postgres.Tx) ([]ledger.Balance, error) { return ledger.Below(t.Context(), tx, "") })
 	var sum money.Li
 	for _, b := range all {
 		sum += b.Li()
@@ -222,7 +239,7 @@ func (m *model) check(t *testing.T, r *rapid.T, shop *shop) {
 		r.Fatalf("all accounts together hold %d li, %v", sum, errors.Join(err))
 	}
 	for code, want := range m.stock {
-		if got := shop.stock(t, code)[0]; got != want {
+		if got := shop.Pieces(t, code)[0]; got != want {
 			r.Fatalf("%d pieces of %s are free, want %d", got, code, want)
 		}
 	}

@@ -1,0 +1,278 @@
+// Package shoptest is a shop for tests: the real contexts on a database of the
+// test's own, a payment provider that lives in the process, and a queue whose
+// jobs the test performs. It also furnishes shops that others have assembled.
+// Nothing but tests and what measures the program may import it.
+package shoptest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+
+	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/cart"
+	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/pgtest"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/trail"
+	"github.com/shiyi-market/shiyi/internal/transparency"
+)
+
+// Shop is a shop that is open. It may be used by many goroutines.
+type Shop struct {
+	Services
+	DB    *postgres.DB
+	Clock *pgtest.Clock // stands at pgtest.Noon
+	Bank  *sandbox.Sandbox
+
+	performing sync.Mutex
+	mu         sync.Mutex
+	jobs       []river.JobArgs // that committed transactions left
+}
+
+// Options change a shop before it opens.
+type Options struct {
+	Log   *slog.Logger   // nil: nobody reads it
+	Cache *catalog.Cache // nil: the catalogue is read anew each time
+}
+
+// The two enterprises of a shop that is stocked. They may sell through the first
+// of January 2027, in Shanghai.
+var (
+	Miller    = id.FromName[merchant.Merchant]("test", "miller")
+	Distiller = id.FromName[merchant.Merchant]("test", "distiller")
+)
+
+// goods are what they sell: plain food, something for adults, and a voucher
+// whose return needs a waiver.
+var goods = []catalog.NewProduct{
+	Product(Miller, "flour", 3300, catalog.Description{Category: "FLOUR_MIAN", Name: "莜面"}),
+	Product(Distiller, "liquor", 12345, catalog.Description{Category: "LIQUOR", Name: "草原白酒", ReturnRule: catalog.NoReasonUnopened, AgeRestricted: true}),
+	Product(Distiller, "stay", 29900, catalog.Description{
+		Category: "TOURISM", Name: "农家院一晚", ReturnRule: catalog.VoucherRule,
+		Voucher: true, VoucherValidDays: 180, ColdChain: "VOUCHER", ShipZone: "NONE",
+	}),
+}
+
+// Product is a product of one SKU, whose ids follow from its code.
+func Product(m merchant.ID, code string, price money.Fen, d catalog.Description) catalog.NewProduct {
+	return catalog.NewProduct{
+		ID: ProductID(code), Merchant: m, Code: code, Description: d,
+		SKUs: []catalog.NewSKU{{ID: SKU(code), Code: strings.ToUpper(code), Price: price}},
+	}
+}
+
+// ProductID names a Product.
+func ProductID(code string) catalog.ProductID { return id.FromName[catalog.Product]("product", code) }
+
+// SKU names the SKU of a Product.
+func SKU(code string) catalog.SKUID { return id.FromName[catalog.SKU]("test", code) }
+
+// Buyer is somebody without any role, and without an account.
+func Buyer(name string) identity.Caller {
+	return identity.Caller{Account: id.FromName[identity.Account]("test", name)}
+}
+
+// Operator is an operator without an account.
+var Operator = identity.Caller{Account: Buyer("operator").Account, Roles: []identity.Grant{{Role: identity.Operator}}}
+
+// New opens a shop with nothing in it.
+func New(t testing.TB, o Options) *Shop {
+	t.Helper()
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Shop{Clock: pgtest.NewClock(pgtest.Noon)}
+	s.DB = pgtest.NewAt(t, s.Clock.Now).Collecting(func(j river.JobArgs) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.jobs = append(s.jobs, j)
+	})
+	var err error
+	s.Bank, err = sandbox.Open(sandbox.Config{PageURL: "https://shop.example/sandbox/pay/", Clock: s.Clock.Now}, o.Log)
+	must(t, err)
+	gateway, err := payment.NewSandbox(s.Bank, s.Bank.Secret())
+	must(t, err)
+	s.Payments = payment.New(s.DB, gateway, payment.Shop{
+		Name: "Shop", SuccessURL: "https://shop.example/?paid={checkout}", CancelURL: "https://shop.example/?unpaid={checkout}",
+	})
+	// argon2id as fast as it can be made.
+	s.Identity, err = identity.New(s.DB, identity.Config{MemoryKiB: 8, Iterations: 1, Concurrency: 4, Queue: 1000})
+	must(t, err)
+	s.Transparency, err = transparency.New(s.DB, transparency.Config{Origin: "shop.test/log", Folder: t.TempDir()}, ledger.Roller{})
+	must(t, err)
+	must(t, s.Transparency.Sign(t.Context()))
+	s.Trail, s.Merchants, s.Inventory = trail.New(s.DB), merchant.New(s.DB), inventory.New(s.DB)
+	s.Catalog, s.Carts, s.Fund = catalog.New(s.DB, o.Cache), cart.New(s.DB), fund.New(s.DB)
+	s.Orders = order.New(s.DB, s.Payments, o.Log)
+	s.Aftersales = aftersale.New(s.DB, s.Orders)
+	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
+	return s
+}
+
+// StockUp enrols the two enterprises and puts their goods on sale, and more, with
+// so many pieces of each.
+func (s *Shop) StockUp(t testing.TB, pieces int64, more ...catalog.NewProduct) {
+	t.Helper()
+	for i, m := range []merchant.Enrolment{
+		{ID: Miller, Code: "E01", ShortName: "磨坊", USCC: "91152527XXXXXX01E1"},
+		{ID: Distiller, Code: "E02", ShortName: "酒坊", USCC: "91152527XXXXXX02E2"},
+	} {
+		m.Licences = []merchant.Licence{{Kind: "SC", No: "SC10115252799011", ExpiresOn: "2027-01-01"}}
+		m.Linkage.Households = int64(100 + i)
+		_, err := s.Enrol(t.Context(), m)
+		must(t, err)
+	}
+	for _, p := range append(goods[:len(goods):len(goods)], more...) {
+		_, err := s.Sell(t.Context(), p, pieces)
+		must(t, err)
+	}
+}
+
+// Choose is what a buyer asks for who agrees to everything: pairs of a Product's
+// code and a quantity.
+func Choose(pairs ...any) order.Placing {
+	p := order.Placing{AdultDeclared: true, WaiverConfirmed: true, ShipTo: &order.Address{
+		Recipient: "测试", Phone: "+8610000000000", Province: "北京市", City: "北京市", District: "东城区", Detail: "1",
+	}}
+	for i := 0; i < len(pairs); i += 2 {
+		code, _ := pairs[i].(string)
+		n, _ := pairs[i+1].(int)
+		p.Lines = append(p.Lines, order.Chosen{SKU: SKU(code), Quantity: int64(n)})
+	}
+	return p
+}
+
+// Place places a checkout of somebody.
+func (s *Shop) Place(t testing.TB, who string, p order.Placing) order.Checkout {
+	t.Helper()
+	c, err := s.Orders.Place(t.Context(), Buyer(who), p, request.Claim{}, nil)
+	if err != nil {
+		t.Fatalf("place: %v", err)
+	}
+	return c
+}
+
+// Pay pays on a page of the provider's, and performs what follows.
+func (s *Shop) Pay(t testing.TB, page string) {
+	t.Helper()
+	s.PayAtBank(t, page)
+	s.Perform(t)
+}
+
+// PayAtBank pays on a page of the provider's, whose word is received but not
+// acted upon yet. It returns the id of the event that tells.
+func (s *Shop) PayAtBank(t testing.TB, page string) string {
+	t.Helper()
+	event, err := s.Bank.Pay(path.Base(page), "")
+	if err != nil {
+		t.Fatalf("pay on %q: %v", page, err)
+	}
+	if err := s.Bank.Send(t.Context(), event, s.Payments.Receive); err != nil {
+		t.Fatalf("webhook: %v", err)
+	}
+	return event
+}
+
+// Perform hears all that the provider has to say and does the jobs that wait, and
+// what they lead to.
+func (s *Shop) Perform(t testing.TB) {
+	t.Helper()
+	s.performing.Lock()
+	defer s.performing.Unlock()
+	for more := true; more; {
+		if err := s.Bank.Flush(t.Context(), s.Payments.Receive); err != nil {
+			t.Fatalf("deliver the provider's events: %v", err)
+		}
+		s.mu.Lock()
+		jobs := s.jobs
+		s.jobs = nil
+		s.mu.Unlock()
+		for _, j := range jobs {
+			if err := s.do(t.Context(), j); err != nil {
+				t.Fatalf("the job %s %+v: %v", j.Kind(), j, err)
+			}
+		}
+		more = len(jobs) > 0
+	}
+}
+
+// do does a job, as the worker would.
+func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
+	switch j := j.(type) {
+	case payment.Received:
+		return s.Orders.Capture(ctx, j.Event)
+	case payment.PerformRefund:
+		return s.Payments.PerformRefund(ctx, j.Buyer, j.Refund)
+	case payment.RefundMoved:
+		return s.Payments.SettleRefund(ctx, j.Event)
+	case payment.Close:
+		return s.Payments.Close(ctx, j.Buyer, j.Intent)
+	}
+	return fmt.Errorf("nobody knows the job %s: teach Shop.do what the worker does with it", j.Kind())
+}
+
+// Sequence takes what is booked up into the public log, and signs it.
+func (s *Shop) Sequence(t testing.TB) {
+	t.Helper()
+	if _, err := s.Transparency.Drain(t.Context()); err != nil {
+		t.Fatalf("sequence: %v", err)
+	}
+}
+
+// Checkout is a checkout as it stands now.
+func (s *Shop) Checkout(t testing.TB, c order.Checkout) order.Checkout {
+	t.Helper()
+	now, err := s.Orders.Checkout(t.Context(), identity.Caller{Account: c.Buyer}, c.ID)
+	if err != nil {
+		t.Fatalf("read the checkout: %v", err)
+	}
+	return now
+}
+
+// Held is what an account holds, in li.
+func (s *Shop) Held(t testing.TB, account ledger.Account) money.Li {
+	t.Helper()
+	b, err := postgres.Read(t.Context(), s.DB, func(tx *postgres.Tx) (ledger.Balance, error) { return ledger.Of(t.Context(), tx, account) })
+	if err != nil {
+		t.Fatalf("balance of %s: %v", account, err)
+	}
+	return b.Li()
+}
+
+// Pieces is what is available and what is reserved of a Product.
+func (s *Shop) Pieces(t testing.TB, code string) [2]int64 {
+	t.Helper()
+	sku := SKU(code).UUID()
+	all, err := s.Inventory.Levels(t.Context(), []uuid.UUID{sku})
+	if err != nil {
+		t.Fatalf("stock of %s: %v", code, err)
+	}
+	return [2]int64{all[sku].Available, all[sku].Reserved}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
