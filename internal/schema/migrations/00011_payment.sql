@@ -79,6 +79,16 @@ CREATE TABLE payment_event (
 CREATE INDEX payment_event_waiting ON payment_event (received_at) WHERE processed_at IS NULL;
 COMMENT ON TABLE payment_event IS 'home: shared. The provider''s webhooks as they were received, each once; processed_at when their effect was had.';
 
+-- A bank may send back what had arrived: then a refund fails after all, and what
+-- it had emptied is not empty. A failed refund may be ordered anew.
+CREATE TRIGGER payment_intent_state_moves BEFORE UPDATE OF state ON payment_intent FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
+  EXECUTE FUNCTION state_moves('new>opened', 'new>succeeded', 'new>canceled', 'opened>succeeded', 'opened>canceled',
+    'succeeded>refunded', 'canceled>refunding', 'refunding>refunded', 'refunded>succeeded', 'refunded>refunding');
+CREATE TRIGGER refund_state_moves BEFORE UPDATE OF state ON refund FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
+  EXECUTE FUNCTION state_moves('pending>succeeded', 'pending>failed', 'succeeded>failed', 'failed>pending');
+ALTER TABLE payment_intent ENABLE ALWAYS TRIGGER payment_intent_state_moves;
+ALTER TABLE refund ENABLE ALWAYS TRIGGER refund_state_moves;
+
 GRANT SELECT, INSERT ON payment_intent, refund, payment_event TO shiyi_app;
 GRANT UPDATE (state, promised_fen, provider, session, payment, pay_url, settled_at) ON payment_intent TO shiyi_app;
 GRANT UPDATE (state, ref, failure, attempt, settled_at) ON refund TO shiyi_app;

@@ -94,6 +94,13 @@ ALTER TABLE order_refund ENABLE ALWAYS TRIGGER order_refund_append_only;
 
 -- What a state may become is the database's business, too: nothing leaves an
 -- end, and what was sold is not rewritten.
+CREATE TRIGGER checkout_state_moves BEFORE UPDATE OF state ON checkout FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
+  EXECUTE FUNCTION state_moves('placed>paid', 'placed>expired', 'placed>canceled');
+CREATE TRIGGER orders_state_moves BEFORE UPDATE OF state ON orders FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
+  EXECUTE FUNCTION state_moves('placed>paid', 'placed>expired', 'placed>canceled', 'paid>refunded');
+ALTER TABLE checkout ENABLE ALWAYS TRIGGER checkout_state_moves;
+ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_state_moves;
+
 GRANT SELECT, INSERT ON checkout, orders, order_line, order_refund TO shiyi_app;
 GRANT UPDATE (state, paid_at, closed_at) ON checkout TO shiyi_app;
 GRANT UPDATE (state, paid_at, shipping_refunded_fen) ON orders TO shiyi_app;
