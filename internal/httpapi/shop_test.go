@@ -118,7 +118,7 @@ func (s *shop) assemble(t testing.TB, log *slog.Logger) {
 	gateway, err := payment.NewSandbox(s.bank, s.bank.Secret())
 	must(t, err)
 	s.Payments = payment.New(s.db, gateway, payment.Shop{
-		Name: "test", SuccessURL: "http://localhost/?paid={checkout}", CancelURL: "http://localhost/?unpaid={checkout}",
+		Name: "test", SuccessURL: "http://localhost/?paid={checkout}", CancelURL: "http://localhost/?unpaid={checkout}", Mark: "shop.test/log",
 	})
 	s.Identity, err = identity.New(s.db, identity.Config{MemoryKiB: 64, Iterations: 1, Concurrency: 4, Queue: 64})
 	must(t, err)

@@ -113,7 +113,7 @@ func newShop(t testing.TB) *shop {
 		t.Fatalf("gateway: %v", err)
 	}
 	s.Payments = payment.New(s.db, gateway, payment.Shop{
-		Name: "Shop", SuccessURL: "https://shop.example/?paid={checkout}", CancelURL: "https://shop.example/?unpaid={checkout}",
+		Name: "Shop", SuccessURL: "https://shop.example/?paid={checkout}", CancelURL: "https://shop.example/?unpaid={checkout}", Mark: "shop.example/log",
 	})
 	s.Trail, s.Merchants, s.Fund, s.Carts = trail.New(s.db), merchant.New(s.db), fund.New(s.db), cart.New(s.db)
 	s.Catalog, s.Inventory = catalog.New(s.db, catalog.NewCache(s.redis)), inventory.New(s.db)

@@ -79,7 +79,7 @@ func newShop(t testing.TB, stock int64) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.bank, s.payments = bank, payment.New(s.db, gateway, payment.Shop{Name: "test", SuccessURL: "http://localhost/paid/{checkout}", CancelURL: "http://localhost/canceled/{checkout}"})
+	s.bank, s.payments = bank, payment.New(s.db, gateway, payment.Shop{Name: "test", SuccessURL: "http://localhost/paid/{checkout}", CancelURL: "http://localhost/canceled/{checkout}", Mark: "shop.test/log"})
 	s.orders = order.New(s.db, s.payments, log)
 	s.returns = aftersale.New(s.db, s.orders)
 	for m, code := range map[merchant.ID]string{miller: "E01", distiller: "E02"} {

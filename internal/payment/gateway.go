@@ -42,6 +42,7 @@ type Opening struct {
 	SuccessURL  string    // where the buyer goes after paying
 	CancelURL   string    // where the buyer goes without paying
 	ExpiresAt   time.Time // of the intent; the page may live a little longer, and what is paid then is given back
+	Mark        string    // see Shop
 }
 
 // Opened is the page on which the buyer pays.
@@ -58,6 +59,7 @@ type Refunding struct {
 	Attempt int    // 0, 1, …: each is a new order to the provider
 	Payment string // the provider's name of what was paid
 	Amount  money.Fen
+	Mark    string // see Shop
 }
 
 // Refunded is what the provider made of it.
@@ -78,12 +80,13 @@ const (
 	Unconcerned    Kind = "not_our_concern" // stored, and nothing follows
 )
 
-// Event is a webhook that was verified.
+// Event is a webhook that was verified. It may be about another shop: see Shop.
 type Event struct {
 	ID         string // the provider's
 	Type       string // the provider's
 	Kind       Kind
 	Provider   string
+	Mark       string    // of the shop that it is about; "" when it is about none
 	Intent     ID        // of Paid and SessionExpired
 	Buyer      uuid.UUID // whose intent or refund it is
 	Session    string    // of Paid and SessionExpired

@@ -36,6 +36,9 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	return l.RoundTripper.RoundTrip(r)
 }
 
+// mark is our shop's, on an account that others share.
+const mark = "shop.test/log"
+
 // shop is the service with all that a test moves: clock, provider, wire.
 type shop struct {
 	db       *postgres.DB
@@ -55,7 +58,7 @@ func newShop(t *testing.T) shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := payment.Shop{Name: "什一 Shiyi", SuccessURL: "http://shop.test/checkouts/{checkout}", CancelURL: "http://shop.test/cart"}
+	names := payment.Shop{Name: "什一 Shiyi", SuccessURL: "http://shop.test/checkouts/{checkout}", CancelURL: "http://shop.test/cart", Mark: mark}
 	return shop{db, clock, bank, wire, payment.New(db, gateway, names)}
 }
 
@@ -352,6 +355,42 @@ func TestForgedAndStaleWebhooksLeaveNothingBehind(t *testing.T) {
 	}
 }
 
+func TestWhatAnotherProgramSellsOnTheSameAccountIsNoneOfOurConcern(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	i := s.open(t, s.create(t, 100))
+	tests := []struct {
+		name, metadata string
+		ours           bool
+	}{
+		{"ours", fmt.Sprintf(`{"shop":%q,"buyer":%q,"refund":%q,"attempt":"0"}`, mark, buyer, i.ID), true},
+		{"of another shop", fmt.Sprintf(`{"shop":"other.test/log","buyer":%q,"refund":%q,"attempt":"0"}`, buyer, i.ID), false},
+		{"without a mark", fmt.Sprintf(`{"buyer":%q,"refund":%q,"attempt":"0"}`, buyer, i.ID), false},
+		{"with nothing on it", `null`, false},
+	}
+	for n, tt := range tests {
+		for kind, more := range map[string]string{
+			"checkout.session.completed": fmt.Sprintf(`"client_reference_id":%q,"amount_total":100,"payment_intent":"pi_1","payment_status":"paid"`, i.ID),
+			"charge.refund.updated":      `"amount":100,"status":"succeeded"`,
+		} {
+			body := fmt.Appendf(nil, `{"id":"evt_%d_%s","api_version":"2023-10-16","created":1795752000,"type":%q,"data":{"object":
+				{"id":"x_1","currency":"cny",%s,"metadata":%s}}}`, n, kind, kind, more, tt.metadata)
+			if err := s.payments.Receive(t.Context(), body, sandbox.Sign(body, s.bank.Secret(), s.clock.Now())); err != nil {
+				t.Fatalf("%s %s: %v", kind, tt.name, err)
+			}
+			paid, _, _ := s.jobs(t, payment.Received{}.Kind())
+			moved, _, _ := s.jobs(t, payment.RefundMoved{}.Kind())
+			if got := len(paid)+len(moved) == 1; got != tt.ours {
+				t.Errorf("%s %s: it is worked on: %t, want %t", kind, tt.name, got, tt.ours)
+			}
+		}
+	}
+	waiting, err := s.payments.Waiting(t.Context(), time.Hour, -time.Hour, 10)
+	if err != nil || len(waiting) != 1 {
+		t.Errorf("%d payments wait to be captured, %v, want ours alone", len(waiting), err)
+	}
+}
+
 func TestAnotherAmountIsGivenBackAndBuysNothing(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -440,8 +479,8 @@ func TestEventsInTheWrongOrderEndTheSame(t *testing.T) {
 	// What the provider says at last comes first, and then what it said before.
 	body := func(event, status string) []byte {
 		return fmt.Appendf(nil, `{"id":%q,"api_version":"2023-10-16","created":1795752000,"type":"charge.refund.updated","data":{"object":
-			{"id":%q,"amount":100,"currency":"cny","status":%q,"metadata":{"buyer":%q,"refund":%q,"attempt":"0"}}}}`,
-			event, s.refunds(t, i)[0].Ref, status, buyer, refunds[0].Refund)
+			{"id":%q,"amount":100,"currency":"cny","status":%q,"metadata":{"shop":%q,"buyer":%q,"refund":%q,"attempt":"0"}}}}`,
+			event, s.refunds(t, i)[0].Ref, status, mark, buyer, refunds[0].Refund)
 	}
 	for n, status := range []string{"succeeded", "pending", "succeeded"} {
 		b := body(fmt.Sprintf("evt_%d", n), status)
@@ -452,7 +491,7 @@ func TestEventsInTheWrongOrderEndTheSame(t *testing.T) {
 		s.state(t, i, payment.StateRefunded)
 	}
 	expired := fmt.Appendf(nil, `{"id":"evt_x","api_version":"2023-10-16","created":1795752000,"type":"checkout.session.expired","data":{"object":
-		{"id":%q,"client_reference_id":%q,"amount_total":100,"currency":"cny","metadata":{"buyer":%q}}}}`, i.Session, i.ID, buyer)
+		{"id":%q,"client_reference_id":%q,"amount_total":100,"currency":"cny","metadata":{"shop":%q,"buyer":%q}}}}`, i.Session, i.ID, mark, buyer)
 	if err := s.payments.Receive(t.Context(), expired, sandbox.Sign(expired, s.bank.Secret(), s.clock.Now())); err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,9 @@ type Shop struct {
 	Name string
 	// SuccessURL and CancelURL are where the buyer goes from the provider's page; {checkout} becomes the intent's id.
 	SuccessURL, CancelURL string
+	// Mark is written on all that the provider makes for this shop, and never changes: other programs may share the
+	// account, and what bears another mark, or none, is none of our concern. Empty: the account is this shop's alone.
+	Mark string
 }
 
 // Service takes payments through one gateway.
@@ -58,7 +61,7 @@ func (s *Service) Open(ctx context.Context, i Intent) (Opened, error) {
 	}
 	there := strings.NewReplacer("{checkout}", i.ID.String())
 	return s.gateway.Open(ctx, Opening{
-		Intent: i.ID, Buyer: i.Buyer, Amount: i.Amount, Description: s.shop.Name, ExpiresAt: i.ExpiresAt,
+		Intent: i.ID, Buyer: i.Buyer, Amount: i.Amount, Description: s.shop.Name, ExpiresAt: i.ExpiresAt, Mark: s.shop.Mark,
 		SuccessURL: there.Replace(s.shop.SuccessURL), CancelURL: there.Replace(s.shop.CancelURL),
 	})
 }
@@ -116,6 +119,9 @@ func (s *Service) Receive(ctx context.Context, body []byte, signature string) er
 	e, err := s.gateway.Event(body, signature, s.db.Now())
 	if err != nil {
 		return err
+	}
+	if e.Mark != s.shop.Mark {
+		e.Kind = Unconcerned
 	}
 	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
 		fresh, err := insertEvent(ctx, tx, e, body)
@@ -261,7 +267,9 @@ func (s *Service) PerformRefund(ctx context.Context, buyer uuid.UUID, refund Ref
 	}
 	var done Refunded
 	if r.Provider == s.gateway.Name() {
-		done, err = s.gateway.Refund(ctx, Refunding{Refund: r.ID, Buyer: r.Buyer, Attempt: r.Attempt, Payment: r.Payment, Amount: r.Amount})
+		done, err = s.gateway.Refund(ctx, Refunding{
+			Refund: r.ID, Buyer: r.Buyer, Attempt: r.Attempt, Payment: r.Payment, Amount: r.Amount, Mark: s.shop.Mark,
+		})
 	} else {
 		err = ErrDeclined.With("it was taken by %s, and %s is what we pay with now", r.Provider, s.gateway.Name())
 	}
@@ -281,11 +289,7 @@ func (s *Service) SettleRefund(ctx context.Context, eventID string) error {
 		if err != nil || !claimed || e.Kind != RefundUpdated {
 			return err
 		}
-		err = settle(ctx, tx, e.Buyer, e.Refund, e.Attempt, Refunded{Ref: e.RefundRef, State: e.RefundTo, Failure: failed(e.RefundTo)})
-		if errors.Is(err, ErrNotFound) {
-			return nil // another program of ours on the same account made it
-		}
-		return err
+		return settle(ctx, tx, e.Buyer, e.Refund, e.Attempt, Refunded{Ref: e.RefundRef, State: e.RefundTo, Failure: failed(e.RefundTo)})
 	})
 }
 
