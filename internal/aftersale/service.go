@@ -10,6 +10,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
@@ -99,6 +100,38 @@ func (s *Service) withRefunds(ctx context.Context) func(order.Order, error) (Cas
 		refunds, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]order.Refund, error) { return read(ctx, tx, []order.Order{o}) })
 		return Case{o, refunds}, err
 	}
+}
+
+// Repayments are the refunds in a state, as far as the money has come, newest
+// first: for an operator or an auditor.
+func (s *Service) Repayments(ctx context.Context, state payment.RefundState, p page.Request) (page.Of[Repayment], error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Repayment], error) {
+		refunds, err := payment.RefundsIn(ctx, tx, state, p)
+		if err != nil {
+			return page.Of[Repayment]{}, err
+		}
+		data, err := withOrders(ctx, tx, refunds.Data)
+		return page.Of[Repayment]{Data: data, Next: refunds.Next}, err
+	})
+}
+
+// Retry orders a failed refund anew at the provider, once somebody has seen to
+// what it failed for. payment.ErrState if it has not failed, payment.ErrNotFound.
+func (s *Service) Retry(ctx context.Context, caller identity.Caller, rid payment.RefundID, claim request.Claim, render func(Repayment) (request.Answer, error)) (Repayment, error) {
+	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Repayment, error) {
+		failed, again, err := payment.RetryRefund(ctx, tx, rid)
+		if err != nil {
+			return Repayment{}, err
+		}
+		data, err := withOrders(ctx, tx, []payment.Refund{again})
+		if err != nil {
+			return Repayment{}, err
+		}
+		return data[0], trail.Note(ctx, tx, trail.Entry{
+			Actor: caller.Account.UUID(), Operation: "refund.retry", Object: "refund:" + rid.String(),
+			Detail: map[string]any{"attempt": again.Attempt, "amount_fen": again.Amount, "failure": failed.Failure},
+		})
+	})
 }
 
 // Refunds are all refunds of these orders, oldest first, by order.

@@ -242,6 +242,18 @@ func (s *shop) pay(t testing.TB, checkout, buyer uuid.UUID) {
 	s.perform(t)
 }
 
+// returnPast gives a payment back on the provider's own pages, so that our refund
+// of it will fail.
+func (s *shop) returnPast(t testing.TB, checkout, buyer uuid.UUID) {
+	t.Helper()
+	intent, err := s.Payments.Intent(t.Context(), buyer, id.From[payment.Intent](checkout))
+	must(t, err)
+	gateway, err := payment.NewSandbox(s.bank, s.bank.Secret())
+	must(t, err)
+	_, err = gateway.Refund(t.Context(), payment.Refunding{Refund: id.New[payment.Refund](s.clock.Now()), Buyer: buyer, Payment: intent.Payment, Amount: intent.Amount})
+	must(t, err)
+}
+
 // sequence takes what is booked up into the log.
 func (s *shop) sequence(t testing.TB) {
 	t.Helper()

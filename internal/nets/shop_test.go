@@ -36,6 +36,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
+	idempotent "github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -49,6 +50,7 @@ type shop struct {
 	clock   *pgtest.Clock
 	redis   *redisdb.DB
 	pay     *sandbox.Sandbox
+	gateway payment.Gateway
 	errors  *errorLog
 	jobs    queue
 	working sync.Mutex
@@ -108,11 +110,10 @@ func newShop(t testing.TB) *shop {
 		t.Fatalf("sandbox: %v", err)
 	}
 	t.Cleanup(func() { _ = s.pay.Close() })
-	gateway, err := payment.NewSandbox(s.pay, s.pay.Secret())
-	if err != nil {
+	if s.gateway, err = payment.NewSandbox(s.pay, s.pay.Secret()); err != nil {
 		t.Fatalf("gateway: %v", err)
 	}
-	s.Payments = payment.New(s.db, gateway, payment.Shop{
+	s.Payments = payment.New(s.db, s.gateway, payment.Shop{
 		Name: "Shop", SuccessURL: "https://shop.example/?paid={checkout}", CancelURL: "https://shop.example/?unpaid={checkout}", Mark: "shop.example/log",
 	})
 	s.Trail, s.Merchants, s.Fund, s.Carts = trail.New(s.db), merchant.New(s.db), fund.New(s.db), cart.New(s.db)
@@ -313,6 +314,35 @@ func (s *shop) settle(t testing.TB, b bought) {
 	s.work(t)
 }
 
+// refuse refunds a paid checkout that somebody has given back on the provider's own
+// pages: the refund fails, and again as often as it is retried.
+func (s *shop) refuse(t testing.TB, p *person, b bought) (refund string) {
+	t.Helper()
+	oid, err := id.Parse[order.Order](b.Orders[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cid, err := id.Parse[payment.Intent](b.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	paid, err := s.Payments.Intent(t.Context(), p.id.UUID(), cid)
+	if err != nil {
+		t.Fatalf("read a payment: %v", err)
+	}
+	byHand := payment.Refunding{Refund: id.New[payment.Refund](s.clock.Now()), Buyer: paid.Buyer, Payment: paid.Payment, Amount: paid.Amount}
+	if _, err := s.gateway.Refund(t.Context(), byHand); err != nil {
+		t.Fatalf("refund at the provider: %v", err)
+	}
+	refunding := order.Refunding{Lines: []order.RefundLine{{N: 1, Quantity: 1}}, Reason: "for a test"}
+	c, err := s.Aftersales.Refund(t.Context(), s.root, oid, refunding, idempotent.Claim{}, nil)
+	if err != nil {
+		t.Fatalf("refund: %v", err)
+	}
+	s.work(t)
+	return c.Refunds[0].ID.String()
+}
+
 // work delivers the provider's events, does the jobs that wait, and lets the
 // public log take up what was sold.
 func (s *shop) work(t testing.TB) {
@@ -411,6 +441,10 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 			t.Fatalf("suspend an account: %v", err)
 		}
 		return []string{active.id.String(), suspended.id.String()}
+	case "refund_id":
+		paid := s.buy(t, p, f)
+		s.settle(t, paid)
+		return []string{s.refuse(t, p, paid)}
 	case "path":
 		paid := s.buy(t, p, f) // so that the log is not empty
 		s.settle(t, paid)

@@ -3,6 +3,7 @@ package order_test
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -200,6 +202,16 @@ func (s *shop) checkout(t testing.TB, c order.Checkout) order.Checkout {
 		t.Fatalf("read the checkout: %v", err)
 	}
 	return got
+}
+
+// repaid are the refunds of a checkout whose money arrived.
+func (s *shop) repaid(t testing.TB, c order.Checkout) []aftersale.Repayment {
+	t.Helper()
+	all, err := s.returns.Repayments(t.Context(), payment.RefundSucceeded, page.Request{})
+	if err != nil {
+		t.Fatalf("read the refunds: %v", err)
+	}
+	return slices.DeleteFunc(all.Data, func(r aftersale.Repayment) bool { return r.Intent != c.Intent().ID })
 }
 
 // held is what an account holds, in li.

@@ -66,7 +66,7 @@ type Refunding struct {
 type Refunded struct {
 	Ref     string // the provider's name of it
 	State   RefundState
-	Failure string // why it failed; "" unless RefundFailed
+	Failure string // why it failed, when the provider says
 }
 
 // Kind is what an event means to us.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -220,13 +222,19 @@ func (s shop) settled(t *testing.T) {
 	t.Fatal("there is always something left to do")
 }
 
+// refunds are those of an intent, the oldest first.
 func (s shop) refunds(t *testing.T, i payment.Intent) []payment.Refund {
 	t.Helper()
-	got, err := s.payments.Refunds(t.Context(), i.Buyer, i.ID)
-	if err != nil {
-		t.Fatal(err)
+	var all []payment.Refund
+	for _, state := range []payment.RefundState{payment.RefundPending, payment.RefundSucceeded, payment.RefundFailed} {
+		for _, r := range s.refundsIn(t, state) {
+			if r.Intent == i.ID {
+				all = append(all, r)
+			}
+		}
 	}
-	return got
+	slices.SortFunc(all, func(a, b payment.Refund) int { return strings.Compare(a.ID.String(), b.ID.String()) })
+	return all
 }
 
 func TestAPaymentGoesFromNewToSucceeded(t *testing.T) {
@@ -509,38 +517,6 @@ func TestEventsInTheWrongOrderEndTheSame(t *testing.T) {
 		}
 	}
 	s.state(t, i, payment.StateSucceeded)
-}
-
-func TestAFailedRefundCanBeTriedAnew(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	i := s.paid(t, 100, sandbox.Card)
-	var rid payment.RefundID
-	s.do(t, func(tx *postgres.Tx) (err error) {
-		rid, err = payment.RequestRefund(t.Context(), tx, payment.Refund{Intent: i.ID, Buyer: i.Buyer, Amount: 60, Reason: "spoilt"})
-		return err
-	})
-	if err := s.payments.RetryRefund(t.Context(), i.Buyer, rid); !errors.Is(err, payment.ErrState) {
-		t.Errorf("retry a pending refund: %v, want %v", err, payment.ErrState)
-	}
-	if _, err := pgtest.Owner(t, s.db).ExecContext(t.Context(), `UPDATE refund SET payment = 'pi_gone'`); err != nil {
-		t.Fatal(err)
-	}
-	s.work(t)
-	if got := s.refunds(t, i)[0]; got.State != payment.RefundFailed || got.Failure == "" {
-		t.Fatalf("refund: %+v, want it declined", got)
-	}
-	if _, err := pgtest.Owner(t, s.db).ExecContext(t.Context(), `UPDATE refund SET payment = $1`, i.Payment); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.payments.RetryRefund(t.Context(), i.Buyer, rid); err != nil {
-		t.Fatal(err)
-	}
-	s.settled(t)
-	if got := s.refunds(t, i)[0]; got.State != payment.RefundSucceeded || got.Attempt != 1 || got.Failure != "" {
-		t.Errorf("refund: %+v, want it succeeded at the second attempt", got)
-	}
-	s.state(t, i, payment.StateSucceeded) // 40 fen are still with us
 }
 
 func TestRefundsAreBoundedByWhatWasPaid(t *testing.T) {

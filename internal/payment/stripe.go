@@ -139,8 +139,7 @@ func (g *stripeGateway) Refund(ctx context.Context, r Refunding) (Refunded, erro
 	if err != nil {
 		return Refunded{}, failure("refund", err)
 	}
-	state := refundState(string(made.Status))
-	return Refunded{Ref: made.ID, State: state, Failure: failed(state)}, nil
+	return Refunded{Ref: made.ID, State: refundState(string(made.Status))}, nil
 }
 
 // failure tells what can be tried again from what cannot. It repeats no message

@@ -106,8 +106,8 @@ func all(ctx context.Context, f func(ctx context.Context, limit int) (int, error
 	}
 }
 
-// measure tells how the fund and the log stand: what the fund was levied must be
-// one tenth of net sales, n li for n fen.
+// measure tells how the fund, the log and the refunds stand: what the fund was
+// levied must be one tenth of net sales, n li for n fen.
 func (w *Worker) measure(ctx context.Context) (int, error) {
 	st, err := w.deps.Fund.Statement(ctx)
 	if err != nil {
@@ -115,6 +115,14 @@ func (w *Worker) measure(ctx context.Context) (int, error) {
 	}
 	w.metrics.Book(int64(st.LeviedLi), int64(st.LeviedLi-st.SoldFen.Tenth()))
 	waiting, err := w.deps.Log.Waiting(ctx)
+	if err != nil {
+		return 0, err
+	}
 	w.metrics.Waiting(waiting)
-	return 0, err
+	failed, err := postgres.Read(ctx, w.deps.DB, func(tx *postgres.Tx) (int64, error) { return payment.FailedRefunds(ctx, tx) })
+	if err != nil {
+		return 0, err
+	}
+	w.metrics.FailedRefunds(failed)
+	return 0, nil
 }

@@ -49,7 +49,8 @@ CREATE TABLE refund (
 );
 CREATE INDEX refund_by_intent ON refund (buyer_id, intent_id, id);
 CREATE UNIQUE INDEX refund_late_once ON refund (buyer_id, payment) WHERE late;
-CREATE INDEX refund_failed ON refund (id) WHERE state = 'failed';
+CREATE UNIQUE INDEX refund_by_id ON refund (id);
+CREATE INDEX refund_by_state ON refund (state, id);
 COMMENT ON TABLE refund IS 'home: buyer. Money that goes back to a buyer; late: what was paid bought nothing.';
 
 CREATE TABLE payment_event (

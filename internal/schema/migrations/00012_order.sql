@@ -88,6 +88,7 @@ CREATE TABLE order_refund (
   CONSTRAINT order_refund_reason CHECK (length(reason) BETWEEN 1 AND 500)
 );
 CREATE INDEX order_refund_by_order ON order_refund (merchant_id, order_id, id);
+CREATE INDEX order_refund_by_id ON order_refund (id);
 COMMENT ON TABLE order_refund IS 'home: merchant. What was given back of an order, and why; added, never changed.';
 CREATE TRIGGER order_refund_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON order_refund FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 ALTER TABLE order_refund ENABLE ALWAYS TRIGGER order_refund_append_only;
