@@ -16,6 +16,10 @@ const Currency = "cny"
 // or ahead.
 const Tolerance = 300 * time.Second
 
+// KeptBody is how long a webhook is kept as it came. It may name who paid, and is
+// of use only while the provider, too, shows what it sent.
+const KeptBody = 90 * 24 * time.Hour
+
 // Gateway is a payment provider. Its methods leave the process: none is called
 // inside a transaction. They return ErrUnavailable when it is worth trying
 // again, and ErrDeclined when it is not. Doing the same thing again has no

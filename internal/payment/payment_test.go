@@ -399,6 +399,46 @@ func TestWhatAnotherProgramSellsOnTheSameAccountIsNoneOfOurConcern(t *testing.T)
 	}
 }
 
+func TestOldWebhooksLoseTheirBodiesWhenTheirEffectWasHad(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	var waiting string
+	for n := range 5 {
+		i := s.open(t, s.create(t, 100))
+		event, err := s.bank.Pay(i.Session, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.flush(t)
+		if n == 0 {
+			waiting = event // nobody captures it
+			s.jobs(t, payment.Received{}.Kind())
+		}
+		s.work(t)
+	}
+	s.clock.Advance(payment.KeptBody)
+	s.paid(t, 100, "") // of today
+	s.clock.Advance(time.Second)
+	forget := func(limit int) (n int) {
+		t.Helper()
+		s.do(t, func(tx *postgres.Tx) (err error) {
+			n, err = payment.ForgetBodies(t.Context(), tx, limit)
+			return err
+		})
+		return n
+	}
+	if got := []int{forget(3), forget(3), forget(3)}; !slices.Equal(got, []int{3, 1, 0}) {
+		t.Errorf("emptied %v, want 3, 1 and none", got)
+	}
+	var rows, whole int
+	var kept bool
+	err := s.db.SQL().QueryRowContext(t.Context(), `SELECT count(*), count(*) FILTER (WHERE body <> ''), bool_or(id = $1 AND body <> '') FROM payment_event`, waiting).
+		Scan(&rows, &whole, &kept)
+	if err != nil || rows != 6 || whole != 2 || !kept {
+		t.Errorf("%d of %d events are whole, the one that waits among them: %t, %v; want 2 of 6, and it", whole, rows, kept, err)
+	}
+}
+
 func TestAnotherAmountIsGivenBackAndBuysNothing(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

@@ -188,6 +188,19 @@ func Claim(ctx context.Context, tx *postgres.Tx, eventID string) (e Event, claim
 	return rows[0].event(), true, nil
 }
 
+// ForgetBodies empties the bodies of up to limit processed events that are older
+// than KeptBody, and returns of how many.
+func ForgetBodies(ctx context.Context, tx *postgres.Tx, limit int) (int, error) {
+	n, err := tx.Exec(ctx, `
+		UPDATE payment_event SET body = '' WHERE id IN (
+		  SELECT id FROM payment_event WHERE processed_at IS NOT NULL AND body <> '' AND received_at < ?
+		  ORDER BY received_at LIMIT ? FOR UPDATE SKIP LOCKED)`, tx.Now.Add(-KeptBody), limit)
+	if err != nil {
+		return 0, fmt.Errorf("empty the bodies of old events: %w", err)
+	}
+	return int(n), nil
+}
+
 // waiting are payments that were heard of and not acted on, the oldest first.
 func waiting(ctx context.Context, tx *postgres.Tx, from, to time.Time, limit int) ([]Event, error) {
 	rows, err := postgres.On[eventRow](tx).Omit("body").

@@ -68,6 +68,7 @@ func (w *Worker) dues() []sweep {
 			n, err := request.Forget(ctx, d.DB)
 			return int(n), err
 		}},
+		{"payment.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, w.forgetBodies) }},
 		{"identity.sweep", time.Hour, func(ctx context.Context) (int, error) {
 			n, err := d.Identity.Sweep(ctx)
 			return int(n), err
@@ -93,6 +94,11 @@ func (w *Worker) captureNeglected(ctx context.Context) (int, error) {
 		n++
 	}
 	return n, errors.Join(errs...)
+}
+
+// forgetBodies empties webhooks that were kept long enough.
+func (w *Worker) forgetBodies(ctx context.Context, limit int) (int, error) {
+	return postgres.InTx(ctx, w.deps.DB, func(tx *postgres.Tx) (int, error) { return payment.ForgetBodies(ctx, tx, limit) })
 }
 
 // all repeats a batch until it is not full.

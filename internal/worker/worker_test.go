@@ -125,3 +125,17 @@ func TestARefundThatFailedIsMeasured(t *testing.T) {
 	s.work(t)
 	until(t, "one failed refund is measured", func() bool { return s.measured(t, "shiyi_refunds_failed") == 1 })
 }
+
+func TestWebhooksThatWereKeptLongEnoughAreEmptied(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	body := []byte(`{"id":"evt_1","api_version":"2023-10-16","created":1795752000,"type":"customer.created","data":{"object":{"name":"李梅"}}}`)
+	must(t, s.payments.Receive(t.Context(), body, sandbox.Sign(body, s.bank.Secret(), s.clock.Now())))
+	s.clock.Advance(payment.KeptBody + time.Second)
+	s.work(t)
+	until(t, "the body is empty", func() bool {
+		var kept int
+		must(t, s.db.SQL().QueryRowContext(t.Context(), `SELECT octet_length(body) FROM payment_event WHERE id = 'evt_1'`).Scan(&kept))
+		return kept == 0
+	})
+}

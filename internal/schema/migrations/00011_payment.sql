@@ -78,7 +78,9 @@ CREATE TABLE payment_event (
   CONSTRAINT payment_event_refund_whole CHECK (kind <> 'refund_updated' OR (buyer_id IS NOT NULL AND refund_id IS NOT NULL))
 ) WITH (fillfactor = 70);
 CREATE INDEX payment_event_waiting ON payment_event (received_at) WHERE processed_at IS NULL;
+CREATE INDEX payment_event_whole ON payment_event (received_at) WHERE processed_at IS NOT NULL AND body <> '';
 COMMENT ON TABLE payment_event IS 'home: shared. The provider''s webhooks as they were received, each once; processed_at when their effect was had.';
+COMMENT ON COLUMN payment_event.body IS 'As it came, and so perhaps with the name and address of who paid; emptied 90 days after, when its effect was had. The row stays.';
 
 -- A bank may send back what had arrived: then a refund fails after all, and what
 -- it had emptied is not empty. A failed refund may be ordered anew.
@@ -93,4 +95,4 @@ ALTER TABLE refund ENABLE ALWAYS TRIGGER refund_state_moves;
 GRANT SELECT, INSERT ON payment_intent, refund, payment_event TO shiyi_app;
 GRANT UPDATE (state, promised_fen, provider, session, payment, pay_url, settled_at) ON payment_intent TO shiyi_app;
 GRANT UPDATE (state, ref, failure, attempt, settled_at) ON refund TO shiyi_app;
-GRANT UPDATE (processed_at) ON payment_event TO shiyi_app;
+GRANT UPDATE (processed_at, body) ON payment_event TO shiyi_app;
