@@ -18,13 +18,10 @@ import (
 )
 
 // Service gives back.
-type Service struct {
-	db     *postgres.DB
-	orders *order.Service
-}
+type Service struct{ db *postgres.DB }
 
-// New makes the service; orders says who may see which order.
-func New(db *postgres.DB, orders *order.Service) *Service { return &Service{db: db, orders: orders} }
+// New makes the service.
+func New(db *postgres.DB) *Service { return &Service{db: db} }
 
 // Refund gives back lines of a paid order, wholly or in part: the book at once,
 // the money by the provider soon after. It is an operator's decision.
@@ -79,27 +76,31 @@ func giveBack(ctx context.Context, tx *postgres.Tx, o order.Order, back order.Re
 // Order is the buyer's own order with its refunds; another's is
 // order.ErrNotFound.
 func (s *Service) Order(ctx context.Context, caller identity.Caller, oid order.ID) (Case, error) {
-	return s.withRefunds(ctx)(s.orders.Order(ctx, caller, oid))
+	return s.withRefunds(ctx, func(tx *postgres.Tx) (order.Order, error) { return order.OfBuyer(ctx, tx, caller, oid) })
 }
 
-// MerchantOrder is an order with its refunds, for who sells for its merchant.
+// MerchantOrder is an order with its refunds, for who sells for its merchant, once
+// it is paid; else order.ErrNotFound.
 func (s *Service) MerchantOrder(ctx context.Context, caller identity.Caller, oid order.ID) (Case, error) {
-	return s.withRefunds(ctx)(s.orders.MerchantOrder(ctx, caller, oid))
+	return s.withRefunds(ctx, func(tx *postgres.Tx) (order.Order, error) { return order.OfMerchant(ctx, tx, caller, oid) })
 }
 
 // AnyOrder is an order with its refunds, for an operator or an auditor.
 func (s *Service) AnyOrder(ctx context.Context, oid order.ID) (Case, error) {
-	return s.withRefunds(ctx)(s.orders.AnyOrder(ctx, oid))
+	return s.withRefunds(ctx, func(tx *postgres.Tx) (order.Order, error) { return order.Any(ctx, tx, oid) })
 }
 
-func (s *Service) withRefunds(ctx context.Context) func(order.Order, error) (Case, error) {
-	return func(o order.Order, err error) (Case, error) {
+// withRefunds reads an order and its refunds as they are at one moment: the sums
+// of its lines are those of the refunds.
+func (s *Service) withRefunds(ctx context.Context, find func(*postgres.Tx) (order.Order, error)) (Case, error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Case, error) {
+		o, err := find(tx)
 		if err != nil {
 			return Case{}, err
 		}
-		refunds, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]order.Refund, error) { return read(ctx, tx, []order.Order{o}) })
+		refunds, err := read(ctx, tx, []order.Order{o})
 		return Case{o, refunds}, err
-	}
+	})
 }
 
 // Repayments are the refunds in a state, as far as the money has come, newest

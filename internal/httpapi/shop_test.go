@@ -128,7 +128,7 @@ func (s *shop) assemble(t testing.TB, log *slog.Logger) {
 	s.Trail, s.Merchants, s.Inventory = trail.New(s.db), merchant.New(s.db), inventory.New(s.db)
 	s.Catalog, s.Carts, s.Fund = catalog.New(s.db, nil), cart.New(s.db), fund.New(s.db)
 	s.Orders = order.New(s.db, s.Payments, log)
-	s.Aftersales = aftersale.New(s.db, s.Orders)
+	s.Aftersales = aftersale.New(s.db)
 	s.Receipts = receipt.New(s.db, s.Orders, s.Transparency)
 }
 

@@ -119,7 +119,7 @@ func newShop(t testing.TB) *shop {
 	s.Trail, s.Merchants, s.Fund, s.Carts = trail.New(s.db), merchant.New(s.db), fund.New(s.db), cart.New(s.db)
 	s.Catalog, s.Inventory = catalog.New(s.db, catalog.NewCache(s.redis)), inventory.New(s.db)
 	s.Orders = order.New(s.db, s.Payments, log)
-	s.Aftersales = aftersale.New(s.db, s.Orders)
+	s.Aftersales = aftersale.New(s.db)
 	s.Receipts = receipt.New(s.db, s.Orders, s.Transparency)
 	s.handler, err = httpapi.New(httpapi.Config{Timeout: time.Minute}, httpapi.Deps{
 		Services: s.Services, Log: log, Clock: s.clock.Now, Redis: s.redis, Ready: s.db.Ping,

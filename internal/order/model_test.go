@@ -179,7 +179,7 @@ func (m *model) forgetExpired(t *testing.T, shop *shop) {
 
 func (m *model) refund(t *testing.T, r *rapid.T, shop *shop, operator identity.Caller, o order.Order) {
 	t.Helper()
-	now, err := shop.orders.AnyOrder(t.Context(), o.ID)
+	now, err := shop.returns.AnyOrder(t.Context(), o.ID)
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -338,13 +338,49 @@ func TestManyRefundsAtOnceNeverGiveALineBackTwice(t *testing.T) {
 			t.Errorf("refund: %v", err)
 		}
 	}
-	got, err := s.orders.Order(t.Context(), buyer("wang"), o.ID)
+	got, err := s.returns.Order(t.Context(), buyer("wang"), o.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if l := got.Lines[0]; given != 2 || l.RefundedQty != 2 || l.Refunded != l.Total || got.State != order.Refunded {
 		t.Errorf("%d refunds were given, %d pieces and %d of %d fen came back, the order is %s; want 2, 2, all and refunded", given, l.RefundedQty, l.Refunded, l.Total, got.State)
 	}
+	s.perform(t)
+}
+
+func TestAnOrderAndItsRefundsAreReadAsOfOneMoment(t *testing.T) {
+	t.Parallel()
+	const pieces = 30
+	s := newShop(t, pieces)
+	c := s.place(t, "ann", of("noodle", pieces))
+	s.pay(t, c)
+	oid := c.Orders[0].ID
+	var readers sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	for range 4 {
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				got, err := s.returns.AnyOrder(t.Context(), oid)
+				var sum money.Fen
+				for _, r := range got.Refunds {
+					sum += r.Goods
+				}
+				if err != nil || got.Returned() != sum {
+					t.Errorf("%d fen came back, and %d refunds are of %d; %v", got.Returned(), len(got.Refunds), sum, err)
+					return
+				}
+			}
+		})
+	}
+	for range pieces {
+		_, err := s.returns.Refund(t.Context(), identity.Caller{Account: operator}, oid,
+			order.Refunding{Lines: []order.RefundLine{{N: 1, Quantity: 1}}, Reason: "damaged"}, request.Claim{}, nil)
+		if err != nil {
+			t.Errorf("refund: %v", err)
+		}
+	}
+	stop()
+	readers.Wait()
 	s.perform(t)
 }
 
@@ -419,10 +455,11 @@ func TestNobodySeesAnotherPersonsPurchase(t *testing.T) {
 	o := c.Orders[0]
 	for who, err := range map[string]error{
 		"bob's checkout":             second(s.orders.Checkout(t.Context(), buyer("bob"), c.ID)),
-		"bob's order":                second(s.orders.Order(t.Context(), buyer("bob"), o.ID)),
-		"the distiller's order":      second(s.orders.MerchantOrder(t.Context(), sellerOf(distiller), o.ID)),
-		"ann's order as a seller":    second(s.orders.MerchantOrder(t.Context(), buyer("ann"), o.ID)),
-		"an order that is not there": second(s.orders.Order(t.Context(), buyer("ann"), order.ID{})),
+		"bob's order":                second(s.returns.Order(t.Context(), buyer("bob"), o.ID)),
+		"the distiller's order":      second(s.returns.MerchantOrder(t.Context(), sellerOf(distiller), o.ID)),
+		"ann's order as a seller":    second(s.returns.MerchantOrder(t.Context(), buyer("ann"), o.ID)),
+		"the seller's, not yet paid": second(s.returns.MerchantOrder(t.Context(), sellerOf(miller), o.ID)),
+		"an order that is not there": second(s.returns.Order(t.Context(), buyer("ann"), order.ID{})),
 	} {
 		if !errors.Is(err, order.ErrNotFound) {
 			t.Errorf("%s: %v, want %v", who, err, order.ErrNotFound)
@@ -431,10 +468,10 @@ func TestNobodySeesAnotherPersonsPurchase(t *testing.T) {
 	if all, err := s.orders.MerchantOrders(t.Context(), sellerOf(miller), page.Request{}); err != nil || len(all.Data) != 0 {
 		t.Errorf("before it is paid the seller lists %v, %v", all, err)
 	}
-	if _, err := s.orders.MerchantOrder(t.Context(), sellerOf(miller), o.ID); err != nil {
-		t.Errorf("the seller: %v", err)
-	}
 	s.pay(t, c)
+	if _, err := s.returns.MerchantOrder(t.Context(), sellerOf(miller), o.ID); err != nil {
+		t.Errorf("paid, the seller: %v", err)
+	}
 	if all, err := s.orders.MerchantOrders(t.Context(), sellerOf(miller), page.Request{}); err != nil || len(all.Data) != 1 {
 		t.Errorf("paid, the seller lists %v, %v", all, err)
 	}

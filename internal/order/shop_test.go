@@ -83,7 +83,7 @@ func newShop(t testing.TB, stock int64) *shop {
 	}
 	s.bank, s.payments = bank, payment.New(s.db, gateway, payment.Shop{Name: "test", SuccessURL: "http://localhost/paid/{checkout}", CancelURL: "http://localhost/canceled/{checkout}", Mark: "shop.test/log"})
 	s.orders = order.New(s.db, s.payments, log)
-	s.returns = aftersale.New(s.db, s.orders)
+	s.returns = aftersale.New(s.db)
 	for m, code := range map[merchant.ID]string{miller: "E01", distiller: "E02"} {
 		_, err := merchant.New(s.db).Enrol(t.Context(), merchant.Enrolment{
 			ID: m, Code: code, LegalName: code + "（虚构示例）", ShortName: code, EntityType: "co-operative", Fictional: true, Region: "152527",

@@ -1856,12 +1856,12 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 	ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListMerchantOrders Orders for the enterprises that the caller sells for, newest first
+	// ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 	//
 	// Corresponds with GET /v1/merchant/orders (the `ListMerchantOrders` operationId).
 	ListMerchantOrders(ctx context.Context, params *ListMerchantOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetMerchantOrder An order for an enterprise that the caller sells for
+	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	//
 	// Corresponds with GET /v1/merchant/orders/{order_id} (the `GetMerchantOrder` operationId).
 	GetMerchantOrder(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2529,7 +2529,7 @@ func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequ
 	return c.Client.Do(req)
 }
 
-// ListMerchantOrders Orders for the enterprises that the caller sells for, newest first
+// ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 //
 // Corresponds with GET /v1/merchant/orders (the `ListMerchantOrders` operationId).
 func (c *Client) ListMerchantOrders(ctx context.Context, params *ListMerchantOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2544,7 +2544,7 @@ func (c *Client) ListMerchantOrders(ctx context.Context, params *ListMerchantOrd
 	return c.Client.Do(req)
 }
 
-// GetMerchantOrder An order for an enterprise that the caller sells for
+// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 //
 // Corresponds with GET /v1/merchant/orders/{order_id} (the `GetMerchantOrder` operationId).
 func (c *Client) GetMerchantOrder(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5711,14 +5711,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 	ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
 
-	// ListMerchantOrdersWithResponse Orders for the enterprises that the caller sells for, newest first
+	// ListMerchantOrdersWithResponse Paid orders for the enterprises that the caller sells for, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/merchant/orders (the `ListMerchantOrders` operationId).
 	ListMerchantOrdersWithResponse(ctx context.Context, params *ListMerchantOrdersParams, reqEditors ...RequestEditorFn) (*ListMerchantOrdersResponse, error)
 
-	// GetMerchantOrderWithResponse An order for an enterprise that the caller sells for
+	// GetMerchantOrderWithResponse A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9931,7 +9931,7 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 	return ParseChangePasswordResponse(rsp)
 }
 
-// ListMerchantOrdersWithResponse Orders for the enterprises that the caller sells for, newest first
+// ListMerchantOrdersWithResponse Paid orders for the enterprises that the caller sells for, newest first
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9944,7 +9944,7 @@ func (c *ClientWithResponses) ListMerchantOrdersWithResponse(ctx context.Context
 	return ParseListMerchantOrdersResponse(rsp)
 }
 
-// GetMerchantOrderWithResponse An order for an enterprise that the caller sells for
+// GetMerchantOrderWithResponse A paid order for an enterprise that the caller sells for; before it is paid it is not found
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -1687,10 +1687,10 @@ type ServerInterface interface {
 	// ChangePassword Change the password and end all other sessions
 	// (POST /v1/me/password)
 	ChangePassword(c *gin.Context)
-	// ListMerchantOrders Orders for the enterprises that the caller sells for, newest first
+	// ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/orders)
 	ListMerchantOrders(c *gin.Context, params ListMerchantOrdersParams)
-	// GetMerchantOrder An order for an enterprise that the caller sells for
+	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(c *gin.Context, orderId OrderId)
 	// ListMerchantProducts The products of the enterprises that the caller sells for, on sale or not
@@ -8118,10 +8118,10 @@ type StrictServerInterface interface {
 	// ChangePassword Change the password and end all other sessions
 	// (POST /v1/me/password)
 	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
-	// ListMerchantOrders Orders for the enterprises that the caller sells for, newest first
+	// ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/orders)
 	ListMerchantOrders(ctx context.Context, request ListMerchantOrdersRequestObject) (ListMerchantOrdersResponseObject, error)
-	// GetMerchantOrder An order for an enterprise that the caller sells for
+	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(ctx context.Context, request GetMerchantOrderRequestObject) (GetMerchantOrderResponseObject, error)
 	// ListMerchantProducts The products of the enterprises that the caller sells for, on sale or not
