@@ -8,6 +8,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
+	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
 )
 
@@ -41,4 +42,27 @@ func TestTheDatabaseLetsNothingLeaveItsEnd(t *testing.T) {
 		"placed": placed.Orders[0].ID.UUID(), "paid": paid.Orders[0].ID.UUID(), "refunded": o.ID.UUID(),
 		"expired": expired.Orders[0].ID.UUID(), "canceled": canceled.Orders[0].ID.UUID(),
 	}, "placed>paid", "placed>expired", "placed>canceled", "paid>refunded")
+}
+
+func TestALineAndARefundAreOfAnOrderThatIsThere(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 10)
+	c := s.place(t, "ann", of("flour", 1))
+	insert := func(statement string, o uuid.UUID) error {
+		_, err := s.db.SQL().ExecContext(t.Context(), statement, miller.UUID(), o)
+		return err
+	}
+	for constraint, statement := range map[string]string{
+		"order_line_order_fkey": `INSERT INTO order_line (merchant_id, order_id, n, sku_id, product_id, code, name, spec, unit, return_rule, quantity, price_fen, total_fen)
+			VALUES ($1, $2, 2, gen_random_uuid(), gen_random_uuid(), 'x', 'x', 'x', 'x', 'x', 1, 1, 1)`,
+		"order_refund_order_fkey": `INSERT INTO order_refund (merchant_id, id, order_id, goods_fen, shipping_fen, reason, actor_id, at, lines)
+			VALUES ($1, gen_random_uuid(), $2, 1, 0, 'x', gen_random_uuid(), now(), '[]')`,
+	} {
+		if err := insert(statement, uuid.Max); !postgres.Violates(err, constraint) {
+			t.Errorf("of no order: %v, want a violation of %s", err, constraint)
+		}
+		if err := insert(statement, c.Orders[0].ID.UUID()); err != nil {
+			t.Errorf("of an order: %v", err)
+		}
+	}
 }

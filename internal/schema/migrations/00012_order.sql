@@ -67,6 +67,7 @@ CREATE TABLE order_line (
   refunded_quantity bigint NOT NULL DEFAULT 0,
   refunded_fen bigint  NOT NULL DEFAULT 0,
   CONSTRAINT order_line_pkey PRIMARY KEY (merchant_id, order_id, n),
+  CONSTRAINT order_line_order_fkey FOREIGN KEY (merchant_id, order_id) REFERENCES orders (merchant_id, id),
   CONSTRAINT order_line_sku_once UNIQUE (merchant_id, order_id, sku_id),
   CONSTRAINT order_line_total CHECK (quantity > 0 AND price_fen > 0 AND total_fen = quantity * price_fen),
   CONSTRAINT order_line_refund_within CHECK (refunded_fen BETWEEN 0 AND total_fen AND refunded_quantity BETWEEN 0 AND quantity)
@@ -84,6 +85,7 @@ CREATE TABLE order_refund (
   at           timestamptz NOT NULL,
   lines        jsonb       NOT NULL,
   CONSTRAINT order_refund_pkey PRIMARY KEY (merchant_id, id),
+  CONSTRAINT order_refund_order_fkey FOREIGN KEY (merchant_id, order_id) REFERENCES orders (merchant_id, id),
   CONSTRAINT order_refund_amounts CHECK (goods_fen >= 0 AND shipping_fen >= 0 AND goods_fen + shipping_fen > 0),
   CONSTRAINT order_refund_reason CHECK (length(reason) BETWEEN 1 AND 500)
 );
