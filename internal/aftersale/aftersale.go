@@ -8,12 +8,19 @@ import (
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/payment"
 )
 
 // Case is an order with what was given back of it, oldest first.
 type Case struct {
 	order.Order
 	Refunds []order.Refund
+}
+
+// Repayment is the money of a refund on its way back to the buyer.
+type Repayment struct {
+	payment.Refund
+	Order order.ID // zero when what was paid bought nothing
 }
 
 // transfer is how the refund stands in the book: the mirror image of the sale,

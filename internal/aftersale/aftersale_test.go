@@ -19,7 +19,6 @@ import (
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/fund"
-	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
@@ -100,7 +99,7 @@ func stand(t testing.TB, s *shoptest.Shop, oid order.ID) standing {
 	for _, l := range o.Lines {
 		now.Quantities = append(now.Quantities, l.RefundedQty)
 	}
-	for _, r := range atProvider(t, s, o.Order) {
+	for _, r := range s.Repayments(t, o.Checkout) {
 		now.Asked += r.Amount
 	}
 	now.Leaves, err = s.Transparency.Waiting(t.Context())
@@ -109,16 +108,6 @@ func stand(t testing.TB, s *shoptest.Shop, oid order.ID) standing {
 	}
 	now.Trail = len(told(t, s, oid))
 	return now
-}
-
-// atProvider are the refunds that were asked of the provider.
-func atProvider(t testing.TB, s *shoptest.Shop, o order.Order) []payment.Refund {
-	t.Helper()
-	all, err := s.Payments.Refunds(t.Context(), o.Buyer.UUID(), id.From[payment.Intent](o.Checkout.UUID()))
-	if err != nil {
-		t.Fatalf("read the provider's refunds: %v", err)
-	}
-	return all
 }
 
 // told is what the trail says of an order.
@@ -173,7 +162,7 @@ func TestARefundMovesGoodsMoneyAndExactlyTheirTenth(t *testing.T) {
 	stands(t, s, o.ID, "and the rest", want)
 
 	s.Perform(t)
-	for _, r := range atProvider(t, s, o) {
+	for _, r := range s.Repayments(t, o.Checkout) {
 		if r.Ref == "" || r.State != payment.RefundSucceeded {
 			t.Errorf("at the provider: %+v", r)
 		}
@@ -245,7 +234,7 @@ func TestPartialRefundsInAnyOrderSumExactly(t *testing.T) {
 			comesBack(o.Goods-back, rest...)
 		}
 		asked := money.Fen(0)
-		for _, each := range atProvider(t, s, o) {
+		for _, each := range s.Repayments(t, o.Checkout) {
 			asked += each.Amount
 		}
 		if got := s.Held(t, o.Payable()); o.State != order.Refunded || got != owed || asked != o.Goods {
@@ -656,4 +645,39 @@ func TestWhatWasGivenBackIsNeverRewritten(t *testing.T) {
 		}
 	}
 	stands(t, s, o.ID, "after all that", before)
+}
+
+func TestAnOrderAndItsRefundsAreReadAsOfOneMoment(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	c := s.Place(t, "ann", shoptest.Choose("flour", pieces))
+	s.Pay(t, c.PayURL)
+	oid := c.Orders[0].ID
+	var readers sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	for range 4 {
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				got, err := s.Aftersales.AnyOrder(t.Context(), oid)
+				var sum money.Fen
+				for _, r := range got.Refunds {
+					sum += r.Goods
+				}
+				if err != nil || got.Returned() != sum {
+					t.Errorf("%d fen came back, and %d refunds are of %d; %v", got.Returned(), len(got.Refunds), sum, err)
+					return
+				}
+			}
+		})
+	}
+	for range pieces {
+		_, err := s.Aftersales.Refund(t.Context(), shoptest.Operator, oid,
+			order.Refunding{Lines: []order.RefundLine{{N: 1, Quantity: 1}}, Reason: "damaged"}, request.Claim{}, nil)
+		if err != nil {
+			t.Errorf("refund: %v", err)
+		}
+	}
+	stop()
+	readers.Wait()
+	s.Perform(t)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
@@ -17,13 +18,10 @@ import (
 )
 
 // Service gives back.
-type Service struct {
-	db     *postgres.DB
-	orders *order.Service
-}
+type Service struct{ db *postgres.DB }
 
-// New makes the service; orders says who may see which order.
-func New(db *postgres.DB, orders *order.Service) *Service { return &Service{db: db, orders: orders} }
+// New makes the service.
+func New(db *postgres.DB) *Service { return &Service{db: db} }
 
 // Refund gives back lines of a paid order, wholly or in part: the book at once,
 // the money by the provider soon after. It is an operator's decision.
@@ -78,27 +76,63 @@ func giveBack(ctx context.Context, tx *postgres.Tx, o order.Order, back order.Re
 // Order is the buyer's own order with its refunds; another's is
 // order.ErrNotFound.
 func (s *Service) Order(ctx context.Context, caller identity.Caller, oid order.ID) (Case, error) {
-	return s.withRefunds(ctx)(s.orders.Order(ctx, caller, oid))
+	return s.withRefunds(ctx, func(tx *postgres.Tx) (order.Order, error) { return order.OfBuyer(ctx, tx, caller, oid) })
 }
 
-// MerchantOrder is an order with its refunds, for who sells for its merchant.
+// MerchantOrder is an order with its refunds, for who sells for its merchant, once
+// it is paid; else order.ErrNotFound.
 func (s *Service) MerchantOrder(ctx context.Context, caller identity.Caller, oid order.ID) (Case, error) {
-	return s.withRefunds(ctx)(s.orders.MerchantOrder(ctx, caller, oid))
+	return s.withRefunds(ctx, func(tx *postgres.Tx) (order.Order, error) { return order.OfMerchant(ctx, tx, caller, oid) })
 }
 
 // AnyOrder is an order with its refunds, for an operator or an auditor.
 func (s *Service) AnyOrder(ctx context.Context, oid order.ID) (Case, error) {
-	return s.withRefunds(ctx)(s.orders.AnyOrder(ctx, oid))
+	return s.withRefunds(ctx, func(tx *postgres.Tx) (order.Order, error) { return order.Any(ctx, tx, oid) })
 }
 
-func (s *Service) withRefunds(ctx context.Context) func(order.Order, error) (Case, error) {
-	return func(o order.Order, err error) (Case, error) {
+// withRefunds reads an order and its refunds as they are at one moment: the sums
+// of its lines are those of the refunds.
+func (s *Service) withRefunds(ctx context.Context, find func(*postgres.Tx) (order.Order, error)) (Case, error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Case, error) {
+		o, err := find(tx)
 		if err != nil {
 			return Case{}, err
 		}
-		refunds, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]order.Refund, error) { return read(ctx, tx, []order.Order{o}) })
+		refunds, err := read(ctx, tx, []order.Order{o})
 		return Case{o, refunds}, err
-	}
+	})
+}
+
+// Repayments are the refunds in a state, as far as the money has come, newest
+// first: for an operator or an auditor.
+func (s *Service) Repayments(ctx context.Context, state payment.RefundState, p page.Request) (page.Of[Repayment], error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Repayment], error) {
+		refunds, err := payment.RefundsIn(ctx, tx, state, p)
+		if err != nil {
+			return page.Of[Repayment]{}, err
+		}
+		data, err := withOrders(ctx, tx, refunds.Data)
+		return page.Of[Repayment]{Data: data, Next: refunds.Next}, err
+	})
+}
+
+// Retry orders a failed refund anew at the provider, once somebody has seen to
+// what it failed for. payment.ErrState if it has not failed, payment.ErrNotFound.
+func (s *Service) Retry(ctx context.Context, caller identity.Caller, rid payment.RefundID, claim request.Claim, render func(Repayment) (request.Answer, error)) (Repayment, error) {
+	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Repayment, error) {
+		failed, again, err := payment.RetryRefund(ctx, tx, rid)
+		if err != nil {
+			return Repayment{}, err
+		}
+		data, err := withOrders(ctx, tx, []payment.Refund{again})
+		if err != nil {
+			return Repayment{}, err
+		}
+		return data[0], trail.Note(ctx, tx, trail.Entry{
+			Actor: caller.Account.UUID(), Operation: "refund.retry", Object: "refund:" + rid.String(),
+			Detail: map[string]any{"attempt": again.Attempt, "amount_fen": again.Amount, "failure": failed.Failure},
+		})
+	})
 }
 
 // Refunds are all refunds of these orders, oldest first, by order.

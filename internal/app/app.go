@@ -142,7 +142,7 @@ func (a *App) assemble(ctx context.Context) (err error) {
 	s.Carts = cart.New(a.db)
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
-	s.Aftersales = aftersale.New(a.db, s.Orders)
+	s.Aftersales = aftersale.New(a.db)
 	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
 	return nil
 }

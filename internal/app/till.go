@@ -50,7 +50,9 @@ func (a *App) openTill(ctx context.Context) error {
 		}
 		a.till = till{sandbox: box, says: "sandbox (no money moves)", pages: box.Page()}
 	}
-	a.till.shop = payment.Shop{Name: "什一 Shiyi", SuccessURL: base + "/?paid={checkout}", CancelURL: base + "/?unpaid={checkout}"}
+	a.till.shop = payment.Shop{
+		Name: "什一 Shiyi", SuccessURL: base + "/?paid={checkout}", CancelURL: base + "/?unpaid={checkout}", Mark: a.cfg.Log.Origin,
+	}
 	a.services.Payments = payment.New(a.db, gateway, a.till.shop)
 	return nil
 }

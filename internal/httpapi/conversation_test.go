@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write what the API answers into the con
 // product owner has read. In them:
 //
 //	# a remark
-//	! pay {checkout}      something that happens outside the API: pay, log, wait 30m, expire
+//	! pay {checkout}      something that happens outside the API: pay, return, work, log, wait 30m, expire
 //	> POST /v1/… as li    a request; li is registered and signed in on the way
 //	Idempotency-Key: k    its headers, then its body
 //	< 201 Created         the answer
@@ -97,9 +97,11 @@ func (c *conversation) happen(t *testing.T, directive string) {
 	words := strings.Fields(c.fill(directive))
 	switch words[1] {
 	case "pay":
-		var page string
-		must(t, c.shop.DB.SQL().QueryRowContext(t.Context(), "SELECT pay_url FROM payment_intent WHERE id = $1", words[2]).Scan(&page))
-		c.shop.Pay(t, page)
+		c.shop.Pay(t, c.page(t, words[2]))
+	case "return":
+		c.shop.ReturnPast(t, uuid.MustParse(words[2]))
+	case "work":
+		c.shop.Perform(t)
 	case "log":
 		c.shop.Sequence(t)
 	case "wait":
@@ -112,6 +114,13 @@ func (c *conversation) happen(t *testing.T, directive string) {
 	default:
 		t.Fatalf("%q is nothing that can happen", directive)
 	}
+}
+
+// page is where a checkout is paid.
+func (c *conversation) page(t *testing.T, checkout string) (page string) {
+	t.Helper()
+	must(t, c.shop.DB.SQL().QueryRowContext(t.Context(), "SELECT pay_url FROM payment_intent WHERE id = $1", checkout).Scan(&page))
+	return page
 }
 
 var headerLine = regexp.MustCompile(`^([A-Z][A-Za-z-]+): (.*)$`)
@@ -170,9 +179,10 @@ func (c *conversation) tell(t *testing.T, body []byte) string {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	must(t, d.Decode(&v))
-	segments := strings.Split(strings.Trim(c.path, "/"), "/")
+	path, _, _ := strings.Cut(c.path, "?")
+	segments := strings.Split(strings.Trim(path, "/"), "/")
 	noun := segments[len(segments)-1]
-	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt"}, noun) {
+	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry"}, noun) {
 		noun = segments[len(segments)-2]
 	}
 	v = c.name(v, strings.TrimSuffix(noun, "s"))
@@ -201,7 +211,7 @@ func (c *conversation) name(v any, noun string) any {
 				v[key] = c.name(v[key], strings.TrimSuffix(key, "s"))
 			case key == "next_cursor":
 				v[key] = c.nameOf(s, "cursor")
-			case slices.Contains([]string{"token", "salt", "leaf", "proof", "key", "pay_url", "how_to_verify"}, key):
+			case slices.Contains([]string{"token", "salt", "leaf", "proof", "key", "pay_url", "how_to_verify", "failure"}, key):
 				v[key] = "…"
 			case uuid.Validate(s) == nil && len(s) == 36:
 				v[key] = c.nameOf(s, cmp.Or(strings.TrimSuffix(strings.TrimSuffix(key, "id"), "_"), noun))

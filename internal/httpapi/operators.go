@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
@@ -133,6 +135,27 @@ func (h operators) RefundOrder(ctx context.Context, r oas.RefundOrderRequestObje
 	return answer, nil
 }
 
+// ListRefunds answers GET /v1/ops/refunds.
+func (h operators) ListRefunds(ctx context.Context, r oas.ListRefundsRequestObject) (oas.ListRefundsResponseObject, error) {
+	state := cmp.Or(payment.RefundState(value(r.Params.State)), payment.RefundFailed)
+	p, err := h.aftersales.Repayments(ctx, state, fromPage(r.Params.Cursor, r.Params.Limit))
+	if err != nil {
+		return nil, err
+	}
+	data, next := wirePage(p, wireRepayment)
+	return oas.ListRefunds200JSONResponse{Data: data, NextCursor: next}, nil
+}
+
+// RetryRefund answers POST /v1/ops/refunds/{refund_id}/retry.
+func (h operators) RetryRefund(ctx context.Context, r oas.RetryRefundRequestObject) (oas.RetryRefundResponseObject, error) {
+	render, answer := remember(http.StatusOK, wireRepayment)
+	_, err := h.aftersales.Retry(ctx, callerOf(ctx), id.From[payment.Refund](r.RefundId), claimOf(ctx, r.Params.IdempotencyKey), render)
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
 // ListTrail answers GET /v1/ops/trail.
 func (h operators) ListTrail(ctx context.Context, r oas.ListTrailRequestObject) (oas.ListTrailResponseObject, error) {
 	p, err := h.trail.Entries(ctx, fromPage(r.Params.Cursor, r.Params.Limit), trail.Filter{
@@ -151,6 +174,14 @@ func fromRole(r *oas.RoleChange) identity.Grant {
 
 func fromRefundLine(l oas.RefundLine) order.RefundLine {
 	return order.RefundLine{N: l.Line, Quantity: l.Quantity, Amount: money.Fen(value(l.AmountFen))}
+}
+
+func wireRepayment(r aftersale.Repayment) oas.Repayment {
+	return oas.Repayment{
+		Id: r.ID.UUID(), CheckoutId: r.Intent.UUID(), OrderId: optional(r.Order.UUID()), AmountFen: int64(r.Amount),
+		State: oas.RepaymentState(r.State), Late: r.Late, Reason: r.Reason, Failure: optional(r.Failure), Attempt: r.Attempt,
+		CreatedAt: r.CreatedAt.UTC(), SettledAt: wireTime(r.SettledAt),
+	}
 }
 
 func wireEntry(e trail.Entry) oas.TrailEntry {

@@ -53,3 +53,6 @@ func (r *remembered) VisitAdjustStockResponse(w http.ResponseWriter) error { ret
 
 // VisitRefundOrderResponse sends the answer.
 func (r *remembered) VisitRefundOrderResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitRetryRefundResponse sends the answer.
+func (r *remembered) VisitRetryRefundResponse(w http.ResponseWriter) error { return r.send(w) }

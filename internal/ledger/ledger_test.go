@@ -169,6 +169,33 @@ func TestTheDatabaseRefusesToAlterTheBook(t *testing.T) {
 	}
 }
 
+func TestTheApplicationReadsTheSumsAndDoesNotWriteThem(t *testing.T) {
+	t.Parallel()
+	app := pgtest.New(t)
+	if err := book(t.Context(), app, sale("a", 33)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := newLog(t, app).Drain(t.Context()); err != nil || n != 1 {
+		t.Fatalf("numbered %d, %v", n, err)
+	}
+	for _, statement := range []string{
+		`UPDATE account_rollup SET in_li = in_li + 1`,
+		`INSERT INTO account_rollup VALUES ('fund:education:free', 1, 0)`,
+		`DELETE FROM account_rollup`,
+		`UPDATE flow_rollup SET sum_li = sum_li + 1`,
+		`INSERT INTO flow_rollup VALUES ('gift', 'goods', 1, 1)`,
+		`DELETE FROM flow_rollup`,
+	} {
+		if _, err := app.SQL().ExecContext(t.Context(), statement); err == nil {
+			t.Errorf("the application may: %s", statement)
+		}
+	}
+	want := map[ledger.Account]money.Li{"world:stripe": -330, ledger.Payable(seller): 297, "fund:education:pending": 33}
+	if diff := cmp.Diff(want, balances(t, app)); diff != "" {
+		t.Errorf("the sums changed (-want +got):\n%s", diff)
+	}
+}
+
 // TestWhatAnOwnerDoesWithTheTriggersOffIsEvident is the canary of Check: what the
 // database cannot forbid its owner must be found.
 func TestWhatAnOwnerDoesWithTheTriggersOffIsEvident(t *testing.T) {

@@ -52,6 +52,7 @@ var objects = map[string]object{
 	"product_id":  {owners: []string{"merchant"}},
 	"merchant_id": {owners: []string{"merchant"}},
 	"account_id":  {owners: []string{"account"}},
+	"refund_id":   {owners: []string{"buyer"}},
 	"path":        {},
 	"code":        {},
 }

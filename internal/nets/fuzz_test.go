@@ -113,6 +113,10 @@ func (f *fuzzer) round() {
 		b := f.buy(t, p, f.mine, f.theirs)
 		f.bought(p, b)
 		f.settle(t, b)
+		returned := f.buy(t, p, f.mine)
+		f.bought(p, returned)
+		f.settle(t, returned)
+		f.add("refund_id", f.refuse(t, returned))
 		f.bought(p, f.buy(t, p, f.mine))
 	}
 	f.ids["path"] = []string{"0/000.p/1", "entries/000.p/1", "5/999", "0/x001/000"}
@@ -238,7 +242,7 @@ func (f *fuzzer) pathParam(t *rapid.T, op *operation, who caller, name string, b
 		return f.missing(name)
 	case 7: // of another kind
 		*broken = true
-		kind := rapid.SampledFrom([]string{"account_id", "checkout_id", "merchant_id", "order_id", "product_id", "session_id", "sku_id"}).Draw(t, "kind")
+		kind := rapid.SampledFrom([]string{"account_id", "checkout_id", "merchant_id", "order_id", "product_id", "refund_id", "session_id", "sku_id"}).Draw(t, "kind")
 		return rapid.SampledFrom(f.ids[kind]).Draw(t, "other "+name)
 	case 0, 1, 2: // his own, where there is such a thing
 		own := slices.DeleteFunc(slices.Clone(f.ids[name]), func(id string) bool { return !f.mineOf(op, who, id) })

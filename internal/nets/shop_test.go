@@ -22,7 +22,9 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
+	idempotent "github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
@@ -239,6 +241,24 @@ func (s *shop) settle(t testing.TB, b bought) {
 	s.work(t)
 }
 
+// refuse refunds a paid checkout that somebody has given back on the provider's own
+// pages: the refund fails, and again as often as it is retried.
+func (s *shop) refuse(t testing.TB, b bought) (refund string) {
+	t.Helper()
+	oid, err := id.Parse[order.Order](b.Orders[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ReturnPast(t, uuid.MustParse(b.ID))
+	refunding := order.Refunding{Lines: []order.RefundLine{{N: 1, Quantity: 1}}, Reason: "for a test"}
+	c, err := s.Aftersales.Refund(t.Context(), s.root, oid, refunding, idempotent.Claim{}, nil)
+	if err != nil {
+		t.Fatalf("refund: %v", err)
+	}
+	s.work(t)
+	return c.Refunds[0].ID.String()
+}
+
 // work does all that waits, and lets the public log take up what was sold.
 func (s *shop) work(t testing.TB) {
 	t.Helper()
@@ -281,6 +301,10 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 			t.Fatalf("suspend an account: %v", err)
 		}
 		return []string{active.id.String(), suspended.id.String()}
+	case "refund_id":
+		paid := s.buy(t, p, f)
+		s.settle(t, paid)
+		return []string{s.refuse(t, paid)}
 	case "path":
 		paid := s.buy(t, p, f) // so that the log is not empty
 		s.settle(t, paid)

@@ -196,7 +196,7 @@ func (m *model) forgetExpired(t *testing.T, shop *shoptest.Shop) {
 
 func (m *model) refund(t *testing.T, r *rapid.T, shop *shoptest.Shop, o order.Order) {
 	t.Helper()
-	now, err := shop.Orders.AnyOrder(t.Context(), o.ID)
+	now, err := shop.Aftersales.AnyOrder(t.Context(), o.ID)
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -154,9 +154,8 @@ func TestAPaymentThatComesTooLateGoesBackByItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refunds, err := s.Payments.Refunds(t.Context(), c.Buyer.UUID(), c.Intent().ID)
-	if err != nil || len(refunds) != 1 || refunds[0].Amount != 3300 || refunds[0].Ref == "" {
-		t.Errorf("intent %+v, refunds %+v, %v", intent, refunds, err)
+	if got := s.Repayments(t, c.ID); len(got) != 1 || got[0].Amount != 3300 || got[0].Ref == "" || !got[0].Late || !got[0].Order.IsZero() {
+		t.Errorf("intent %+v, refunds %+v", intent, got)
 	}
 	if got := s.Pieces(t, "flour"); got != [2]int64{10, 0} {
 		t.Errorf("stock is %v, want all 10", got)
@@ -331,10 +330,11 @@ func TestNobodySeesAnotherPersonsPurchase(t *testing.T) {
 	o := c.Orders[0]
 	for who, err := range map[string]error{
 		"bob's checkout":             second(s.Orders.Checkout(t.Context(), buyer("bob"), c.ID)),
-		"bob's order":                second(s.Orders.Order(t.Context(), buyer("bob"), o.ID)),
-		"the distiller's order":      second(s.Orders.MerchantOrder(t.Context(), shoptest.Seller(distiller), o.ID)),
-		"ann's order as a seller":    second(s.Orders.MerchantOrder(t.Context(), buyer("ann"), o.ID)),
-		"an order that is not there": second(s.Orders.Order(t.Context(), buyer("ann"), order.ID{})),
+		"bob's order":                second(s.Aftersales.Order(t.Context(), buyer("bob"), o.ID)),
+		"the distiller's order":      second(s.Aftersales.MerchantOrder(t.Context(), shoptest.Seller(distiller), o.ID)),
+		"ann's order as a seller":    second(s.Aftersales.MerchantOrder(t.Context(), buyer("ann"), o.ID)),
+		"the seller's, not yet paid": second(s.Aftersales.MerchantOrder(t.Context(), shoptest.Seller(miller), o.ID)),
+		"an order that is not there": second(s.Aftersales.Order(t.Context(), buyer("ann"), order.ID{})),
 	} {
 		if !errors.Is(err, order.ErrNotFound) {
 			t.Errorf("%s: %v, want %v", who, err, order.ErrNotFound)
@@ -343,10 +343,10 @@ func TestNobodySeesAnotherPersonsPurchase(t *testing.T) {
 	if all, err := s.Orders.MerchantOrders(t.Context(), shoptest.Seller(miller), page.Request{}); err != nil || len(all.Data) != 0 {
 		t.Errorf("before it is paid the seller lists %v, %v", all, err)
 	}
-	if _, err := s.Orders.MerchantOrder(t.Context(), shoptest.Seller(miller), o.ID); err != nil {
-		t.Errorf("the seller: %v", err)
-	}
 	s.Pay(t, c.PayURL)
+	if _, err := s.Aftersales.MerchantOrder(t.Context(), shoptest.Seller(miller), o.ID); err != nil {
+		t.Errorf("paid, the seller: %v", err)
+	}
 	if all, err := s.Orders.MerchantOrders(t.Context(), shoptest.Seller(miller), page.Request{}); err != nil || len(all.Data) != 1 {
 		t.Errorf("paid, the seller lists %v, %v", all, err)
 	}

@@ -295,32 +295,23 @@ func (s *Service) Checkouts(ctx context.Context, caller identity.Caller, p page.
 	})
 }
 
-// Order is one order, for its buyer.
-func (s *Service) Order(ctx context.Context, caller identity.Caller, oid ID) (Order, error) {
-	return s.order(ctx, oid, func(o Order) bool { return o.Buyer == caller.Account })
+// OfBuyer is the buyer's own order, read as part of tx; another's is ErrNotFound.
+func OfBuyer(ctx context.Context, tx *postgres.Tx, caller identity.Caller, oid ID) (Order, error) {
+	return seen(ctx, tx, oid, func(o Order) bool { return o.Buyer == caller.Account })
 }
 
-// MerchantOrder is one order, for who sells for its merchant.
-func (s *Service) MerchantOrder(ctx context.Context, caller identity.Caller, oid ID) (Order, error) {
-	return s.order(ctx, oid, func(o Order) bool { return caller.SellsFor(o.Merchant.UUID()) })
+// OfMerchant is an order for who sells for its merchant, once it is paid: before
+// that it is the buyer's business, and ErrNotFound.
+func OfMerchant(ctx context.Context, tx *postgres.Tx, caller identity.Caller, oid ID) (Order, error) {
+	return seen(ctx, tx, oid, func(o Order) bool { return o.sold() && caller.SellsFor(o.Merchant.UUID()) })
 }
 
-// AnyOrder is one order, for an operator or an auditor.
-func (s *Service) AnyOrder(ctx context.Context, oid ID) (Order, error) {
-	return s.order(ctx, oid, func(Order) bool { return true })
-}
-
-func (s *Service) order(ctx context.Context, oid ID, may func(Order) bool) (Order, error) {
-	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Order, error) {
-		o, err := readOrder(ctx, tx, oid)
-		if err != nil {
-			return o, err
-		}
-		if !may(o) {
-			return Order{}, ErrNotFound
-		}
-		return o, nil
-	})
+func seen(ctx context.Context, tx *postgres.Tx, oid ID, may func(Order) bool) (Order, error) {
+	o, err := Any(ctx, tx, oid)
+	if err == nil && !may(o) {
+		return Order{}, ErrNotFound
+	}
+	return o, err
 }
 
 // Orders are the buyer's own, newest first.

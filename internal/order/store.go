@@ -215,16 +215,14 @@ func gather(rows []lineRow) []Order {
 	return all
 }
 
-func readOrder(ctx context.Context, tx *postgres.Tx, oid ID) (Order, error) {
-	return one(fetchOrders(ctx, tx, `o.id = ?`, `l.n`, oid))
-}
-
-func one(all []Order, err error) (Order, error) {
+// Any is one order, whosever it is, for an operator or an auditor. ErrNotFound.
+func Any(ctx context.Context, tx *postgres.Tx, oid ID) (Order, error) {
+	all, err := fetchOrders(ctx, tx, `o.id = ?`, `l.n`, oid)
+	if err == nil && len(all) == 0 {
+		err = ErrNotFound
+	}
 	if err != nil {
 		return Order{}, err
-	}
-	if len(all) == 0 {
-		return Order{}, ErrNotFound
 	}
 	return all[0], nil
 }
@@ -343,7 +341,7 @@ func Lock(ctx context.Context, tx *postgres.Tx, oid ID) (Order, error) {
 	if _, err := tx.Exec(ctx, `SELECT FROM orders WHERE id = ? FOR UPDATE`, oid); err != nil {
 		return Order{}, fmt.Errorf("lock order %s: %w", oid, err)
 	}
-	return readOrder(ctx, tx, oid)
+	return Any(ctx, tx, oid)
 }
 
 // SaveRefunded writes what Refund changed of a locked order.

@@ -16,6 +16,10 @@ const Currency = "cny"
 // or ahead.
 const Tolerance = 300 * time.Second
 
+// KeptBody is how long a webhook is kept as it came. It may name who paid, and is
+// of use only while the provider, too, shows what it sent.
+const KeptBody = 90 * 24 * time.Hour
+
 // Gateway is a payment provider. Its methods leave the process: none is called
 // inside a transaction. They return ErrUnavailable when it is worth trying
 // again, and ErrDeclined when it is not. Doing the same thing again has no
@@ -42,6 +46,7 @@ type Opening struct {
 	SuccessURL  string    // where the buyer goes after paying
 	CancelURL   string    // where the buyer goes without paying
 	ExpiresAt   time.Time // of the intent; the page may live a little longer, and what is paid then is given back
+	Mark        string    // see Shop
 }
 
 // Opened is the page on which the buyer pays.
@@ -58,13 +63,14 @@ type Refunding struct {
 	Attempt int    // 0, 1, …: each is a new order to the provider
 	Payment string // the provider's name of what was paid
 	Amount  money.Fen
+	Mark    string // see Shop
 }
 
 // Refunded is what the provider made of it.
 type Refunded struct {
 	Ref     string // the provider's name of it
 	State   RefundState
-	Failure string // why it failed; "" unless RefundFailed
+	Failure string // why it failed, when the provider says
 }
 
 // Kind is what an event means to us.
@@ -78,12 +84,13 @@ const (
 	Unconcerned    Kind = "not_our_concern" // stored, and nothing follows
 )
 
-// Event is a webhook that was verified.
+// Event is a webhook that was verified. It may be about another shop: see Shop.
 type Event struct {
 	ID         string // the provider's
 	Type       string // the provider's
 	Kind       Kind
 	Provider   string
+	Mark       string    // of the shop that it is about; "" when it is about none
 	Intent     ID        // of Paid and SessionExpired
 	Buyer      uuid.UUID // whose intent or refund it is
 	Session    string    // of Paid and SessionExpired

@@ -107,14 +107,6 @@ const (
 	RefundFailed    RefundState = "failed"
 )
 
-// failed is why a refund is in this state, when the provider tells no more.
-func failed(s RefundState) string {
-	if s == RefundFailed {
-		return "the provider says that it failed"
-	}
-	return ""
-}
-
 // Refund gives a paid intent back, or a part of it.
 type Refund struct {
 	ID        RefundID

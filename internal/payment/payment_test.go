@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,6 +38,9 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	return l.RoundTripper.RoundTrip(r)
 }
 
+// mark is our shop's, on an account that others share.
+const mark = "shop.test/log"
+
 // shop is the service with all that a test moves: clock, provider, wire.
 type shop struct {
 	db       *postgres.DB
@@ -55,7 +60,7 @@ func newShop(t *testing.T) shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := payment.Shop{Name: "什一 Shiyi", SuccessURL: "http://shop.test/checkouts/{checkout}", CancelURL: "http://shop.test/cart"}
+	names := payment.Shop{Name: "什一 Shiyi", SuccessURL: "http://shop.test/checkouts/{checkout}", CancelURL: "http://shop.test/cart", Mark: mark}
 	return shop{db, clock, bank, wire, payment.New(db, gateway, names)}
 }
 
@@ -217,13 +222,19 @@ func (s shop) settled(t *testing.T) {
 	t.Fatal("there is always something left to do")
 }
 
+// refunds are those of an intent, the oldest first.
 func (s shop) refunds(t *testing.T, i payment.Intent) []payment.Refund {
 	t.Helper()
-	got, err := s.payments.Refunds(t.Context(), i.Buyer, i.ID)
-	if err != nil {
-		t.Fatal(err)
+	var all []payment.Refund
+	for _, state := range []payment.RefundState{payment.RefundPending, payment.RefundSucceeded, payment.RefundFailed} {
+		for _, r := range s.refundsIn(t, state) {
+			if r.Intent == i.ID {
+				all = append(all, r)
+			}
+		}
 	}
-	return got
+	slices.SortFunc(all, func(a, b payment.Refund) int { return strings.Compare(a.ID.String(), b.ID.String()) })
+	return all
 }
 
 func TestAPaymentGoesFromNewToSucceeded(t *testing.T) {
@@ -352,6 +363,82 @@ func TestForgedAndStaleWebhooksLeaveNothingBehind(t *testing.T) {
 	}
 }
 
+func TestWhatAnotherProgramSellsOnTheSameAccountIsNoneOfOurConcern(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	i := s.open(t, s.create(t, 100))
+	tests := []struct {
+		name, metadata string
+		ours           bool
+	}{
+		{"ours", fmt.Sprintf(`{"shop":%q,"buyer":%q,"refund":%q,"attempt":"0"}`, mark, buyer, i.ID), true},
+		{"of another shop", fmt.Sprintf(`{"shop":"other.test/log","buyer":%q,"refund":%q,"attempt":"0"}`, buyer, i.ID), false},
+		{"without a mark", fmt.Sprintf(`{"buyer":%q,"refund":%q,"attempt":"0"}`, buyer, i.ID), false},
+		{"with nothing on it", `null`, false},
+	}
+	for n, tt := range tests {
+		for kind, more := range map[string]string{
+			"checkout.session.completed": fmt.Sprintf(`"client_reference_id":%q,"amount_total":100,"payment_intent":"pi_1","payment_status":"paid"`, i.ID),
+			"charge.refund.updated":      `"amount":100,"status":"succeeded"`,
+		} {
+			body := fmt.Appendf(nil, `{"id":"evt_%d_%s","api_version":"2023-10-16","created":1795752000,"type":%q,"data":{"object":
+				{"id":"x_1","currency":"cny",%s,"metadata":%s}}}`, n, kind, kind, more, tt.metadata)
+			if err := s.payments.Receive(t.Context(), body, sandbox.Sign(body, s.bank.Secret(), s.clock.Now())); err != nil {
+				t.Fatalf("%s %s: %v", kind, tt.name, err)
+			}
+			paid, _, _ := s.jobs(t, payment.Received{}.Kind())
+			moved, _, _ := s.jobs(t, payment.RefundMoved{}.Kind())
+			if got := len(paid)+len(moved) == 1; got != tt.ours {
+				t.Errorf("%s %s: it is worked on: %t, want %t", kind, tt.name, got, tt.ours)
+			}
+		}
+	}
+	waiting, err := s.payments.Waiting(t.Context(), time.Hour, -time.Hour, 10)
+	if err != nil || len(waiting) != 1 {
+		t.Errorf("%d payments wait to be captured, %v, want ours alone", len(waiting), err)
+	}
+}
+
+func TestOldWebhooksLoseTheirBodiesWhenTheirEffectWasHad(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	var waiting string
+	for n := range 5 {
+		i := s.open(t, s.create(t, 100))
+		event, err := s.bank.Pay(i.Session, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.flush(t)
+		if n == 0 {
+			waiting = event // nobody captures it
+			s.jobs(t, payment.Received{}.Kind())
+		}
+		s.work(t)
+	}
+	s.clock.Advance(payment.KeptBody)
+	s.paid(t, 100, "") // of today
+	s.clock.Advance(time.Second)
+	forget := func(limit int) (n int) {
+		t.Helper()
+		s.do(t, func(tx *postgres.Tx) (err error) {
+			n, err = payment.ForgetBodies(t.Context(), tx, limit)
+			return err
+		})
+		return n
+	}
+	if got := []int{forget(3), forget(3), forget(3)}; !slices.Equal(got, []int{3, 1, 0}) {
+		t.Errorf("emptied %v, want 3, 1 and none", got)
+	}
+	var rows, whole int
+	var kept bool
+	err := s.db.SQL().QueryRowContext(t.Context(), `SELECT count(*), count(*) FILTER (WHERE body <> ''), bool_or(id = $1 AND body <> '') FROM payment_event`, waiting).
+		Scan(&rows, &whole, &kept)
+	if err != nil || rows != 6 || whole != 2 || !kept {
+		t.Errorf("%d of %d events are whole, the one that waits among them: %t, %v; want 2 of 6, and it", whole, rows, kept, err)
+	}
+}
+
 func TestAnotherAmountIsGivenBackAndBuysNothing(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -440,8 +527,8 @@ func TestEventsInTheWrongOrderEndTheSame(t *testing.T) {
 	// What the provider says at last comes first, and then what it said before.
 	body := func(event, status string) []byte {
 		return fmt.Appendf(nil, `{"id":%q,"api_version":"2023-10-16","created":1795752000,"type":"charge.refund.updated","data":{"object":
-			{"id":%q,"amount":100,"currency":"cny","status":%q,"metadata":{"buyer":%q,"refund":%q,"attempt":"0"}}}}`,
-			event, s.refunds(t, i)[0].Ref, status, buyer, refunds[0].Refund)
+			{"id":%q,"amount":100,"currency":"cny","status":%q,"metadata":{"shop":%q,"buyer":%q,"refund":%q,"attempt":"0"}}}}`,
+			event, s.refunds(t, i)[0].Ref, status, mark, buyer, refunds[0].Refund)
 	}
 	for n, status := range []string{"succeeded", "pending", "succeeded"} {
 		b := body(fmt.Sprintf("evt_%d", n), status)
@@ -452,7 +539,7 @@ func TestEventsInTheWrongOrderEndTheSame(t *testing.T) {
 		s.state(t, i, payment.StateRefunded)
 	}
 	expired := fmt.Appendf(nil, `{"id":"evt_x","api_version":"2023-10-16","created":1795752000,"type":"checkout.session.expired","data":{"object":
-		{"id":%q,"client_reference_id":%q,"amount_total":100,"currency":"cny","metadata":{"buyer":%q}}}}`, i.Session, i.ID, buyer)
+		{"id":%q,"client_reference_id":%q,"amount_total":100,"currency":"cny","metadata":{"shop":%q,"buyer":%q}}}}`, i.Session, i.ID, mark, buyer)
 	if err := s.payments.Receive(t.Context(), expired, sandbox.Sign(expired, s.bank.Secret(), s.clock.Now())); err != nil {
 		t.Fatal(err)
 	}
@@ -470,38 +557,6 @@ func TestEventsInTheWrongOrderEndTheSame(t *testing.T) {
 		}
 	}
 	s.state(t, i, payment.StateSucceeded)
-}
-
-func TestAFailedRefundCanBeTriedAnew(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	i := s.paid(t, 100, sandbox.Card)
-	var rid payment.RefundID
-	s.do(t, func(tx *postgres.Tx) (err error) {
-		rid, err = payment.RequestRefund(t.Context(), tx, payment.Refund{Intent: i.ID, Buyer: i.Buyer, Amount: 60, Reason: "spoilt"})
-		return err
-	})
-	if err := s.payments.RetryRefund(t.Context(), i.Buyer, rid); !errors.Is(err, payment.ErrState) {
-		t.Errorf("retry a pending refund: %v, want %v", err, payment.ErrState)
-	}
-	if _, err := pgtest.Owner(t, s.db).ExecContext(t.Context(), `UPDATE refund SET payment = 'pi_gone'`); err != nil {
-		t.Fatal(err)
-	}
-	s.work(t)
-	if got := s.refunds(t, i)[0]; got.State != payment.RefundFailed || got.Failure == "" {
-		t.Fatalf("refund: %+v, want it declined", got)
-	}
-	if _, err := pgtest.Owner(t, s.db).ExecContext(t.Context(), `UPDATE refund SET payment = $1`, i.Payment); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.payments.RetryRefund(t.Context(), i.Buyer, rid); err != nil {
-		t.Fatal(err)
-	}
-	s.settled(t)
-	if got := s.refunds(t, i)[0]; got.State != payment.RefundSucceeded || got.Attempt != 1 || got.Failure != "" {
-		t.Errorf("refund: %+v, want it succeeded at the second attempt", got)
-	}
-	s.state(t, i, payment.StateSucceeded) // 40 fen are still with us
 }
 
 func TestRefundsAreBoundedByWhatWasPaid(t *testing.T) {

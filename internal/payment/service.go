@@ -20,6 +20,9 @@ type Shop struct {
 	Name string
 	// SuccessURL and CancelURL are where the buyer goes from the provider's page; {checkout} becomes the intent's id.
 	SuccessURL, CancelURL string
+	// Mark is written on all that the provider makes for this shop, and never changes: other programs may share the
+	// account, and what bears another mark, or none, is none of our concern. Empty: the account is this shop's alone.
+	Mark string
 }
 
 // Service takes payments through one gateway.
@@ -58,7 +61,7 @@ func (s *Service) Open(ctx context.Context, i Intent) (Opened, error) {
 	}
 	there := strings.NewReplacer("{checkout}", i.ID.String())
 	return s.gateway.Open(ctx, Opening{
-		Intent: i.ID, Buyer: i.Buyer, Amount: i.Amount, Description: s.shop.Name, ExpiresAt: i.ExpiresAt,
+		Intent: i.ID, Buyer: i.Buyer, Amount: i.Amount, Description: s.shop.Name, ExpiresAt: i.ExpiresAt, Mark: s.shop.Mark,
 		SuccessURL: there.Replace(s.shop.SuccessURL), CancelURL: there.Replace(s.shop.CancelURL),
 	})
 }
@@ -92,7 +95,6 @@ func (s *Service) OpenForgotten(ctx context.Context, age time.Duration, limit in
 	if err != nil {
 		return 0, err
 	}
-	n := 0
 	var errs []error
 	for _, r := range left {
 		i := r.intent()
@@ -102,11 +104,9 @@ func (s *Service) OpenForgotten(ctx context.Context, age time.Duration, limit in
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("payment %s: %w", i.ID, err))
-			continue
 		}
-		n++
 	}
-	return n, errors.Join(errs...)
+	return len(left) - len(errs), errors.Join(errs...)
 }
 
 // Receive takes a webhook: it verifies it (ErrSignature, ErrEvent), stores it,
@@ -116,6 +116,9 @@ func (s *Service) Receive(ctx context.Context, body []byte, signature string) er
 	e, err := s.gateway.Event(body, signature, s.db.Now())
 	if err != nil {
 		return err
+	}
+	if e.Mark != s.shop.Mark {
+		e.Kind = Unconcerned
 	}
 	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
 		fresh, err := insertEvent(ctx, tx, e, body)
@@ -131,16 +134,6 @@ func (s *Service) Receive(ctx context.Context, body []byte, signature string) er
 		}
 		return nil
 	})
-}
-
-// Claim takes an event for processing in tx and gives its content. It is claimed
-// once: again, or by two workers at the same time, claimed is false.
-func Claim(ctx context.Context, tx *postgres.Tx, eventID string) (e Event, claimed bool, err error) {
-	e, err = claim(ctx, tx, eventID)
-	if errors.Is(err, postgres.ErrNoRows) {
-		return Event{}, false, nil
-	}
-	return e, err == nil, err
 }
 
 // Waiting are up to limit Paid events that were received between oldest and
@@ -205,11 +198,6 @@ func (s *Service) Intent(ctx context.Context, buyer uuid.UUID, intent ID) (Inten
 	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Intent, error) { return readIntent(ctx, tx, buyer, intent) })
 }
 
-// Intents are the buyer's intents with these ids; unknown ones are missing.
-func Intents(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intents []ID) (map[ID]Intent, error) {
-	return readIntents(ctx, tx, buyer, intents)
-}
-
 // RequestRefund promises to give back a part of a paid intent, or all that is
 // left; a job performs it. It needs the intent, its buyer, an amount and a reason
 // of at most 500 characters; its id is made if it has none. ErrRefundLimit when
@@ -255,13 +243,13 @@ func GiveBack(ctx context.Context, tx *postgres.Tx, e Event) error {
 // PerformRefund orders a pending refund at the provider. ErrUnavailable when it
 // is to be tried again; a refund that the provider declines is RefundFailed.
 func (s *Service) PerformRefund(ctx context.Context, buyer uuid.UUID, refund RefundID) error {
-	r, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Refund, error) { return readRefund(ctx, tx, buyer, refund) })
+	r, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Refund, error) { return readRefund(ctx, tx, refund) })
 	if err != nil || r.State != RefundPending || r.Ref != "" {
 		return err
 	}
 	var done Refunded
 	if r.Provider == s.gateway.Name() {
-		done, err = s.gateway.Refund(ctx, Refunding{Refund: r.ID, Buyer: r.Buyer, Attempt: r.Attempt, Payment: r.Payment, Amount: r.Amount})
+		done, err = s.gateway.Refund(ctx, Refunding{Refund: r.ID, Buyer: r.Buyer, Attempt: r.Attempt, Payment: r.Payment, Amount: r.Amount, Mark: s.shop.Mark})
 	} else {
 		err = ErrDeclined.With("it was taken by %s, and %s is what we pay with now", r.Provider, s.gateway.Name())
 	}
@@ -281,29 +269,22 @@ func (s *Service) SettleRefund(ctx context.Context, eventID string) error {
 		if err != nil || !claimed || e.Kind != RefundUpdated {
 			return err
 		}
-		err = settle(ctx, tx, e.Buyer, e.Refund, e.Attempt, Refunded{Ref: e.RefundRef, State: e.RefundTo, Failure: failed(e.RefundTo)})
-		if errors.Is(err, ErrNotFound) {
-			return nil // another program of ours on the same account made it
-		}
-		return err
+		return settle(ctx, tx, e.Buyer, e.Refund, e.Attempt, Refunded{Ref: e.RefundRef, State: e.RefundTo})
 	})
 }
 
-// RetryRefund begins a failed refund anew; ErrState if it did not fail.
-func (s *Service) RetryRefund(ctx context.Context, buyer uuid.UUID, refund RefundID) error {
-	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
-		again, err := retry(ctx, tx, buyer, refund)
-		if err != nil {
-			return err
-		}
-		if !again {
-			return ErrState.With("the refund has not failed")
-		}
-		return tx.Enqueue(ctx, PerformRefund{Buyer: buyer, Refund: refund})
-	})
-}
-
-// Refunds are the refunds of an intent, the oldest first.
-func (s *Service) Refunds(ctx context.Context, buyer uuid.UUID, intent ID) ([]Refund, error) {
-	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Refund, error) { return refundsOf(ctx, tx, buyer, intent) })
+// RetryRefund begins a failed refund anew, and returns it as it was and as it is
+// now; a job performs it. ErrState if it has not failed, ErrNotFound.
+func RetryRefund(ctx context.Context, tx *postgres.Tx, refund RefundID) (failed, again Refund, err error) {
+	if failed, err = readRefund(ctx, tx, refund); err != nil {
+		return failed, again, err
+	}
+	again, err = retry(ctx, tx, refund)
+	switch {
+	case errors.Is(err, postgres.ErrNoRows):
+		return failed, again, ErrState.With("the refund is %s: only a failed one is tried anew", failed.State)
+	case err != nil:
+		return failed, again, err
+	}
+	return failed, again, tx.Enqueue(ctx, PerformRefund{Buyer: again.Buyer, Refund: refund})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
@@ -96,18 +97,8 @@ func cancel(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID) (s
 	return r.Session, err
 }
 
-func readIntent(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID) (Intent, error) {
-	r, err := postgres.On[intentRow](tx).Where("buyer_id = ? AND id = ?", buyer, intent).Take(ctx)
-	switch {
-	case errors.Is(err, postgres.ErrNoRows):
-		return Intent{}, ErrNotFound
-	case err != nil:
-		return Intent{}, fmt.Errorf("read payment %s: %w", intent, err)
-	}
-	return r.intent(), nil
-}
-
-func readIntents(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intents []ID) (map[ID]Intent, error) {
+// Intents are the buyer's intents with these ids; unknown ones are missing.
+func Intents(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intents []ID) (map[ID]Intent, error) {
 	rows, err := postgres.On[intentRow](tx).Where("buyer_id = ? AND id = ANY(?::uuid[])", buyer, postgres.Array(mapped(intents, ID.UUID))).Find(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read payments: %w", err)
@@ -117,6 +108,14 @@ func readIntents(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intents 
 		out[id.From[Intent](r.ID)] = r.intent()
 	}
 	return out, nil
+}
+
+func readIntent(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID) (Intent, error) {
+	found, err := Intents(ctx, tx, buyer, []ID{intent})
+	if err == nil && len(found) == 0 {
+		err = ErrNotFound
+	}
+	return found[intent], err
 }
 
 // eventRow is a row of the table payment_event.
@@ -173,17 +172,33 @@ func insertEvent(ctx context.Context, tx *postgres.Tx, e Event, body []byte) (bo
 	return n == 1, nil
 }
 
-// claim marks an event as processed and returns it; ErrNoRows when it was, or is
-// unknown.
-func claim(ctx context.Context, tx *postgres.Tx, eventID string) (Event, error) {
-	r, err := postgres.Row[eventRow](ctx, tx, `
+// Claim takes an event for processing in tx and gives its content. It is claimed
+// once: again, or by two workers at the same time, claimed is false.
+func Claim(ctx context.Context, tx *postgres.Tx, eventID string) (e Event, claimed bool, err error) {
+	rows, err := postgres.Rows[eventRow](ctx, tx, `
 		UPDATE payment_event SET processed_at = ? WHERE id = ? AND processed_at IS NULL
 		RETURNING id, provider, type, kind, buyer_id, intent_id, session, payment, amount_fen, currency,
 		  refund_id, refund_attempt, refund_ref, refund_state, occurred_at`, tx.Now, eventID)
-	if err != nil && !errors.Is(err, postgres.ErrNoRows) {
-		return Event{}, fmt.Errorf("claim event %s: %w", eventID, err)
+	switch {
+	case err != nil:
+		return Event{}, false, fmt.Errorf("claim event %s: %w", eventID, err)
+	case len(rows) == 0:
+		return Event{}, false, nil
 	}
-	return r.event(), err
+	return rows[0].event(), true, nil
+}
+
+// ForgetBodies empties the bodies of up to limit processed events that are older
+// than KeptBody, and returns of how many.
+func ForgetBodies(ctx context.Context, tx *postgres.Tx, limit int) (int, error) {
+	n, err := tx.Exec(ctx, `
+		UPDATE payment_event SET body = '' WHERE id IN (
+		  SELECT id FROM payment_event WHERE processed_at IS NOT NULL AND body <> '' AND received_at < ?
+		  ORDER BY received_at LIMIT ? FOR UPDATE SKIP LOCKED)`, tx.Now.Add(-KeptBody), limit)
+	if err != nil {
+		return 0, fmt.Errorf("empty the bodies of old events: %w", err)
+	}
+	return int(n), nil
 }
 
 // waiting are payments that were heard of and not acted on, the oldest first.
@@ -260,8 +275,8 @@ func insertLate(ctx context.Context, tx *postgres.Tx, r Refund) (bool, error) {
 	return n == 1, nil
 }
 
-func readRefund(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund RefundID) (Refund, error) {
-	r, err := postgres.On[refundRow](tx).Where("buyer_id = ? AND id = ?", buyer, refund).Take(ctx)
+func readRefund(ctx context.Context, tx *postgres.Tx, refund RefundID) (Refund, error) {
+	r, err := postgres.On[refundRow](tx).Where("id = ?", refund).Take(ctx)
 	switch {
 	case errors.Is(err, postgres.ErrNoRows):
 		return Refund{}, ErrNotFound
@@ -274,7 +289,10 @@ func readRefund(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund Re
 // settle takes a refund forward to what the provider says of its attempt, never
 // back, and its intent with it. The intent is locked first.
 func settle(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund RefundID, attempt int, done Refunded) error {
-	r, err := readRefund(ctx, tx, buyer, refund)
+	if done.State == RefundFailed && done.Failure == "" {
+		done.Failure = "the provider says that it failed"
+	}
+	r, err := readRefund(ctx, tx, refund)
 	if err != nil {
 		return err
 	}
@@ -302,23 +320,39 @@ func settle(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund Refund
 	return nil
 }
 
-// retry makes a failed refund pending again, as another attempt.
-func retry(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund RefundID) (bool, error) {
-	n, err := tx.Exec(ctx, `
+// retry makes a failed refund pending again, as another attempt; ErrNoRows when it
+// has not failed.
+func retry(ctx context.Context, tx *postgres.Tx, refund RefundID) (Refund, error) {
+	r, err := postgres.Row[refundRow](ctx, tx, `
 		UPDATE refund SET state = 'pending', ref = '', failure = '', settled_at = NULL, attempt = attempt + 1
-		WHERE buyer_id = ? AND id = ? AND state = 'failed'`, buyer, refund)
-	if err != nil {
-		return false, fmt.Errorf("retry refund %s: %w", refund, err)
+		WHERE id = ? AND state = 'failed' RETURNING *`, refund)
+	if err != nil && !errors.Is(err, postgres.ErrNoRows) {
+		return Refund{}, fmt.Errorf("retry refund %s: %w", refund, err)
 	}
-	return n == 1, nil
+	return r.refund(), err
 }
 
-func refundsOf(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID) ([]Refund, error) {
-	rows, err := postgres.On[refundRow](tx).Where("buyer_id = ? AND intent_id = ?", buyer, intent).Order("id").Find(ctx)
+// RefundsIn is a page of the refunds in a state, whosever they are, newest first.
+func RefundsIn(ctx context.Context, tx *postgres.Tx, state RefundState, p page.Request) (page.Of[Refund], error) {
+	_, last, err := p.After()
 	if err != nil {
-		return nil, fmt.Errorf("read the refunds of %s: %w", intent, err)
+		return page.Of[Refund]{}, err
 	}
-	return mapped(rows, refundRow.refund), nil
+	rows, err := postgres.Rows[refundRow](ctx, tx, `SELECT * FROM refund WHERE state = ? AND (? OR id < ?) ORDER BY id DESC LIMIT ?`,
+		string(state), last == uuid.Nil, last, p.Size()+1)
+	if err != nil {
+		return page.Of[Refund]{}, fmt.Errorf("list refunds: %w", err)
+	}
+	return page.Cut(mapped(rows, refundRow.refund), p.Size(), func(r Refund) (string, uuid.UUID) { return "", r.ID.UUID() }), nil
+}
+
+// FailedRefunds is how many refunds have failed: somebody must act on each.
+func FailedRefunds(ctx context.Context, tx *postgres.Tx) (int64, error) {
+	n, err := postgres.On[refundRow](tx).Where("state = 'failed'").Count(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("count failed refunds: %w", err)
+	}
+	return n, nil
 }
 
 func mapped[R, T any](rows []R, f func(R) T) []T {

@@ -26,6 +26,8 @@ const (
 	pageOutlives = 31 * time.Minute
 	// callTimeout bounds one call to Stripe, which may take seconds when a bank is slow.
 	callTimeout = 10 * time.Second
+	// markKey is where Stripe keeps the mark of the shop.
+	markKey = "shop"
 	// sandboxKey satisfies stripe-go; the sandbox takes any key.
 	sandboxKey = "sk_test_sandbox"
 )
@@ -106,7 +108,7 @@ func (g *stripeGateway) Open(ctx context.Context, o Opening) (Opened, error) {
 		SuccessURL: &o.SuccessURL,
 		CancelURL:  &o.CancelURL,
 		ExpiresAt:  stripe.Int64(o.ExpiresAt.Add(pageOutlives).Unix()),
-		Metadata:   map[string]string{"buyer": o.Buyer.String()},
+		Metadata:   map[string]string{markKey: o.Mark, "buyer": o.Buyer.String()},
 	}
 	params.Context = ctx
 	params.SetIdempotencyKey(intent)
@@ -134,7 +136,7 @@ func (g *stripeGateway) Refund(ctx context.Context, r Refunding) (Refunded, erro
 	params := &stripe.RefundParams{
 		PaymentIntent: &r.Payment,
 		Amount:        stripe.Int64(int64(r.Amount)),
-		Metadata:      map[string]string{"buyer": r.Buyer.String(), "refund": r.Refund.String(), "attempt": strconv.Itoa(r.Attempt)},
+		Metadata:      map[string]string{markKey: r.Mark, "buyer": r.Buyer.String(), "refund": r.Refund.String(), "attempt": strconv.Itoa(r.Attempt)},
 	}
 	params.Context = ctx
 	params.SetIdempotencyKey(fmt.Sprintf("%s.%d", r.Refund, r.Attempt))
@@ -142,8 +144,7 @@ func (g *stripeGateway) Refund(ctx context.Context, r Refunding) (Refunded, erro
 	if err != nil {
 		return Refunded{}, failure("refund", err)
 	}
-	state := refundState(string(made.Status))
-	return Refunded{Ref: made.ID, State: state, Failure: failed(state)}, nil
+	return Refunded{Ref: made.ID, State: refundState(string(made.Status))}, nil
 }
 
 // failure tells what can be tried again from what cannot. It repeats no message
@@ -221,7 +222,7 @@ type object struct {
 }
 
 // read fills the event from what it is about. What is not about an intent or a
-// refund of ours stays Unconcerned: other programs may share the account.
+// refund of a shop's stays Unconcerned: other programs may share the account.
 func (e *Event) read(raw json.RawMessage) error {
 	switch e.Type {
 	case string(stripe.EventTypeCheckoutSessionCompleted), string(stripe.EventTypeCheckoutSessionAsyncPaymentSucceeded),
@@ -237,7 +238,7 @@ func (e *Event) read(raw json.RawMessage) error {
 	if err != nil {
 		return nil //nolint:nilerr // it is not about an intent of ours
 	}
-	e.Buyer, e.Currency = buyer, o.Currency
+	e.Mark, e.Buyer, e.Currency = o.Metadata[markKey], buyer, o.Currency
 	if e.Type == string(stripe.EventTypeChargeRefundUpdated) {
 		e.Refund, err = id.Parse[Refund](o.Metadata["refund"])
 		if err == nil {

@@ -215,7 +215,7 @@ var buyer = uuid.MustParse("0190b9d4-1111-7000-8000-000000000001")
 func opening(amount int64) payment.Opening {
 	return payment.Opening{
 		Intent: id.New[payment.Intent](pgtest.Noon), Buyer: buyer, Amount: money.Fen(amount), Description: "什一 Shiyi",
-		SuccessURL: "http://shop.test/paid", CancelURL: "http://shop.test/cart", ExpiresAt: pgtest.Noon.Add(30 * time.Minute),
+		SuccessURL: "http://shop.test/paid", CancelURL: "http://shop.test/cart", ExpiresAt: pgtest.Noon.Add(30 * time.Minute), Mark: mark,
 	}
 }
 
@@ -246,7 +246,7 @@ func TestGatewayTakesAndGivesBackMoney(t *testing.T) {
 
 			e := b.event(t, b.pay(t, first.Session, sandbox.Card))
 			want := payment.Event{
-				ID: e.ID, Type: "checkout.session.completed", Kind: payment.Paid, Provider: name, Intent: o.Intent, Buyer: buyer,
+				ID: e.ID, Type: "checkout.session.completed", Kind: payment.Paid, Provider: name, Mark: mark, Intent: o.Intent, Buyer: buyer,
 				Session: first.Session, Payment: e.Payment, Amount: 12345, Currency: "cny", OccurredAt: b.clock.Now(),
 			}
 			if diff := cmp.Diff(want, e, cmp.Comparer(func(a, b payment.ID) bool { return a == b }), cmp.Comparer(func(a, b payment.RefundID) bool { return a == b })); diff != "" {
@@ -339,7 +339,7 @@ func TestGatewayTellsOfWalletRefundsLater(t *testing.T) {
 				t.Fatal(err)
 			}
 			paid := b.event(t, b.pay(t, opened.Session, sandbox.WeChat))
-			r := payment.Refunding{Refund: id.New[payment.Refund](pgtest.Noon), Buyer: buyer, Attempt: 2, Payment: paid.Payment, Amount: 500}
+			r := payment.Refunding{Refund: id.New[payment.Refund](pgtest.Noon), Buyer: buyer, Attempt: 2, Payment: paid.Payment, Amount: 500, Mark: mark}
 			done, err := b.gateway.Refund(t.Context(), r)
 			if err != nil || done.State != payment.RefundPending {
 				t.Fatalf("refund to a wallet: %+v, %v, want it pending", done, err)
@@ -350,7 +350,7 @@ func TestGatewayTellsOfWalletRefundsLater(t *testing.T) {
 				got, err = b.gateway.Event(body, signature, b.clock.Now())
 				return err
 			})
-			if err != nil || got.Kind != payment.RefundUpdated || got.Refund != r.Refund || got.Attempt != 2 || got.Buyer != buyer ||
+			if err != nil || got.Kind != payment.RefundUpdated || got.Refund != r.Refund || got.Attempt != 2 || got.Buyer != buyer || got.Mark != mark ||
 				got.RefundRef != done.Ref || got.RefundTo != payment.RefundSucceeded || got.Amount != 500 {
 				t.Errorf("event of the refund: %+v, %v", got, err)
 			}

@@ -48,6 +48,13 @@ func (q Query[R]) Find(ctx context.Context) ([]R, error) {
 	return rows, err
 }
 
+// Count is how many rows there are.
+func (q Query[R]) Count(ctx context.Context) (int64, error) {
+	var n int64
+	err := q.g.WithContext(ctx).Count(&n).Error
+	return n, err
+}
+
 // Create adds a row, or the rows of a slice in one statement.
 func (q Query[R]) Create(ctx context.Context, rows ...R) error {
 	return q.g.WithContext(ctx).Create(&rows).Error

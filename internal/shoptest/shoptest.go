@@ -27,6 +27,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -43,6 +44,8 @@ type Shop struct {
 	DB    *postgres.DB
 	Clock *pgtest.Clock // stands at pgtest.Noon
 	Bank  *sandbox.Sandbox
+
+	gateway payment.Gateway // to the bank
 
 	performing sync.Mutex
 	mu         sync.Mutex
@@ -110,10 +113,10 @@ func New(t testing.TB, o Options) *Shop {
 	var err error
 	s.Bank, err = sandbox.Open(sandbox.Config{PageURL: "https://shop.example/sandbox/pay/", Clock: s.Clock.Now}, o.Log)
 	must(t, err)
-	gateway, err := payment.NewSandbox(s.Bank, s.Bank.Secret())
+	s.gateway, err = payment.NewSandbox(s.Bank, s.Bank.Secret())
 	must(t, err)
-	s.Payments = payment.New(s.DB, gateway, payment.Shop{
-		Name: "Shop", SuccessURL: "https://shop.example/?paid={checkout}", CancelURL: "https://shop.example/?unpaid={checkout}",
+	s.Payments = payment.New(s.DB, s.gateway, payment.Shop{
+		Name: "Shop", Mark: "shop.test/log", SuccessURL: "https://shop.example/?paid={checkout}", CancelURL: "https://shop.example/?unpaid={checkout}",
 	})
 	// argon2id as fast as it can be made.
 	s.Identity, err = identity.New(s.DB, identity.Config{MemoryKiB: 8, Iterations: 1, Concurrency: 4, Queue: 1000})
@@ -124,7 +127,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Trail, s.Merchants, s.Inventory = trail.New(s.DB), merchant.New(s.DB), inventory.New(s.DB)
 	s.Catalog, s.Carts, s.Fund = catalog.New(s.DB, o.Cache), cart.New(s.DB), fund.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
-	s.Aftersales = aftersale.New(s.DB, s.Orders)
+	s.Aftersales = aftersale.New(s.DB)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	return s
 }
@@ -231,6 +234,18 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 	return fmt.Errorf("nobody knows the job %s: teach Shop.do what the worker does with it", j.Kind())
 }
 
+// ReturnPast gives a paid checkout back on the provider's own pages, so that no
+// refund of ours can succeed any more.
+func (s *Shop) ReturnPast(t testing.TB, checkout uuid.UUID) {
+	t.Helper()
+	back := payment.Refunding{Refund: id.New[payment.Refund](s.Clock.Now())}
+	err := s.DB.SQL().QueryRowContext(t.Context(), "SELECT buyer_id, payment, amount_fen FROM payment_intent WHERE id = $1", checkout).
+		Scan(&back.Buyer, &back.Payment, &back.Amount)
+	must(t, err)
+	_, err = s.gateway.Refund(t.Context(), back)
+	must(t, err)
+}
+
 // Sequence takes what is booked up into the public log, and signs it.
 func (s *Shop) Sequence(t testing.TB) {
 	t.Helper()
@@ -247,6 +262,24 @@ func (s *Shop) Checkout(t testing.TB, c order.Checkout) order.Checkout {
 		t.Fatalf("read the checkout: %v", err)
 	}
 	return now
+}
+
+// Repayments are the refunds of a checkout, in whatever state their money is.
+func (s *Shop) Repayments(t testing.TB, checkout order.CheckoutID) []aftersale.Repayment {
+	t.Helper()
+	var all []aftersale.Repayment
+	for _, state := range []payment.RefundState{payment.RefundPending, payment.RefundSucceeded, payment.RefundFailed} {
+		of, err := s.Aftersales.Repayments(t.Context(), state, page.Request{Limit: page.MaxSize})
+		if err != nil {
+			t.Fatalf("read the refunds: %v", err)
+		}
+		for _, r := range of.Data {
+			if r.Intent.UUID() == checkout.UUID() {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
 }
 
 // Held is what an account holds, in li.

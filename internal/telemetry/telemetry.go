@@ -52,6 +52,7 @@ type Metrics struct {
 	levied       prometheus.Gauge
 	imbalance    prometheus.Gauge
 	pending      prometheus.Gauge
+	refunds      prometheus.Gauge
 }
 
 // New makes the measures, those of the Go runtime and the process among them.
@@ -77,9 +78,12 @@ func New() (*Metrics, error) {
 		pending: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "shiyi_log_pending", Help: "Leaves that wait to enter the public log.",
 		}),
+		refunds: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "shiyi_refunds_failed", Help: "Refunds whose money did not arrive, and that nobody has ordered anew.",
+		}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.jobs, m.transactions, m.retries, m.levied, m.imbalance, m.pending,
+		m.jobs, m.transactions, m.retries, m.levied, m.imbalance, m.pending, m.refunds,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := m.registry.Register(c); err != nil {
@@ -117,6 +121,9 @@ func (m *Metrics) Book(levied, imbalance int64) {
 
 // Waiting records how many leaves wait to enter the public log.
 func (m *Metrics) Waiting(leaves int64) { m.pending.Set(float64(leaves)) }
+
+// FailedRefunds records how many refunds have failed and wait for a decision.
+func (m *Metrics) FailedRefunds(n int64) { m.refunds.Set(float64(n)) }
 
 // Private serves /metrics, /healthz and /readyz on a port that the public does
 // not reach.

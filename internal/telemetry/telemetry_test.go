@@ -78,6 +78,7 @@ func TestPrivatePortServesMeasuresAndReadiness(t *testing.T) {
 	m.Transaction("committed", 2)
 	m.Book(261_000_000, 0)
 	m.Waiting(7)
+	m.FailedRefunds(2)
 
 	status, body := ask(t, p, "/metrics")
 	if status != http.StatusOK {
@@ -91,6 +92,7 @@ func TestPrivatePortServesMeasuresAndReadiness(t *testing.T) {
 		`shiyi_levy_li_total 2.61e+08`,
 		`shiyi_book_imbalance 0`,
 		`shiyi_log_pending 7`,
+		`shiyi_refunds_failed 2`,
 		`go_goroutines `,
 	} {
 		if !strings.Contains(body, want) {

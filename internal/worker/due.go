@@ -68,6 +68,7 @@ func (w *Worker) dues() []sweep {
 			n, err := request.Forget(ctx, d.DB)
 			return int(n), err
 		}},
+		{"payment.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, w.forgetBodies) }},
 		{"identity.sweep", time.Hour, func(ctx context.Context) (int, error) {
 			n, err := d.Identity.Sweep(ctx)
 			return int(n), err
@@ -95,6 +96,11 @@ func (w *Worker) captureNeglected(ctx context.Context) (int, error) {
 	return n, errors.Join(errs...)
 }
 
+// forgetBodies empties webhooks that were kept long enough.
+func (w *Worker) forgetBodies(ctx context.Context, limit int) (int, error) {
+	return postgres.InTx(ctx, w.deps.DB, func(tx *postgres.Tx) (int, error) { return payment.ForgetBodies(ctx, tx, limit) })
+}
+
 // all repeats a batch until it is not full.
 func all(ctx context.Context, f func(ctx context.Context, limit int) (int, error)) (int, error) {
 	for sum := 0; ; {
@@ -106,8 +112,8 @@ func all(ctx context.Context, f func(ctx context.Context, limit int) (int, error
 	}
 }
 
-// measure tells how the fund and the log stand: what the fund was levied must be
-// one tenth of net sales, n li for n fen.
+// measure tells how the fund, the log and the refunds stand: what the fund was
+// levied must be one tenth of net sales, n li for n fen.
 func (w *Worker) measure(ctx context.Context) (int, error) {
 	st, err := w.deps.Fund.Statement(ctx)
 	if err != nil {
@@ -115,6 +121,14 @@ func (w *Worker) measure(ctx context.Context) (int, error) {
 	}
 	w.metrics.Book(int64(st.LeviedLi), int64(st.LeviedLi-st.SoldFen.Tenth()))
 	waiting, err := w.deps.Log.Waiting(ctx)
+	if err != nil {
+		return 0, err
+	}
 	w.metrics.Waiting(waiting)
-	return 0, err
+	failed, err := postgres.Read(ctx, w.deps.DB, func(tx *postgres.Tx) (int64, error) { return payment.FailedRefunds(ctx, tx) })
+	if err != nil {
+		return 0, err
+	}
+	w.metrics.FailedRefunds(failed)
+	return 0, nil
 }

@@ -103,16 +103,16 @@ func (e CredentialsTransport) Valid() bool {
 
 // Defines values for LogEntryState.
 const (
-	Pending LogEntryState = "pending"
-	Proven  LogEntryState = "proven"
+	LogEntryStatePending LogEntryState = "pending"
+	LogEntryStateProven  LogEntryState = "proven"
 )
 
 // Valid indicates whether the value is a known member of the LogEntryState enum.
 func (e LogEntryState) Valid() bool {
 	switch e {
-	case Pending:
+	case LogEntryStatePending:
 		return true
-	case Proven:
+	case LogEntryStateProven:
 		return true
 	default:
 		return false
@@ -209,6 +209,27 @@ func (e ProductNetUnit) Valid() bool {
 	}
 }
 
+// Defines values for RepaymentState.
+const (
+	RepaymentStateFailed    RepaymentState = "failed"
+	RepaymentStatePending   RepaymentState = "pending"
+	RepaymentStateSucceeded RepaymentState = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the RepaymentState enum.
+func (e RepaymentState) Valid() bool {
+	switch e {
+	case RepaymentStateFailed:
+		return true
+	case RepaymentStatePending:
+		return true
+	case RepaymentStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	RoleAuditor     Role = "auditor"
@@ -284,6 +305,27 @@ func (e GetProblemParamsLang) Valid() bool {
 	case GetProblemParamsLangEn:
 		return true
 	case GetProblemParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRefundsParamsState.
+const (
+	ListRefundsParamsStateFailed    ListRefundsParamsState = "failed"
+	ListRefundsParamsStatePending   ListRefundsParamsState = "pending"
+	ListRefundsParamsStateSucceeded ListRefundsParamsState = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the ListRefundsParamsState enum.
+func (e ListRefundsParamsState) Valid() bool {
+	switch e {
+	case ListRefundsParamsStateFailed:
+		return true
+	case ListRefundsParamsStatePending:
+		return true
+	case ListRefundsParamsStateSucceeded:
 		return true
 	default:
 		return false
@@ -1162,6 +1204,47 @@ type Registration struct {
 	Phone *Phone `json:"phone,omitempty"`
 }
 
+// Repayment The money of a refund, on its way back to a buyer. There is no `order_id` when what was paid bought nothing.
+type Repayment struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen `json:"amount_fen"`
+
+	// Attempt How often it was ordered anew
+	Attempt int `json:"attempt"`
+
+	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	CheckoutId Id        `json:"checkout_id"`
+	CreatedAt  time.Time `json:"created_at"`
+
+	// Failure Why it failed, in the provider's words
+	Failure *string `json:"failure,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Late What was paid bought nothing, and goes back whole
+	Late bool `json:"late"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId *Id    `json:"order_id,omitempty"`
+	Reason  string `json:"reason"`
+
+	// SettledAt When it arrived or failed
+	SettledAt *time.Time     `json:"settled_at,omitempty"`
+	State     RepaymentState `json:"state"`
+}
+
+// RepaymentState defines model for Repayment.State.
+type RepaymentState string
+
+// RepaymentPage defines model for RepaymentPage.
+type RepaymentPage struct {
+	Data       []Repayment `json:"data"`
+	NextCursor *string     `json:"next_cursor"`
+}
+
 // Role defines model for Role.
 type Role string
 
@@ -1299,6 +1382,9 @@ type OrderId = Id
 // ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ProductId = Id
 
+// RefundId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type RefundId = Id
+
 // SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type SkuId = Id
 
@@ -1400,6 +1486,27 @@ type ListAccountsParams struct {
 
 // RefundOrderParams defines parameters for RefundOrder.
 type RefundOrderParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListRefundsParams defines parameters for ListRefunds.
+type ListRefundsParams struct {
+	// State Only refunds in this state
+	State *ListRefundsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListRefundsParamsState defines parameters for ListRefunds.
+type ListRefundsParamsState string
+
+// RetryRefundParams defines parameters for RetryRefund.
+type RetryRefundParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
@@ -1749,12 +1856,12 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 	ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListMerchantOrders Orders for the enterprises that the caller sells for, newest first
+	// ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 	//
 	// Corresponds with GET /v1/merchant/orders (the `ListMerchantOrders` operationId).
 	ListMerchantOrders(ctx context.Context, params *ListMerchantOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetMerchantOrder An order for an enterprise that the caller sells for
+	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	//
 	// Corresponds with GET /v1/merchant/orders/{order_id} (the `GetMerchantOrder` operationId).
 	GetMerchantOrder(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1904,6 +2011,18 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/ops/orders/{order_id}/refunds (the `RefundOrder` operationId).
 	RefundOrder(ctx context.Context, orderId OrderId, params *RefundOrderParams, body RefundOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRefunds Refunds by how far their money has come, newest first; those that failed wait for a decision
+	//
+	// Corresponds with GET /v1/ops/refunds (the `ListRefunds` operationId).
+	ListRefunds(ctx context.Context, params *ListRefundsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetryRefund Order a failed refund anew at the payment provider
+	//
+	// For when the cause is gone that `failure` tells. Whether it arrives now the list says a little later.
+	//
+	// Corresponds with POST /v1/ops/refunds/{refund_id}/retry (the `RetryRefund` operationId).
+	RetryRefund(ctx context.Context, refundId RefundId, params *RetryRefundParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTrail Who changed what, newest first
 	//
@@ -2410,7 +2529,7 @@ func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequ
 	return c.Client.Do(req)
 }
 
-// ListMerchantOrders Orders for the enterprises that the caller sells for, newest first
+// ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 //
 // Corresponds with GET /v1/merchant/orders (the `ListMerchantOrders` operationId).
 func (c *Client) ListMerchantOrders(ctx context.Context, params *ListMerchantOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2425,7 +2544,7 @@ func (c *Client) ListMerchantOrders(ctx context.Context, params *ListMerchantOrd
 	return c.Client.Do(req)
 }
 
-// GetMerchantOrder An order for an enterprise that the caller sells for
+// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 //
 // Corresponds with GET /v1/merchant/orders/{order_id} (the `GetMerchantOrder` operationId).
 func (c *Client) GetMerchantOrder(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2796,6 +2915,38 @@ func (c *Client) RefundOrderWithBody(ctx context.Context, orderId OrderId, param
 // Corresponds with POST /v1/ops/orders/{order_id}/refunds (the `RefundOrder` operationId).
 func (c *Client) RefundOrder(ctx context.Context, orderId OrderId, params *RefundOrderParams, body RefundOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRefundOrderRequest(c.Server, orderId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRefunds Refunds by how far their money has come, newest first; those that failed wait for a decision
+//
+// Corresponds with GET /v1/ops/refunds (the `ListRefunds` operationId).
+func (c *Client) ListRefunds(ctx context.Context, params *ListRefundsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRefundsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetryRefund Order a failed refund anew at the payment provider
+//
+// For when the cause is gone that `failure` tells. Whether it arrives now the list says a little later.
+//
+// Corresponds with POST /v1/ops/refunds/{refund_id}/retry (the `RetryRefund` operationId).
+func (c *Client) RetryRefund(ctx context.Context, refundId RefundId, params *RetryRefundParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetryRefundRequest(c.Server, refundId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4567,6 +4718,131 @@ func NewRefundOrderRequestWithBody(server string, orderId OrderId, params *Refun
 	return req, nil
 }
 
+// NewListRefundsRequest constructs an http.Request for the ListRefunds method
+func NewListRefundsRequest(server string, params *ListRefundsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/refunds")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRetryRefundRequest constructs an http.Request for the RetryRefund method
+func NewRetryRefundRequest(server string, refundId RefundId, params *RetryRefundParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "refund_id", refundId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/refunds/%s/retry", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewListTrailRequest constructs an http.Request for the ListTrail method
 func NewListTrailRequest(server string, params *ListTrailParams) (*http.Request, error) {
 	var err error
@@ -5435,14 +5711,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 	ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
 
-	// ListMerchantOrdersWithResponse Orders for the enterprises that the caller sells for, newest first
+	// ListMerchantOrdersWithResponse Paid orders for the enterprises that the caller sells for, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/merchant/orders (the `ListMerchantOrders` operationId).
 	ListMerchantOrdersWithResponse(ctx context.Context, params *ListMerchantOrdersParams, reqEditors ...RequestEditorFn) (*ListMerchantOrdersResponse, error)
 
-	// GetMerchantOrderWithResponse An order for an enterprise that the caller sells for
+	// GetMerchantOrderWithResponse A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5602,6 +5878,22 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/ops/orders/{order_id}/refunds (the `RefundOrder` operationId).
 	RefundOrderWithResponse(ctx context.Context, orderId OrderId, params *RefundOrderParams, body RefundOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*RefundOrderResponse, error)
+
+	// ListRefundsWithResponse Refunds by how far their money has come, newest first; those that failed wait for a decision
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/refunds (the `ListRefunds` operationId).
+	ListRefundsWithResponse(ctx context.Context, params *ListRefundsParams, reqEditors ...RequestEditorFn) (*ListRefundsResponse, error)
+
+	// RetryRefundWithResponse Order a failed refund anew at the payment provider
+	//
+	// For when the cause is gone that `failure` tells. Whether it arrives now the list says a little later.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/refunds/{refund_id}/retry (the `RetryRefund` operationId).
+	RetryRefundWithResponse(ctx context.Context, refundId RefundId, params *RetryRefundParams, reqEditors ...RequestEditorFn) (*RetryRefundResponse, error)
 
 	// ListTrailWithResponse Who changed what, newest first
 	//
@@ -8362,6 +8654,165 @@ func (r RefundOrderResponse) ContentType() string {
 	return ""
 }
 
+type ListRefundsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RepaymentPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRefundsResponse) GetJSON200() *RepaymentPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListRefundsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListRefundsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListRefundsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListRefundsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRefundsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRefundsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRefundsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRefundsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RetryRefundResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Repayment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RetryRefundResponse) GetJSON200() *Repayment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RetryRefundResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RetryRefundResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RetryRefundResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RetryRefundResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RetryRefundResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RetryRefundResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RetryRefundResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RetryRefundResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RetryRefundResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RetryRefundResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RetryRefundResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTrailResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9480,7 +9931,7 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 	return ParseChangePasswordResponse(rsp)
 }
 
-// ListMerchantOrdersWithResponse Orders for the enterprises that the caller sells for, newest first
+// ListMerchantOrdersWithResponse Paid orders for the enterprises that the caller sells for, newest first
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9493,7 +9944,7 @@ func (c *ClientWithResponses) ListMerchantOrdersWithResponse(ctx context.Context
 	return ParseListMerchantOrdersResponse(rsp)
 }
 
-// GetMerchantOrderWithResponse An order for an enterprise that the caller sells for
+// GetMerchantOrderWithResponse A paid order for an enterprise that the caller sells for; before it is paid it is not found
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9790,6 +10241,34 @@ func (c *ClientWithResponses) RefundOrderWithResponse(ctx context.Context, order
 		return nil, err
 	}
 	return ParseRefundOrderResponse(rsp)
+}
+
+// ListRefundsWithResponse Refunds by how far their money has come, newest first; those that failed wait for a decision
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/refunds (the `ListRefunds` operationId).
+func (c *ClientWithResponses) ListRefundsWithResponse(ctx context.Context, params *ListRefundsParams, reqEditors ...RequestEditorFn) (*ListRefundsResponse, error) {
+	rsp, err := c.ListRefunds(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRefundsResponse(rsp)
+}
+
+// RetryRefundWithResponse Order a failed refund anew at the payment provider
+//
+// For when the cause is gone that `failure` tells. Whether it arrives now the list says a little later.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/refunds/{refund_id}/retry (the `RetryRefund` operationId).
+func (c *ClientWithResponses) RetryRefundWithResponse(ctx context.Context, refundId RefundId, params *RetryRefundParams, reqEditors ...RequestEditorFn) (*RetryRefundResponse, error) {
+	rsp, err := c.RetryRefund(ctx, refundId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRetryRefundResponse(rsp)
 }
 
 // ListTrailWithResponse Who changed what, newest first
@@ -12045,6 +12524,135 @@ func ParseRefundOrderResponse(rsp *http.Response) (*RefundOrderResponse, error) 
 			return nil, err
 		}
 		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListRefundsResponse parses an HTTP response from a ListRefundsWithResponse call
+func ParseListRefundsResponse(rsp *http.Response) (*ListRefundsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRefundsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RepaymentPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRetryRefundResponse parses an HTTP response from a RetryRefundWithResponse call
+func ParseRetryRefundResponse(rsp *http.Response) (*RetryRefundResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RetryRefundResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Repayment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Invalid

@@ -39,4 +39,19 @@ END
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION append_only() IS 'trigger: UPDATE, DELETE and TRUNCATE are refused';
+
+-- state_moves lets a row's state change only as its arguments say, each 'from>to'.
+-- It is fired where the two differ, so that a row that moves nowhere costs nothing.
+-- +goose StatementBegin
+CREATE FUNCTION state_moves() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF OLD.state || '>' || NEW.state <> ALL (TG_ARGV) THEN
+    RAISE EXCEPTION 'the state of a row of % is refused to go from % to %', TG_TABLE_NAME, OLD.state, NEW.state
+      USING ERRCODE = 'restrict_violation', CONSTRAINT = TG_TABLE_NAME || '_state_moves';
+  END IF;
+  RETURN NEW;
+END
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION state_moves() IS 'trigger: the column state changes as the arguments allow, and not otherwise';
 GRANT USAGE ON SCHEMA public TO shiyi_app, shiyi_sequencer;

@@ -111,5 +111,7 @@ CREATE TABLE flow_rollup (
 COMMENT ON TABLE flow_rollup IS 'home: shared. The same sums by kind of transfer and what was moved.';
 
 GRANT SELECT, INSERT ON transfer, move TO shiyi_app;
-GRANT SELECT, INSERT, UPDATE ON account_rollup, flow_rollup TO shiyi_app, shiyi_sequencer;
+-- Sums are written by the sequencer alone: whoever can write them can invent a balance.
+GRANT SELECT ON account_rollup, flow_rollup TO shiyi_app;
+GRANT SELECT, INSERT, UPDATE ON account_rollup, flow_rollup TO shiyi_sequencer;
 GRANT SELECT ON transfer, move TO shiyi_sequencer;

@@ -49,7 +49,8 @@ CREATE TABLE refund (
 );
 CREATE INDEX refund_by_intent ON refund (buyer_id, intent_id, id);
 CREATE UNIQUE INDEX refund_late_once ON refund (buyer_id, payment) WHERE late;
-CREATE INDEX refund_failed ON refund (id) WHERE state = 'failed';
+CREATE UNIQUE INDEX refund_by_id ON refund (id);
+CREATE INDEX refund_by_state ON refund (state, id);
 COMMENT ON TABLE refund IS 'home: buyer. Money that goes back to a buyer; late: what was paid bought nothing.';
 
 CREATE TABLE payment_event (
@@ -77,9 +78,21 @@ CREATE TABLE payment_event (
   CONSTRAINT payment_event_refund_whole CHECK (kind <> 'refund_updated' OR (buyer_id IS NOT NULL AND refund_id IS NOT NULL))
 ) WITH (fillfactor = 70);
 CREATE INDEX payment_event_waiting ON payment_event (received_at) WHERE processed_at IS NULL;
+CREATE INDEX payment_event_whole ON payment_event (received_at) WHERE processed_at IS NOT NULL AND body <> '';
 COMMENT ON TABLE payment_event IS 'home: shared. The provider''s webhooks as they were received, each once; processed_at when their effect was had.';
+COMMENT ON COLUMN payment_event.body IS 'As it came, and so perhaps with the name and address of who paid; emptied 90 days after, when its effect was had. The row stays.';
+
+-- A bank may send back what had arrived: then a refund fails after all, and what
+-- it had emptied is not empty. A failed refund may be ordered anew.
+CREATE TRIGGER payment_intent_state_moves BEFORE UPDATE OF state ON payment_intent FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
+  EXECUTE FUNCTION state_moves('new>opened', 'new>succeeded', 'new>canceled', 'opened>succeeded', 'opened>canceled',
+    'succeeded>refunded', 'canceled>refunding', 'refunding>refunded', 'refunded>succeeded', 'refunded>refunding');
+CREATE TRIGGER refund_state_moves BEFORE UPDATE OF state ON refund FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
+  EXECUTE FUNCTION state_moves('pending>succeeded', 'pending>failed', 'succeeded>failed', 'failed>pending');
+ALTER TABLE payment_intent ENABLE ALWAYS TRIGGER payment_intent_state_moves;
+ALTER TABLE refund ENABLE ALWAYS TRIGGER refund_state_moves;
 
 GRANT SELECT, INSERT ON payment_intent, refund, payment_event TO shiyi_app;
 GRANT UPDATE (state, promised_fen, provider, session, payment, pay_url, settled_at) ON payment_intent TO shiyi_app;
 GRANT UPDATE (state, ref, failure, attempt, settled_at) ON refund TO shiyi_app;
-GRANT UPDATE (processed_at) ON payment_event TO shiyi_app;
+GRANT UPDATE (processed_at, body) ON payment_event TO shiyi_app;

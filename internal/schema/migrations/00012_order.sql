@@ -67,6 +67,7 @@ CREATE TABLE order_line (
   refunded_quantity bigint NOT NULL DEFAULT 0,
   refunded_fen bigint  NOT NULL DEFAULT 0,
   CONSTRAINT order_line_pkey PRIMARY KEY (merchant_id, order_id, n),
+  CONSTRAINT order_line_order_fkey FOREIGN KEY (merchant_id, order_id) REFERENCES orders (merchant_id, id),
   CONSTRAINT order_line_sku_once UNIQUE (merchant_id, order_id, sku_id),
   CONSTRAINT order_line_total CHECK (quantity > 0 AND price_fen > 0 AND total_fen = quantity * price_fen),
   CONSTRAINT order_line_refund_within CHECK (refunded_fen BETWEEN 0 AND total_fen AND refunded_quantity BETWEEN 0 AND quantity)
@@ -84,16 +85,25 @@ CREATE TABLE order_refund (
   at           timestamptz NOT NULL,
   lines        jsonb       NOT NULL,
   CONSTRAINT order_refund_pkey PRIMARY KEY (merchant_id, id),
+  CONSTRAINT order_refund_order_fkey FOREIGN KEY (merchant_id, order_id) REFERENCES orders (merchant_id, id),
   CONSTRAINT order_refund_amounts CHECK (goods_fen >= 0 AND shipping_fen >= 0 AND goods_fen + shipping_fen > 0),
   CONSTRAINT order_refund_reason CHECK (length(reason) BETWEEN 1 AND 500)
 );
 CREATE INDEX order_refund_by_order ON order_refund (merchant_id, order_id, id);
+CREATE INDEX order_refund_by_id ON order_refund (id);
 COMMENT ON TABLE order_refund IS 'home: merchant. What was given back of an order, and why; added, never changed.';
 CREATE TRIGGER order_refund_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON order_refund FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 ALTER TABLE order_refund ENABLE ALWAYS TRIGGER order_refund_append_only;
 
 -- What a state may become is the database's business, too: nothing leaves an
 -- end, and what was sold is not rewritten.
+CREATE TRIGGER checkout_state_moves BEFORE UPDATE OF state ON checkout FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
+  EXECUTE FUNCTION state_moves('placed>paid', 'placed>expired', 'placed>canceled');
+CREATE TRIGGER orders_state_moves BEFORE UPDATE OF state ON orders FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
+  EXECUTE FUNCTION state_moves('placed>paid', 'placed>expired', 'placed>canceled', 'paid>refunded');
+ALTER TABLE checkout ENABLE ALWAYS TRIGGER checkout_state_moves;
+ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_state_moves;
+
 GRANT SELECT, INSERT ON checkout, orders, order_line, order_refund TO shiyi_app;
 GRANT UPDATE (state, paid_at, closed_at) ON checkout TO shiyi_app;
 GRANT UPDATE (state, paid_at, shipping_refunded_fen) ON orders TO shiyi_app;
