@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -324,23 +323,10 @@ func TestManyRefundsAtOnceNeverGiveALineBackTwice(t *testing.T) {
 	const bags, times = 3, 12
 	s := newShop(t)
 	o := of(sell(t, s, "flour", bags, "stay", 1), shoptest.Miller)
-	errs := make([]error, times)
-	var all sync.WaitGroup
-	for i := range errs {
-		all.Go(func() {
-			_, errs[i] = ask(t.Context(), s, o, order.Refunding{Lines: []order.RefundLine{{N: 1, Quantity: 1}}, Restock: true, Reason: "damaged"})
-		})
-	}
-	all.Wait()
-	given := 0
-	for _, err := range errs {
-		switch {
-		case err == nil:
-			given++
-		case !errors.Is(err, order.ErrRefundLimit) && !errors.Is(err, order.ErrState):
-			t.Errorf("refund: %v", err)
-		}
-	}
+	given := pgtest.AtOnce(t, times, func(int) error {
+		_, err := ask(t.Context(), s, o, order.Refunding{Lines: []order.RefundLine{{N: 1, Quantity: 1}}, Restock: true, Reason: "damaged"})
+		return err
+	}, order.ErrRefundLimit, order.ErrState)
 	if given != bags {
 		t.Errorf("%d refunds were given, want %d", given, bags)
 	}
@@ -368,15 +354,11 @@ func TestTheSameKeyIsOneRefund(t *testing.T) {
 		}
 		return answer, err
 	}
-	answers, errs := make([][]byte, 8), make([]error, 8)
-	var all sync.WaitGroup
-	for i := range answers {
-		all.Go(func() { answers[i], errs[i] = ask(claim) })
-	}
-	all.Wait()
-	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
-	}
+	answers := make([][]byte, 8)
+	pgtest.AtOnce(t, len(answers), func(i int) (err error) {
+		answers[i], err = ask(claim)
+		return err
+	})
 	for _, again := range answers {
 		if len(again) == 0 || !bytes.Equal(again, answers[0]) {
 			t.Errorf("the same request was answered %q and %q", answers[0], again)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"sync"
 	"testing"
 	"time"
 
@@ -171,21 +170,7 @@ func TestAHundredBuyersForFivePiecesGetExactlyFive(t *testing.T) {
 	t.Parallel()
 	const pieces, buyers = 5, 100
 	s := newShop(t, pieces)
-	var wg sync.WaitGroup
-	errs := make([]error, buyers)
-	for i := range buyers {
-		wg.Go(func() { errs[i] = s.do(t, inventory.Reserve, s.some(0, 1)) })
-	}
-	wg.Wait()
-	got := 0
-	for _, err := range errs {
-		switch {
-		case err == nil:
-			got++
-		case !errors.Is(err, inventory.ErrOutOfStock):
-			t.Errorf("a buyer was told %v, want %v", err, inventory.ErrOutOfStock)
-		}
-	}
+	got := pgtest.AtOnce(t, buyers, func(int) error { return s.do(t, inventory.Reserve, s.some(0, 1)) }, inventory.ErrOutOfStock)
 	if got != pieces {
 		t.Errorf("%d buyers got one of %d pieces", got, pieces)
 	}
@@ -197,18 +182,9 @@ func TestBuyersOfTheSameGoodsInAnyOrderNeverWaitInACircle(t *testing.T) {
 	const buyers, pieces = 60, 40
 	s := newShop(t, pieces, pieces, pieces)
 	owner := pgtest.Super(t, s.db)
-	var wg sync.WaitGroup
-	errs := make([]error, buyers)
-	for i := range buyers {
-		lines := []inventory.Line{s.some(i%3, 1), s.some((i+1+i/3%2)%3, 1)}
-		wg.Go(func() { errs[i] = s.do(t, inventory.Reserve, lines...) })
-	}
-	wg.Wait()
-	for i, err := range errs {
-		if err != nil && !errors.Is(err, inventory.ErrOutOfStock) {
-			t.Errorf("buyer %d: %v", i, err)
-		}
-	}
+	pgtest.AtOnce(t, buyers, func(i int) error {
+		return s.do(t, inventory.Reserve, s.some(i%3, 1), s.some((i+1+i/3%2)%3, 1))
+	}, inventory.ErrOutOfStock)
 	var deadlocks int64
 	if err := owner.QueryRowContext(t.Context(), `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`).Scan(&deadlocks); err != nil {
 		t.Fatalf("count deadlocks: %v", err)

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
@@ -64,23 +64,10 @@ func TestHundredBuyersGetFivePieces(t *testing.T) {
 	t.Parallel()
 	const stock, buyers = 5, 100
 	s := newShop(t, stock)
-	var wg sync.WaitGroup
-	errs := make([]error, buyers)
-	for i := range errs {
-		wg.Go(func() {
-			_, errs[i] = s.Orders.Place(t.Context(), buyer(uuid.NewString()), of("flour", 1), request.Claim{}, nil)
-		})
-	}
-	wg.Wait()
-	got := 0
-	for _, err := range errs {
-		switch {
-		case err == nil:
-			got++
-		case !errors.Is(err, inventory.ErrOutOfStock):
-			t.Errorf("got %v, want %v", err, inventory.ErrOutOfStock)
-		}
-	}
+	got := pgtest.AtOnce(t, buyers, func(int) error {
+		_, err := s.Orders.Place(t.Context(), buyer(uuid.NewString()), of("flour", 1), request.Claim{}, nil)
+		return err
+	}, inventory.ErrOutOfStock)
 	if got != stock {
 		t.Errorf("%d buyers got one of %d pieces", got, stock)
 	}
@@ -91,15 +78,7 @@ func TestAPaymentIsASaleOnceHoweverOftenItIsTold(t *testing.T) {
 	s := newShop(t, 10)
 	c := s.Place(t, "ann", of("flour", 1))
 	event := s.PayAtBank(t, c.PayURL)
-	var wg sync.WaitGroup
-	errs := make([]error, 10)
-	for i := range errs {
-		wg.Go(func() { errs[i] = s.Orders.Capture(t.Context(), event) })
-	}
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		t.Error(err)
-	}
+	pgtest.AtOnce(t, 10, func(int) error { return s.Orders.Capture(t.Context(), event) })
 	s.Perform(t)
 	if got := s.Held(t, fund.Pending); got != 3300 {
 		t.Errorf("the fund holds %d li, want 3300", got)
