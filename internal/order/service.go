@@ -68,21 +68,13 @@ func (s *Service) Place(ctx context.Context, caller identity.Caller, p Placing, 
 	if err != nil {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "the payment is not open yet", slog.String("checkout", c.ID.String()), slog.Any("error", err))
 	}
-	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Checkout, error) {
-		if opened.Session != "" {
-			if err := payment.MarkOpened(ctx, tx, c.Buyer.UUID(), c.Intent().ID, opened); err != nil {
-				return c, err
-			}
-			c.PayURL = opened.URL
+	c.PayURL = opened.URL
+	return c, postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
+		// The request is locked before the payment, as everywhere.
+		if err := request.Fill(ctx, tx, claim, render, c); err != nil || opened.Session == "" {
+			return err
 		}
-		if claim.Key == "" {
-			return c, nil
-		}
-		answer, err := render(c)
-		if err != nil {
-			return c, fmt.Errorf("render a checkout: %w", err)
-		}
-		return c, request.Fill(ctx, tx, claim, answer)
+		return payment.MarkOpened(ctx, tx, c.Buyer.UUID(), c.Intent().ID, opened)
 	})
 }
 
