@@ -541,6 +541,26 @@ func TestNobodySeesAnotherPersonsPurchase(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
+func TestAListSaysWhereEachCheckoutIsPaid(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 50)
+	placed := []order.Checkout{s.place(t, "ann", of("flour", 1)), s.place(t, "ann", of("stay", 1)), s.place(t, "ann", of("flour", 2))}
+	s.pay(t, placed[1])
+	all, err := s.orders.Checkouts(t.Context(), buyer("ann"), page.Request{})
+	if err != nil || len(all.Data) != len(placed) {
+		t.Fatalf("listed %+v, %v", all, err)
+	}
+	for _, c := range placed {
+		got := all.Data[slices.IndexFunc(all.Data, func(listed order.Checkout) bool { return listed.ID == c.ID })]
+		if got.PayURL == "" || got.PayURL != c.PayURL || got.PayURL != s.checkout(t, c).PayURL {
+			t.Errorf("%s is paid at %q, want %q", c.ID, got.PayURL, c.PayURL)
+		}
+	}
+	if all, err := s.orders.Checkouts(t.Context(), buyer("bob"), page.Request{}); err != nil || len(all.Data) != 0 {
+		t.Errorf("who has none lists %+v, %v", all, err)
+	}
+}
+
 func TestListsComeInPagesNewestFirst(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, 50)
