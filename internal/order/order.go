@@ -212,9 +212,6 @@ func (c *Checkout) leave(from, to State) error {
 // Levy is the fund's tenth of what the order was sold for, exact, before refunds.
 func (o *Order) Levy() money.Li { return o.Goods.Tenth() }
 
-// sold reports whether the order was paid, refunded or not.
-func (o *Order) sold() bool { return o.State == Paid || o.State == Refunded }
-
 // Returned is what was refunded of the goods.
 func (o *Order) Returned() money.Fen {
 	var sum money.Fen

@@ -2,6 +2,7 @@ package order_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -302,6 +303,64 @@ func TestAProviderThatNeverAnswersKeepsNobodyFromOrdering(t *testing.T) {
 	}
 }
 
+// meddling is a provider during whose answer something else happens.
+type meddling struct {
+	http.RoundTripper
+	meanwhile func()
+}
+
+func (m meddling) RoundTrip(r *http.Request) (*http.Response, error) {
+	m.meanwhile()
+	return m.RoundTripper.RoundTrip(r)
+}
+
+func TestPlacingLocksTheRequestBeforeThePayment(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 10)
+	held := make(chan *sql.Tx, 1)
+	gateway, err := payment.NewSandbox(meddling{s.bank, func() {
+		defer close(held)
+		tx, err := s.db.SQL().BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Errorf("begin: %v", err)
+			return
+		}
+		if _, err := tx.ExecContext(t.Context(), `SELECT FROM payment_intent FOR UPDATE`); err != nil {
+			t.Errorf("lock the payment: %v", err)
+		}
+		held <- tx
+	}}, s.bank.Secret())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shop := payment.Shop{Name: "test", SuccessURL: "http://localhost/paid", CancelURL: "http://localhost/canceled", Mark: "shop.test/log"}
+	orders := order.New(s.db, payment.New(s.db, gateway, shop), slog.New(slog.DiscardHandler))
+	claim := request.Claim{Caller: buyer("ann").Account.UUID(), Operation: "placeCheckout", Key: "in-order"}
+	placed := make(chan error, 1)
+	go func() {
+		_, err := orders.Place(t.Context(), buyer("ann"), of("flour", 1), claim, func(order.Checkout) (request.Answer, error) { return request.Answer{Status: 201}, nil })
+		placed <- err
+	}()
+	lock, ok := <-held
+	if !ok {
+		t.FailNow()
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for waits := 0; waits == 0; <-tick.C {
+		const waiting = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+		if err := s.db.SQL().QueryRowContext(t.Context(), waiting).Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.db.SQL().ExecContext(t.Context(), `SELECT FROM request FOR UPDATE NOWAIT`); err == nil {
+		t.Error("it waits for the payment and has not locked the request")
+	}
+	if err := errors.Join(lock.Rollback(), <-placed); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNobodySeesAnotherPersonsPurchase(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, 10)
@@ -335,6 +394,26 @@ func TestNobodySeesAnotherPersonsPurchase(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+func TestAListSaysWhereEachCheckoutIsPaid(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 50)
+	placed := []order.Checkout{s.place(t, "ann", of("flour", 1)), s.place(t, "ann", of("stay", 1)), s.place(t, "ann", of("flour", 2))}
+	s.pay(t, placed[1])
+	all, err := s.orders.Checkouts(t.Context(), buyer("ann"), page.Request{})
+	if err != nil || len(all.Data) != len(placed) {
+		t.Fatalf("listed %+v, %v", all, err)
+	}
+	for _, c := range placed {
+		got := all.Data[slices.IndexFunc(all.Data, func(listed order.Checkout) bool { return listed.ID == c.ID })]
+		if got.PayURL == "" || got.PayURL != c.PayURL || got.PayURL != s.checkout(t, c).PayURL {
+			t.Errorf("%s is paid at %q, want %q", c.ID, got.PayURL, c.PayURL)
+		}
+	}
+	if all, err := s.orders.Checkouts(t.Context(), buyer("bob"), page.Request{}); err != nil || len(all.Data) != 0 {
+		t.Errorf("who has none lists %+v, %v", all, err)
+	}
+}
 
 func TestListsComeInPagesNewestFirst(t *testing.T) {
 	t.Parallel()

@@ -68,21 +68,13 @@ func (s *Service) Place(ctx context.Context, caller identity.Caller, p Placing, 
 	if err != nil {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "the payment is not open yet", slog.String("checkout", c.ID.String()), slog.Any("error", err))
 	}
-	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Checkout, error) {
-		if opened.Session != "" {
-			if err := payment.MarkOpened(ctx, tx, c.Buyer.UUID(), c.Intent().ID, opened); err != nil {
-				return c, err
-			}
-			c.PayURL = opened.URL
+	c.PayURL = opened.URL
+	return c, postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
+		// The request is locked before the payment, as everywhere.
+		if err := request.Fill(ctx, tx, claim, render, c); err != nil || opened.Session == "" {
+			return err
 		}
-		if claim.Key == "" {
-			return c, nil
-		}
-		answer, err := render(c)
-		if err != nil {
-			return c, fmt.Errorf("render a checkout: %w", err)
-		}
-		return c, request.Fill(ctx, tx, claim, answer)
+		return payment.MarkOpened(ctx, tx, c.Buyer.UUID(), c.Intent().ID, opened)
 	})
 }
 
@@ -282,16 +274,36 @@ func (s *Service) Checkout(ctx context.Context, caller identity.Caller, cid Chec
 		if c.Buyer != caller.Account {
 			return Checkout{}, ErrNotFound
 		}
-		intents, err := payment.Intents(ctx, tx, c.Buyer.UUID(), []payment.ID{c.Intent().ID})
-		c.PayURL = intents[c.Intent().ID].PayURL
-		return c, err
+		one := []Checkout{c}
+		err = showPages(ctx, tx, one)
+		return one[0], err
 	})
+}
+
+// showPages says where each of one buyer's checkouts is to be paid.
+func showPages(ctx context.Context, tx *postgres.Tx, all []Checkout) error {
+	if len(all) == 0 {
+		return nil
+	}
+	intents := make([]payment.ID, len(all))
+	for i := range all {
+		intents[i] = all[i].Intent().ID
+	}
+	found, err := payment.Intents(ctx, tx, all[0].Buyer.UUID(), intents)
+	for i, intent := range intents {
+		all[i].PayURL = found[intent].PayURL
+	}
+	return err
 }
 
 // Checkouts are the buyer's own, newest first.
 func (s *Service) Checkouts(ctx context.Context, caller identity.Caller, p page.Request) (page.Of[Checkout], error) {
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Checkout], error) {
-		return checkouts(ctx, tx, caller.Account, p)
+		found, err := checkouts(ctx, tx, caller.Account, p)
+		if err != nil {
+			return found, err
+		}
+		return found, showPages(ctx, tx, found.Data)
 	})
 }
 
@@ -303,7 +315,7 @@ func OfBuyer(ctx context.Context, tx *postgres.Tx, caller identity.Caller, oid I
 // OfMerchant is an order for who sells for its merchant, once it is paid: before
 // that it is the buyer's business, and ErrNotFound.
 func OfMerchant(ctx context.Context, tx *postgres.Tx, caller identity.Caller, oid ID) (Order, error) {
-	return seen(ctx, tx, oid, func(o Order) bool { return o.sold() && caller.SellsFor(o.Merchant.UUID()) })
+	return seen(ctx, tx, oid, func(o Order) bool { return !o.PaidAt.IsZero() && caller.SellsFor(o.Merchant.UUID()) })
 }
 
 func seen(ctx context.Context, tx *postgres.Tx, oid ID, may func(Order) bool) (Order, error) {

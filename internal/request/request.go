@@ -79,31 +79,30 @@ func Begin(ctx context.Context, tx *postgres.Tx, c Claim) (resumed bool, err err
 	return true, reclaim(ctx, tx, c)
 }
 
-// Fill stores the answer, in the last transaction of the operation.
-func Fill(ctx context.Context, tx *postgres.Tx, c Claim, a Answer) error {
+// Fill renders the result for the caller and stores it, in the last transaction of
+// the operation.
+func Fill[T any](ctx context.Context, tx *postgres.Tx, c Claim, render func(T) (Answer, error), result T) error {
 	if c.Key == "" {
 		return nil
 	}
-	return fill(ctx, tx, c, a)
+	answer, err := render(result)
+	if err != nil {
+		return fmt.Errorf("render the answer of %s: %w", c.Operation, err)
+	}
+	return fill(ctx, tx, c, answer)
 }
 
 // Do runs an operation of one transaction: it claims the key, does f, renders
 // the result for the caller and stores it.
 func Do[T any](ctx context.Context, db *postgres.DB, c Claim, render func(T) (Answer, error), f func(tx *postgres.Tx) (T, error)) (T, error) {
-	return postgres.InTx(ctx, db, func(tx *postgres.Tx) (T, error) {
-		var zero T
+	return postgres.InTx(ctx, db, func(tx *postgres.Tx) (out T, err error) {
 		if _, err := Begin(ctx, tx, c); err != nil {
-			return zero, err
-		}
-		out, err := f(tx)
-		if err != nil || c.Key == "" {
 			return out, err
 		}
-		answer, err := render(out)
-		if err != nil {
-			return zero, fmt.Errorf("render the answer of %s: %w", c.Operation, err)
+		if out, err = f(tx); err != nil {
+			return out, err
 		}
-		return out, Fill(ctx, tx, c, answer)
+		return out, Fill(ctx, tx, c, render, out)
 	})
 }
 
