@@ -348,11 +348,7 @@ func RefundsIn(ctx context.Context, tx *postgres.Tx, state RefundState, p page.R
 
 // FailedRefunds is how many refunds have failed: somebody must act on each.
 func FailedRefunds(ctx context.Context, tx *postgres.Tx) (int64, error) {
-	n, err := postgres.On[refundRow](tx).Where("state = 'failed'").Count(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("count failed refunds: %w", err)
-	}
-	return n, nil
+	return postgres.On[refundRow](tx).Where("state = 'failed'").Count(ctx)
 }
 
 func mapped[R, T any](rows []R, f func(R) T) []T {

@@ -71,16 +71,13 @@ func NewSandbox(sandbox http.RoundTripper, secret string) (Gateway, error) {
 
 func newStripe(name, key, secret, url string, live bool, over *http.Client, retries int64) *stripeGateway {
 	// Errors come back to us; what stripe-go logs may name more than it should.
-	cfg := &stripe.BackendConfig{HTTPClient: over, LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull}, MaxNetworkRetries: &retries}
-	cfg.EnableTelemetry = stripe.Bool(false)
+	cfg := &stripe.BackendConfig{HTTPClient: over, MaxNetworkRetries: &retries, EnableTelemetry: stripe.Bool(false)}
+	cfg.LeveledLogger = &stripe.LeveledLogger{Level: stripe.LevelNull}
 	if url != "" {
 		cfg.URL = stripe.String(url)
 	}
 	backend := stripe.GetBackendWithConfig(stripe.APIBackend, cfg)
-	return &stripeGateway{
-		name: name, secret: secret, live: live,
-		sessions: session.Client{B: backend, Key: key}, refunds: refund.Client{B: backend, Key: key},
-	}
+	return &stripeGateway{name, session.Client{B: backend, Key: key}, refund.Client{B: backend, Key: key}, secret, live}
 }
 
 // Name is "stripe" or "sandbox".
