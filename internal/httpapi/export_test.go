@@ -11,3 +11,6 @@ func WellFormed(body []byte) (pointer, keyword string, ok bool) {
 
 // PrefersEnglish lets tests read an Accept-Language.
 func PrefersEnglish(accept string) bool { return prefersEnglish(accept) }
+
+// NetworkOf tells tests what an address is counted as.
+func NetworkOf(address string) string { return networkOf(address) }
