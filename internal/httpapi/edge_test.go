@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/httpapi"
+	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 )
 
@@ -247,6 +248,28 @@ func TestPublicAnswersAreRememberedForTheirAgeAndNoLonger(t *testing.T) {
 		if w.Header().Get("Etag") != "" || w.Header().Get("Cache-Control") != "no-store" {
 			t.Errorf("a problem is cached: %v", w.Header())
 		}
+	}
+}
+
+func TestRememberedAnswersHaveBoundedBytes(t *testing.T) {
+	t.Parallel()
+	a, now := httpapi.NewAnswers(), pgtest.Noon
+	const large = 200 << 10
+	for i := range 3 * httpapi.MaxHeld / large {
+		url := "/v1/products?cursor=" + strconv.Itoa(i)
+		a.Remember(url, large, now)
+		if n, bytes := a.Held(); bytes > httpapi.MaxHeld || !a.Knows(url, now) {
+			t.Fatalf("after %d answers %d of %d bytes are held, at most %d may be; the last one among them: %t", i+1, n, bytes, httpapi.MaxHeld, a.Knows(url, now))
+		}
+	}
+	// An answer that is made anew takes the place of the old one.
+	a = httpapi.NewAnswers()
+	a.Remember("/v1/categories", 1, now)
+	for range 3 * httpapi.MaxHeld / large {
+		a.Remember("/v1/products", large, now)
+	}
+	if n, _ := a.Held(); n != 2 || !a.Knows("/v1/categories", now) {
+		t.Errorf("%d answers are held, want the two", n)
 	}
 }
 
