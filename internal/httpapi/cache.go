@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	// maxAnswers bounds how many answers are remembered; then all are forgotten.
+	// maxAnswers bounds how many answers are remembered, and maxHeld how many bytes they
+	// and their URLs have together; what goes beyond makes all be forgotten.
 	maxAnswers = 4096
+	maxHeld    = 32 << 20
 	// maxAnswer bounds one of them, in bytes.
 	maxAnswer = 256 << 10
 	// lateness is how long after its age an answer may still be given while one
@@ -39,6 +41,7 @@ type answers struct {
 	control []string // Cache-Control
 	mu      sync.RWMutex
 	byURL   map[string]*answer
+	held    int // bytes in byURL
 }
 
 func newAnswers(age time.Duration) *answers {
@@ -75,11 +78,20 @@ func (a *answers) remember(url string, made *answer) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.byURL) >= maxAnswers {
+	if old := a.byURL[url]; old != nil {
+		a.held -= size(url, old)
+	}
+	if len(a.byURL) >= maxAnswers || a.held+size(url, made) > maxHeld {
 		clear(a.byURL)
+		a.held = 0
 	}
 	a.byURL[url] = made
+	a.held += size(url, made)
 }
+
+// size is how many bytes an answer and its URL hold; a buffer is kept with the room
+// that it grew to.
+func size(url string, made *answer) int { return len(url) + cap(made.body) }
 
 // answerFromMemory serves the operations that everybody gets the same answer of:
 // from memory if it is young enough, by 304 if the caller has it already.

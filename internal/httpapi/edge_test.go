@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/httpapi"
+	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
@@ -251,6 +252,28 @@ func TestPublicAnswersAreRememberedForTheirAgeAndNoLonger(t *testing.T) {
 	}
 }
 
+func TestRememberedAnswersHaveBoundedBytes(t *testing.T) {
+	t.Parallel()
+	a, now := httpapi.NewAnswers(), pgtest.Noon
+	const large = 200 << 10
+	for i := range 3 * httpapi.MaxHeld / large {
+		url := "/v1/products?cursor=" + strconv.Itoa(i)
+		a.Remember(url, large, now)
+		if n, bytes := a.Held(); bytes > httpapi.MaxHeld || !a.Knows(url, now) {
+			t.Fatalf("after %d answers %d of %d bytes are held, at most %d may be; the last one among them: %t", i+1, n, bytes, httpapi.MaxHeld, a.Knows(url, now))
+		}
+	}
+	// An answer that is made anew takes the place of the old one.
+	a = httpapi.NewAnswers()
+	a.Remember("/v1/categories", 1, now)
+	for range 3 * httpapi.MaxHeld / large {
+		a.Remember("/v1/products", large, now)
+	}
+	if n, _ := a.Held(); n != 2 || !a.Knows("/v1/categories", now) {
+		t.Errorf("%d answers are held, want the two", n)
+	}
+}
+
 func TestABrowserKeepsItsTokenInACookieThatOtherSitesCannotUse(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, options{})
@@ -307,6 +330,45 @@ func TestLimitsHoldWhileRedisAnswersAndNothingFailsWhenItDoesNot(t *testing.T) {
 	must(t, redis.Close())
 	if got := checkout("third-without-redis"); got != http.StatusCreated {
 		t.Errorf("without Redis a checkout was answered %d", got)
+	}
+}
+
+func TestOneNetworkOfIPv6IsOneAddress(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, address, want string }{
+		{"an address of IPv4", "192.0.2.7", "192.0.2.7"},
+		{"its neighbour", "192.0.2.8", "192.0.2.8"},
+		{"the same, written as one of IPv6", "::ffff:192.0.2.7", "192.0.2.7"},
+		{"an address of IPv6", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+		{"another of the same household", "2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"},
+		{"the next household's", "2001:db8:1:3::1", "2001:db8:1:3::/64"},
+		{"one of this link", "fe80::1%eth0", "fe80::/64"},
+		{"no address", "unknown", "unknown"},
+		{"nothing", "", ""},
+	}
+	for _, tt := range tests {
+		if got := httpapi.NetworkOf(tt.address); got != tt.want {
+			t.Errorf("%s, %s: counted as %q, want %q", tt.name, tt.address, got, tt.want)
+		}
+	}
+}
+
+func TestWhoHasManyAddressesOfIPv6IsLimitedAsIfHeHadOne(t *testing.T) {
+	t.Parallel()
+	redis, err := redisdb.Open(t.Context(), redisdb.Config{}, slog.New(slog.DiscardHandler))
+	must(t, err)
+	t.Cleanup(func() { _ = redis.Close() })
+	s := newShop(t, options{redis: redis, cfg: httpapi.Config{TrustedProxies: []string{"192.0.2.0/24"}, Limits: httpapi.Limits{Register: 2}}})
+	for i, tt := range []struct {
+		from string
+		want int
+	}{
+		{"2001:db8:1:2::1", 201}, {"2001:db8:1:2::2", 201}, {"2001:db8:1:2::3", 429}, {"2001:db8:1:3::1", 201}, {"198.51.100.1", 201},
+	} {
+		body := map[string]string{"email": strconv.Itoa(i) + "@example.org", "password": "correct-horse-battery", "name": "li"}
+		if w := s.call(t, http.MethodPost, "/v1/accounts", "", body, "X-Forwarded-For", tt.from); w.Code != tt.want {
+			t.Errorf("from %s: answered %d, want %d", tt.from, w.Code, tt.want)
+		}
 	}
 }
 

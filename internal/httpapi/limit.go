@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"net/netip"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -71,19 +72,32 @@ func (e *edge) limit(c *gin.Context) {
 	if n <= 0 || e.limiter.redis == nil {
 		return
 	}
-	ctx, name := c.Request.Context(), x.op.limit
+	ctx, name, network := c.Request.Context(), x.op.limit, networkOf(c.ClientIP())
 	var wait time.Duration
 	switch login := loginOf(x); {
 	case !x.caller.Account.IsZero():
 		wait = e.limiter.take(ctx, name+":account:"+x.caller.Account.String(), n)
 	case login != "":
-		wait = max(e.limiter.take(ctx, name+":login:"+login, n), e.limiter.take(ctx, name+":address:"+c.ClientIP(), n*addressFactor))
+		wait = max(e.limiter.take(ctx, name+":login:"+login, n), e.limiter.take(ctx, name+":address:"+network, n*addressFactor))
 	default:
-		wait = e.limiter.take(ctx, name+":address:"+c.ClientIP(), n)
+		wait = e.limiter.take(ctx, name+":address:"+network, n)
 	}
 	if wait > 0 {
 		e.fail(c, errTooMany.After(wait))
 	}
+}
+
+// networkOf is what counts as one address: an address of IPv4, and a /64 of IPv6,
+// of which any household has 2^64 addresses to choose from.
+func networkOf(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return address
+	}
+	if ip = ip.Unmap(); ip.Is4() {
+		return ip.String()
+	}
+	return netip.PrefixFrom(ip, 64).Masked().String()
 }
 
 // take counts one against a key and returns how long to wait, 0 when it was allowed.
