@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -318,9 +319,9 @@ func TestPlacingLocksTheRequestBeforeThePayment(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, 10)
 	held := make(chan *sql.Tx, 1)
-	gateway, err := payment.NewSandbox(meddling{s.bank, func() {
+	gateway, err := payment.NewSandbox(meddling{s.Bank, func() {
 		defer close(held)
-		tx, err := s.db.SQL().BeginTx(t.Context(), nil)
+		tx, err := s.DB.SQL().BeginTx(t.Context(), nil)
 		if err != nil {
 			t.Errorf("begin: %v", err)
 			return
@@ -329,12 +330,12 @@ func TestPlacingLocksTheRequestBeforeThePayment(t *testing.T) {
 			t.Errorf("lock the payment: %v", err)
 		}
 		held <- tx
-	}}, s.bank.Secret())
+	}}, s.Bank.Secret())
 	if err != nil {
 		t.Fatal(err)
 	}
 	shop := payment.Shop{Name: "test", SuccessURL: "http://localhost/paid", CancelURL: "http://localhost/canceled", Mark: "shop.test/log"}
-	orders := order.New(s.db, payment.New(s.db, gateway, shop), slog.New(slog.DiscardHandler))
+	orders := order.New(s.DB, payment.New(s.DB, gateway, shop), slog.New(slog.DiscardHandler))
 	claim := request.Claim{Caller: buyer("ann").Account.UUID(), Operation: "placeCheckout", Key: "in-order"}
 	placed := make(chan error, 1)
 	go func() {
@@ -349,11 +350,11 @@ func TestPlacingLocksTheRequestBeforeThePayment(t *testing.T) {
 	defer tick.Stop()
 	for waits := 0; waits == 0; <-tick.C {
 		const waiting = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
-		if err := s.db.SQL().QueryRowContext(t.Context(), waiting).Scan(&waits); err != nil {
+		if err := s.DB.SQL().QueryRowContext(t.Context(), waiting).Scan(&waits); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.db.SQL().ExecContext(t.Context(), `SELECT FROM request FOR UPDATE NOWAIT`); err == nil {
+	if _, err := s.DB.SQL().ExecContext(t.Context(), `SELECT FROM request FOR UPDATE NOWAIT`); err == nil {
 		t.Error("it waits for the payment and has not locked the request")
 	}
 	if err := errors.Join(lock.Rollback(), <-placed); err != nil {
@@ -398,19 +399,19 @@ func second[T any](_ T, err error) error { return err }
 func TestAListSaysWhereEachCheckoutIsPaid(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, 50)
-	placed := []order.Checkout{s.place(t, "ann", of("flour", 1)), s.place(t, "ann", of("stay", 1)), s.place(t, "ann", of("flour", 2))}
-	s.pay(t, placed[1])
-	all, err := s.orders.Checkouts(t.Context(), buyer("ann"), page.Request{})
+	placed := []order.Checkout{s.Place(t, "ann", of("flour", 1)), s.Place(t, "ann", of("stay", 1)), s.Place(t, "ann", of("flour", 2))}
+	s.Pay(t, placed[1].PayURL)
+	all, err := s.Orders.Checkouts(t.Context(), buyer("ann"), page.Request{})
 	if err != nil || len(all.Data) != len(placed) {
 		t.Fatalf("listed %+v, %v", all, err)
 	}
 	for _, c := range placed {
 		got := all.Data[slices.IndexFunc(all.Data, func(listed order.Checkout) bool { return listed.ID == c.ID })]
-		if got.PayURL == "" || got.PayURL != c.PayURL || got.PayURL != s.checkout(t, c).PayURL {
+		if got.PayURL == "" || got.PayURL != c.PayURL || got.PayURL != s.Checkout(t, c).PayURL {
 			t.Errorf("%s is paid at %q, want %q", c.ID, got.PayURL, c.PayURL)
 		}
 	}
-	if all, err := s.orders.Checkouts(t.Context(), buyer("bob"), page.Request{}); err != nil || len(all.Data) != 0 {
+	if all, err := s.Orders.Checkouts(t.Context(), buyer("bob"), page.Request{}); err != nil || len(all.Data) != 0 {
 		t.Errorf("who has none lists %+v, %v", all, err)
 	}
 }

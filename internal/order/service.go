@@ -290,8 +290,8 @@ func showPages(ctx context.Context, tx *postgres.Tx, all []Checkout) error {
 		intents[i] = all[i].Intent().ID
 	}
 	found, err := payment.Intents(ctx, tx, all[0].Buyer.UUID(), intents)
-	for i, intent := range intents {
-		all[i].PayURL = found[intent].PayURL
+	for i := range all {
+		all[i].PayURL = found[all[i].Intent().ID].PayURL
 	}
 	return err
 }
