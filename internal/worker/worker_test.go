@@ -6,58 +6,25 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/shiyi-market/shiyi/internal/fund"
-	"github.com/shiyi-market/shiyi/internal/id"
-	"github.com/shiyi-market/shiyi/internal/identity"
-	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
-	"github.com/shiyi-market/shiyi/internal/pgtest"
-	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/shoptest"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
-	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/worker"
 )
 
-// shop is what a worker works for.
-type shop struct {
-	db       *postgres.DB
-	clock    *pgtest.Clock
-	bank     *sandbox.Sandbox
-	payments *payment.Service
-	metrics  *telemetry.Metrics
-	deps     worker.Deps
-}
-
-func newShop(t *testing.T) shop {
+// work lets a worker work for a shop until the test ends, and returns what it
+// measures. Each of its sweeps begins at once.
+func work(t *testing.T, s *shoptest.Shop) *telemetry.Metrics {
 	t.Helper()
-	s := shop{clock: pgtest.NewClock(pgtest.Noon)}
-	s.db = pgtest.NewAt(t, s.clock.Now)
-	log := slog.New(slog.DiscardHandler)
-	var err error
-	s.bank, err = sandbox.Open(sandbox.Config{PageURL: "http://shop.test/sandbox/pay/", Clock: s.clock.Now}, log)
+	metrics, err := telemetry.New()
 	must(t, err)
-	gateway, err := payment.NewSandbox(s.bank, s.bank.Secret())
-	must(t, err)
-	s.metrics, err = telemetry.New()
-	must(t, err)
-	s.payments = payment.New(s.db, gateway, payment.Shop{Name: "test", SuccessURL: "http://shop.test/", CancelURL: "http://shop.test/", Mark: "shop.test/log"})
-	s.deps = worker.Deps{DB: s.db, Payments: s.payments, Orders: order.New(s.db, s.payments, log), Fund: fund.New(s.db)}
-	s.deps.Identity, err = identity.New(s.db, identity.Config{MemoryKiB: 8, Iterations: 1, Concurrency: 1, Queue: 1})
-	must(t, err)
-	s.deps.Log, err = transparency.New(s.db, transparency.Config{Origin: "shop.test/log", Folder: t.TempDir()}, ledger.Roller{})
-	must(t, err)
-	return s
-}
-
-// work lets a worker work until the test ends. Each of its sweeps begins at once.
-func (s shop) work(t *testing.T) {
-	t.Helper()
 	cfg := worker.Config{Jobs: 1, Poll: 20 * time.Millisecond, Sequence: time.Hour, Sweep: time.Hour}
-	w, err := worker.New(cfg, s.db, s.deps, slog.New(slog.DiscardHandler), s.metrics)
+	w, err := worker.New(cfg, s.DB, worker.Deps{
+		DB: s.DB, Orders: s.Orders, Payments: s.Payments, Log: s.Transparency, Fund: s.Fund, Identity: s.Identity,
+	}, slog.New(slog.DiscardHandler), metrics)
 	must(t, err)
 	must(t, w.Start(t.Context()))
 	t.Cleanup(func() {
@@ -65,12 +32,13 @@ func (s shop) work(t *testing.T) {
 			t.Errorf("stop: %v", err)
 		}
 	})
+	return metrics
 }
 
 // measured is the value of a gauge.
-func (s shop) measured(t *testing.T, name string) float64 {
+func measured(t *testing.T, metrics *telemetry.Metrics, name string) float64 {
 	t.Helper()
-	families, err := s.metrics.Registry().Gather()
+	families, err := metrics.Registry().Gather()
 	must(t, err)
 	for _, f := range families {
 		if f.GetName() == name {
@@ -105,37 +73,29 @@ func must(t *testing.T, err error) {
 
 func TestARefundThatFailedIsMeasured(t *testing.T) {
 	t.Parallel()
-	s := newShop(t)
-	i := payment.Intent{ID: id.New[payment.Intent](pgtest.Noon), Buyer: uuid.Max, Amount: 100, ExpiresAt: pgtest.Noon.Add(time.Hour)}
-	paid := payment.Event{
-		ID: "evt_1", Kind: payment.Paid, Provider: "sandbox", Intent: i.ID, Buyer: i.Buyer, Payment: "pi_unknown_there", Amount: 100, Currency: payment.Currency,
-	}
-	refund := payment.Refund{ID: id.New[payment.Refund](pgtest.Noon), Intent: i.ID, Buyer: i.Buyer, Amount: 100, Reason: "spoilt"}
-	must(t, postgres.Do(t.Context(), s.db, func(tx *postgres.Tx) error {
-		if err := payment.Create(t.Context(), tx, i); err != nil {
-			return err
-		}
-		if err := payment.Succeed(t.Context(), tx, paid); err != nil {
-			return err
-		}
-		_, err := payment.RequestRefund(t.Context(), tx, refund)
-		return err
-	}))
-	must(t, s.payments.PerformRefund(t.Context(), refund.Buyer, refund.ID))
-	s.work(t)
-	until(t, "one failed refund is measured", func() bool { return s.measured(t, "shiyi_refunds_failed") == 1 })
+	s := shoptest.New(t, shoptest.Options{})
+	s.StockUp(t, 10)
+	c := s.Place(t, "ann", shoptest.Choose("flour", 1))
+	s.Pay(t, c.PayURL)
+	s.ReturnPast(t, c.ID.UUID())
+	_, err := s.Aftersales.Refund(t.Context(), shoptest.Operator, c.Orders[0].ID,
+		order.Refunding{Lines: []order.RefundLine{{N: 1, Quantity: 1}}, Reason: "damaged"}, request.Claim{}, nil)
+	must(t, err)
+	s.Perform(t)
+	metrics := work(t, s)
+	until(t, "one failed refund is measured", func() bool { return measured(t, metrics, "shiyi_refunds_failed") == 1 })
 }
 
 func TestWebhooksThatWereKeptLongEnoughAreEmptied(t *testing.T) {
 	t.Parallel()
-	s := newShop(t)
+	s := shoptest.New(t, shoptest.Options{})
 	body := []byte(`{"id":"evt_1","api_version":"2023-10-16","created":1795752000,"type":"customer.created","data":{"object":{"name":"李梅"}}}`)
-	must(t, s.payments.Receive(t.Context(), body, sandbox.Sign(body, s.bank.Secret(), s.clock.Now())))
-	s.clock.Advance(payment.KeptBody + time.Second)
-	s.work(t)
+	must(t, s.Payments.Receive(t.Context(), body, sandbox.Sign(body, s.Bank.Secret(), s.Clock.Now())))
+	s.Clock.Advance(payment.KeptBody + time.Second)
+	work(t, s)
 	until(t, "the body is empty", func() bool {
 		var kept int
-		must(t, s.db.SQL().QueryRowContext(t.Context(), `SELECT octet_length(body) FROM payment_event WHERE id = 'evt_1'`).Scan(&kept))
+		must(t, s.DB.SQL().QueryRowContext(t.Context(), `SELECT octet_length(body) FROM payment_event WHERE id = 'evt_1'`).Scan(&kept))
 		return kept == 0
 	})
 }
