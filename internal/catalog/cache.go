@@ -44,6 +44,7 @@ type Cache struct {
 
 	mu         sync.RWMutex
 	generation uint64
+	edited     time.Time // when the last edit here was; Redis may not have heard of it
 	answers    map[string]answer
 }
 
@@ -143,10 +144,11 @@ func (c *Cache) forget(ctx context.Context, now time.Time) {
 	}
 	c.mu.Lock()
 	c.generation++
+	c.edited = now
 	clear(c.answers)
 	c.mu.Unlock()
 	if c.redis != nil && c.redis.Ready() {
-		// Without Redis the pages in it grow old by themselves.
+		// Where Redis does not hear of it, other processes' pages grow old by themselves.
 		_ = c.redis.Client().Set(ctx, editKey, now.UnixMicro(), editTTL).Err()
 	}
 }
@@ -173,7 +175,17 @@ func fetch[T any](ctx context.Context, c *Cache, now time.Time, key string) (val
 	if at, err := edited.Int64(); err == nil && s.Made.UnixMicro() <= at {
 		return value, false
 	}
+	if !s.Made.After(c.lastEdit()) {
+		return value, false
+	}
 	return value, json.Unmarshal(s.Value, &value) == nil
+}
+
+// lastEdit is when the last edit in this process was, zero if there was none.
+func (c *Cache) lastEdit() time.Time {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.edited
 }
 
 // share puts a value into Redis for the other processes.

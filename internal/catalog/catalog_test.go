@@ -474,6 +474,25 @@ func TestNoReaderAfterAnEditSeesTheTimeBeforeIt(t *testing.T) {
 	wg.Wait()
 }
 
+func TestAnEditIsSeenHereThoughRedisDidNotHearOfIt(t *testing.T) {
+	t.Parallel()
+	r := redis(t)
+	s := newShop(t, catalog.NewCache(r))
+	p := s.add(t, s.sellsA, s.a, "P01")
+	s.clock.Advance(time.Millisecond)
+	mustProduct(t, s.svc, p.ID) // now Redis holds it
+	s.clock.Advance(time.Millisecond)
+	if _, err := s.svc.SetPrice(t.Context(), s.sellsA, p.SKUs[0].ID, 5000); err != nil {
+		t.Fatalf("set: %v", err)
+	}
+	if n, err := r.Client().Del(t.Context(), "catalog:edited").Result(); n != 1 || err != nil {
+		t.Fatalf("forget the edit in Redis: %d, %v", n, err)
+	}
+	if got := mustProduct(t, s.svc, p.ID).SKUs[0].Price; got != 5000 {
+		t.Errorf("the price is %d after it was set to 5000", got)
+	}
+}
+
 func TestTheCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, catalog.NewCache(nil))
