@@ -97,9 +97,12 @@ func (p program) opened(use, short string, open func(context.Context, app.Config
 }
 
 func (p program) migrate() *cobra.Command {
-	return p.opened("migrate", "Bring the database's schema up to date", app.Open, func(context.Context, *app.App) error {
-		fmt.Fprintln(p.stdout, "the schema is up to date")
-		return nil
+	return p.command("migrate", "Bring the database's schema up to date", func(ctx context.Context, cfg app.Config, log *slog.Logger) error {
+		err := app.Migrate(ctx, cfg, log)
+		if err == nil {
+			fmt.Fprintln(p.stdout, "the schema is up to date")
+		}
+		return err
 	})
 }
 

@@ -78,6 +78,17 @@ func Look(ctx context.Context, cfg Config, clock func() time.Time, log *slog.Log
 	return open(ctx, cfg, clock, log, true)
 }
 
+// Migrate brings the schema up to date and touches nothing else: a shop may run
+// beside it, on the release before.
+func Migrate(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
+	place, err := findDatabase(ctx, cfg, false, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, within(ctx, stopLimit, place.stop)) }()
+	return place.migrate(ctx)
+}
+
 func open(ctx context.Context, cfg Config, clock func() time.Time, log *slog.Logger, looks bool) (_ *App, err error) {
 	a := &App{cfg: cfg, clock: clock, log: log}
 	a.unready.Store(&errStarting)
@@ -96,7 +107,7 @@ func open(ctx context.Context, cfg Config, clock func() time.Time, log *slog.Log
 		return nil, err
 	}
 	a.onClose("redis", func(context.Context) error { return a.redis.Close() })
-	return a, a.assemble(ctx)
+	return a, a.assemble(ctx, looks)
 }
 
 func (a *App) onClose(name string, f func(ctx context.Context) error) {
@@ -123,8 +134,9 @@ func (a *App) openDatabase(ctx context.Context, looks bool) (err error) {
 	return nil
 }
 
-// assemble makes the contexts, the lower ones first.
-func (a *App) assemble(ctx context.Context) (err error) {
+// assemble makes the contexts, the lower ones first. Who only looks keeps his
+// hands off the files of a shop that may run beside him.
+func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s := &a.services
 	if s.Identity, err = identity.New(a.db, a.cfg.Identity); err != nil {
 		return err
@@ -132,7 +144,7 @@ func (a *App) assemble(ctx context.Context) (err error) {
 	if s.Transparency, err = transparency.New(a.db, a.cfg.Log, ledger.Roller{}); err != nil {
 		return err
 	}
-	if err := a.openTill(ctx); err != nil {
+	if err := a.openTill(ctx, looks); err != nil {
 		return err
 	}
 	s.Trail = trail.New(a.db)

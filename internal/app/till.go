@@ -26,7 +26,7 @@ type till struct {
 
 // openTill chooses between Stripe and the sandbox. There is no third: with a key
 // of Stripe's the sandbox does not exist.
-func (a *App) openTill(ctx context.Context) error {
+func (a *App) openTill(ctx context.Context, looks bool) error {
 	base, err := a.base(ctx)
 	if err != nil {
 		return err
@@ -38,9 +38,11 @@ func (a *App) openTill(ctx context.Context) error {
 		}
 		a.till = till{says: "Stripe"}
 	} else {
-		box, err := sandbox.Open(sandbox.Config{
-			Journal: filepath.Join(a.cfg.StateDir, "sandbox.journal"), PageURL: base + sandboxPages, Clock: a.clock,
-		}, a.log)
+		journal := filepath.Join(a.cfg.StateDir, "sandbox.journal")
+		if looks {
+			journal = ""
+		}
+		box, err := sandbox.Open(sandbox.Config{Journal: journal, PageURL: base + sandboxPages, Clock: a.clock}, a.log)
 		if err != nil {
 			return err
 		}

@@ -67,6 +67,10 @@ func against(st fund.Statement, audit transparency.Audit) []string {
 		if sold != st.SoldFen.Li() || levied != st.LeviedLi {
 			faults = append(faults, fmt.Sprintf("the leaves sum to %s sold and %s levied, the book to %s and %s", sold, levied, st.SoldFen, st.LeviedLi))
 		}
+		// What left the fund under seal is in the book and in no leaf that can be read.
+		if pending, free := money.Li(t.PendingLi), money.Li(t.FreeLi); pending != st.PendingLi || free != st.FreeLi {
+			faults = append(faults, fmt.Sprintf("the leaves leave the fund %s pending and %s free, the book %s and %s", pending, free, st.PendingLi, st.FreeLi))
+		}
 	}
 	return faults
 }

@@ -156,6 +156,17 @@ func TestTheDatabaseRefusesToAlterTheBook(t *testing.T) {
 		`WITH t AS (INSERT INTO transfer SELECT home, gen_random_uuid(), kind, 'zero', at, public, salt, moves, digest FROM transfer LIMIT 1 RETURNING *)
 		 INSERT INTO move SELECT t.home, t.id, m.n, m.what, m.source, m.target, 0 FROM t, move m`,
 		`SET session_replication_role = replica; UPDATE move SET amount_li = 1`,
+		// A late move before whose transfer a temporary one stands.
+		`CREATE TEMP TABLE transfer AS SELECT * FROM public.transfer; UPDATE pg_temp.transfer SET moves = 9;
+		 INSERT INTO public.move SELECT home, transfer_id, n + 2, what, source, target, amount_li FROM public.move`,
+		// One move more, after the check that was to come at commit was made to come early.
+		`BEGIN;
+		 WITH t AS (INSERT INTO transfer SELECT home, gen_random_uuid(), kind, 'early', at, public, salt, moves, digest FROM transfer LIMIT 1 RETURNING *)
+		 INSERT INTO move SELECT t.home, t.id, m.n, m.what, m.source, m.target, m.amount_li FROM t, move m;
+		 SET CONSTRAINTS ALL IMMEDIATE;
+		 INSERT INTO move SELECT home, transfer_id, n + 2, what, source, target, amount_li FROM move
+		 WHERE transfer_id = (SELECT id FROM transfer WHERE ref = 'early');
+		 COMMIT`,
 	} {
 		for who, db := range map[string]*sql.DB{"the application": app.SQL(), "the owner": owner} {
 			if _, err := db.ExecContext(t.Context(), statement); err == nil {

@@ -44,6 +44,26 @@ func TestTheDatabaseLetsNothingLeaveItsEnd(t *testing.T) {
 	}, "placed>paid", "placed>expired", "placed>canceled", "paid>refunded")
 }
 
+func TestTheDatabaseLetsNothingBeginAtItsEnd(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 10)
+	s.Pay(t, s.Place(t, "ann", of("flour", 1)).PayURL)
+	for constraint, statement := range map[string]string{
+		"checkout_state_begins": `INSERT INTO checkout SELECT gen_random_uuid(), gen_random_uuid(), state, merchants, goods_fen, shipping_fen, NULL, ship_to,
+			adult_declared_at, waiver_at, placed_at, expires_at, paid_at, closed_at FROM checkout`,
+		"orders_state_begins": `INSERT INTO orders SELECT merchant_id, gen_random_uuid(), gen_random_uuid(), buyer_id, merchant, state, goods_fen, shipping_fen,
+			placed_at, paid_at, 0 FROM orders`,
+		"payment_intent_state_begins": `INSERT INTO payment_intent SELECT gen_random_uuid(), id, amount_fen, promised_fen, state, provider, session, payment, pay_url,
+			created_at, expires_at, settled_at FROM payment_intent`,
+		"refund_state_begins": `INSERT INTO refund (buyer_id, id, intent_id, amount_fen, reason, state, late, provider, payment, created_at, settled_at)
+			SELECT buyer_id, gen_random_uuid(), id, 1, 'x', 'succeeded', false, provider, payment, now(), now() FROM payment_intent`,
+	} {
+		if _, err := s.DB.SQL().ExecContext(t.Context(), statement); !postgres.Violates(err, constraint) {
+			t.Errorf("%s: %v, want a refusal", constraint, err)
+		}
+	}
+}
+
 func TestALineAndARefundAreOfAnOrderThatIsThere(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, 10)

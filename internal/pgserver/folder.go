@@ -126,7 +126,7 @@ func executable(path string) bool {
 // takeLock takes the lock of a folder for as long as the file stays open. The
 // kernel gives it back when the process ends, however it ends.
 func takeLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600) // the folder is not root's: no link out of it
 	if err != nil {
 		return nil, err
 	}

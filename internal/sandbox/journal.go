@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"syscall"
 )
 
 // record is one line of the journal: things as they are from now on. A line is
@@ -27,6 +28,22 @@ type record struct {
 type journal struct {
 	file          *os.File
 	size, compact int64 // bytes now, and after the last compaction
+}
+
+// ErrTaken says that another program has the journal.
+var ErrTaken = errors.New("sandbox: another program has the journal")
+
+// lock keeps the journal from every other program for as long as the file that it
+// returns stays open: two that write it would each lose what the other one wrote.
+func lock(journal string) (*os.File, error) {
+	f, err := os.OpenFile(journal+".lock", os.O_CREATE|os.O_WRONLY|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: journal: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %s", ErrTaken, journal), f.Close())
+	}
+	return f, nil
 }
 
 // minOvergrown is the size in bytes below which compaction is not worth it.

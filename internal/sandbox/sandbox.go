@@ -13,6 +13,7 @@ import (
 	"html/template"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -73,6 +74,7 @@ type state struct {
 
 	mu       sync.Mutex
 	journal  *journal
+	lock     *os.File // of the journal, or nil
 	secret   string
 	order    []*session // oldest first
 	sessions map[string]*session
@@ -146,18 +148,28 @@ func Open(cfg Config, log *slog.Logger) (*Sandbox, error) {
 	if cfg.Journal == "" {
 		return s, nil
 	}
-	if err := s.load(); err != nil {
+	if s.lock, err = lock(cfg.Journal); err != nil {
 		return nil, err
 	}
-	s.trim(s.clock().Unix())
-	return s, s.compact()
+	if err = s.load(); err == nil {
+		s.trim(s.clock().Unix())
+		err = s.compact()
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.lock.Close())
+	}
+	return s, nil
 }
 
 // Close ends the journal; nothing can be done with the sandbox afterwards.
 func (s *Sandbox) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.journal.close()
+	err := s.journal.close()
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
 }
 
 // At is the same provider seen at a time that stands still: so a recorded year

@@ -204,6 +204,28 @@ func TestARestartForgetsNothingThatMatters(t *testing.T) {
 	}
 }
 
+func TestTheJournalBelongsToOneProgram(t *testing.T) {
+	t.Parallel()
+	cfg := sandbox.Config{Journal: filepath.Join(t.TempDir(), "journal"), Clock: time.Now}
+	first, err := sandbox.Open(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sandbox.Open(cfg, slog.New(slog.DiscardHandler)); !errors.Is(err, sandbox.ErrTaken) {
+		t.Errorf("a second program: %v, want %v", err, sandbox.ErrTaken)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := sandbox.Open(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatalf("after the first has ended: %v", err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAJournalOfSomethingElseIsRefused(t *testing.T) {
 	t.Parallel()
 	journal := filepath.Join(t.TempDir(), "j")

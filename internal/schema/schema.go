@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -22,8 +23,27 @@ var files embed.FS
 
 // Up brings the database to the newest shape and lets appRole, a login role,
 // use it as the application. It needs the owner's connection, and may be run
-// any number of times.
-func Up(ctx context.Context, owner *sql.DB, appRole string) error {
+// any number of times, by several programs at once: one waits for the other.
+func Up(ctx context.Context, owner *sql.DB, appRole string) (err error) {
+	held, err := owner.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	defer func() { err = errors.Join(err, held.Close()) }()
+	if _, err := held.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, lockKey); err != nil {
+		return fmt.Errorf("wait for another migration: %w", err)
+	}
+	defer func() {
+		_, free := held.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, lockKey)
+		err = errors.Join(err, free)
+	}()
+	return up(ctx, owner, appRole)
+}
+
+// lockKey is the advisory lock under which the schema is changed.
+const lockKey = 1527_2020
+
+func up(ctx context.Context, owner *sql.DB, appRole string) error {
 	history, err := provider(owner)
 	if err != nil {
 		return err

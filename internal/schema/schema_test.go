@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"database/sql"
+	"sync"
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
@@ -37,6 +38,25 @@ func TestUpMayBeRunAgain(t *testing.T) {
 	if n, err := schema.Pending(t.Context(), open(t, place.URL)); err != nil || n != 0 {
 		t.Errorf("the application sees %d pending migrations, %v", n, err)
 	}
+}
+
+func TestProgramsThatStartAtOnceWaitForOneAnother(t *testing.T) {
+	t.Parallel()
+	place := pgtest.Create(t)
+	var login string
+	if err := open(t, place.URL).QueryRowContext(t.Context(), `SELECT current_user`).Scan(&login); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 6 {
+		owner := open(t, place.OwnerURL)
+		all.Go(func() {
+			if err := schema.Up(t.Context(), owner, login); err != nil {
+				t.Errorf("migrate: %v", err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // TestEveryTableSaysItsHomeAndOwesNothingToTheApplication looks at what is

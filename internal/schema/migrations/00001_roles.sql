@@ -53,5 +53,17 @@ BEGIN
 END
 $$;
 -- +goose StatementEnd
+
+-- state_begins refuses a row that is added in another state than the first. It is
+-- fired for those alone.
+-- +goose StatementBegin
+CREATE FUNCTION state_begins() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'a row of % is refused to begin as %', TG_TABLE_NAME, NEW.state
+    USING ERRCODE = 'restrict_violation', CONSTRAINT = TG_TABLE_NAME || '_state_begins';
+END
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION state_begins() IS 'trigger: refuses the row that fires it, for its first state';
 COMMENT ON FUNCTION state_moves() IS 'trigger: the column state changes as the arguments allow, and not otherwise';
 GRANT USAGE ON SCHEMA public TO shiyi_app, shiyi_sequencer;

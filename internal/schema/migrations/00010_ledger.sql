@@ -39,14 +39,16 @@ COMMENT ON TABLE move IS 'home: its transfer''s. So many li go from one account 
 CREATE TRIGGER transfer_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON transfer FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 CREATE TRIGGER move_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON move FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 
--- A move may only be added by the transaction that made its transfer. It is told
--- by xmin, which a savepoint would change: there are none.
+-- A move may only be added by the transaction that made its transfer, and only as one
+-- of those that the transfer says it has. It is told by xmin, which a savepoint would
+-- change: there are none. Tables are named with their schema, for a temporary table
+-- of the same name would stand before them.
 -- +goose StatementBegin
 CREATE FUNCTION move_joins_its_transfer() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF EXISTS (
-    SELECT FROM added a LEFT JOIN transfer t ON t.home = a.home AND t.id = a.transfer_id
-    WHERE t.xmin IS DISTINCT FROM pg_current_xact_id()::xid
+    SELECT FROM added a LEFT JOIN public.transfer t ON t.home = a.home AND t.id = a.transfer_id
+    WHERE t.xmin IS DISTINCT FROM pg_current_xact_id()::xid OR a.n NOT BETWEEN 1 AND t.moves
   ) THEN
     RAISE EXCEPTION 'a move without a transfer of its own transaction is refused'
       USING ERRCODE = 'restrict_violation', CONSTRAINT = 'move_joins_its_transfer';
@@ -66,7 +68,7 @@ BEGIN
   SELECT count(*)::integer,
          sha256(convert_to(coalesce(string_agg(format(E'%s|%s|%s|%s|%s\n', n, what, source, target, amount_li), '' ORDER BY n), ''), 'UTF8'))
   INTO moves, digest
-  FROM move WHERE home = of_home AND transfer_id = of_id;
+  FROM public.move WHERE home = of_home AND transfer_id = of_id;
 END
 $$;
 -- +goose StatementEnd
@@ -76,7 +78,7 @@ $$;
 CREATE FUNCTION transfer_is_whole() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE found record;
 BEGIN
-  SELECT * INTO found FROM transfer_digest(NEW.home, NEW.id);
+  SELECT * INTO found FROM public.transfer_digest(NEW.home, NEW.id);
   IF found.moves <> NEW.moves OR found.digest <> NEW.digest THEN
     RAISE EXCEPTION 'transfer % has % moves that are not the ones it was made with', NEW.id, found.moves
       USING ERRCODE = 'restrict_violation', CONSTRAINT = 'transfer_is_whole';

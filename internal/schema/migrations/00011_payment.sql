@@ -89,8 +89,10 @@ CREATE TRIGGER payment_intent_state_moves BEFORE UPDATE OF state ON payment_inte
     'succeeded>refunded', 'canceled>refunding', 'refunding>refunded', 'refunded>succeeded', 'refunded>refunding');
 CREATE TRIGGER refund_state_moves BEFORE UPDATE OF state ON refund FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
   EXECUTE FUNCTION state_moves('pending>succeeded', 'pending>failed', 'succeeded>failed', 'failed>pending');
-ALTER TABLE payment_intent ENABLE ALWAYS TRIGGER payment_intent_state_moves;
-ALTER TABLE refund ENABLE ALWAYS TRIGGER refund_state_moves;
+CREATE TRIGGER payment_intent_state_begins BEFORE INSERT ON payment_intent FOR EACH ROW WHEN (NEW.state <> 'new') EXECUTE FUNCTION state_begins();
+CREATE TRIGGER refund_state_begins BEFORE INSERT ON refund FOR EACH ROW WHEN (NEW.state <> 'pending') EXECUTE FUNCTION state_begins();
+ALTER TABLE payment_intent ENABLE ALWAYS TRIGGER payment_intent_state_moves, ENABLE ALWAYS TRIGGER payment_intent_state_begins;
+ALTER TABLE refund ENABLE ALWAYS TRIGGER refund_state_moves, ENABLE ALWAYS TRIGGER refund_state_begins;
 
 GRANT SELECT, INSERT ON payment_intent, refund, payment_event TO shiyi_app;
 GRANT UPDATE (state, promised_fen, provider, session, payment, pay_url, settled_at) ON payment_intent TO shiyi_app;

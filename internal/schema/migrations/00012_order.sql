@@ -101,8 +101,10 @@ CREATE TRIGGER checkout_state_moves BEFORE UPDATE OF state ON checkout FOR EACH 
   EXECUTE FUNCTION state_moves('placed>paid', 'placed>expired', 'placed>canceled');
 CREATE TRIGGER orders_state_moves BEFORE UPDATE OF state ON orders FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
   EXECUTE FUNCTION state_moves('placed>paid', 'placed>expired', 'placed>canceled', 'paid>refunded');
-ALTER TABLE checkout ENABLE ALWAYS TRIGGER checkout_state_moves;
-ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_state_moves;
+CREATE TRIGGER checkout_state_begins BEFORE INSERT ON checkout FOR EACH ROW WHEN (NEW.state <> 'placed') EXECUTE FUNCTION state_begins();
+CREATE TRIGGER orders_state_begins BEFORE INSERT ON orders FOR EACH ROW WHEN (NEW.state <> 'placed') EXECUTE FUNCTION state_begins();
+ALTER TABLE checkout ENABLE ALWAYS TRIGGER checkout_state_moves, ENABLE ALWAYS TRIGGER checkout_state_begins;
+ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_state_moves, ENABLE ALWAYS TRIGGER orders_state_begins;
 
 GRANT SELECT, INSERT ON checkout, orders, order_line, order_refund TO shiyi_app;
 GRANT UPDATE (state, paid_at, closed_at) ON checkout TO shiyi_app;
