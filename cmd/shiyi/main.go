@@ -18,12 +18,20 @@ import (
 // own 100 a tenth of the work of a sale is collecting. GOGC decides when it is set.
 const garbage = 400
 
+// ceiling is the heap in bytes above which garbage is collected more often than
+// that, so that nobody can make the program five times as large by what he asks
+// for. GOMEMLIMIT decides when it is set.
+const ceiling = 512 << 20
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The second signal ends the program at once.
 	context.AfterFunc(ctx, stop)
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(garbage)
+	}
+	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
+		debug.SetMemoryLimit(ceiling)
 	}
 	err := run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
 	stop()

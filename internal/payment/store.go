@@ -152,12 +152,13 @@ func (r eventRow) event() Event {
 	}
 }
 
-// insertEvent stores a webhook, processed already if nothing follows from it. It
-// reports false when it was stored before.
+// insertEvent stores a webhook. One from which nothing follows is processed already,
+// and its body, of another program's customer perhaps, is not kept. It reports
+// false when it was stored before.
 func insertEvent(ctx context.Context, tx *postgres.Tx, e Event, body []byte) (bool, error) {
 	var processed *time.Time
 	if e.Kind != Paid && e.Kind != RefundUpdated {
-		processed = &tx.Now
+		processed, body = &tx.Now, []byte{}
 	}
 	n, err := tx.Exec(ctx, `
 		INSERT INTO payment_event (id, provider, type, kind, buyer_id, intent_id, session, payment, amount_fen, currency,

@@ -33,8 +33,8 @@ type Config struct {
 	URL string `env:"DATABASE_URL"`
 	// OwnerURL is the role that owns the tables and migrates them. Empty: URL does both, and the guard is weaker.
 	OwnerURL string `env:"DATABASE_OWNER_URL"`
-	// MaxConns bounds the pool.
-	MaxConns int `env:"DATABASE_MAX_CONNS, default=24"`
+	// MaxConns bounds the pool. More than some six a processor of the database make sales slower.
+	MaxConns int `env:"DATABASE_MAX_CONNS, default=12"`
 	// RelaxedCommit lets commits return before they are on disk. Only the replay of a recorded year may, which can be started again.
 	RelaxedCommit bool
 	// Observe is told of each finished transaction: "committed", "rolled_back" or "failed", and how often it was run again. It may be nil.

@@ -16,6 +16,36 @@ import (
 
 type numberRow struct{ N int64 }
 
+// categoryRow is a row of a table that every migrated database has.
+type categoryRow struct{ Code, NameZH string }
+
+// TableName is category.
+func (categoryRow) TableName() string { return "category" }
+
+func TestAQueryIsNotChangedByWhatIsMadeOfIt(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	_, err := postgres.Read(t.Context(), db, func(tx *postgres.Tx) (struct{}, error) {
+		all := postgres.On[categoryRow](tx).Where("code < ?", "M")
+		few, more := all.Where("code = ?", "EGG"), all.Where("code <> ?", "EGG")
+		for name, q := range map[string]struct {
+			query postgres.Query[categoryRow]
+			want  int64
+		}{"all": {all, 6}, "few": {few, 1}, "more": {more, 5}} {
+			if got, err := q.query.Count(t.Context()); err != nil || got != q.want {
+				t.Errorf("%s: %d rows, %v, want %d", name, got, err, q.want)
+			}
+		}
+		if _, err := all.Updates(t.Context(), categoryRow{}); err == nil {
+			t.Error("an update that selects no fields is taken")
+		}
+		return struct{}{}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 type job struct {
 	Name string `json:"name"`
 }
