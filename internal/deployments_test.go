@@ -147,6 +147,7 @@ type composition struct {
 		Image       string
 		Build       struct{ Context string }
 		User        string
+		Command     []string
 		Environment map[string]string
 		Ports       []string
 		Volumes     []string
@@ -176,6 +177,21 @@ func TestTheComposeFileFitsTheProgram(t *testing.T) {
 		if shop.Environment[needed] == "" {
 			t.Errorf("shiyi: %s is not set: it would start a server of its own", needed)
 		}
+	}
+	for _, passed := range []string{
+		"PUBLIC_URL", "LOG_ORIGIN", "OPERATOR_LOGIN", "OPERATOR_PASSWORD", "HTTP_TRUSTED_PROXIES", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET",
+	} {
+		if want := "${" + passed + ":-}"; shop.Environment[passed] != want {
+			t.Errorf("shiyi: %s is %q, want %q: who exports it means it", passed, shop.Environment[passed], want)
+		}
+	}
+	if !slices.Equal(shop.Command, []string{"serve", "--empty"}) {
+		t.Errorf("shiyi runs %q: it would replay the recorded year, or refuse to where Stripe takes the payments", shop.Command)
+	}
+	if _, private, _ := strings.Cut(shop.Environment["METRICS_ADDR"], ":"); private == "" {
+		t.Error("shiyi: METRICS_ADDR has no port: nobody could scrape it")
+	} else if slices.ContainsFunc(shop.Ports, func(p string) bool { return strings.HasSuffix(p, ":"+private) }) {
+		t.Error("shiyi: the private port is published")
 	}
 	for name, dependency := range shop.DependsOn {
 		if dependency.Condition != "service_healthy" || len(c.Services[name].Healthcheck.Test) == 0 {
