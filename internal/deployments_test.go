@@ -255,8 +255,9 @@ func TestAlertsNameMeasuresThatExist(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(read(t, "deployments/alerts.yaml")), &rules); err != nil {
 		t.Fatalf("alerts.yaml: %v", err)
 	}
+	all := code(t)
 	measures := map[string]bool{}
-	for _, m := range regexp.MustCompile(`Name:\s*"(shiyi_[a-z_]+)"`).FindAllStringSubmatch(code(t), -1) {
+	for _, m := range regexp.MustCompile(`Name:\s*"(shiyi_[a-z_]+)"`).FindAllStringSubmatch(all, -1) {
 		for _, suffix := range []string{"", "_bucket", "_count", "_sum"} {
 			measures[m[1]+suffix] = true
 		}
@@ -267,6 +268,17 @@ func TestAlertsNameMeasuresThatExist(t *testing.T) {
 			for _, name := range regexp.MustCompile(`shiyi_[a-z_]+`).FindAllString(rule.Expr, -1) {
 				if !measures[name] {
 					t.Errorf("%s watches %s; there are %v", rule.Alert, name, slices.Sorted(maps.Keys(measures)))
+				}
+			}
+			// Measures are compared where their labels are the same: both sides are sums of everything.
+			if sides := regexp.MustCompile(`^(.*) > [0-9.]+ \* (.*)$`).FindStringSubmatch(rule.Expr); sides != nil {
+				if !strings.HasPrefix(sides[1], "sum(") || !strings.HasPrefix(sides[2], "sum(") {
+					t.Errorf("%s compares %s with %s, whose labels differ: it never fires", rule.Alert, sides[1], sides[2])
+				}
+			}
+			for _, m := range regexp.MustCompile(`kind="([^"]+)"`).FindAllStringSubmatch(rule.Expr, -1) {
+				if !strings.Contains(all, `"`+m[1]+`"`) {
+					t.Errorf("%s watches the kind %s, which no job has", rule.Alert, m[1])
 				}
 			}
 			if rule.Annotations["summary"] == "" || rule.Labels["severity"] == "" {
