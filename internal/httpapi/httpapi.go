@@ -33,13 +33,15 @@ type Config struct {
 	Limits Limits
 }
 
-// Deps are what the edge stands on. All are needed but Metrics and Redis.
+// Deps are what the edge stands on. All are needed but Metrics, Redis and PublicURL.
 type Deps struct {
 	Services
 	Log     *slog.Logger
 	Clock   func() time.Time
 	Metrics prometheus.Registerer
 	Redis   *redisdb.DB
+	// PublicURL is how the shop is reached from outside. Empty: as the request has it.
+	PublicURL string
 	// Ready says why no requests are taken now, or nil.
 	Ready func(ctx context.Context) error
 }
