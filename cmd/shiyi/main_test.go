@@ -209,13 +209,18 @@ func TestDoctorNamesRemedies(t *testing.T) {
 	vars := home(t)
 	vars["POSTGRES_BIN"] = "/nonexistent"
 	vars["REDIS_URL"] = "redis://127.0.0.1:1"
+	vars["PUBLIC_URL"] = "https://shop.example"
 	out, err := command(t, vars, "doctor")
 	if err == nil {
 		t.Errorf("nothing is wrong:\n%s", out)
 	}
-	for _, want := range []string{"BAD   PostgreSQL", "install the package postgresql", "weak  Redis: does not answer", "payments: the sandbox"} {
+	for _, want := range []string{"BAD   PostgreSQL", "install the package postgresql", "weak  Redis: does not answer", "payments: the sandbox", "weak  proxies", "set HTTP_TRUSTED_PROXIES"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("doctor lacks %q:\n%s", want, out)
 		}
+	}
+	vars["HTTP_TRUSTED_PROXIES"] = "127.0.0.1/32"
+	if out, _ := command(t, vars, "doctor"); !strings.Contains(out, "ok    proxies: X-Forwarded-For is believed from 127.0.0.1/32") {
+		t.Errorf("doctor does not see the proxy:\n%s", out)
 	}
 }

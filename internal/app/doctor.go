@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/redisdb"
@@ -38,6 +39,7 @@ func Doctor(ctx context.Context, cfg Config, clock func() time.Time, log *slog.L
 	see(examineDatabase(ctx, cfg, clock, log)...)
 	see(examineRedis(ctx, cfg, log))
 	see(examineTill(cfg))
+	see(examineProxies(cfg))
 	see(examineLog(cfg))
 	sick := 0
 	for _, f := range all {
@@ -161,6 +163,23 @@ func examineRedis(ctx context.Context, cfg Config, log *slog.Logger) finding {
 		return finding{weak, "Redis: does not answer; the shop sells without it, slower and without limits", "start it, or empty REDIS_URL"}
 	default:
 		return finding{fine, "Redis: answers", ""}
+	}
+}
+
+// examineProxies asks whether callers can be told apart: the program itself speaks
+// no TLS, so what is reached by https has a proxy in front.
+func examineProxies(cfg Config) finding {
+	behind := strings.HasPrefix(strings.ToLower(cfg.Server.PublicURL), "https:")
+	switch {
+	case len(cfg.HTTP.TrustedProxies) > 0:
+		return finding{fine, "proxies: X-Forwarded-For is believed from " + strings.Join(cfg.HTTP.TrustedProxies, ", "), ""}
+	case behind:
+		return finding{
+			weak, "proxies: PUBLIC_URL is https, and no proxy is trusted: the limits by address count everybody as one",
+			"set HTTP_TRUSTED_PROXIES to the address that the proxy's requests come from, such as 127.0.0.1/32",
+		}
+	default:
+		return finding{fine, "proxies: none; a caller's address is that of his connection", ""}
 	}
 }
 

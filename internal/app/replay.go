@@ -23,7 +23,7 @@ import (
 var errReplaying = errors.New("the recorded year is being replayed")
 
 // ErrRealMoney says that a recorded year has no place where real money moves.
-var ErrRealMoney = errors.New("the recorded year is paid in the sandbox: it is not replayed where Stripe takes the payments")
+var ErrRealMoney = errors.New("the recorded year is paid in the sandbox: it is not replayed where Stripe takes the payments; start with `shiyi serve --empty`")
 
 // Replay puts the recorded year into an empty shop, and goes on where it was
 // broken off; a shop that has a life of its own is left alone. It shows its

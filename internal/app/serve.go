@@ -105,7 +105,7 @@ func (a *App) server(handler http.Handler) *http.Server {
 func (a *App) handler() (http.Handler, error) {
 	edge, err := httpapi.New(a.cfg.HTTP, httpapi.Deps{
 		Services: a.services, Log: a.log, Clock: a.clock, Metrics: a.metrics.Registry(),
-		Redis: a.redis, Ready: a.Ready,
+		Redis: a.redis, Ready: a.Ready, PublicURL: a.cfg.Server.PublicURL,
 	})
 	if err != nil {
 		return nil, err

@@ -22,7 +22,8 @@ const (
 	// maxAnswer bounds one of them, in bytes.
 	maxAnswer = 256 << 10
 	// lateness is how long after its age an answer may still be given while one
-	// request fetches the new one, so that a popular page is never fetched twice at once.
+	// request fetches the new one, so that a popular page is renewed by one and not by
+	// all. What is not known yet, or is older than that, everybody who asks fetches.
 	lateness = 2 * time.Second
 )
 

@@ -183,6 +183,20 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	}
 }
 
+func TestTheFrontPageNamesTheShopsAddress(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ url, want string }{
+		{"", "base=http://example.com\n"}, // as the request has it
+		{"https://shop.example", "base=https://shop.example\n"},
+		{"https://shop.example/", "base=https://shop.example\n"},
+	} {
+		s := newShop(t, options{url: tt.url})
+		if w := s.call(t, http.MethodGet, "/", "", nil); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), tt.want) {
+			t.Errorf("PUBLIC_URL %q: status %d, and the page lacks %q", tt.url, w.Code, tt.want)
+		}
+	}
+}
+
 func TestHeadIsGetWithoutABody(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, options{})

@@ -27,19 +27,22 @@ type Config struct {
 	Timeout time.Duration `env:"HTTP_REQUEST_TIMEOUT, default=15s"`
 	// TrustedProxies are the addresses (CIDR) whose X-Forwarded-For is believed.
 	TrustedProxies []string `env:"HTTP_TRUSTED_PROXIES"`
-	// PublicAge is how old an answer that everybody gets (products, merchants, the fund) may be. 0: not kept.
+	// PublicAge is how long an answer that everybody gets (products, merchants, the fund) is given again; up
+	// to lateness longer while the next one is made. What the catalogue remembers comes on top. 0: not kept.
 	PublicAge time.Duration `env:"HTTP_PUBLIC_AGE, default=1s"`
 	// Limits bound what one caller may do.
 	Limits Limits
 }
 
-// Deps are what the edge stands on. All are needed but Metrics and Redis.
+// Deps are what the edge stands on. All are needed but Metrics, Redis and PublicURL.
 type Deps struct {
 	Services
 	Log     *slog.Logger
 	Clock   func() time.Time
 	Metrics prometheus.Registerer
 	Redis   *redisdb.DB
+	// PublicURL is how the shop is reached from outside. Empty: as the request has it.
+	PublicURL string
 	// Ready says why no requests are taken now, or nil.
 	Ready func(ctx context.Context) error
 }

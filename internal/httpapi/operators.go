@@ -92,8 +92,10 @@ func (h operators) RevokeRole(ctx context.Context, r oas.RevokeRoleRequestObject
 	return oas.RevokeRole200JSONResponse(wireAccount(a)), nil
 }
 
-// SuspendMerchant answers POST /v1/ops/merchants/{merchant_id}/suspend. Its goods
-// leave the lists at once.
+// SuspendMerchant answers POST /v1/ops/merchants/{merchant_id}/suspend. From then on
+// no checkout takes its goods. They leave the lists as remembered answers grow too
+// old: after Config.PublicAge and lateness here, and in other processes up to
+// catalog.MaxAge later.
 func (h operators) SuspendMerchant(ctx context.Context, r oas.SuspendMerchantRequestObject) (oas.SuspendMerchantResponseObject, error) {
 	m, err := h.merchants.Suspend(ctx, callerOf(ctx), id.From[merchant.Merchant](r.MerchantId), r.Body.Reason)
 	if err != nil {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -18,18 +19,27 @@ func (e *edge) home(c *gin.Context) {
 		e.fail(c, err)
 		return
 	}
-	base := "http://" + c.Request.Host
-	if c.Request.TLS != nil {
-		base = "https://" + c.Request.Host
-	}
 	visit := web.Visit{
-		Base: base, English: exchangeOf(c.Request.Context()).english(),
+		Base: e.base(c.Request), English: exchangeOf(c.Request.Context()).english(),
 		Paid: checkoutOf(c.Query("paid")), Unpaid: checkoutOf(c.Query("unpaid")),
 	}
 	page, err := e.site.Home(visit, web.Figures{
 		Orders: s.Orders, Sold: s.SoldFen, Levied: s.LeviedLi, Pending: s.PendingLi, Free: s.FreeLi,
 	})
 	e.page(c, page, err)
+}
+
+// base is the address of the shop without a slash at its end. Behind a proxy the
+// request does not know it: the proxy speaks TLS, and perhaps another host's name.
+func (e *edge) base(r *http.Request) string {
+	switch {
+	case e.deps.PublicURL != "":
+		return strings.TrimRight(e.deps.PublicURL, "/")
+	case r.TLS != nil:
+		return "https://" + r.Host
+	default:
+		return "http://" + r.Host
+	}
 }
 
 // checkoutOf is the checkout that the payment provider sends a buyer back with, or "".

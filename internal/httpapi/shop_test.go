@@ -45,6 +45,7 @@ func names() map[string]uuid.UUID {
 type options struct {
 	cfg   httpapi.Config
 	redis *redisdb.DB
+	url   string // PUBLIC_URL
 	log   io.Writer
 	ready func(context.Context) error
 }
@@ -67,7 +68,7 @@ func newShop(t testing.TB, o options) *shop {
 		o.ready = s.DB.Ping
 	}
 	s.Handler, err = httpapi.New(o.cfg, httpapi.Deps{
-		Services: httpapi.Services(s.Services), Log: log, Clock: s.Clock.Now, Redis: o.redis, Ready: o.ready,
+		Services: httpapi.Services(s.Services), Log: log, Clock: s.Clock.Now, Redis: o.redis, Ready: o.ready, PublicURL: o.url,
 	})
 	must(t, err)
 	return s

@@ -19,7 +19,7 @@ import (
 )
 
 // ErrNotPaid says that there is nothing to have a receipt of.
-var ErrNotPaid = fault.New(fault.Conflict, "receipt.not_paid", "Only what was paid has a receipt", "付款后才有凭证")
+var ErrNotPaid = fault.New(fault.Conflict, "receipt.not_paid", "Only what was paid has a receipt", "付款后才有回执")
 
 // how tells a reader what to do with a receipt.
 const how = "保存为 receipt.json，取得日志公钥后离线核验 / save as receipt.json, get the log's key and check it offline: shiyi-verify receipt --key KEY receipt.json"

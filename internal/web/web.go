@@ -119,7 +119,7 @@ type view struct {
 
 // Visit is how somebody comes to the front page.
 type Visit struct {
-	Base    string // the address that he has typed: http://localhost:8080
+	Base    string // the shop's address: http://localhost:8080
 	English bool
 	// Paid and Unpaid are the checkout that he comes from, on his way back from the payment provider.
 	Paid, Unpaid string
