@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 )
 
 // greet tells the person at the terminal what there is to open. Programs read
@@ -32,7 +33,7 @@ func (a *App) greet(out io.Writer, addr net.Addr) {
 // publicURL is how the shop is reached: as configured, else on this machine.
 func (a *App) publicURL(addr net.Addr) string {
 	if a.cfg.Server.PublicURL != "" {
-		return a.cfg.Server.PublicURL
+		return strings.TrimRight(a.cfg.Server.PublicURL, "/")
 	}
 	address := a.cfg.Server.Addr
 	if addr != nil {
