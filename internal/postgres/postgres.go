@@ -207,6 +207,9 @@ func once[T any](ctx context.Context, db *DB, opts *sql.TxOptions, f func(tx *Tx
 		return out, err
 	}
 	if err := raw.Commit(); err != nil {
+		if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+			err = ctx.Err() // database/sql rolled it back when the context ended
+		}
 		var zero T
 		return zero, fmt.Errorf("commit: %w", err)
 	}

@@ -61,9 +61,10 @@ func newSold(t *testing.T, state order.State) *sold {
 		now := s.db.Now()
 		paidAt = &now
 	}
-	s.exec(t, `INSERT INTO checkout (buyer_id, id, state, merchants, goods_fen, shipping_fen, placed_at, expires_at, paid_at)
-		VALUES ($1, $2, $3, ARRAY[$4, $5]::uuid[], 9033, 800, $6, $6, $7)`,
-		s.buyer.Account.UUID(), s.checkout.UUID(), string(state), s.homes[0], s.homes[1], s.db.Now(), paidAt)
+	s.exec(t, `INSERT INTO checkout (buyer_id, id, state, merchants, goods_fen, shipping_fen, placed_at, expires_at)
+		VALUES ($1, $2, 'placed', ARRAY[$3, $4]::uuid[], 9033, 800, $5, $5)`,
+		s.buyer.Account.UUID(), s.checkout.UUID(), s.homes[0], s.homes[1], s.db.Now())
+	s.exec(t, `UPDATE checkout SET state = $1, paid_at = $2 WHERE id = $3`, string(state), paidAt, s.checkout.UUID())
 	s.order(t, 0, state, paidAt, 800, [][3]any{{"羊肉", 2, 4000}, {"莜面", 1, 1000}})
 	s.order(t, 1, state, paidAt, 0, [][3]any{{"土豆", 3, 11}})
 	return s
@@ -83,9 +84,10 @@ func (s *sold) order(t *testing.T, n int, state order.State, paidAt *time.Time, 
 	for _, l := range lines {
 		goods += money.Fen(l[1].(int) * l[2].(int))
 	}
-	s.exec(t, `INSERT INTO orders (merchant_id, id, checkout_id, buyer_id, merchant, state, goods_fen, shipping_fen, placed_at, paid_at)
-		VALUES ($1, $2, $3, $4, '红喜', $5, $6, $7, $8, $9)`,
-		s.homes[n], s.orders[n], s.checkout.UUID(), s.buyer.Account.UUID(), string(state), int64(goods), int64(shipping), s.db.Now(), paidAt)
+	s.exec(t, `INSERT INTO orders (merchant_id, id, checkout_id, buyer_id, merchant, state, goods_fen, shipping_fen, placed_at)
+		VALUES ($1, $2, $3, $4, '红喜', 'placed', $5, $6, $7)`,
+		s.homes[n], s.orders[n], s.checkout.UUID(), s.buyer.Account.UUID(), int64(goods), int64(shipping), s.db.Now())
+	s.exec(t, `UPDATE orders SET state = $1, paid_at = $2 WHERE id = $3`, string(state), paidAt, s.orders[n])
 	for i, l := range lines {
 		s.exec(t, `INSERT INTO order_line (merchant_id, order_id, n, sku_id, product_id, code, name, spec, unit, return_rule, quantity, price_fen, total_fen)
 			VALUES ($1, $2, $3, $4, $4, 'C', $5, '1 kg', '袋', 'NO_REASON_7D', $6::bigint, $7::bigint, $6::bigint * $7::bigint)`,
