@@ -22,7 +22,7 @@ GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
 # Whatever is compiled in: code, migrations, pages, the recorded year, the contract.
 SOURCES := $(shell find api cmd internal pkg -name node_modules -prune -o -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -path internal/web/dist/redoc.standalone.js -print) go.mod go.sum
 
-FUZZTIME ?= 30s
+FUZZTIME ?= 15s
 
 .PHONY: help run build setup test test-race nets generate generate-check lint format fuzz bench cover audit clean
 
@@ -65,7 +65,7 @@ lint: $(GOLANGCI) ## the doors, the storeys and the habits
 format: $(GOLANGCI) ## gofumpt and import order
 	$(GOLANGCI) fmt
 
-fuzz: ## every fuzz target for FUZZTIME (30s); TARGET=FuzzX for one
+fuzz: ## every fuzz target for FUZZTIME (15s); TARGET=FuzzX for one
 	.ci/fuzz $(FUZZTIME) $(TARGET)
 
 bench: ## sales a second, reads a second, and pgbench beside them

@@ -2,6 +2,8 @@
 // published.
 package api
 
+//go:generate go run ./bundle
+
 import _ "embed"
 
 // Contract is openapi.yaml: every path, every shape, who may call.

@@ -64,7 +64,8 @@ func Encode(key string, last uuid.UUID) string {
 // Decode reads a cursor. Anything that Encode did not write is ErrCursor.
 func Decode(cursor string) (key string, last uuid.UUID, err error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(raw) < len(last) || len(raw) > len(last)+maxKey {
+	// The decoder skips line breaks, even a strict one: what is not what Encode writes is refused.
+	if err != nil || strings.ContainsAny(cursor, "\r\n") || len(raw) < len(last) || len(raw) > len(last)+maxKey {
 		return "", uuid.Nil, ErrCursor
 	}
 	key = string(raw[copy(last[:], raw):])

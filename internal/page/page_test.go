@@ -64,6 +64,8 @@ func TestSizesAreBounded(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(page.Encode("k", uuid.Nil))
 	f.Add("=")
+	f.Add("0000000000\r00000000000A")
+	f.Add("0000000000\n00000000000A")
 	f.Fuzz(func(t *testing.T, s string) {
 		key, last, err := page.Decode(s)
 		if err != nil {
