@@ -234,9 +234,6 @@ type Enrolment struct {
 	Linkage           Linkage
 }
 
-// usccLength is the length of a unified social credit code.
-const usccLength = 18
-
 func (e Enrolment) check() error {
 	bad := ErrInvalid
 	for _, f := range []struct {
@@ -253,10 +250,10 @@ func (e Enrolment) check() error {
 			bad = bad.At(f.pointer, "length", fmt.Sprintf("1 to %d characters", f.most))
 		}
 	}
-	if len(e.USCC) != usccLength {
-		bad = bad.At("/uscc", "length", "18 characters")
+	if err := CheckUSCC(e.USCC); err != nil {
+		bad = bad.At("/uscc", "uscc", err.Error())
 	}
-	if len(e.Region) != 6 || strings.Trim(e.Region, "0123456789") != "" {
+	if len(e.Region) != 6 || !digits(e.Region) {
 		bad = bad.At("/region", "format", "six digits")
 	}
 	if (e.AgreementNo == "") != (e.AgreementSignedOn == "") {
@@ -267,7 +264,7 @@ func (e Enrolment) check() error {
 	}
 	for i, l := range e.Licences {
 		if err := l.check(); err != nil {
-			bad = bad.At(fmt.Sprintf("/licences/%d", i), "licence", "kind, number and last day are needed")
+			bad = bad.At(fmt.Sprintf("/licences/%d", i), "licence", "kind, a number as that kind has it, and last day are needed")
 		}
 	}
 	if l := e.Linkage; min(l.Households, l.PoorHouseholds, l.Employed, l.LandMu, l.PurchaseAgreements, int64(l.Dividends)) < 0 {
@@ -281,8 +278,8 @@ func (e Enrolment) check() error {
 
 func (l Licence) check() error {
 	_, err := ParseDate(string(l.ExpiresOn))
-	if err != nil || l.Kind == "" || len(l.Kind) > 32 || l.No == "" || len(l.No) > 64 {
-		return ErrInvalid.At("/licence", "licence", "kind, number and last day are needed")
+	if err != nil || l.Kind == "" || len(l.Kind) > 32 || CheckLicenceNo(l.Kind, l.No) != nil {
+		return ErrInvalid.At("/licence", "licence", "kind, a number as that kind has it, and last day are needed")
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/shoptest"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
@@ -36,7 +37,7 @@ func newRegister(t *testing.T) register {
 func enrolment(code string) merchant.Enrolment {
 	return merchant.Enrolment{
 		Code: code, LegalName: "草甸牧歌肉业有限公司（虚构示例）", ShortName: "草甸牧歌", EntityType: "有限责任公司", Fictional: true,
-		Region: "152527", Township: "宝昌镇", USCC: "91152527XXXXXX" + code + "X", Brands: []string{"草甸牧歌"},
+		Region: "152527", Township: "宝昌镇", USCC: shoptest.USCC(int(code[2])), Brands: []string{"草甸牧歌"},
 		RecommendationNo: "TPSQ-REC-2019-003", RecommendedOn: "2019-09-13",
 		AgreementNo: "EDU-DON-2019-003", AgreementSignedOn: "2019-12-15",
 		Licences: []merchant.Licence{{Kind: "SC", No: "SC10415252799031", ExpiresOn: "2027-04-15"}},
@@ -171,7 +172,7 @@ func TestOfEachKindTheNewestLicenceCounts(t *testing.T) {
 		want merchant.Date
 	}{
 		{merchant.Licence{Kind: "SC", No: "SC10415252799031", ExpiresOn: "2030-10-30"}, "2030-10-30"},
-		{merchant.Licence{Kind: "SC", No: "SC-OLD", ExpiresOn: "2020-01-01"}, "2030-10-30"},
+		{merchant.Licence{Kind: "SC", No: "SC10115252799011", ExpiresOn: "2020-01-01"}, "2030-10-30"},
 		{merchant.Licence{Kind: "TRAVEL", No: "L-NMG-001", ExpiresOn: "2028-01-01"}, "2028-01-01"},
 		{merchant.Licence{Kind: "TRAVEL", No: "L-NMG-001", ExpiresOn: "2028-01-01"}, "2028-01-01"}, // again: nothing new
 		{merchant.Licence{Kind: "TRAVEL", No: "L-NMG-001", ExpiresOn: "2033-01-01"}, "2030-10-30"},
