@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"inventory":    {},
 	"ledger":       {"transparency"},
 	"merchant":     {"identity", "trail"},
+	"onboarding":   {"identity", "merchant", "trail"},
 	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "payment"},
 	"payment":      {},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},
