@@ -50,6 +50,7 @@ type surface struct {
 	checkouts
 	orders
 	sellers
+	onboardings
 	operators
 	funds
 	webhooks
@@ -66,6 +67,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		checkouts{d.Orders, d.Receipts, d.Clock},
 		orders{d.Orders, d.Aftersales},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
+		onboardings{d.Onboarding},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		funds{d.Fund},
 		webhooks{d.Payments},

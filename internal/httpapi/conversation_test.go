@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write what the API answers into the con
 // product owner has read. In them:
 //
 //	# a remark
-//	! pay {checkout}      something that happens outside the API: pay, return, work, log, wait 30m, expire
+//	! pay {checkout}      something that happens outside the API: pay, return, work, log, wait 30m, expire, upload li scan
 //	> POST /v1/… as li    a request; li is registered and signed in on the way
 //	Idempotency-Key: k    its headers, then its body
 //	< 201 Created         the answer
@@ -108,6 +108,8 @@ func (c *conversation) happen(t *testing.T, directive string) {
 		d, err := time.ParseDuration(words[2])
 		must(t, err)
 		c.shop.Clock.Advance(d)
+	case "upload":
+		c.ids[words[3]] = c.shop.File(t, c.shop.account(t, words[2]), words[3]).String()
 	case "expire":
 		_, err := c.shop.Orders.ExpireDue(t.Context(), 100)
 		must(t, err)
@@ -182,7 +184,7 @@ func (c *conversation) tell(t *testing.T, body []byte) string {
 	path, _, _ := strings.Cut(c.path, "?")
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	noun := segments[len(segments)-1]
-	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry"}, noun) {
+	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry", "submit", "recommend", "return", "approve", "refuse", "agreement"}, noun) {
 		noun = segments[len(segments)-2]
 	}
 	v = c.name(v, strings.TrimSuffix(noun, "s"))
@@ -199,6 +201,10 @@ func (c *conversation) name(v any, noun string) any {
 	switch v := v.(type) {
 	case []any:
 		for i := range v {
+			if s, isText := v[i].(string); isText && uuid.Validate(s) == nil {
+				v[i] = c.nameOf(s, noun)
+				continue
+			}
 			v[i] = c.name(v[i], noun)
 		}
 	case map[string]any:

@@ -45,16 +45,17 @@ type object struct {
 
 // objects are the path parameters of which the shop (shop_test.go) has things.
 var objects = map[string]object{
-	"session_id":  {owners: []string{"account"}},
-	"checkout_id": {owners: []string{"buyer"}},
-	"order_id":    {owners: []string{"buyer", "merchant"}},
-	"sku_id":      {owners: []string{"merchant", "account"}}, // an enterprise's, or in somebody's cart
-	"product_id":  {owners: []string{"merchant"}},
-	"merchant_id": {owners: []string{"merchant"}},
-	"account_id":  {owners: []string{"account"}},
-	"refund_id":   {owners: []string{"buyer"}},
-	"path":        {},
-	"code":        {},
+	"application_id": {owners: []string{"account"}},
+	"session_id":     {owners: []string{"account"}},
+	"checkout_id":    {owners: []string{"buyer"}},
+	"order_id":       {owners: []string{"buyer", "merchant"}},
+	"sku_id":         {owners: []string{"merchant", "account"}}, // an enterprise's, or in somebody's cart
+	"product_id":     {owners: []string{"merchant"}},
+	"merchant_id":    {owners: []string{"merchant"}},
+	"account_id":     {owners: []string{"account"}},
+	"refund_id":      {owners: []string{"buyer"}},
+	"path":           {},
+	"code":           {},
 }
 
 // headers are the required parameters of which the nets know a good value.

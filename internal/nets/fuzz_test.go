@@ -77,6 +77,7 @@ func (f *fuzzer) round() {
 		f.person(t), f.person(t), f.shop.seller(t, f.mine), f.shop.seller(t, f.theirs), f.insider(t),
 		f.person(t, identity.Grant{Role: identity.Operator}), f.person(t, identity.Grant{Role: identity.Auditor}),
 		f.person(t, identity.Grant{Role: identity.FundAdmin}), f.person(t, identity.Grant{Role: identity.Institution}),
+		f.person(t, identity.Grant{Role: identity.County, Region: "152527"}),
 	}
 	for range 3 {
 		held := f.person(t)
@@ -93,6 +94,10 @@ func (f *fuzzer) round() {
 	for _, p := range f.people {
 		f.add("account_id", p.id.String())
 		f.add("session_id", p.session)
+		for _, a := range f.applications(t, p) {
+			f.add("application_id", a)
+			f.owner[a] = p
+		}
 		f.owner[p.session] = p
 	}
 	for _, m := range f.firms {

@@ -45,7 +45,8 @@ func newStage(t testing.TB) *stage {
 func (s *stage) insider(t testing.TB) *person {
 	t.Helper()
 	p := s.person(t, identity.Grant{Role: identity.Merchant, Merchant: s.mine.id.UUID()}, identity.Grant{Role: identity.Operator},
-		identity.Grant{Role: identity.FundAdmin}, identity.Grant{Role: identity.Auditor}, identity.Grant{Role: identity.Institution})
+		identity.Grant{Role: identity.FundAdmin}, identity.Grant{Role: identity.Auditor}, identity.Grant{Role: identity.Institution},
+		identity.Grant{Role: identity.County, Region: "152527"})
 	p.firm = s.mine
 	return p
 }
@@ -104,6 +105,7 @@ func (s *stage) cast(t testing.TB) []caller {
 		signedIn("fund_admin", role(identity.FundAdmin)),
 		signedIn("auditor", role(identity.Auditor)),
 		signedIn("institution", role(identity.Institution)),
+		signedIn("county", s.person(t, identity.Grant{Role: identity.County, Region: "152527"})),
 	)
 }
 
@@ -193,7 +195,7 @@ func (m *play) refused(t testing.TB, who caller, status int, code string) {
 func (m *play) reached(t testing.TB, who caller) {
 	t.Helper()
 	owner := who.person
-	if who.standing < elsewhere { // and so the operation is public, and nothing anybody's own
+	if who.standing < elsewhere || m.op.authz.Owner == "none" { // nothing is anybody's own
 		owner = m.other
 	}
 	own := []map[string]string{{}}

@@ -22,6 +22,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	idempotent "github.com/shiyi-market/shiyi/internal/request"
@@ -271,6 +272,8 @@ func (s *shop) work(t testing.TB) {
 func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 	t.Helper()
 	switch param {
+	case "application_id":
+		return s.applications(t, p)
 	case "session_id":
 		return []string{s.signIn(t, p)}
 	case "checkout_id":
@@ -314,6 +317,40 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 	}
 	t.Fatalf("the shop makes no things for the path parameter {%s}: teach shop.things", param)
 	return nil
+}
+
+// applications are somebody's, one in each state in which there is something to do
+// but the draft, which nobody else sees.
+func (s *shop) applications(t testing.TB, p *person) []string {
+	t.Helper()
+	applicant := identity.Caller{Account: p.id}
+	start := func() onboarding.ID {
+		code := fmt.Sprintf("A%d", s.next())
+		a, err := s.Onboarding.Record(t.Context(), applicant, id.New[onboarding.Application](s.Clock.Now()),
+			onboarding.Given{Merchant: id.New[merchant.Merchant](s.Clock.Now())}, shoptest.Draft(merchant.Enrolment{Code: code}))
+		if err == nil {
+			_, err = s.Onboarding.Submit(t.Context(), applicant, a.ID)
+		}
+		if err != nil {
+			t.Fatalf("apply: %v", err)
+		}
+		return a.ID
+	}
+	submitted, returned, recommended, approved := start(), start(), start(), start()
+	_, err := s.Onboarding.Return(t.Context(), shoptest.Official, onboarding.County, returned,
+		[]onboarding.Item{{Pointer: "/entity/township", Problem: onboarding.Wrong, Message: "请填写全称"}}, "for a test")
+	for _, a := range []onboarding.ID{recommended, approved} {
+		if err == nil {
+			_, err = s.Onboarding.Recommend(t.Context(), shoptest.Official, a, "R-1", "for a test")
+		}
+	}
+	if err == nil {
+		_, err = s.Onboarding.Approve(t.Context(), shoptest.Operator, approved, "for a test")
+	}
+	if err != nil {
+		t.Fatalf("decide on applications: %v", err)
+	}
+	return []string{submitted.String(), returned.String(), recommended.String(), approved.String()}
 }
 
 // missing is a well-formed name of a thing that is not there.

@@ -56,7 +56,7 @@ func (f *flaws) day(at string, d merchant.Date) bool {
 // scans wants at least one file.
 func (f *flaws) scans(at string, files []file.ID) {
 	if len(files) == 0 && !f.noScans {
-		f.add(at+"/files", "required", "a file is needed")
+		f.add(at+"/file_ids", "required", "a file is needed")
 	}
 }
 
@@ -133,7 +133,7 @@ func (f *flaws) licences(all []Licence) {
 		if f.day(at+"/expires_on", l.ExpiresOn) && l.ExpiresOn < max(f.today, l.IssuedOn) {
 			f.add(at+"/expires_on", "minimum", "has expired")
 		}
-		f.some(at+"/for", len(l.For))
+		f.some(at+"/product_kinds", len(l.For))
 		f.scans(at, l.Files)
 		if name := l.Kind + " " + l.No + " " + string(l.ExpiresOn); seen[name] {
 			f.add(at, "unique", "is named twice")

@@ -104,7 +104,7 @@ type Contact struct {
 	Name  string      `json:"name"`
 	Phone string      `json:"phone"`
 	Email string      `json:"email,omitempty"`
-	Files []file.ID   `json:"files,omitempty"` // papers that show who he is
+	Files []file.ID   `json:"file_ids,omitempty"` // papers that show who he is
 }
 
 // Licence is a paper by which the enterprise may trade.
@@ -112,9 +112,9 @@ type Licence struct {
 	Kind      string        `json:"kind"` // as merchant.Licence has it
 	No        string        `json:"no"`
 	IssuedOn  merchant.Date `json:"issued_on"`
-	ExpiresOn merchant.Date `json:"expires_on"` // its last day
-	For       []string      `json:"for"`        // kinds of product that it is for: "PACKAGED_FOOD"
-	Files     []file.ID     `json:"files,omitempty"`
+	ExpiresOn merchant.Date `json:"expires_on"`    // its last day
+	For       []string      `json:"product_kinds"` // kinds of product that it is for: "PACKAGED_FOOD"
+	Files     []file.ID     `json:"file_ids,omitempty"`
 }
 
 // Mode is a way by which households earn through an enterprise (联农带农).
@@ -155,7 +155,7 @@ type Way struct {
 	AmountFen      int64         `json:"amount_fen,omitempty"` // paid to households in the period
 	From           merchant.Date `json:"from"`
 	To             merchant.Date `json:"to"`
-	Files          []file.ID     `json:"files,omitempty"` // the evidence
+	Files          []file.ID     `json:"file_ids,omitempty"` // the evidence
 }
 
 // Given is what an enterprise is called by who brings it in. From outside it is

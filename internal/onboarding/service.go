@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -109,9 +110,9 @@ func (s *Service) Recommend(ctx context.Context, caller identity.Caller, a ID, n
 	})
 }
 
-// recommend notes by whom the application is recommended; nobody takes it back.
+// recommend notes by whom the application is recommended; by nobody takes it back.
 func (a *Application) recommend(by identity.ID, no string) {
-	a.RecommendedBy, a.RecommendationNo = by, no
+	a.RecommendedBy, a.RecommendationNo, a.RecommendedAt = by, no, time.Time{}
 }
 
 // Return gives an application back to its applicant, for the county or the
@@ -178,6 +179,7 @@ func take(ctx context.Context, tx *postgres.Tx, a Application, caller identity.C
 	if err := effect(tx, &a); err != nil {
 		return Application{}, err
 	}
+	a.UpdatedAt = tx.Now
 	if err := update(ctx, tx, a); err != nil {
 		return Application{}, err
 	}

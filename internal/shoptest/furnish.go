@@ -83,7 +83,7 @@ func (s Services) Enrol(ctx context.Context, e merchant.Enrolment) (merchant.Mer
 		return merchant.Merchant{}, err
 	}
 	a, err := s.Onboarding.Record(ctx, identity.Caller{Account: applicant.ID}, id.FromName[onboarding.Application]("test", e.Code),
-		onboarding.Given{Merchant: e.ID, Code: e.Code, AgreementNo: "A-" + e.Code}, draft(e))
+		onboarding.Given{Merchant: e.ID, Code: e.Code, AgreementNo: "A-" + e.Code}, Draft(e))
 	if err == nil {
 		a, err = s.Pass(ctx, a, "R-"+e.Code)
 	}
@@ -126,8 +126,8 @@ func (s Services) Pass(ctx context.Context, a onboarding.Application, recommenda
 	return a, nil
 }
 
-// draft is what an invented enterprise says of itself.
-func draft(e merchant.Enrolment) onboarding.Draft {
+// Draft is what an invented enterprise says of itself, without scans.
+func Draft(e merchant.Enrolment) onboarding.Draft {
 	short := cmp.Or(e.ShortName, e.Code)
 	d := onboarding.Draft{
 		Entity: onboarding.Entity{

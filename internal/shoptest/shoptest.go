@@ -19,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -303,6 +304,16 @@ func (s *Shop) Pieces(t testing.TB, code string) [2]int64 {
 		t.Fatalf("stock of %s: %v", code, err)
 	}
 	return [2]int64{all[sku].Available, all[sku].Reserved}
+}
+
+// File is a private picture that somebody has uploaded, as far as the database knows.
+func (s *Shop) File(t testing.TB, owner uuid.UUID, name string) file.ID {
+	t.Helper()
+	f := id.FromName[file.File]("test", owner.String()+name)
+	_, err := s.DB.SQL().ExecContext(t.Context(), `INSERT INTO file (id, owner_id, name, media_type, size, sha256, width, height, private, created_at)
+		VALUES ($1, $2, $3, 'image/png', 1, sha256(convert_to($3, 'UTF8')), 1, 1, true, $4) ON CONFLICT (id) DO NOTHING`, f.UUID(), owner, name, s.Clock.Now())
+	must(t, err)
+	return f
 }
 
 func must(t testing.TB, err error) {

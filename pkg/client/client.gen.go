@@ -38,6 +38,231 @@ func (e AccountState) Valid() bool {
 	}
 }
 
+// Defines values for ApplicationNextActions.
+const (
+	ApplicationNextActionsApprove   ApplicationNextActions = "approve"
+	ApplicationNextActionsEdit      ApplicationNextActions = "edit"
+	ApplicationNextActionsRecommend ApplicationNextActions = "recommend"
+	ApplicationNextActionsRefuse    ApplicationNextActions = "refuse"
+	ApplicationNextActionsReturn    ApplicationNextActions = "return"
+	ApplicationNextActionsSign      ApplicationNextActions = "sign"
+	ApplicationNextActionsSubmit    ApplicationNextActions = "submit"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationNextActions enum.
+func (e ApplicationNextActions) Valid() bool {
+	switch e {
+	case ApplicationNextActionsApprove:
+		return true
+	case ApplicationNextActionsEdit:
+		return true
+	case ApplicationNextActionsRecommend:
+		return true
+	case ApplicationNextActionsRefuse:
+		return true
+	case ApplicationNextActionsReturn:
+		return true
+	case ApplicationNextActionsSign:
+		return true
+	case ApplicationNextActionsSubmit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationContactRole.
+const (
+	Contact             ApplicationContactRole = "contact"
+	LegalRepresentative ApplicationContactRole = "legal_representative"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationContactRole enum.
+func (e ApplicationContactRole) Valid() bool {
+	switch e {
+	case Contact:
+		return true
+	case LegalRepresentative:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationEventAction.
+const (
+	ApplicationEventActionActivate  ApplicationEventAction = "activate"
+	ApplicationEventActionApprove   ApplicationEventAction = "approve"
+	ApplicationEventActionEdit      ApplicationEventAction = "edit"
+	ApplicationEventActionRecommend ApplicationEventAction = "recommend"
+	ApplicationEventActionRefuse    ApplicationEventAction = "refuse"
+	ApplicationEventActionReturn    ApplicationEventAction = "return"
+	ApplicationEventActionSign      ApplicationEventAction = "sign"
+	ApplicationEventActionStart     ApplicationEventAction = "start"
+	ApplicationEventActionSubmit    ApplicationEventAction = "submit"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationEventAction enum.
+func (e ApplicationEventAction) Valid() bool {
+	switch e {
+	case ApplicationEventActionActivate:
+		return true
+	case ApplicationEventActionApprove:
+		return true
+	case ApplicationEventActionEdit:
+		return true
+	case ApplicationEventActionRecommend:
+		return true
+	case ApplicationEventActionRefuse:
+		return true
+	case ApplicationEventActionReturn:
+		return true
+	case ApplicationEventActionSign:
+		return true
+	case ApplicationEventActionStart:
+		return true
+	case ApplicationEventActionSubmit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationItemProblem.
+const (
+	ApplicationItemProblemContradictory ApplicationItemProblem = "contradictory"
+	ApplicationItemProblemExpired       ApplicationItemProblem = "expired"
+	ApplicationItemProblemMissing       ApplicationItemProblem = "missing"
+	ApplicationItemProblemOther         ApplicationItemProblem = "other"
+	ApplicationItemProblemUnreadable    ApplicationItemProblem = "unreadable"
+	ApplicationItemProblemWrong         ApplicationItemProblem = "wrong"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationItemProblem enum.
+func (e ApplicationItemProblem) Valid() bool {
+	switch e {
+	case ApplicationItemProblemContradictory:
+		return true
+	case ApplicationItemProblemExpired:
+		return true
+	case ApplicationItemProblemMissing:
+		return true
+	case ApplicationItemProblemOther:
+		return true
+	case ApplicationItemProblemUnreadable:
+		return true
+	case ApplicationItemProblemWrong:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationItemState.
+const (
+	Answered ApplicationItemState = "answered"
+	Open     ApplicationItemState = "open"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationItemState enum.
+func (e ApplicationItemState) Valid() bool {
+	switch e {
+	case Answered:
+		return true
+	case Open:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationSide.
+const (
+	ApplicationSideApplicant ApplicationSide = "applicant"
+	ApplicationSideCounty    ApplicationSide = "county"
+	ApplicationSidePlatform  ApplicationSide = "platform"
+	ApplicationSideProgram   ApplicationSide = "program"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationSide enum.
+func (e ApplicationSide) Valid() bool {
+	switch e {
+	case ApplicationSideApplicant:
+		return true
+	case ApplicationSideCounty:
+		return true
+	case ApplicationSidePlatform:
+		return true
+	case ApplicationSideProgram:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationState.
+const (
+	ApplicationStateActive      ApplicationState = "active"
+	ApplicationStateApproved    ApplicationState = "approved"
+	ApplicationStateDraft       ApplicationState = "draft"
+	ApplicationStateRecommended ApplicationState = "recommended"
+	ApplicationStateRefused     ApplicationState = "refused"
+	ApplicationStateReturned    ApplicationState = "returned"
+	ApplicationStateSigned      ApplicationState = "signed"
+	ApplicationStateSubmitted   ApplicationState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationState enum.
+func (e ApplicationState) Valid() bool {
+	switch e {
+	case ApplicationStateActive:
+		return true
+	case ApplicationStateApproved:
+		return true
+	case ApplicationStateDraft:
+		return true
+	case ApplicationStateRecommended:
+		return true
+	case ApplicationStateRefused:
+		return true
+	case ApplicationStateReturned:
+		return true
+	case ApplicationStateSigned:
+		return true
+	case ApplicationStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationWayMode.
+const (
+	Cooperative       ApplicationWayMode = "cooperative"
+	Dividend          ApplicationWayMode = "dividend"
+	Employment        ApplicationWayMode = "employment"
+	Land              ApplicationWayMode = "land"
+	PurchaseAgreement ApplicationWayMode = "purchase_agreement"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationWayMode enum.
+func (e ApplicationWayMode) Valid() bool {
+	switch e {
+	case Cooperative:
+		return true
+	case Dividend:
+		return true
+	case Employment:
+		return true
+	case Land:
+		return true
+	case PurchaseAgreement:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CheckoutState.
 const (
 	CheckoutStateCanceled CheckoutState = "canceled"
@@ -142,19 +367,19 @@ func (e MerchantState) Valid() bool {
 
 // Defines values for MerchantProductState.
 const (
-	Draft     MerchantProductState = "draft"
-	OnSale    MerchantProductState = "on_sale"
-	Withdrawn MerchantProductState = "withdrawn"
+	MerchantProductStateDraft     MerchantProductState = "draft"
+	MerchantProductStateOnSale    MerchantProductState = "on_sale"
+	MerchantProductStateWithdrawn MerchantProductState = "withdrawn"
 )
 
 // Valid indicates whether the value is a known member of the MerchantProductState enum.
 func (e MerchantProductState) Valid() bool {
 	switch e {
-	case Draft:
+	case MerchantProductStateDraft:
 		return true
-	case OnSale:
+	case MerchantProductStateOnSale:
 		return true
-	case Withdrawn:
+	case MerchantProductStateWithdrawn:
 		return true
 	default:
 		return false
@@ -224,6 +449,36 @@ func (e RepaymentState) Valid() bool {
 	case RepaymentStatePending:
 		return true
 	case RepaymentStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReturnedPlaceProblem.
+const (
+	ReturnedPlaceProblemContradictory ReturnedPlaceProblem = "contradictory"
+	ReturnedPlaceProblemExpired       ReturnedPlaceProblem = "expired"
+	ReturnedPlaceProblemMissing       ReturnedPlaceProblem = "missing"
+	ReturnedPlaceProblemOther         ReturnedPlaceProblem = "other"
+	ReturnedPlaceProblemUnreadable    ReturnedPlaceProblem = "unreadable"
+	ReturnedPlaceProblemWrong         ReturnedPlaceProblem = "wrong"
+)
+
+// Valid indicates whether the value is a known member of the ReturnedPlaceProblem enum.
+func (e ReturnedPlaceProblem) Valid() bool {
+	switch e {
+	case ReturnedPlaceProblemContradictory:
+		return true
+	case ReturnedPlaceProblemExpired:
+		return true
+	case ReturnedPlaceProblemMissing:
+		return true
+	case ReturnedPlaceProblemOther:
+		return true
+	case ReturnedPlaceProblemUnreadable:
+		return true
+	case ReturnedPlaceProblemWrong:
 		return true
 	default:
 		return false
@@ -314,6 +569,72 @@ func (e GetProblemParamsLang) Valid() bool {
 	}
 }
 
+// Defines values for ListCountyApplicationsParamsState.
+const (
+	ListCountyApplicationsParamsStateActive      ListCountyApplicationsParamsState = "active"
+	ListCountyApplicationsParamsStateApproved    ListCountyApplicationsParamsState = "approved"
+	ListCountyApplicationsParamsStateRecommended ListCountyApplicationsParamsState = "recommended"
+	ListCountyApplicationsParamsStateRefused     ListCountyApplicationsParamsState = "refused"
+	ListCountyApplicationsParamsStateReturned    ListCountyApplicationsParamsState = "returned"
+	ListCountyApplicationsParamsStateSigned      ListCountyApplicationsParamsState = "signed"
+	ListCountyApplicationsParamsStateSubmitted   ListCountyApplicationsParamsState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the ListCountyApplicationsParamsState enum.
+func (e ListCountyApplicationsParamsState) Valid() bool {
+	switch e {
+	case ListCountyApplicationsParamsStateActive:
+		return true
+	case ListCountyApplicationsParamsStateApproved:
+		return true
+	case ListCountyApplicationsParamsStateRecommended:
+		return true
+	case ListCountyApplicationsParamsStateRefused:
+		return true
+	case ListCountyApplicationsParamsStateReturned:
+		return true
+	case ListCountyApplicationsParamsStateSigned:
+		return true
+	case ListCountyApplicationsParamsStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOpsApplicationsParamsState.
+const (
+	ListOpsApplicationsParamsStateActive      ListOpsApplicationsParamsState = "active"
+	ListOpsApplicationsParamsStateApproved    ListOpsApplicationsParamsState = "approved"
+	ListOpsApplicationsParamsStateRecommended ListOpsApplicationsParamsState = "recommended"
+	ListOpsApplicationsParamsStateRefused     ListOpsApplicationsParamsState = "refused"
+	ListOpsApplicationsParamsStateReturned    ListOpsApplicationsParamsState = "returned"
+	ListOpsApplicationsParamsStateSigned      ListOpsApplicationsParamsState = "signed"
+	ListOpsApplicationsParamsStateSubmitted   ListOpsApplicationsParamsState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the ListOpsApplicationsParamsState enum.
+func (e ListOpsApplicationsParamsState) Valid() bool {
+	switch e {
+	case ListOpsApplicationsParamsStateActive:
+		return true
+	case ListOpsApplicationsParamsStateApproved:
+		return true
+	case ListOpsApplicationsParamsStateRecommended:
+		return true
+	case ListOpsApplicationsParamsStateRefused:
+		return true
+	case ListOpsApplicationsParamsStateReturned:
+		return true
+	case ListOpsApplicationsParamsStateSigned:
+		return true
+	case ListOpsApplicationsParamsStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListRefundsParamsState.
 const (
 	ListRefundsParamsStateFailed    ListRefundsParamsState = "failed"
@@ -379,6 +700,247 @@ type Address struct {
 	// Recipient Example: 李梅
 	Recipient string `json:"recipient"`
 }
+
+// AgreementAcceptance Example: {"name":"张三（虚构）","position":"理事长","sha256":"8cdc7ff5e781c150c91afc99b65fb31fdf8cba0319b57c2f92c5f0bb7a0583de","version":1}
+type AgreementAcceptance struct {
+	// Name Who signs for the enterprise
+	Name     string `json:"name"`
+	Position string `json:"position"`
+	Sha256   string `json:"sha256"`
+	Version  int    `json:"version"`
+}
+
+// Application defines model for Application.
+type Application struct {
+	AgreementNo *string `json:"agreement_no,omitempty"`
+
+	// ApplicantId For operators
+	ApplicantId *openapi_types.UUID `json:"applicant_id,omitempty"`
+	ApprovedAt  *time.Time          `json:"approved_at,omitempty"`
+
+	// CommissionBp What the platform takes of a sale: 0
+	CommissionBp int       `json:"commission_bp"`
+	CreatedAt    time.Time `json:"created_at"`
+
+	// Draft What an applicant says of his enterprise; any part may be missing until it is submitted
+	Draft ApplicationDraft `json:"draft"`
+
+	// EntryFeeFen What entry costs: 0
+	EntryFeeFen int64 `json:"entry_fee_fen"`
+
+	// History Oldest first; in lists it is empty
+	History []ApplicationEvent `json:"history"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Items For what it was returned; in lists it is empty
+	Items        []ApplicationItem `json:"items"`
+	MerchantCode *string           `json:"merchant_code,omitempty"`
+
+	// MerchantId The enterprise, once it is let in
+	MerchantId *openapi_types.UUID `json:"merchant_id,omitempty"`
+
+	// NextActions What the caller may do next
+	NextActions      []ApplicationNextActions `json:"next_actions"`
+	RecommendationNo *string                  `json:"recommendation_no,omitempty"`
+	RecommendedAt    *time.Time               `json:"recommended_at,omitempty"`
+
+	// Round How often it was handed in
+	Round       int              `json:"round"`
+	State       ApplicationState `json:"state"`
+	SubmittedAt *time.Time       `json:"submitted_at,omitempty"`
+	UpdatedAt   time.Time        `json:"updated_at"`
+
+	// Version How often it was edited
+	Version int `json:"version"`
+}
+
+// ApplicationNextActions defines model for Application.NextActions.
+type ApplicationNextActions string
+
+// ApplicationContact defines model for ApplicationContact.
+type ApplicationContact struct {
+	Email *string `json:"email,omitempty"`
+
+	// FileIds Papers that show who he is
+	FileIds []Id                   `json:"file_ids,omitempty"`
+	Name    string                 `json:"name"`
+	Phone   string                 `json:"phone"`
+	Role    ApplicationContactRole `json:"role"`
+}
+
+// ApplicationContactRole defines model for ApplicationContact.Role.
+type ApplicationContactRole string
+
+// ApplicationContacts defines model for ApplicationContacts.
+type ApplicationContacts struct {
+	Contacts []ApplicationContact `json:"contacts"`
+}
+
+// ApplicationDraft What an applicant says of his enterprise; any part may be missing until it is submitted
+type ApplicationDraft struct {
+	// Contacts Personal data: the applicant's alone, and not there for officials
+	Contacts []ApplicationContact `json:"contacts,omitempty"`
+	Entity   *ApplicationEntity   `json:"entity,omitempty"`
+	Licences []ApplicationLicence `json:"licences,omitempty"`
+
+	// Linkage How households earn through the enterprise; each household counts once, however many ways it earns by
+	Linkage *ApplicationLinkage `json:"linkage,omitempty"`
+}
+
+// ApplicationEdit Example: {"draft":{"entity":{"legal_name":"太仆寺旗某种植专业合作社（虚构示例）","region":"152527"}},"version":1}
+type ApplicationEdit struct {
+	// Draft What an applicant says of his enterprise; any part may be missing until it is submitted
+	Draft ApplicationDraft `json:"draft"`
+
+	// Version The one that was read
+	Version int `json:"version"`
+}
+
+// ApplicationEntity defines model for ApplicationEntity.
+type ApplicationEntity struct {
+	Brands []string `json:"brands,omitempty"`
+
+	// EntityType Example: 农民专业合作社
+	EntityType *string `json:"entity_type,omitempty"`
+
+	// Fictional An invented example
+	Fictional *bool `json:"fictional,omitempty"`
+
+	// LegalName Example: 太仆寺旗某种植专业合作社（虚构示例）
+	LegalName *string `json:"legal_name,omitempty"`
+
+	// Region The county that recommends it, GB/T 2260
+	//
+	// Example: 152527
+	Region    *string `json:"region,omitempty"`
+	ShortName *string `json:"short_name,omitempty"`
+	Township  *string `json:"township,omitempty"`
+
+	// Uscc Unified social credit code, GB 32100
+	Uscc    *string `json:"uscc,omitempty"`
+	Village *string `json:"village,omitempty"`
+}
+
+// ApplicationEvent defines model for ApplicationEvent.
+type ApplicationEvent struct {
+	Action ApplicationEventAction `json:"action"`
+
+	// ActorId For operators
+	ActorId *openapi_types.UUID `json:"actor_id,omitempty"`
+	At      time.Time           `json:"at"`
+	N       int                 `json:"n"`
+	Reason  *string             `json:"reason,omitempty"`
+	Round   int                 `json:"round"`
+	Side    ApplicationSide     `json:"side"`
+	State   ApplicationState    `json:"state"`
+}
+
+// ApplicationEventAction defines model for ApplicationEvent.Action.
+type ApplicationEventAction string
+
+// ApplicationItem Something for which the application was returned
+type ApplicationItem struct {
+	Message string                 `json:"message"`
+	N       int                    `json:"n"`
+	Pointer string                 `json:"pointer"`
+	Problem ApplicationItemProblem `json:"problem"`
+	Round   int                    `json:"round"`
+	Side    ApplicationSide        `json:"side"`
+
+	// State Answered: the application was handed in again since
+	State ApplicationItemState `json:"state"`
+}
+
+// ApplicationItemProblem defines model for ApplicationItem.Problem.
+type ApplicationItemProblem string
+
+// ApplicationItemState Answered: the application was handed in again since
+type ApplicationItemState string
+
+// ApplicationLicence defines model for ApplicationLicence.
+type ApplicationLicence struct {
+	// ExpiresOn The last day on which it is good
+	ExpiresOn *openapi_types.Date `json:"expires_on,omitempty"`
+
+	// FileIds Scans
+	FileIds  []Id                `json:"file_ids,omitempty"`
+	IssuedOn *openapi_types.Date `json:"issued_on,omitempty"`
+
+	// Kind SC (food production), CCC (product certification), TRAVEL (travel agency), or another
+	//
+	// Example: SC
+	Kind string `json:"kind"`
+
+	// No Example: SC10115252799011
+	No *string `json:"no,omitempty"`
+
+	// ProductKinds Kinds of product that it is for
+	//
+	// Example: ["PACKAGED_FOOD"]
+	ProductKinds []string `json:"product_kinds,omitempty"`
+}
+
+// ApplicationLinkage How households earn through the enterprise; each household counts once, however many ways it earns by
+type ApplicationLinkage struct {
+	// Evidence Kinds of proof that there are
+	Evidence       []string         `json:"evidence,omitempty"`
+	Households     *int64           `json:"households,omitempty"`
+	PoorHouseholds *int64           `json:"poor_households,omitempty"`
+	Ways           []ApplicationWay `json:"ways,omitempty"`
+}
+
+// ApplicationPage defines model for ApplicationPage.
+type ApplicationPage struct {
+	Data       []Application `json:"data"`
+	NextCursor *string       `json:"next_cursor"`
+}
+
+// ApplicationReturn Example: {"items":[{"message":"扫描件看不清","pointer":"/licences/0/file_ids","problem":"unreadable"}],"reason":"材料需要补正"}
+type ApplicationReturn struct {
+	Items  []ReturnedPlace `json:"items"`
+	Reason string          `json:"reason"`
+}
+
+// ApplicationSide defines model for ApplicationSide.
+type ApplicationSide string
+
+// ApplicationStart Example: {"draft":{"entity":{"legal_name":"太仆寺旗某种植专业合作社（虚构示例）","region":"152527"}}}
+type ApplicationStart struct {
+	// Draft What an applicant says of his enterprise; any part may be missing until it is submitted
+	Draft ApplicationDraft `json:"draft"`
+}
+
+// ApplicationState defines model for ApplicationState.
+type ApplicationState string
+
+// ApplicationWay A way by which households earn through the enterprise, in one period (联农带农)
+type ApplicationWay struct {
+	// AmountFen Paid to households in the period
+	AmountFen *int64 `json:"amount_fen,omitempty"`
+
+	// FileIds The evidence
+	FileIds    []Id                `json:"file_ids,omitempty"`
+	From       *openapi_types.Date `json:"from,omitempty"`
+	Households *int64              `json:"households,omitempty"`
+
+	// Label As the enterprise calls it
+	Label *string `json:"label,omitempty"`
+
+	// LandMu Land leased, in mu (1/15 hectare)
+	LandMu *int64             `json:"land_mu,omitempty"`
+	Mode   ApplicationWayMode `json:"mode"`
+
+	// Persons Poor people on the payroll, of employment
+	Persons        *int64              `json:"persons,omitempty"`
+	PoorHouseholds *int64              `json:"poor_households,omitempty"`
+	To             *openapi_types.Date `json:"to,omitempty"`
+	Villages       []string            `json:"villages,omitempty"`
+}
+
+// ApplicationWayMode defines model for ApplicationWay.Mode.
+type ApplicationWayMode string
 
 // Cart defines model for Cart.
 type Cart struct {
@@ -593,6 +1155,33 @@ type Health struct {
 
 // Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type Id = openapi_types.UUID
+
+// LevyAgreement defines model for LevyAgreement.
+type LevyAgreement struct {
+	// BeneficiaryRegion Whose education fund it is for
+	BeneficiaryRegion string `json:"beneficiary_region"`
+
+	// Body The whole text, in Chinese
+	Body string `json:"body"`
+
+	// CommissionBp What the platform takes of a sale: 0
+	CommissionBp  int                `json:"commission_bp"`
+	EffectiveFrom openapi_types.Date `json:"effective_from"`
+
+	// EntryFeeFen What entry costs: 0
+	EntryFeeFen int64 `json:"entry_fee_fen"`
+
+	// LevyBp Hundredths of a percent: 1000 is one tenth
+	LevyBp int `json:"levy_bp"`
+
+	// Sample No lawyer has reviewed it
+	Sample bool `json:"sample"`
+
+	// Sha256 Of the bytes of `body` in UTF-8, in hexadecimal
+	Sha256  string `json:"sha256"`
+	Title   string `json:"title"`
+	Version int    `json:"version"`
+}
 
 // Li Li; 1000 li are 1 yuan
 //
@@ -1125,6 +1714,14 @@ type Received struct {
 	Received bool `json:"received"`
 }
 
+// Recommendation Example: {"reason":"带贫机制真实","recommendation_no":"TPSQ-REC-2026-001"}
+type Recommendation struct {
+	Reason string `json:"reason"`
+
+	// RecommendationNo The number of the county's paper
+	RecommendationNo string `json:"recommendation_no"`
+}
+
 // Refund defines model for Refund.
 type Refund struct {
 	At time.Time `json:"at"`
@@ -1253,6 +1850,21 @@ type RepaymentPage struct {
 	NextCursor *string     `json:"next_cursor"`
 }
 
+// ReturnedPlace defines model for ReturnedPlace.
+type ReturnedPlace struct {
+	// Message What the applicant is to do, in Chinese
+	Message string `json:"message"`
+
+	// Pointer A JSON pointer into `draft`
+	//
+	// Example: /licences/0/no
+	Pointer string               `json:"pointer"`
+	Problem ReturnedPlaceProblem `json:"problem"`
+}
+
+// ReturnedPlaceProblem defines model for ReturnedPlace.Problem.
+type ReturnedPlaceProblem string
+
 // Role defines model for Role.
 type Role string
 
@@ -1376,6 +1988,9 @@ type TrailPage struct {
 // AccountId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type AccountId = Id
 
+// ApplicationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ApplicationId = Id
+
 // CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type CheckoutId = Id
 
@@ -1448,6 +2063,15 @@ type GetProblemParams struct {
 // GetProblemParamsLang defines parameters for GetProblem.
 type GetProblemParamsLang string
 
+// ListApplicationsParams defines parameters for ListApplications.
+type ListApplicationsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListCheckoutsParams defines parameters for ListCheckouts.
 type ListCheckoutsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -1468,6 +2092,21 @@ type CancelCheckoutParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
+
+// ListCountyApplicationsParams defines parameters for ListCountyApplications.
+type ListCountyApplicationsParams struct {
+	// State Only applications in this state
+	State *ListCountyApplicationsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListCountyApplicationsParamsState defines parameters for ListCountyApplications.
+type ListCountyApplicationsParamsState string
 
 // ListMerchantOrdersParams defines parameters for ListMerchantOrders.
 type ListMerchantOrdersParams struct {
@@ -1501,6 +2140,21 @@ type ListAccountsParams struct {
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
+
+// ListOpsApplicationsParams defines parameters for ListOpsApplications.
+type ListOpsApplicationsParams struct {
+	// State Only applications in this state
+	State *ListOpsApplicationsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOpsApplicationsParamsState defines parameters for ListOpsApplications.
+type ListOpsApplicationsParamsState string
 
 // RefundOrderParams defines parameters for RefundOrder.
 type RefundOrderParams struct {
@@ -1597,6 +2251,15 @@ type ReceiveStripeEventParams struct {
 // RegisterAccountJSONRequestBody defines body for RegisterAccount for application/json ContentType.
 type RegisterAccountJSONRequestBody = Registration
 
+// StartApplicationJSONRequestBody defines body for StartApplication for application/json ContentType.
+type StartApplicationJSONRequestBody = ApplicationStart
+
+// EditApplicationJSONRequestBody defines body for EditApplication for application/json ContentType.
+type EditApplicationJSONRequestBody = ApplicationEdit
+
+// AcceptLevyAgreementJSONRequestBody defines body for AcceptLevyAgreement for application/json ContentType.
+type AcceptLevyAgreementJSONRequestBody = AgreementAcceptance
+
 // SetCartLineJSONRequestBody defines body for SetCartLine for application/json ContentType.
 type SetCartLineJSONRequestBody = CartLineChange
 
@@ -1605,6 +2268,12 @@ type PlaceCheckoutJSONRequestBody = Placing
 
 // PreviewCheckoutJSONRequestBody defines body for PreviewCheckout for application/json ContentType.
 type PreviewCheckoutJSONRequestBody = Preview
+
+// RecommendApplicationJSONRequestBody defines body for RecommendApplication for application/json ContentType.
+type RecommendApplicationJSONRequestBody = Recommendation
+
+// ReturnCountyApplicationJSONRequestBody defines body for ReturnCountyApplication for application/json ContentType.
+type ReturnCountyApplicationJSONRequestBody = ApplicationReturn
 
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = PasswordChange
@@ -1626,6 +2295,15 @@ type RevokeRoleJSONRequestBody = RoleChange
 
 // SuspendAccountJSONRequestBody defines body for SuspendAccount for application/json ContentType.
 type SuspendAccountJSONRequestBody = Reason
+
+// ApproveApplicationJSONRequestBody defines body for ApproveApplication for application/json ContentType.
+type ApproveApplicationJSONRequestBody = Reason
+
+// RefuseApplicationJSONRequestBody defines body for RefuseApplication for application/json ContentType.
+type RefuseApplicationJSONRequestBody = Reason
+
+// ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
+type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
 
 // ReinstateMerchantJSONRequestBody defines body for ReinstateMerchant for application/json ContentType.
 type ReinstateMerchantJSONRequestBody = Reason
@@ -1765,6 +2443,77 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/accounts (the `RegisterAccount` operationId).
 	RegisterAccount(ctx context.Context, body RegisterAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListApplications The caller's applications, newest first
+	//
+	// Corresponds with GET /v1/applications (the `ListApplications` operationId).
+	ListApplications(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartApplicationWithBody Begin an application, however little of it is known yet
+	//
+	// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+	StartApplicationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartApplication Begin an application, however little of it is known yet
+	//
+	// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+	StartApplication(ctx context.Context, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetApplication The caller's application, with what it was returned for and its history
+	//
+	// Corresponds with GET /v1/applications/{application_id} (the `GetApplication` operationId).
+	GetApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditApplicationWithBody Replace what a draft or a returned application says
+	//
+	// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+	EditApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditApplication Replace what a draft or a returned application says
+	//
+	// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+	EditApplication(ctx context.Context, applicationId ApplicationId, body EditApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcceptLevyAgreementWithBody Sign the agreement for an approved enterprise, which is let in at once
+	//
+	// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+	AcceptLevyAgreementWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcceptLevyAgreement Sign the agreement for an approved enterprise, which is let in at once
+	//
+	// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+	AcceptLevyAgreement(ctx context.Context, applicationId ApplicationId, body AcceptLevyAgreementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SubmitApplication Hand the application to the county, or hand it in again
+	//
+	// It is checked whole: 422 `onboarding.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
+	//
+	// Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
+	SubmitApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetCart The caller's cart at today's prices
 	//
 	// Corresponds with GET /v1/cart (the `GetCart` operationId).
@@ -1849,6 +2598,49 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 	GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
+	//
+	// Corresponds with GET /v1/county/applications (the `ListCountyApplications` operationId).
+	ListCountyApplications(ctx context.Context, params *ListCountyApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetCountyApplication An application, without the people whom it names
+	//
+	// Corresponds with GET /v1/county/applications/{application_id} (the `GetCountyApplication` operationId).
+	GetCountyApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadCountyApplicationContacts The people whom an application names; that they were read is noted
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/contacts (the `ReadCountyApplicationContacts` operationId).
+	ReadCountyApplicationContacts(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecommendApplicationWithBody Recommend an enterprise to the platform
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+	RecommendApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecommendApplication Recommend an enterprise to the platform
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+	RecommendApplication(ctx context.Context, applicationId ApplicationId, body RecommendApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReturnCountyApplicationWithBody Give an application back and say for what, place by place
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+	ReturnCountyApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReturnCountyApplication Give an application back and say for what, place by place
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+	ReturnCountyApplication(ctx context.Context, applicationId ApplicationId, body ReturnCountyApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListFundAccounts Balances of the fund's accounts in the book
 	//
@@ -1983,6 +2775,67 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/ops/accounts/{account_id}/suspend (the `SuspendAccount` operationId).
 	SuspendAccount(ctx context.Context, accountId AccountId, body SuspendAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListOpsApplications Applications of all counties, newest first; drafts are their applicants' alone
+	//
+	// Corresponds with GET /v1/ops/applications (the `ListOpsApplications` operationId).
+	ListOpsApplications(ctx context.Context, params *ListOpsApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetOpsApplication An application, without the people whom it names
+	//
+	// Corresponds with GET /v1/ops/applications/{application_id} (the `GetOpsApplication` operationId).
+	GetOpsApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveApplicationWithBody Approve a recommended enterprise, which is then to sign the agreement
+	//
+	// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+	ApproveApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveApplication Approve a recommended enterprise, which is then to sign the agreement
+	//
+	// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+	ApproveApplication(ctx context.Context, applicationId ApplicationId, body ApproveApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadOpsApplicationContacts The people whom an application names; that they were read is noted
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/contacts (the `ReadOpsApplicationContacts` operationId).
+	ReadOpsApplicationContacts(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefuseApplicationWithBody Refuse an application, for good
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+	RefuseApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefuseApplication Refuse an application, for good
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+	RefuseApplication(ctx context.Context, applicationId ApplicationId, body RefuseApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReturnOpsApplicationWithBody Give an application back and say for what, place by place
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+	ReturnOpsApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReturnOpsApplication Give an application back and say for what, place by place
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+	ReturnOpsApplication(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ReinstateMerchantWithBody Let an enterprise sell again
 	//
 	// Takes any type of body and a specified content type.
@@ -2071,6 +2924,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/public/fund (the `GetFund` operationId).
 	GetFund(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
+	//
+	// Corresponds with GET /v1/public/levy-agreement (the `GetLevyAgreement` operationId).
+	GetLevyAgreement(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListMerchants The enterprises, with the licences and agreements under which they sell
 	//
@@ -2258,6 +3116,167 @@ func (c *Client) RegisterAccountWithBody(ctx context.Context, contentType string
 // Corresponds with POST /v1/accounts (the `RegisterAccount` operationId).
 func (c *Client) RegisterAccount(ctx context.Context, body RegisterAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRegisterAccountRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListApplications The caller's applications, newest first
+//
+// Corresponds with GET /v1/applications (the `ListApplications` operationId).
+func (c *Client) ListApplications(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListApplicationsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartApplicationWithBody Begin an application, however little of it is known yet
+//
+// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+func (c *Client) StartApplicationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartApplicationRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartApplication Begin an application, however little of it is known yet
+//
+// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+func (c *Client) StartApplication(ctx context.Context, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartApplicationRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetApplication The caller's application, with what it was returned for and its history
+//
+// Corresponds with GET /v1/applications/{application_id} (the `GetApplication` operationId).
+func (c *Client) GetApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetApplicationRequest(c.Server, applicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditApplicationWithBody Replace what a draft or a returned application says
+//
+// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+func (c *Client) EditApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditApplicationRequestWithBody(c.Server, applicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditApplication Replace what a draft or a returned application says
+//
+// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+func (c *Client) EditApplication(ctx context.Context, applicationId ApplicationId, body EditApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditApplicationRequest(c.Server, applicationId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcceptLevyAgreementWithBody Sign the agreement for an approved enterprise, which is let in at once
+//
+// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+func (c *Client) AcceptLevyAgreementWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptLevyAgreementRequestWithBody(c.Server, applicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcceptLevyAgreement Sign the agreement for an approved enterprise, which is let in at once
+//
+// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+func (c *Client) AcceptLevyAgreement(ctx context.Context, applicationId ApplicationId, body AcceptLevyAgreementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptLevyAgreementRequest(c.Server, applicationId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SubmitApplication Hand the application to the county, or hand it in again
+//
+// It is checked whole: 422 `onboarding.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
+//
+// Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
+func (c *Client) SubmitApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitApplicationRequest(c.Server, applicationId)
 	if err != nil {
 		return nil, err
 	}
@@ -2473,6 +3492,119 @@ func (c *Client) CancelCheckout(ctx context.Context, checkoutId CheckoutId, para
 // Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 func (c *Client) GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetReceiptRequest(c.Server, checkoutId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
+//
+// Corresponds with GET /v1/county/applications (the `ListCountyApplications` operationId).
+func (c *Client) ListCountyApplications(ctx context.Context, params *ListCountyApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCountyApplicationsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCountyApplication An application, without the people whom it names
+//
+// Corresponds with GET /v1/county/applications/{application_id} (the `GetCountyApplication` operationId).
+func (c *Client) GetCountyApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCountyApplicationRequest(c.Server, applicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadCountyApplicationContacts The people whom an application names; that they were read is noted
+//
+// Corresponds with POST /v1/county/applications/{application_id}/contacts (the `ReadCountyApplicationContacts` operationId).
+func (c *Client) ReadCountyApplicationContacts(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadCountyApplicationContactsRequest(c.Server, applicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecommendApplicationWithBody Recommend an enterprise to the platform
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+func (c *Client) RecommendApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecommendApplicationRequestWithBody(c.Server, applicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecommendApplication Recommend an enterprise to the platform
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+func (c *Client) RecommendApplication(ctx context.Context, applicationId ApplicationId, body RecommendApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecommendApplicationRequest(c.Server, applicationId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReturnCountyApplicationWithBody Give an application back and say for what, place by place
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+func (c *Client) ReturnCountyApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReturnCountyApplicationRequestWithBody(c.Server, applicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReturnCountyApplication Give an application back and say for what, place by place
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+func (c *Client) ReturnCountyApplication(ctx context.Context, applicationId ApplicationId, body ReturnCountyApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReturnCountyApplicationRequest(c.Server, applicationId, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2826,6 +3958,157 @@ func (c *Client) SuspendAccount(ctx context.Context, accountId AccountId, body S
 	return c.Client.Do(req)
 }
 
+// ListOpsApplications Applications of all counties, newest first; drafts are their applicants' alone
+//
+// Corresponds with GET /v1/ops/applications (the `ListOpsApplications` operationId).
+func (c *Client) ListOpsApplications(ctx context.Context, params *ListOpsApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOpsApplicationsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetOpsApplication An application, without the people whom it names
+//
+// Corresponds with GET /v1/ops/applications/{application_id} (the `GetOpsApplication` operationId).
+func (c *Client) GetOpsApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOpsApplicationRequest(c.Server, applicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveApplicationWithBody Approve a recommended enterprise, which is then to sign the agreement
+//
+// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+func (c *Client) ApproveApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveApplicationRequestWithBody(c.Server, applicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveApplication Approve a recommended enterprise, which is then to sign the agreement
+//
+// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+func (c *Client) ApproveApplication(ctx context.Context, applicationId ApplicationId, body ApproveApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveApplicationRequest(c.Server, applicationId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadOpsApplicationContacts The people whom an application names; that they were read is noted
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/contacts (the `ReadOpsApplicationContacts` operationId).
+func (c *Client) ReadOpsApplicationContacts(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadOpsApplicationContactsRequest(c.Server, applicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefuseApplicationWithBody Refuse an application, for good
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+func (c *Client) RefuseApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefuseApplicationRequestWithBody(c.Server, applicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefuseApplication Refuse an application, for good
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+func (c *Client) RefuseApplication(ctx context.Context, applicationId ApplicationId, body RefuseApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefuseApplicationRequest(c.Server, applicationId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReturnOpsApplicationWithBody Give an application back and say for what, place by place
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+func (c *Client) ReturnOpsApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReturnOpsApplicationRequestWithBody(c.Server, applicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReturnOpsApplication Give an application back and say for what, place by place
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+func (c *Client) ReturnOpsApplication(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReturnOpsApplicationRequest(c.Server, applicationId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ReinstateMerchantWithBody Let an enterprise sell again
 //
 // Takes any type of body and a specified content type.
@@ -3055,6 +4338,21 @@ func (c *Client) GetProduct(ctx context.Context, productId ProductId, reqEditors
 // Corresponds with GET /v1/public/fund (the `GetFund` operationId).
 func (c *Client) GetFund(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetFundRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
+//
+// Corresponds with GET /v1/public/levy-agreement (the `GetLevyAgreement` operationId).
+func (c *Client) GetLevyAgreement(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLevyAgreementRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -3491,6 +4789,274 @@ func NewRegisterAccountRequestWithBody(server string, contentType string, body i
 	return req, nil
 }
 
+// NewListApplicationsRequest constructs an http.Request for the ListApplications method
+func NewListApplicationsRequest(server string, params *ListApplicationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStartApplicationRequest calls the generic StartApplication builder with application/json body
+func NewStartApplicationRequest(server string, body StartApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewStartApplicationRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewStartApplicationRequestWithBody constructs an http.Request for the StartApplication method, with any body, and a specified content type
+func NewStartApplicationRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetApplicationRequest constructs an http.Request for the GetApplication method
+func NewGetApplicationRequest(server string, applicationId ApplicationId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEditApplicationRequest calls the generic EditApplication builder with application/json body
+func NewEditApplicationRequest(server string, applicationId ApplicationId, body EditApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEditApplicationRequestWithBody(server, applicationId, "application/json", bodyReader)
+}
+
+// NewEditApplicationRequestWithBody constructs an http.Request for the EditApplication method, with any body, and a specified content type
+func NewEditApplicationRequestWithBody(server string, applicationId ApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewAcceptLevyAgreementRequest calls the generic AcceptLevyAgreement builder with application/json body
+func NewAcceptLevyAgreementRequest(server string, applicationId ApplicationId, body AcceptLevyAgreementJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAcceptLevyAgreementRequestWithBody(server, applicationId, "application/json", bodyReader)
+}
+
+// NewAcceptLevyAgreementRequestWithBody constructs an http.Request for the AcceptLevyAgreement method, with any body, and a specified content type
+func NewAcceptLevyAgreementRequestWithBody(server string, applicationId ApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications/%s/agreement", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSubmitApplicationRequest constructs an http.Request for the SubmitApplication method
+func NewSubmitApplicationRequest(server string, applicationId ApplicationId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications/%s/submit", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetCartRequest constructs an http.Request for the GetCart method
 func NewGetCartRequest(server string) (*http.Request, error) {
 	var err error
@@ -3889,6 +5455,246 @@ func NewGetReceiptRequest(server string, checkoutId CheckoutId) (*http.Request, 
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewListCountyApplicationsRequest constructs an http.Request for the ListCountyApplications method
+func NewListCountyApplicationsRequest(server string, params *ListCountyApplicationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/county/applications")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetCountyApplicationRequest constructs an http.Request for the GetCountyApplication method
+func NewGetCountyApplicationRequest(server string, applicationId ApplicationId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/county/applications/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReadCountyApplicationContactsRequest constructs an http.Request for the ReadCountyApplicationContacts method
+func NewReadCountyApplicationContactsRequest(server string, applicationId ApplicationId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/county/applications/%s/contacts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRecommendApplicationRequest calls the generic RecommendApplication builder with application/json body
+func NewRecommendApplicationRequest(server string, applicationId ApplicationId, body RecommendApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRecommendApplicationRequestWithBody(server, applicationId, "application/json", bodyReader)
+}
+
+// NewRecommendApplicationRequestWithBody constructs an http.Request for the RecommendApplication method, with any body, and a specified content type
+func NewRecommendApplicationRequestWithBody(server string, applicationId ApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/county/applications/%s/recommend", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReturnCountyApplicationRequest calls the generic ReturnCountyApplication builder with application/json body
+func NewReturnCountyApplicationRequest(server string, applicationId ApplicationId, body ReturnCountyApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReturnCountyApplicationRequestWithBody(server, applicationId, "application/json", bodyReader)
+}
+
+// NewReturnCountyApplicationRequestWithBody constructs an http.Request for the ReturnCountyApplication method, with any body, and a specified content type
+func NewReturnCountyApplicationRequestWithBody(server string, applicationId ApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/county/applications/%s/return", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -4529,6 +6335,293 @@ func NewSuspendAccountRequestWithBody(server string, accountId AccountId, conten
 	}
 
 	operationPath := fmt.Sprintf("/v1/ops/accounts/%s/suspend", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListOpsApplicationsRequest constructs an http.Request for the ListOpsApplications method
+func NewListOpsApplicationsRequest(server string, params *ListOpsApplicationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/applications")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetOpsApplicationRequest constructs an http.Request for the GetOpsApplication method
+func NewGetOpsApplicationRequest(server string, applicationId ApplicationId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/applications/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApproveApplicationRequest calls the generic ApproveApplication builder with application/json body
+func NewApproveApplicationRequest(server string, applicationId ApplicationId, body ApproveApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApproveApplicationRequestWithBody(server, applicationId, "application/json", bodyReader)
+}
+
+// NewApproveApplicationRequestWithBody constructs an http.Request for the ApproveApplication method, with any body, and a specified content type
+func NewApproveApplicationRequestWithBody(server string, applicationId ApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/applications/%s/approve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReadOpsApplicationContactsRequest constructs an http.Request for the ReadOpsApplicationContacts method
+func NewReadOpsApplicationContactsRequest(server string, applicationId ApplicationId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/applications/%s/contacts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRefuseApplicationRequest calls the generic RefuseApplication builder with application/json body
+func NewRefuseApplicationRequest(server string, applicationId ApplicationId, body RefuseApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRefuseApplicationRequestWithBody(server, applicationId, "application/json", bodyReader)
+}
+
+// NewRefuseApplicationRequestWithBody constructs an http.Request for the RefuseApplication method, with any body, and a specified content type
+func NewRefuseApplicationRequestWithBody(server string, applicationId ApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/applications/%s/refuse", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReturnOpsApplicationRequest calls the generic ReturnOpsApplication builder with application/json body
+func NewReturnOpsApplicationRequest(server string, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReturnOpsApplicationRequestWithBody(server, applicationId, "application/json", bodyReader)
+}
+
+// NewReturnOpsApplicationRequestWithBody constructs an http.Request for the ReturnOpsApplication method, with any body, and a specified content type
+func NewReturnOpsApplicationRequestWithBody(server string, applicationId ApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/applications/%s/return", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -5202,6 +7295,33 @@ func NewGetFundRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetLevyAgreementRequest constructs an http.Request for the GetLevyAgreement method
+func NewGetLevyAgreementRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/levy-agreement")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListMerchantsRequest constructs an http.Request for the ListMerchants method
 func NewListMerchantsRequest(server string, params *ListMerchantsParams) (*http.Request, error) {
 	var err error
@@ -5602,6 +7722,83 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts (the `RegisterAccount` operationId).
 	RegisterAccountWithResponse(ctx context.Context, body RegisterAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*RegisterAccountResponse, error)
 
+	// ListApplicationsWithResponse The caller's applications, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/applications (the `ListApplications` operationId).
+	ListApplicationsWithResponse(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*ListApplicationsResponse, error)
+
+	// StartApplicationWithBodyWithResponse Begin an application, however little of it is known yet
+	//
+	// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+	StartApplicationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartApplicationResponse, error)
+
+	// StartApplicationWithResponse Begin an application, however little of it is known yet
+	//
+	// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+	StartApplicationWithResponse(ctx context.Context, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*StartApplicationResponse, error)
+
+	// GetApplicationWithResponse The caller's application, with what it was returned for and its history
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/applications/{application_id} (the `GetApplication` operationId).
+	GetApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*GetApplicationResponse, error)
+
+	// EditApplicationWithBodyWithResponse Replace what a draft or a returned application says
+	//
+	// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+	EditApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditApplicationResponse, error)
+
+	// EditApplicationWithResponse Replace what a draft or a returned application says
+	//
+	// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+	EditApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body EditApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*EditApplicationResponse, error)
+
+	// AcceptLevyAgreementWithBodyWithResponse Sign the agreement for an approved enterprise, which is let in at once
+	//
+	// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+	AcceptLevyAgreementWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcceptLevyAgreementResponse, error)
+
+	// AcceptLevyAgreementWithResponse Sign the agreement for an approved enterprise, which is let in at once
+	//
+	// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+	AcceptLevyAgreementWithResponse(ctx context.Context, applicationId ApplicationId, body AcceptLevyAgreementJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptLevyAgreementResponse, error)
+
+	// SubmitApplicationWithResponse Hand the application to the county, or hand it in again
+	//
+	// It is checked whole: 422 `onboarding.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
+	SubmitApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*SubmitApplicationResponse, error)
+
 	// GetCartWithResponse The caller's cart at today's prices
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -5700,6 +7897,55 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 	GetReceiptWithResponse(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*GetReceiptResponse, error)
+
+	// ListCountyApplicationsWithResponse Applications of the caller's county, newest first; drafts are their applicants' alone
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/county/applications (the `ListCountyApplications` operationId).
+	ListCountyApplicationsWithResponse(ctx context.Context, params *ListCountyApplicationsParams, reqEditors ...RequestEditorFn) (*ListCountyApplicationsResponse, error)
+
+	// GetCountyApplicationWithResponse An application, without the people whom it names
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/county/applications/{application_id} (the `GetCountyApplication` operationId).
+	GetCountyApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*GetCountyApplicationResponse, error)
+
+	// ReadCountyApplicationContactsWithResponse The people whom an application names; that they were read is noted
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/contacts (the `ReadCountyApplicationContacts` operationId).
+	ReadCountyApplicationContactsWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*ReadCountyApplicationContactsResponse, error)
+
+	// RecommendApplicationWithBodyWithResponse Recommend an enterprise to the platform
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+	RecommendApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecommendApplicationResponse, error)
+
+	// RecommendApplicationWithResponse Recommend an enterprise to the platform
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+	RecommendApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body RecommendApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*RecommendApplicationResponse, error)
+
+	// ReturnCountyApplicationWithBodyWithResponse Give an application back and say for what, place by place
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+	ReturnCountyApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReturnCountyApplicationResponse, error)
+
+	// ReturnCountyApplicationWithResponse Give an application back and say for what, place by place
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+	ReturnCountyApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ReturnCountyApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnCountyApplicationResponse, error)
 
 	// ListFundAccountsWithResponse Balances of the fund's accounts in the book
 	//
@@ -5848,6 +8094,73 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/ops/accounts/{account_id}/suspend (the `SuspendAccount` operationId).
 	SuspendAccountWithResponse(ctx context.Context, accountId AccountId, body SuspendAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*SuspendAccountResponse, error)
 
+	// ListOpsApplicationsWithResponse Applications of all counties, newest first; drafts are their applicants' alone
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/applications (the `ListOpsApplications` operationId).
+	ListOpsApplicationsWithResponse(ctx context.Context, params *ListOpsApplicationsParams, reqEditors ...RequestEditorFn) (*ListOpsApplicationsResponse, error)
+
+	// GetOpsApplicationWithResponse An application, without the people whom it names
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/applications/{application_id} (the `GetOpsApplication` operationId).
+	GetOpsApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*GetOpsApplicationResponse, error)
+
+	// ApproveApplicationWithBodyWithResponse Approve a recommended enterprise, which is then to sign the agreement
+	//
+	// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+	ApproveApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveApplicationResponse, error)
+
+	// ApproveApplicationWithResponse Approve a recommended enterprise, which is then to sign the agreement
+	//
+	// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+	ApproveApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ApproveApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveApplicationResponse, error)
+
+	// ReadOpsApplicationContactsWithResponse The people whom an application names; that they were read is noted
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/contacts (the `ReadOpsApplicationContacts` operationId).
+	ReadOpsApplicationContactsWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*ReadOpsApplicationContactsResponse, error)
+
+	// RefuseApplicationWithBodyWithResponse Refuse an application, for good
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+	RefuseApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefuseApplicationResponse, error)
+
+	// RefuseApplicationWithResponse Refuse an application, for good
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+	RefuseApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body RefuseApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*RefuseApplicationResponse, error)
+
+	// ReturnOpsApplicationWithBodyWithResponse Give an application back and say for what, place by place
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+	ReturnOpsApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReturnOpsApplicationResponse, error)
+
+	// ReturnOpsApplicationWithResponse Give an application back and say for what, place by place
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+	ReturnOpsApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnOpsApplicationResponse, error)
+
 	// ReinstateMerchantWithBodyWithResponse Let an enterprise sell again
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -5954,6 +8267,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/public/fund (the `GetFund` operationId).
 	GetFundWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetFundResponse, error)
+
+	// GetLevyAgreementWithResponse The agreement by which an enterprise promises the tenth, as it is in force
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/levy-agreement (the `GetLevyAgreement` operationId).
+	GetLevyAgreementWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetLevyAgreementResponse, error)
 
 	// ListMerchantsWithResponse The enterprises, with the licences and agreements under which they sell
 	//
@@ -6426,6 +8746,490 @@ func (r RegisterAccountResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RegisterAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListApplicationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApplicationPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListApplicationsResponse) GetJSON200() *ApplicationPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListApplicationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListApplicationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListApplicationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListApplicationsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type StartApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r StartApplicationResponse) GetJSON201() *Application {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r StartApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StartApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StartApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StartApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EditApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EditApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EditApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r EditApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r EditApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r EditApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r EditApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EditApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EditApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EditApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EditApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EditApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AcceptLevyAgreementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcceptLevyAgreementResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AcceptLevyAgreementResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AcceptLevyAgreementResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AcceptLevyAgreementResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AcceptLevyAgreementResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AcceptLevyAgreementResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AcceptLevyAgreementResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AcceptLevyAgreementResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AcceptLevyAgreementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcceptLevyAgreementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcceptLevyAgreementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcceptLevyAgreementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SubmitApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SubmitApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SubmitApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SubmitApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SubmitApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SubmitApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SubmitApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r SubmitApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SubmitApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SubmitApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SubmitApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SubmitApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SubmitApplicationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7214,6 +10018,407 @@ func (r GetReceiptResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetReceiptResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListCountyApplicationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApplicationPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCountyApplicationsResponse) GetJSON200() *ApplicationPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListCountyApplicationsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListCountyApplicationsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListCountyApplicationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListCountyApplicationsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCountyApplicationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCountyApplicationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCountyApplicationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCountyApplicationsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetCountyApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCountyApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetCountyApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetCountyApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetCountyApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetCountyApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetCountyApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCountyApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCountyApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCountyApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCountyApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadCountyApplicationContactsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApplicationContacts
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadCountyApplicationContactsResponse) GetJSON200() *ApplicationContacts {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReadCountyApplicationContactsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReadCountyApplicationContactsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReadCountyApplicationContactsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReadCountyApplicationContactsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadCountyApplicationContactsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadCountyApplicationContactsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadCountyApplicationContactsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadCountyApplicationContactsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadCountyApplicationContactsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RecommendApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RecommendApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RecommendApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RecommendApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RecommendApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RecommendApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RecommendApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RecommendApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecommendApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RecommendApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecommendApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecommendApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecommendApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReturnCountyApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReturnCountyApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReturnCountyApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReturnCountyApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReturnCountyApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReturnCountyApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReturnCountyApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReturnCountyApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReturnCountyApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReturnCountyApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReturnCountyApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReturnCountyApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReturnCountyApplicationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8326,6 +11531,497 @@ func (r SuspendAccountResponse) ContentType() string {
 	return ""
 }
 
+type ListOpsApplicationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApplicationPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOpsApplicationsResponse) GetJSON200() *ApplicationPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOpsApplicationsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListOpsApplicationsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListOpsApplicationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOpsApplicationsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOpsApplicationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOpsApplicationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOpsApplicationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOpsApplicationsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetOpsApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetOpsApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetOpsApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetOpsApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetOpsApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetOpsApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetOpsApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetOpsApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetOpsApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetOpsApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetOpsApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApproveApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApproveApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApproveApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApproveApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApproveApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApproveApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApproveApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApproveApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadOpsApplicationContactsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApplicationContacts
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadOpsApplicationContactsResponse) GetJSON200() *ApplicationContacts {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReadOpsApplicationContactsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReadOpsApplicationContactsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReadOpsApplicationContactsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReadOpsApplicationContactsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadOpsApplicationContactsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadOpsApplicationContactsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadOpsApplicationContactsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadOpsApplicationContactsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadOpsApplicationContactsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RefuseApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RefuseApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RefuseApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RefuseApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RefuseApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RefuseApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RefuseApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RefuseApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RefuseApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RefuseApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RefuseApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RefuseApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RefuseApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReturnOpsApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReturnOpsApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReturnOpsApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReturnOpsApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReturnOpsApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReturnOpsApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReturnOpsApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReturnOpsApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReturnOpsApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReturnOpsApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReturnOpsApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReturnOpsApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReturnOpsApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ReinstateMerchantResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9210,6 +12906,54 @@ func (r GetFundResponse) ContentType() string {
 	return ""
 }
 
+type GetLevyAgreementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LevyAgreement
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetLevyAgreementResponse) GetJSON200() *LevyAgreement {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetLevyAgreementResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLevyAgreementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLevyAgreementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLevyAgreementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLevyAgreementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListMerchantsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9720,6 +13464,137 @@ func (c *ClientWithResponses) RegisterAccountWithResponse(ctx context.Context, b
 	return ParseRegisterAccountResponse(rsp)
 }
 
+// ListApplicationsWithResponse The caller's applications, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/applications (the `ListApplications` operationId).
+func (c *ClientWithResponses) ListApplicationsWithResponse(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*ListApplicationsResponse, error) {
+	rsp, err := c.ListApplications(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListApplicationsResponse(rsp)
+}
+
+// StartApplicationWithBodyWithResponse Begin an application, however little of it is known yet
+//
+// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+func (c *ClientWithResponses) StartApplicationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartApplicationResponse, error) {
+	rsp, err := c.StartApplicationWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartApplicationResponse(rsp)
+}
+
+// StartApplicationWithResponse Begin an application, however little of it is known yet
+//
+// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+func (c *ClientWithResponses) StartApplicationWithResponse(ctx context.Context, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*StartApplicationResponse, error) {
+	rsp, err := c.StartApplication(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartApplicationResponse(rsp)
+}
+
+// GetApplicationWithResponse The caller's application, with what it was returned for and its history
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/applications/{application_id} (the `GetApplication` operationId).
+func (c *ClientWithResponses) GetApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*GetApplicationResponse, error) {
+	rsp, err := c.GetApplication(ctx, applicationId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetApplicationResponse(rsp)
+}
+
+// EditApplicationWithBodyWithResponse Replace what a draft or a returned application says
+//
+// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+func (c *ClientWithResponses) EditApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditApplicationResponse, error) {
+	rsp, err := c.EditApplicationWithBody(ctx, applicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditApplicationResponse(rsp)
+}
+
+// EditApplicationWithResponse Replace what a draft or a returned application says
+//
+// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+func (c *ClientWithResponses) EditApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body EditApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*EditApplicationResponse, error) {
+	rsp, err := c.EditApplication(ctx, applicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditApplicationResponse(rsp)
+}
+
+// AcceptLevyAgreementWithBodyWithResponse Sign the agreement for an approved enterprise, which is let in at once
+//
+// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+func (c *ClientWithResponses) AcceptLevyAgreementWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcceptLevyAgreementResponse, error) {
+	rsp, err := c.AcceptLevyAgreementWithBody(ctx, applicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptLevyAgreementResponse(rsp)
+}
+
+// AcceptLevyAgreementWithResponse Sign the agreement for an approved enterprise, which is let in at once
+//
+// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+func (c *ClientWithResponses) AcceptLevyAgreementWithResponse(ctx context.Context, applicationId ApplicationId, body AcceptLevyAgreementJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptLevyAgreementResponse, error) {
+	rsp, err := c.AcceptLevyAgreement(ctx, applicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptLevyAgreementResponse(rsp)
+}
+
+// SubmitApplicationWithResponse Hand the application to the county, or hand it in again
+//
+// It is checked whole: 422 `onboarding.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
+func (c *ClientWithResponses) SubmitApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*SubmitApplicationResponse, error) {
+	rsp, err := c.SubmitApplication(ctx, applicationId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitApplicationResponse(rsp)
+}
+
 // GetCartWithResponse The caller's cart at today's prices
 //
 // Returns a wrapper object for the known response body format(s).
@@ -9895,6 +13770,97 @@ func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, checko
 		return nil, err
 	}
 	return ParseGetReceiptResponse(rsp)
+}
+
+// ListCountyApplicationsWithResponse Applications of the caller's county, newest first; drafts are their applicants' alone
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/county/applications (the `ListCountyApplications` operationId).
+func (c *ClientWithResponses) ListCountyApplicationsWithResponse(ctx context.Context, params *ListCountyApplicationsParams, reqEditors ...RequestEditorFn) (*ListCountyApplicationsResponse, error) {
+	rsp, err := c.ListCountyApplications(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCountyApplicationsResponse(rsp)
+}
+
+// GetCountyApplicationWithResponse An application, without the people whom it names
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/county/applications/{application_id} (the `GetCountyApplication` operationId).
+func (c *ClientWithResponses) GetCountyApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*GetCountyApplicationResponse, error) {
+	rsp, err := c.GetCountyApplication(ctx, applicationId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCountyApplicationResponse(rsp)
+}
+
+// ReadCountyApplicationContactsWithResponse The people whom an application names; that they were read is noted
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/county/applications/{application_id}/contacts (the `ReadCountyApplicationContacts` operationId).
+func (c *ClientWithResponses) ReadCountyApplicationContactsWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*ReadCountyApplicationContactsResponse, error) {
+	rsp, err := c.ReadCountyApplicationContacts(ctx, applicationId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadCountyApplicationContactsResponse(rsp)
+}
+
+// RecommendApplicationWithBodyWithResponse Recommend an enterprise to the platform
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+func (c *ClientWithResponses) RecommendApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecommendApplicationResponse, error) {
+	rsp, err := c.RecommendApplicationWithBody(ctx, applicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecommendApplicationResponse(rsp)
+}
+
+// RecommendApplicationWithResponse Recommend an enterprise to the platform
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+func (c *ClientWithResponses) RecommendApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body RecommendApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*RecommendApplicationResponse, error) {
+	rsp, err := c.RecommendApplication(ctx, applicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecommendApplicationResponse(rsp)
+}
+
+// ReturnCountyApplicationWithBodyWithResponse Give an application back and say for what, place by place
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+func (c *ClientWithResponses) ReturnCountyApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReturnCountyApplicationResponse, error) {
+	rsp, err := c.ReturnCountyApplicationWithBody(ctx, applicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReturnCountyApplicationResponse(rsp)
+}
+
+// ReturnCountyApplicationWithResponse Give an application back and say for what, place by place
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+func (c *ClientWithResponses) ReturnCountyApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ReturnCountyApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnCountyApplicationResponse, error) {
+	rsp, err := c.ReturnCountyApplication(ctx, applicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReturnCountyApplicationResponse(rsp)
 }
 
 // ListFundAccountsWithResponse Balances of the fund's accounts in the book
@@ -10170,6 +14136,127 @@ func (c *ClientWithResponses) SuspendAccountWithResponse(ctx context.Context, ac
 	return ParseSuspendAccountResponse(rsp)
 }
 
+// ListOpsApplicationsWithResponse Applications of all counties, newest first; drafts are their applicants' alone
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/applications (the `ListOpsApplications` operationId).
+func (c *ClientWithResponses) ListOpsApplicationsWithResponse(ctx context.Context, params *ListOpsApplicationsParams, reqEditors ...RequestEditorFn) (*ListOpsApplicationsResponse, error) {
+	rsp, err := c.ListOpsApplications(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOpsApplicationsResponse(rsp)
+}
+
+// GetOpsApplicationWithResponse An application, without the people whom it names
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/applications/{application_id} (the `GetOpsApplication` operationId).
+func (c *ClientWithResponses) GetOpsApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*GetOpsApplicationResponse, error) {
+	rsp, err := c.GetOpsApplication(ctx, applicationId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetOpsApplicationResponse(rsp)
+}
+
+// ApproveApplicationWithBodyWithResponse Approve a recommended enterprise, which is then to sign the agreement
+//
+// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+func (c *ClientWithResponses) ApproveApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveApplicationResponse, error) {
+	rsp, err := c.ApproveApplicationWithBody(ctx, applicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveApplicationResponse(rsp)
+}
+
+// ApproveApplicationWithResponse Approve a recommended enterprise, which is then to sign the agreement
+//
+// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+func (c *ClientWithResponses) ApproveApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ApproveApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveApplicationResponse, error) {
+	rsp, err := c.ApproveApplication(ctx, applicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveApplicationResponse(rsp)
+}
+
+// ReadOpsApplicationContactsWithResponse The people whom an application names; that they were read is noted
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/contacts (the `ReadOpsApplicationContacts` operationId).
+func (c *ClientWithResponses) ReadOpsApplicationContactsWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*ReadOpsApplicationContactsResponse, error) {
+	rsp, err := c.ReadOpsApplicationContacts(ctx, applicationId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadOpsApplicationContactsResponse(rsp)
+}
+
+// RefuseApplicationWithBodyWithResponse Refuse an application, for good
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+func (c *ClientWithResponses) RefuseApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefuseApplicationResponse, error) {
+	rsp, err := c.RefuseApplicationWithBody(ctx, applicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefuseApplicationResponse(rsp)
+}
+
+// RefuseApplicationWithResponse Refuse an application, for good
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+func (c *ClientWithResponses) RefuseApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body RefuseApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*RefuseApplicationResponse, error) {
+	rsp, err := c.RefuseApplication(ctx, applicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefuseApplicationResponse(rsp)
+}
+
+// ReturnOpsApplicationWithBodyWithResponse Give an application back and say for what, place by place
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+func (c *ClientWithResponses) ReturnOpsApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReturnOpsApplicationResponse, error) {
+	rsp, err := c.ReturnOpsApplicationWithBody(ctx, applicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReturnOpsApplicationResponse(rsp)
+}
+
+// ReturnOpsApplicationWithResponse Give an application back and say for what, place by place
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+func (c *ClientWithResponses) ReturnOpsApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnOpsApplicationResponse, error) {
+	rsp, err := c.ReturnOpsApplication(ctx, applicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReturnOpsApplicationResponse(rsp)
+}
+
 // ReinstateMerchantWithBodyWithResponse Let an enterprise sell again
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -10365,6 +14452,19 @@ func (c *ClientWithResponses) GetFundWithResponse(ctx context.Context, reqEditor
 		return nil, err
 	}
 	return ParseGetFundResponse(rsp)
+}
+
+// GetLevyAgreementWithResponse The agreement by which an enterprise promises the tenth, as it is in force
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/levy-agreement (the `GetLevyAgreement` operationId).
+func (c *ClientWithResponses) GetLevyAgreementWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetLevyAgreementResponse, error) {
+	rsp, err := c.GetLevyAgreement(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLevyAgreementResponse(rsp)
 }
 
 // ListMerchantsWithResponse The enterprises, with the licences and agreements under which they sell
@@ -10758,6 +14858,400 @@ func ParseRegisterAccountResponse(rsp *http.Response) (*RegisterAccountResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListApplicationsResponse parses an HTTP response from a ListApplicationsWithResponse call
+func ParseListApplicationsResponse(rsp *http.Response) (*ListApplicationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListApplicationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApplicationPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseStartApplicationResponse parses an HTTP response from a StartApplicationWithResponse call
+func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StartApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetApplicationResponse parses an HTTP response from a GetApplicationWithResponse call
+func ParseGetApplicationResponse(rsp *http.Response) (*GetApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEditApplicationResponse parses an HTTP response from a EditApplicationWithResponse call
+func ParseEditApplicationResponse(rsp *http.Response) (*EditApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EditApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAcceptLevyAgreementResponse parses an HTTP response from a AcceptLevyAgreementWithResponse call
+func ParseAcceptLevyAgreementResponse(rsp *http.Response) (*AcceptLevyAgreementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcceptLevyAgreementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSubmitApplicationResponse parses an HTTP response from a SubmitApplicationWithResponse call
+func ParseSubmitApplicationResponse(rsp *http.Response) (*SubmitApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SubmitApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -11399,6 +15893,332 @@ func ParseGetReceiptResponse(rsp *http.Response) (*GetReceiptResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListCountyApplicationsResponse parses an HTTP response from a ListCountyApplicationsWithResponse call
+func ParseListCountyApplicationsResponse(rsp *http.Response) (*ListCountyApplicationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCountyApplicationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApplicationPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetCountyApplicationResponse parses an HTTP response from a GetCountyApplicationWithResponse call
+func ParseGetCountyApplicationResponse(rsp *http.Response) (*GetCountyApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCountyApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadCountyApplicationContactsResponse parses an HTTP response from a ReadCountyApplicationContactsWithResponse call
+func ParseReadCountyApplicationContactsResponse(rsp *http.Response) (*ReadCountyApplicationContactsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadCountyApplicationContactsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApplicationContacts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRecommendApplicationResponse parses an HTTP response from a RecommendApplicationWithResponse call
+func ParseRecommendApplicationResponse(rsp *http.Response) (*RecommendApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecommendApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReturnCountyApplicationResponse parses an HTTP response from a ReturnCountyApplicationWithResponse call
+func ParseReturnCountyApplicationResponse(rsp *http.Response) (*ReturnCountyApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReturnCountyApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -12311,6 +17131,407 @@ func ParseSuspendAccountResponse(rsp *http.Response) (*SuspendAccountResponse, e
 	return response, nil
 }
 
+// ParseListOpsApplicationsResponse parses an HTTP response from a ListOpsApplicationsWithResponse call
+func ParseListOpsApplicationsResponse(rsp *http.Response) (*ListOpsApplicationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOpsApplicationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApplicationPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetOpsApplicationResponse parses an HTTP response from a GetOpsApplicationWithResponse call
+func ParseGetOpsApplicationResponse(rsp *http.Response) (*GetOpsApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetOpsApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApproveApplicationResponse parses an HTTP response from a ApproveApplicationWithResponse call
+func ParseApproveApplicationResponse(rsp *http.Response) (*ApproveApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadOpsApplicationContactsResponse parses an HTTP response from a ReadOpsApplicationContactsWithResponse call
+func ParseReadOpsApplicationContactsResponse(rsp *http.Response) (*ReadOpsApplicationContactsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadOpsApplicationContactsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApplicationContacts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRefuseApplicationResponse parses an HTTP response from a RefuseApplicationWithResponse call
+func ParseRefuseApplicationResponse(rsp *http.Response) (*RefuseApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RefuseApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReturnOpsApplicationResponse parses an HTTP response from a ReturnOpsApplicationWithResponse call
+func ParseReturnOpsApplicationResponse(rsp *http.Response) (*ReturnOpsApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReturnOpsApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseReinstateMerchantResponse parses an HTTP response from a ReinstateMerchantWithResponse call
 func ParseReinstateMerchantResponse(rsp *http.Response) (*ReinstateMerchantResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13011,6 +18232,39 @@ func ParseGetFundResponse(rsp *http.Response) (*GetFundResponse, error) {
 
 	case rsp.StatusCode == 304:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetLevyAgreementResponse parses an HTTP response from a GetLevyAgreementWithResponse call
+func ParseGetLevyAgreementResponse(rsp *http.Response) (*GetLevyAgreementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLevyAgreementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LevyAgreement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

@@ -36,6 +36,231 @@ func (e AccountState) Valid() bool {
 	}
 }
 
+// Defines values for ApplicationNextActions.
+const (
+	ApplicationNextActionsApprove   ApplicationNextActions = "approve"
+	ApplicationNextActionsEdit      ApplicationNextActions = "edit"
+	ApplicationNextActionsRecommend ApplicationNextActions = "recommend"
+	ApplicationNextActionsRefuse    ApplicationNextActions = "refuse"
+	ApplicationNextActionsReturn    ApplicationNextActions = "return"
+	ApplicationNextActionsSign      ApplicationNextActions = "sign"
+	ApplicationNextActionsSubmit    ApplicationNextActions = "submit"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationNextActions enum.
+func (e ApplicationNextActions) Valid() bool {
+	switch e {
+	case ApplicationNextActionsApprove:
+		return true
+	case ApplicationNextActionsEdit:
+		return true
+	case ApplicationNextActionsRecommend:
+		return true
+	case ApplicationNextActionsRefuse:
+		return true
+	case ApplicationNextActionsReturn:
+		return true
+	case ApplicationNextActionsSign:
+		return true
+	case ApplicationNextActionsSubmit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationContactRole.
+const (
+	Contact             ApplicationContactRole = "contact"
+	LegalRepresentative ApplicationContactRole = "legal_representative"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationContactRole enum.
+func (e ApplicationContactRole) Valid() bool {
+	switch e {
+	case Contact:
+		return true
+	case LegalRepresentative:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationEventAction.
+const (
+	ApplicationEventActionActivate  ApplicationEventAction = "activate"
+	ApplicationEventActionApprove   ApplicationEventAction = "approve"
+	ApplicationEventActionEdit      ApplicationEventAction = "edit"
+	ApplicationEventActionRecommend ApplicationEventAction = "recommend"
+	ApplicationEventActionRefuse    ApplicationEventAction = "refuse"
+	ApplicationEventActionReturn    ApplicationEventAction = "return"
+	ApplicationEventActionSign      ApplicationEventAction = "sign"
+	ApplicationEventActionStart     ApplicationEventAction = "start"
+	ApplicationEventActionSubmit    ApplicationEventAction = "submit"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationEventAction enum.
+func (e ApplicationEventAction) Valid() bool {
+	switch e {
+	case ApplicationEventActionActivate:
+		return true
+	case ApplicationEventActionApprove:
+		return true
+	case ApplicationEventActionEdit:
+		return true
+	case ApplicationEventActionRecommend:
+		return true
+	case ApplicationEventActionRefuse:
+		return true
+	case ApplicationEventActionReturn:
+		return true
+	case ApplicationEventActionSign:
+		return true
+	case ApplicationEventActionStart:
+		return true
+	case ApplicationEventActionSubmit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationItemProblem.
+const (
+	ApplicationItemProblemContradictory ApplicationItemProblem = "contradictory"
+	ApplicationItemProblemExpired       ApplicationItemProblem = "expired"
+	ApplicationItemProblemMissing       ApplicationItemProblem = "missing"
+	ApplicationItemProblemOther         ApplicationItemProblem = "other"
+	ApplicationItemProblemUnreadable    ApplicationItemProblem = "unreadable"
+	ApplicationItemProblemWrong         ApplicationItemProblem = "wrong"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationItemProblem enum.
+func (e ApplicationItemProblem) Valid() bool {
+	switch e {
+	case ApplicationItemProblemContradictory:
+		return true
+	case ApplicationItemProblemExpired:
+		return true
+	case ApplicationItemProblemMissing:
+		return true
+	case ApplicationItemProblemOther:
+		return true
+	case ApplicationItemProblemUnreadable:
+		return true
+	case ApplicationItemProblemWrong:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationItemState.
+const (
+	Answered ApplicationItemState = "answered"
+	Open     ApplicationItemState = "open"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationItemState enum.
+func (e ApplicationItemState) Valid() bool {
+	switch e {
+	case Answered:
+		return true
+	case Open:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationSide.
+const (
+	ApplicationSideApplicant ApplicationSide = "applicant"
+	ApplicationSideCounty    ApplicationSide = "county"
+	ApplicationSidePlatform  ApplicationSide = "platform"
+	ApplicationSideProgram   ApplicationSide = "program"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationSide enum.
+func (e ApplicationSide) Valid() bool {
+	switch e {
+	case ApplicationSideApplicant:
+		return true
+	case ApplicationSideCounty:
+		return true
+	case ApplicationSidePlatform:
+		return true
+	case ApplicationSideProgram:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationState.
+const (
+	ApplicationStateActive      ApplicationState = "active"
+	ApplicationStateApproved    ApplicationState = "approved"
+	ApplicationStateDraft       ApplicationState = "draft"
+	ApplicationStateRecommended ApplicationState = "recommended"
+	ApplicationStateRefused     ApplicationState = "refused"
+	ApplicationStateReturned    ApplicationState = "returned"
+	ApplicationStateSigned      ApplicationState = "signed"
+	ApplicationStateSubmitted   ApplicationState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationState enum.
+func (e ApplicationState) Valid() bool {
+	switch e {
+	case ApplicationStateActive:
+		return true
+	case ApplicationStateApproved:
+		return true
+	case ApplicationStateDraft:
+		return true
+	case ApplicationStateRecommended:
+		return true
+	case ApplicationStateRefused:
+		return true
+	case ApplicationStateReturned:
+		return true
+	case ApplicationStateSigned:
+		return true
+	case ApplicationStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationWayMode.
+const (
+	Cooperative       ApplicationWayMode = "cooperative"
+	Dividend          ApplicationWayMode = "dividend"
+	Employment        ApplicationWayMode = "employment"
+	Land              ApplicationWayMode = "land"
+	PurchaseAgreement ApplicationWayMode = "purchase_agreement"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationWayMode enum.
+func (e ApplicationWayMode) Valid() bool {
+	switch e {
+	case Cooperative:
+		return true
+	case Dividend:
+		return true
+	case Employment:
+		return true
+	case Land:
+		return true
+	case PurchaseAgreement:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CheckoutState.
 const (
 	CheckoutStateCanceled CheckoutState = "canceled"
@@ -140,19 +365,19 @@ func (e MerchantState) Valid() bool {
 
 // Defines values for MerchantProductState.
 const (
-	Draft     MerchantProductState = "draft"
-	OnSale    MerchantProductState = "on_sale"
-	Withdrawn MerchantProductState = "withdrawn"
+	MerchantProductStateDraft     MerchantProductState = "draft"
+	MerchantProductStateOnSale    MerchantProductState = "on_sale"
+	MerchantProductStateWithdrawn MerchantProductState = "withdrawn"
 )
 
 // Valid indicates whether the value is a known member of the MerchantProductState enum.
 func (e MerchantProductState) Valid() bool {
 	switch e {
-	case Draft:
+	case MerchantProductStateDraft:
 		return true
-	case OnSale:
+	case MerchantProductStateOnSale:
 		return true
-	case Withdrawn:
+	case MerchantProductStateWithdrawn:
 		return true
 	default:
 		return false
@@ -222,6 +447,36 @@ func (e RepaymentState) Valid() bool {
 	case RepaymentStatePending:
 		return true
 	case RepaymentStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReturnedPlaceProblem.
+const (
+	ReturnedPlaceProblemContradictory ReturnedPlaceProblem = "contradictory"
+	ReturnedPlaceProblemExpired       ReturnedPlaceProblem = "expired"
+	ReturnedPlaceProblemMissing       ReturnedPlaceProblem = "missing"
+	ReturnedPlaceProblemOther         ReturnedPlaceProblem = "other"
+	ReturnedPlaceProblemUnreadable    ReturnedPlaceProblem = "unreadable"
+	ReturnedPlaceProblemWrong         ReturnedPlaceProblem = "wrong"
+)
+
+// Valid indicates whether the value is a known member of the ReturnedPlaceProblem enum.
+func (e ReturnedPlaceProblem) Valid() bool {
+	switch e {
+	case ReturnedPlaceProblemContradictory:
+		return true
+	case ReturnedPlaceProblemExpired:
+		return true
+	case ReturnedPlaceProblemMissing:
+		return true
+	case ReturnedPlaceProblemOther:
+		return true
+	case ReturnedPlaceProblemUnreadable:
+		return true
+	case ReturnedPlaceProblemWrong:
 		return true
 	default:
 		return false
@@ -312,6 +567,72 @@ func (e GetProblemParamsLang) Valid() bool {
 	}
 }
 
+// Defines values for ListCountyApplicationsParamsState.
+const (
+	ListCountyApplicationsParamsStateActive      ListCountyApplicationsParamsState = "active"
+	ListCountyApplicationsParamsStateApproved    ListCountyApplicationsParamsState = "approved"
+	ListCountyApplicationsParamsStateRecommended ListCountyApplicationsParamsState = "recommended"
+	ListCountyApplicationsParamsStateRefused     ListCountyApplicationsParamsState = "refused"
+	ListCountyApplicationsParamsStateReturned    ListCountyApplicationsParamsState = "returned"
+	ListCountyApplicationsParamsStateSigned      ListCountyApplicationsParamsState = "signed"
+	ListCountyApplicationsParamsStateSubmitted   ListCountyApplicationsParamsState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the ListCountyApplicationsParamsState enum.
+func (e ListCountyApplicationsParamsState) Valid() bool {
+	switch e {
+	case ListCountyApplicationsParamsStateActive:
+		return true
+	case ListCountyApplicationsParamsStateApproved:
+		return true
+	case ListCountyApplicationsParamsStateRecommended:
+		return true
+	case ListCountyApplicationsParamsStateRefused:
+		return true
+	case ListCountyApplicationsParamsStateReturned:
+		return true
+	case ListCountyApplicationsParamsStateSigned:
+		return true
+	case ListCountyApplicationsParamsStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOpsApplicationsParamsState.
+const (
+	ListOpsApplicationsParamsStateActive      ListOpsApplicationsParamsState = "active"
+	ListOpsApplicationsParamsStateApproved    ListOpsApplicationsParamsState = "approved"
+	ListOpsApplicationsParamsStateRecommended ListOpsApplicationsParamsState = "recommended"
+	ListOpsApplicationsParamsStateRefused     ListOpsApplicationsParamsState = "refused"
+	ListOpsApplicationsParamsStateReturned    ListOpsApplicationsParamsState = "returned"
+	ListOpsApplicationsParamsStateSigned      ListOpsApplicationsParamsState = "signed"
+	ListOpsApplicationsParamsStateSubmitted   ListOpsApplicationsParamsState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the ListOpsApplicationsParamsState enum.
+func (e ListOpsApplicationsParamsState) Valid() bool {
+	switch e {
+	case ListOpsApplicationsParamsStateActive:
+		return true
+	case ListOpsApplicationsParamsStateApproved:
+		return true
+	case ListOpsApplicationsParamsStateRecommended:
+		return true
+	case ListOpsApplicationsParamsStateRefused:
+		return true
+	case ListOpsApplicationsParamsStateReturned:
+		return true
+	case ListOpsApplicationsParamsStateSigned:
+		return true
+	case ListOpsApplicationsParamsStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListRefundsParamsState.
 const (
 	ListRefundsParamsStateFailed    ListRefundsParamsState = "failed"
@@ -377,6 +698,247 @@ type Address struct {
 	// Recipient Example: 李梅
 	Recipient string `json:"recipient"`
 }
+
+// AgreementAcceptance Example: {"name":"张三（虚构）","position":"理事长","sha256":"8cdc7ff5e781c150c91afc99b65fb31fdf8cba0319b57c2f92c5f0bb7a0583de","version":1}
+type AgreementAcceptance struct {
+	// Name Who signs for the enterprise
+	Name     string `json:"name"`
+	Position string `json:"position"`
+	Sha256   string `json:"sha256"`
+	Version  int    `json:"version"`
+}
+
+// Application defines model for Application.
+type Application struct {
+	AgreementNo *string `json:"agreement_no,omitempty"`
+
+	// ApplicantId For operators
+	ApplicantId *openapi_types.UUID `json:"applicant_id,omitempty"`
+	ApprovedAt  *time.Time          `json:"approved_at,omitempty"`
+
+	// CommissionBp What the platform takes of a sale: 0
+	CommissionBp int       `json:"commission_bp"`
+	CreatedAt    time.Time `json:"created_at"`
+
+	// Draft What an applicant says of his enterprise; any part may be missing until it is submitted
+	Draft ApplicationDraft `json:"draft"`
+
+	// EntryFeeFen What entry costs: 0
+	EntryFeeFen int64 `json:"entry_fee_fen"`
+
+	// History Oldest first; in lists it is empty
+	History []ApplicationEvent `json:"history"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Items For what it was returned; in lists it is empty
+	Items        []ApplicationItem `json:"items"`
+	MerchantCode *string           `json:"merchant_code,omitempty"`
+
+	// MerchantId The enterprise, once it is let in
+	MerchantId *openapi_types.UUID `json:"merchant_id,omitempty"`
+
+	// NextActions What the caller may do next
+	NextActions      []ApplicationNextActions `json:"next_actions"`
+	RecommendationNo *string                  `json:"recommendation_no,omitempty"`
+	RecommendedAt    *time.Time               `json:"recommended_at,omitempty"`
+
+	// Round How often it was handed in
+	Round       int              `json:"round"`
+	State       ApplicationState `json:"state"`
+	SubmittedAt *time.Time       `json:"submitted_at,omitempty"`
+	UpdatedAt   time.Time        `json:"updated_at"`
+
+	// Version How often it was edited
+	Version int `json:"version"`
+}
+
+// ApplicationNextActions defines model for Application.NextActions.
+type ApplicationNextActions string
+
+// ApplicationContact defines model for ApplicationContact.
+type ApplicationContact struct {
+	Email *string `json:"email,omitempty"`
+
+	// FileIds Papers that show who he is
+	FileIds []Id                   `json:"file_ids,omitempty"`
+	Name    string                 `json:"name"`
+	Phone   string                 `json:"phone"`
+	Role    ApplicationContactRole `json:"role"`
+}
+
+// ApplicationContactRole defines model for ApplicationContact.Role.
+type ApplicationContactRole string
+
+// ApplicationContacts defines model for ApplicationContacts.
+type ApplicationContacts struct {
+	Contacts []ApplicationContact `json:"contacts"`
+}
+
+// ApplicationDraft What an applicant says of his enterprise; any part may be missing until it is submitted
+type ApplicationDraft struct {
+	// Contacts Personal data: the applicant's alone, and not there for officials
+	Contacts []ApplicationContact `json:"contacts,omitempty"`
+	Entity   *ApplicationEntity   `json:"entity,omitempty"`
+	Licences []ApplicationLicence `json:"licences,omitempty"`
+
+	// Linkage How households earn through the enterprise; each household counts once, however many ways it earns by
+	Linkage *ApplicationLinkage `json:"linkage,omitempty"`
+}
+
+// ApplicationEdit Example: {"draft":{"entity":{"legal_name":"太仆寺旗某种植专业合作社（虚构示例）","region":"152527"}},"version":1}
+type ApplicationEdit struct {
+	// Draft What an applicant says of his enterprise; any part may be missing until it is submitted
+	Draft ApplicationDraft `json:"draft"`
+
+	// Version The one that was read
+	Version int `json:"version"`
+}
+
+// ApplicationEntity defines model for ApplicationEntity.
+type ApplicationEntity struct {
+	Brands []string `json:"brands,omitempty"`
+
+	// EntityType Example: 农民专业合作社
+	EntityType *string `json:"entity_type,omitempty"`
+
+	// Fictional An invented example
+	Fictional *bool `json:"fictional,omitempty"`
+
+	// LegalName Example: 太仆寺旗某种植专业合作社（虚构示例）
+	LegalName *string `json:"legal_name,omitempty"`
+
+	// Region The county that recommends it, GB/T 2260
+	//
+	// Example: 152527
+	Region    *string `json:"region,omitempty"`
+	ShortName *string `json:"short_name,omitempty"`
+	Township  *string `json:"township,omitempty"`
+
+	// Uscc Unified social credit code, GB 32100
+	Uscc    *string `json:"uscc,omitempty"`
+	Village *string `json:"village,omitempty"`
+}
+
+// ApplicationEvent defines model for ApplicationEvent.
+type ApplicationEvent struct {
+	Action ApplicationEventAction `json:"action"`
+
+	// ActorId For operators
+	ActorId *openapi_types.UUID `json:"actor_id,omitempty"`
+	At      time.Time           `json:"at"`
+	N       int                 `json:"n"`
+	Reason  *string             `json:"reason,omitempty"`
+	Round   int                 `json:"round"`
+	Side    ApplicationSide     `json:"side"`
+	State   ApplicationState    `json:"state"`
+}
+
+// ApplicationEventAction defines model for ApplicationEvent.Action.
+type ApplicationEventAction string
+
+// ApplicationItem Something for which the application was returned
+type ApplicationItem struct {
+	Message string                 `json:"message"`
+	N       int                    `json:"n"`
+	Pointer string                 `json:"pointer"`
+	Problem ApplicationItemProblem `json:"problem"`
+	Round   int                    `json:"round"`
+	Side    ApplicationSide        `json:"side"`
+
+	// State Answered: the application was handed in again since
+	State ApplicationItemState `json:"state"`
+}
+
+// ApplicationItemProblem defines model for ApplicationItem.Problem.
+type ApplicationItemProblem string
+
+// ApplicationItemState Answered: the application was handed in again since
+type ApplicationItemState string
+
+// ApplicationLicence defines model for ApplicationLicence.
+type ApplicationLicence struct {
+	// ExpiresOn The last day on which it is good
+	ExpiresOn *openapi_types.Date `json:"expires_on,omitempty"`
+
+	// FileIds Scans
+	FileIds  []Id                `json:"file_ids,omitempty"`
+	IssuedOn *openapi_types.Date `json:"issued_on,omitempty"`
+
+	// Kind SC (food production), CCC (product certification), TRAVEL (travel agency), or another
+	//
+	// Example: SC
+	Kind string `json:"kind"`
+
+	// No Example: SC10115252799011
+	No *string `json:"no,omitempty"`
+
+	// ProductKinds Kinds of product that it is for
+	//
+	// Example: ["PACKAGED_FOOD"]
+	ProductKinds []string `json:"product_kinds,omitempty"`
+}
+
+// ApplicationLinkage How households earn through the enterprise; each household counts once, however many ways it earns by
+type ApplicationLinkage struct {
+	// Evidence Kinds of proof that there are
+	Evidence       []string         `json:"evidence,omitempty"`
+	Households     *int64           `json:"households,omitempty"`
+	PoorHouseholds *int64           `json:"poor_households,omitempty"`
+	Ways           []ApplicationWay `json:"ways,omitempty"`
+}
+
+// ApplicationPage defines model for ApplicationPage.
+type ApplicationPage struct {
+	Data       []Application `json:"data"`
+	NextCursor *string       `json:"next_cursor"`
+}
+
+// ApplicationReturn Example: {"items":[{"message":"扫描件看不清","pointer":"/licences/0/file_ids","problem":"unreadable"}],"reason":"材料需要补正"}
+type ApplicationReturn struct {
+	Items  []ReturnedPlace `json:"items"`
+	Reason string          `json:"reason"`
+}
+
+// ApplicationSide defines model for ApplicationSide.
+type ApplicationSide string
+
+// ApplicationStart Example: {"draft":{"entity":{"legal_name":"太仆寺旗某种植专业合作社（虚构示例）","region":"152527"}}}
+type ApplicationStart struct {
+	// Draft What an applicant says of his enterprise; any part may be missing until it is submitted
+	Draft ApplicationDraft `json:"draft"`
+}
+
+// ApplicationState defines model for ApplicationState.
+type ApplicationState string
+
+// ApplicationWay A way by which households earn through the enterprise, in one period (联农带农)
+type ApplicationWay struct {
+	// AmountFen Paid to households in the period
+	AmountFen *int64 `json:"amount_fen,omitempty"`
+
+	// FileIds The evidence
+	FileIds    []Id                `json:"file_ids,omitempty"`
+	From       *openapi_types.Date `json:"from,omitempty"`
+	Households *int64              `json:"households,omitempty"`
+
+	// Label As the enterprise calls it
+	Label *string `json:"label,omitempty"`
+
+	// LandMu Land leased, in mu (1/15 hectare)
+	LandMu *int64             `json:"land_mu,omitempty"`
+	Mode   ApplicationWayMode `json:"mode"`
+
+	// Persons Poor people on the payroll, of employment
+	Persons        *int64              `json:"persons,omitempty"`
+	PoorHouseholds *int64              `json:"poor_households,omitempty"`
+	To             *openapi_types.Date `json:"to,omitempty"`
+	Villages       []string            `json:"villages,omitempty"`
+}
+
+// ApplicationWayMode defines model for ApplicationWay.Mode.
+type ApplicationWayMode string
 
 // Cart defines model for Cart.
 type Cart struct {
@@ -591,6 +1153,33 @@ type Health struct {
 
 // Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type Id = openapi_types.UUID
+
+// LevyAgreement defines model for LevyAgreement.
+type LevyAgreement struct {
+	// BeneficiaryRegion Whose education fund it is for
+	BeneficiaryRegion string `json:"beneficiary_region"`
+
+	// Body The whole text, in Chinese
+	Body string `json:"body"`
+
+	// CommissionBp What the platform takes of a sale: 0
+	CommissionBp  int                `json:"commission_bp"`
+	EffectiveFrom openapi_types.Date `json:"effective_from"`
+
+	// EntryFeeFen What entry costs: 0
+	EntryFeeFen int64 `json:"entry_fee_fen"`
+
+	// LevyBp Hundredths of a percent: 1000 is one tenth
+	LevyBp int `json:"levy_bp"`
+
+	// Sample No lawyer has reviewed it
+	Sample bool `json:"sample"`
+
+	// Sha256 Of the bytes of `body` in UTF-8, in hexadecimal
+	Sha256  string `json:"sha256"`
+	Title   string `json:"title"`
+	Version int    `json:"version"`
+}
 
 // Li Li; 1000 li are 1 yuan
 //
@@ -1123,6 +1712,14 @@ type Received struct {
 	Received bool `json:"received"`
 }
 
+// Recommendation Example: {"reason":"带贫机制真实","recommendation_no":"TPSQ-REC-2026-001"}
+type Recommendation struct {
+	Reason string `json:"reason"`
+
+	// RecommendationNo The number of the county's paper
+	RecommendationNo string `json:"recommendation_no"`
+}
+
 // Refund defines model for Refund.
 type Refund struct {
 	At time.Time `json:"at"`
@@ -1251,6 +1848,21 @@ type RepaymentPage struct {
 	NextCursor *string     `json:"next_cursor"`
 }
 
+// ReturnedPlace defines model for ReturnedPlace.
+type ReturnedPlace struct {
+	// Message What the applicant is to do, in Chinese
+	Message string `json:"message"`
+
+	// Pointer A JSON pointer into `draft`
+	//
+	// Example: /licences/0/no
+	Pointer string               `json:"pointer"`
+	Problem ReturnedPlaceProblem `json:"problem"`
+}
+
+// ReturnedPlaceProblem defines model for ReturnedPlace.Problem.
+type ReturnedPlaceProblem string
+
 // Role defines model for Role.
 type Role string
 
@@ -1374,6 +1986,9 @@ type TrailPage struct {
 // AccountId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type AccountId = Id
 
+// ApplicationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ApplicationId = Id
+
 // CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type CheckoutId = Id
 
@@ -1446,6 +2061,15 @@ type GetProblemParams struct {
 // GetProblemParamsLang defines parameters for GetProblem.
 type GetProblemParamsLang string
 
+// ListApplicationsParams defines parameters for ListApplications.
+type ListApplicationsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListCheckoutsParams defines parameters for ListCheckouts.
 type ListCheckoutsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -1466,6 +2090,21 @@ type CancelCheckoutParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
+
+// ListCountyApplicationsParams defines parameters for ListCountyApplications.
+type ListCountyApplicationsParams struct {
+	// State Only applications in this state
+	State *ListCountyApplicationsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListCountyApplicationsParamsState defines parameters for ListCountyApplications.
+type ListCountyApplicationsParamsState string
 
 // ListMerchantOrdersParams defines parameters for ListMerchantOrders.
 type ListMerchantOrdersParams struct {
@@ -1499,6 +2138,21 @@ type ListAccountsParams struct {
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
+
+// ListOpsApplicationsParams defines parameters for ListOpsApplications.
+type ListOpsApplicationsParams struct {
+	// State Only applications in this state
+	State *ListOpsApplicationsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOpsApplicationsParamsState defines parameters for ListOpsApplications.
+type ListOpsApplicationsParamsState string
 
 // RefundOrderParams defines parameters for RefundOrder.
 type RefundOrderParams struct {
@@ -1595,6 +2249,15 @@ type ReceiveStripeEventParams struct {
 // RegisterAccountJSONRequestBody defines body for RegisterAccount for application/json ContentType.
 type RegisterAccountJSONRequestBody = Registration
 
+// StartApplicationJSONRequestBody defines body for StartApplication for application/json ContentType.
+type StartApplicationJSONRequestBody = ApplicationStart
+
+// EditApplicationJSONRequestBody defines body for EditApplication for application/json ContentType.
+type EditApplicationJSONRequestBody = ApplicationEdit
+
+// AcceptLevyAgreementJSONRequestBody defines body for AcceptLevyAgreement for application/json ContentType.
+type AcceptLevyAgreementJSONRequestBody = AgreementAcceptance
+
 // SetCartLineJSONRequestBody defines body for SetCartLine for application/json ContentType.
 type SetCartLineJSONRequestBody = CartLineChange
 
@@ -1603,6 +2266,12 @@ type PlaceCheckoutJSONRequestBody = Placing
 
 // PreviewCheckoutJSONRequestBody defines body for PreviewCheckout for application/json ContentType.
 type PreviewCheckoutJSONRequestBody = Preview
+
+// RecommendApplicationJSONRequestBody defines body for RecommendApplication for application/json ContentType.
+type RecommendApplicationJSONRequestBody = Recommendation
+
+// ReturnCountyApplicationJSONRequestBody defines body for ReturnCountyApplication for application/json ContentType.
+type ReturnCountyApplicationJSONRequestBody = ApplicationReturn
 
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = PasswordChange
@@ -1624,6 +2293,15 @@ type RevokeRoleJSONRequestBody = RoleChange
 
 // SuspendAccountJSONRequestBody defines body for SuspendAccount for application/json ContentType.
 type SuspendAccountJSONRequestBody = Reason
+
+// ApproveApplicationJSONRequestBody defines body for ApproveApplication for application/json ContentType.
+type ApproveApplicationJSONRequestBody = Reason
+
+// RefuseApplicationJSONRequestBody defines body for RefuseApplication for application/json ContentType.
+type RefuseApplicationJSONRequestBody = Reason
+
+// ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
+type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
 
 // ReinstateMerchantJSONRequestBody defines body for ReinstateMerchant for application/json ContentType.
 type ReinstateMerchantJSONRequestBody = Reason
@@ -1666,6 +2344,24 @@ type ServerInterface interface {
 	// RegisterAccount Register with a phone number, an e-mail address, or both
 	// (POST /v1/accounts)
 	RegisterAccount(c *gin.Context)
+	// ListApplications The caller's applications, newest first
+	// (GET /v1/applications)
+	ListApplications(c *gin.Context, params ListApplicationsParams)
+	// StartApplication Begin an application, however little of it is known yet
+	// (POST /v1/applications)
+	StartApplication(c *gin.Context)
+	// GetApplication The caller's application, with what it was returned for and its history
+	// (GET /v1/applications/{application_id})
+	GetApplication(c *gin.Context, applicationId ApplicationId)
+	// EditApplication Replace what a draft or a returned application says
+	// (POST /v1/applications/{application_id})
+	EditApplication(c *gin.Context, applicationId ApplicationId)
+	// AcceptLevyAgreement Sign the agreement for an approved enterprise, which is let in at once
+	// (POST /v1/applications/{application_id}/agreement)
+	AcceptLevyAgreement(c *gin.Context, applicationId ApplicationId)
+	// SubmitApplication Hand the application to the county, or hand it in again
+	// (POST /v1/applications/{application_id}/submit)
+	SubmitApplication(c *gin.Context, applicationId ApplicationId)
 	// GetCart The caller's cart at today's prices
 	// (GET /v1/cart)
 	GetCart(c *gin.Context)
@@ -1696,6 +2392,21 @@ type ServerInterface interface {
 	// GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 	// (GET /v1/checkouts/{checkout_id}/receipt)
 	GetReceipt(c *gin.Context, checkoutId CheckoutId)
+	// ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
+	// (GET /v1/county/applications)
+	ListCountyApplications(c *gin.Context, params ListCountyApplicationsParams)
+	// GetCountyApplication An application, without the people whom it names
+	// (GET /v1/county/applications/{application_id})
+	GetCountyApplication(c *gin.Context, applicationId ApplicationId)
+	// ReadCountyApplicationContacts The people whom an application names; that they were read is noted
+	// (POST /v1/county/applications/{application_id}/contacts)
+	ReadCountyApplicationContacts(c *gin.Context, applicationId ApplicationId)
+	// RecommendApplication Recommend an enterprise to the platform
+	// (POST /v1/county/applications/{application_id}/recommend)
+	RecommendApplication(c *gin.Context, applicationId ApplicationId)
+	// ReturnCountyApplication Give an application back and say for what, place by place
+	// (POST /v1/county/applications/{application_id}/return)
+	ReturnCountyApplication(c *gin.Context, applicationId ApplicationId)
 	// ListFundAccounts Balances of the fund's accounts in the book
 	// (GET /v1/fund/accounts)
 	ListFundAccounts(c *gin.Context)
@@ -1738,6 +2449,24 @@ type ServerInterface interface {
 	// SuspendAccount Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 	// (POST /v1/ops/accounts/{account_id}/suspend)
 	SuspendAccount(c *gin.Context, accountId AccountId)
+	// ListOpsApplications Applications of all counties, newest first; drafts are their applicants' alone
+	// (GET /v1/ops/applications)
+	ListOpsApplications(c *gin.Context, params ListOpsApplicationsParams)
+	// GetOpsApplication An application, without the people whom it names
+	// (GET /v1/ops/applications/{application_id})
+	GetOpsApplication(c *gin.Context, applicationId ApplicationId)
+	// ApproveApplication Approve a recommended enterprise, which is then to sign the agreement
+	// (POST /v1/ops/applications/{application_id}/approve)
+	ApproveApplication(c *gin.Context, applicationId ApplicationId)
+	// ReadOpsApplicationContacts The people whom an application names; that they were read is noted
+	// (POST /v1/ops/applications/{application_id}/contacts)
+	ReadOpsApplicationContacts(c *gin.Context, applicationId ApplicationId)
+	// RefuseApplication Refuse an application, for good
+	// (POST /v1/ops/applications/{application_id}/refuse)
+	RefuseApplication(c *gin.Context, applicationId ApplicationId)
+	// ReturnOpsApplication Give an application back and say for what, place by place
+	// (POST /v1/ops/applications/{application_id}/return)
+	ReturnOpsApplication(c *gin.Context, applicationId ApplicationId)
 	// ReinstateMerchant Let an enterprise sell again
 	// (POST /v1/ops/merchants/{merchant_id}/reinstate)
 	ReinstateMerchant(c *gin.Context, merchantId MerchantId)
@@ -1774,6 +2503,9 @@ type ServerInterface interface {
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	// (GET /v1/public/fund)
 	GetFund(c *gin.Context)
+	// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
+	// (GET /v1/public/levy-agreement)
+	GetLevyAgreement(c *gin.Context)
 	// ListMerchants The enterprises, with the licences and agreements under which they sell
 	// (GET /v1/public/merchants)
 	ListMerchants(c *gin.Context, params ListMerchantsParams)
@@ -1942,6 +2674,154 @@ func (siw *ServerInterfaceWrapper) RegisterAccount(c *gin.Context) {
 	}
 
 	siw.Handler.RegisterAccount(c)
+}
+
+// ListApplications operation middleware
+func (siw *ServerInterfaceWrapper) ListApplications(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListApplicationsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListApplications(c, params)
+}
+
+// StartApplication operation middleware
+func (siw *ServerInterfaceWrapper) StartApplication(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.StartApplication(c)
+}
+
+// GetApplication operation middleware
+func (siw *ServerInterfaceWrapper) GetApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetApplication(c, applicationId)
+}
+
+// EditApplication operation middleware
+func (siw *ServerInterfaceWrapper) EditApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EditApplication(c, applicationId)
+}
+
+// AcceptLevyAgreement operation middleware
+func (siw *ServerInterfaceWrapper) AcceptLevyAgreement(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AcceptLevyAgreement(c, applicationId)
+}
+
+// SubmitApplication operation middleware
+func (siw *ServerInterfaceWrapper) SubmitApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SubmitApplication(c, applicationId)
 }
 
 // GetCart operation middleware
@@ -2199,6 +3079,149 @@ func (siw *ServerInterfaceWrapper) GetReceipt(c *gin.Context) {
 	}
 
 	siw.Handler.GetReceipt(c, checkoutId)
+}
+
+// ListCountyApplications operation middleware
+func (siw *ServerInterfaceWrapper) ListCountyApplications(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCountyApplicationsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListCountyApplications(c, params)
+}
+
+// GetCountyApplication operation middleware
+func (siw *ServerInterfaceWrapper) GetCountyApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetCountyApplication(c, applicationId)
+}
+
+// ReadCountyApplicationContacts operation middleware
+func (siw *ServerInterfaceWrapper) ReadCountyApplicationContacts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReadCountyApplicationContacts(c, applicationId)
+}
+
+// RecommendApplication operation middleware
+func (siw *ServerInterfaceWrapper) RecommendApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RecommendApplication(c, applicationId)
+}
+
+// ReturnCountyApplication operation middleware
+func (siw *ServerInterfaceWrapper) ReturnCountyApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReturnCountyApplication(c, applicationId)
 }
 
 // ListFundAccounts operation middleware
@@ -2570,6 +3593,174 @@ func (siw *ServerInterfaceWrapper) SuspendAccount(c *gin.Context) {
 	}
 
 	siw.Handler.SuspendAccount(c, accountId)
+}
+
+// ListOpsApplications operation middleware
+func (siw *ServerInterfaceWrapper) ListOpsApplications(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOpsApplicationsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOpsApplications(c, params)
+}
+
+// GetOpsApplication operation middleware
+func (siw *ServerInterfaceWrapper) GetOpsApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetOpsApplication(c, applicationId)
+}
+
+// ApproveApplication operation middleware
+func (siw *ServerInterfaceWrapper) ApproveApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApproveApplication(c, applicationId)
+}
+
+// ReadOpsApplicationContacts operation middleware
+func (siw *ServerInterfaceWrapper) ReadOpsApplicationContacts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReadOpsApplicationContacts(c, applicationId)
+}
+
+// RefuseApplication operation middleware
+func (siw *ServerInterfaceWrapper) RefuseApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RefuseApplication(c, applicationId)
+}
+
+// ReturnOpsApplication operation middleware
+func (siw *ServerInterfaceWrapper) ReturnOpsApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReturnOpsApplication(c, applicationId)
 }
 
 // ReinstateMerchant operation middleware
@@ -2994,6 +4185,19 @@ func (siw *ServerInterfaceWrapper) GetFund(c *gin.Context) {
 	siw.Handler.GetFund(c)
 }
 
+// GetLevyAgreement operation middleware
+func (siw *ServerInterfaceWrapper) GetLevyAgreement(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetLevyAgreement(c)
+}
+
 // ListMerchants operation middleware
 func (siw *ServerInterfaceWrapper) ListMerchants(c *gin.Context) {
 
@@ -3247,6 +4451,24 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract)
 	router.GET(options.BaseURL+"/docs", wrapper.GetDocs)
 	router.GET(options.BaseURL+"/problems/:code", wrapper.GetProblem)
+	router.GET(options.BaseURL+"/v1/public/levy-agreement", wrapper.GetLevyAgreement)
+	router.GET(options.BaseURL+"/v1/applications", wrapper.ListApplications)
+	router.POST(options.BaseURL+"/v1/applications", wrapper.StartApplication)
+	router.GET(options.BaseURL+"/v1/applications/:application_id", wrapper.GetApplication)
+	router.POST(options.BaseURL+"/v1/applications/:application_id", wrapper.EditApplication)
+	router.POST(options.BaseURL+"/v1/applications/:application_id/submit", wrapper.SubmitApplication)
+	router.POST(options.BaseURL+"/v1/applications/:application_id/agreement", wrapper.AcceptLevyAgreement)
+	router.GET(options.BaseURL+"/v1/county/applications", wrapper.ListCountyApplications)
+	router.GET(options.BaseURL+"/v1/county/applications/:application_id", wrapper.GetCountyApplication)
+	router.POST(options.BaseURL+"/v1/county/applications/:application_id/contacts", wrapper.ReadCountyApplicationContacts)
+	router.POST(options.BaseURL+"/v1/county/applications/:application_id/recommend", wrapper.RecommendApplication)
+	router.POST(options.BaseURL+"/v1/county/applications/:application_id/return", wrapper.ReturnCountyApplication)
+	router.GET(options.BaseURL+"/v1/ops/applications", wrapper.ListOpsApplications)
+	router.GET(options.BaseURL+"/v1/ops/applications/:application_id", wrapper.GetOpsApplication)
+	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/contacts", wrapper.ReadOpsApplicationContacts)
+	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/approve", wrapper.ApproveApplication)
+	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/refuse", wrapper.RefuseApplication)
+	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/return", wrapper.ReturnOpsApplication)
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -3704,6 +4926,690 @@ type RegisterAccountdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RegisterAccountdefaultApplicationProblemPlusJSONResponse) VisitRegisterAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplicationsRequestObject struct {
+	Params ListApplicationsParams
+}
+
+type ListApplicationsResponseObject interface {
+	VisitListApplicationsResponse(w http.ResponseWriter) error
+}
+
+type ListApplications200JSONResponse ApplicationPage
+
+func (response ListApplications200JSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplications400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications400ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplications401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications401ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplications403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications403ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplicationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListApplicationsdefaultApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplicationRequestObject struct {
+	Body *StartApplicationJSONRequestBody
+}
+
+type StartApplicationResponseObject interface {
+	VisitStartApplicationResponse(w http.ResponseWriter) error
+}
+
+type StartApplication201JSONResponse Application
+
+func (response StartApplication201JSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication400ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication401ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication403ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication404ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response StartApplicationdefaultApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+}
+
+type GetApplicationResponseObject interface {
+	VisitGetApplicationResponse(w http.ResponseWriter) error
+}
+
+type GetApplication200JSONResponse Application
+
+func (response GetApplication200JSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication400ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication401ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication403ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication404ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetApplicationdefaultApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	Body          *EditApplicationJSONRequestBody
+}
+
+type EditApplicationResponseObject interface {
+	VisitEditApplicationResponse(w http.ResponseWriter) error
+}
+
+type EditApplication200JSONResponse Application
+
+func (response EditApplication200JSONResponse) VisitEditApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response EditApplication400ApplicationProblemPlusJSONResponse) VisitEditApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response EditApplication401ApplicationProblemPlusJSONResponse) VisitEditApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EditApplication403ApplicationProblemPlusJSONResponse) VisitEditApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response EditApplication404ApplicationProblemPlusJSONResponse) VisitEditApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response EditApplication409ApplicationProblemPlusJSONResponse) VisitEditApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EditApplicationdefaultApplicationProblemPlusJSONResponse) VisitEditApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreementRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	Body          *AcceptLevyAgreementJSONRequestBody
+}
+
+type AcceptLevyAgreementResponseObject interface {
+	VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error
+}
+
+type AcceptLevyAgreement200JSONResponse Application
+
+func (response AcceptLevyAgreement200JSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreement400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLevyAgreement400ApplicationProblemPlusJSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreement401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLevyAgreement401ApplicationProblemPlusJSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreement403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLevyAgreement403ApplicationProblemPlusJSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreement404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLevyAgreement404ApplicationProblemPlusJSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreement409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLevyAgreement409ApplicationProblemPlusJSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreement422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLevyAgreement422ApplicationProblemPlusJSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreementdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcceptLevyAgreementdefaultApplicationProblemPlusJSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+}
+
+type SubmitApplicationResponseObject interface {
+	VisitSubmitApplicationResponse(w http.ResponseWriter) error
+}
+
+type SubmitApplication200JSONResponse Application
+
+func (response SubmitApplication200JSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitApplication400ApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitApplication401ApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitApplication403ApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitApplication404ApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitApplication409ApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitApplication422ApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SubmitApplicationdefaultApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4806,6 +6712,571 @@ type GetReceiptdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetReceiptdefaultApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCountyApplicationsRequestObject struct {
+	Params ListCountyApplicationsParams
+}
+
+type ListCountyApplicationsResponseObject interface {
+	VisitListCountyApplicationsResponse(w http.ResponseWriter) error
+}
+
+type ListCountyApplications200JSONResponse ApplicationPage
+
+func (response ListCountyApplications200JSONResponse) VisitListCountyApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCountyApplications400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListCountyApplications400ApplicationProblemPlusJSONResponse) VisitListCountyApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCountyApplications401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCountyApplications401ApplicationProblemPlusJSONResponse) VisitListCountyApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCountyApplications403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListCountyApplications403ApplicationProblemPlusJSONResponse) VisitListCountyApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCountyApplicationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCountyApplicationsdefaultApplicationProblemPlusJSONResponse) VisitListCountyApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCountyApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+}
+
+type GetCountyApplicationResponseObject interface {
+	VisitGetCountyApplicationResponse(w http.ResponseWriter) error
+}
+
+type GetCountyApplication200JSONResponse Application
+
+func (response GetCountyApplication200JSONResponse) VisitGetCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCountyApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetCountyApplication400ApplicationProblemPlusJSONResponse) VisitGetCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCountyApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCountyApplication401ApplicationProblemPlusJSONResponse) VisitGetCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCountyApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetCountyApplication403ApplicationProblemPlusJSONResponse) VisitGetCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCountyApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetCountyApplication404ApplicationProblemPlusJSONResponse) VisitGetCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCountyApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCountyApplicationdefaultApplicationProblemPlusJSONResponse) VisitGetCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadCountyApplicationContactsRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+}
+
+type ReadCountyApplicationContactsResponseObject interface {
+	VisitReadCountyApplicationContactsResponse(w http.ResponseWriter) error
+}
+
+type ReadCountyApplicationContacts200JSONResponse ApplicationContacts
+
+func (response ReadCountyApplicationContacts200JSONResponse) VisitReadCountyApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadCountyApplicationContacts400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReadCountyApplicationContacts400ApplicationProblemPlusJSONResponse) VisitReadCountyApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadCountyApplicationContacts401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReadCountyApplicationContacts401ApplicationProblemPlusJSONResponse) VisitReadCountyApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadCountyApplicationContacts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReadCountyApplicationContacts403ApplicationProblemPlusJSONResponse) VisitReadCountyApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadCountyApplicationContacts404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReadCountyApplicationContacts404ApplicationProblemPlusJSONResponse) VisitReadCountyApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadCountyApplicationContactsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadCountyApplicationContactsdefaultApplicationProblemPlusJSONResponse) VisitReadCountyApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	Body          *RecommendApplicationJSONRequestBody
+}
+
+type RecommendApplicationResponseObject interface {
+	VisitRecommendApplicationResponse(w http.ResponseWriter) error
+}
+
+type RecommendApplication200JSONResponse Application
+
+func (response RecommendApplication200JSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RecommendApplication400ApplicationProblemPlusJSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RecommendApplication401ApplicationProblemPlusJSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RecommendApplication403ApplicationProblemPlusJSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RecommendApplication404ApplicationProblemPlusJSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RecommendApplication409ApplicationProblemPlusJSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RecommendApplication422ApplicationProblemPlusJSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RecommendApplicationdefaultApplicationProblemPlusJSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	Body          *ReturnCountyApplicationJSONRequestBody
+}
+
+type ReturnCountyApplicationResponseObject interface {
+	VisitReturnCountyApplicationResponse(w http.ResponseWriter) error
+}
+
+type ReturnCountyApplication200JSONResponse Application
+
+func (response ReturnCountyApplication200JSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnCountyApplication400ApplicationProblemPlusJSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnCountyApplication401ApplicationProblemPlusJSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnCountyApplication403ApplicationProblemPlusJSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnCountyApplication404ApplicationProblemPlusJSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnCountyApplication409ApplicationProblemPlusJSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnCountyApplication422ApplicationProblemPlusJSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReturnCountyApplicationdefaultApplicationProblemPlusJSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6370,6 +8841,707 @@ func (response SuspendAccountdefaultApplicationProblemPlusJSONResponse) VisitSus
 	return err
 }
 
+type ListOpsApplicationsRequestObject struct {
+	Params ListOpsApplicationsParams
+}
+
+type ListOpsApplicationsResponseObject interface {
+	VisitListOpsApplicationsResponse(w http.ResponseWriter) error
+}
+
+type ListOpsApplications200JSONResponse ApplicationPage
+
+func (response ListOpsApplications200JSONResponse) VisitListOpsApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsApplications400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsApplications400ApplicationProblemPlusJSONResponse) VisitListOpsApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsApplications401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsApplications401ApplicationProblemPlusJSONResponse) VisitListOpsApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsApplications403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsApplications403ApplicationProblemPlusJSONResponse) VisitListOpsApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsApplicationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOpsApplicationsdefaultApplicationProblemPlusJSONResponse) VisitListOpsApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+}
+
+type GetOpsApplicationResponseObject interface {
+	VisitGetOpsApplicationResponse(w http.ResponseWriter) error
+}
+
+type GetOpsApplication200JSONResponse Application
+
+func (response GetOpsApplication200JSONResponse) VisitGetOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsApplication400ApplicationProblemPlusJSONResponse) VisitGetOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsApplication401ApplicationProblemPlusJSONResponse) VisitGetOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsApplication403ApplicationProblemPlusJSONResponse) VisitGetOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsApplication404ApplicationProblemPlusJSONResponse) VisitGetOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetOpsApplicationdefaultApplicationProblemPlusJSONResponse) VisitGetOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	Body          *ApproveApplicationJSONRequestBody
+}
+
+type ApproveApplicationResponseObject interface {
+	VisitApproveApplicationResponse(w http.ResponseWriter) error
+}
+
+type ApproveApplication200JSONResponse Application
+
+func (response ApproveApplication200JSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveApplication400ApplicationProblemPlusJSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveApplication401ApplicationProblemPlusJSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveApplication403ApplicationProblemPlusJSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveApplication404ApplicationProblemPlusJSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveApplication409ApplicationProblemPlusJSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveApplication422ApplicationProblemPlusJSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ApproveApplicationdefaultApplicationProblemPlusJSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadOpsApplicationContactsRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+}
+
+type ReadOpsApplicationContactsResponseObject interface {
+	VisitReadOpsApplicationContactsResponse(w http.ResponseWriter) error
+}
+
+type ReadOpsApplicationContacts200JSONResponse ApplicationContacts
+
+func (response ReadOpsApplicationContacts200JSONResponse) VisitReadOpsApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadOpsApplicationContacts400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReadOpsApplicationContacts400ApplicationProblemPlusJSONResponse) VisitReadOpsApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadOpsApplicationContacts401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReadOpsApplicationContacts401ApplicationProblemPlusJSONResponse) VisitReadOpsApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadOpsApplicationContacts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReadOpsApplicationContacts403ApplicationProblemPlusJSONResponse) VisitReadOpsApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadOpsApplicationContacts404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReadOpsApplicationContacts404ApplicationProblemPlusJSONResponse) VisitReadOpsApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadOpsApplicationContactsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadOpsApplicationContactsdefaultApplicationProblemPlusJSONResponse) VisitReadOpsApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	Body          *RefuseApplicationJSONRequestBody
+}
+
+type RefuseApplicationResponseObject interface {
+	VisitRefuseApplicationResponse(w http.ResponseWriter) error
+}
+
+type RefuseApplication200JSONResponse Application
+
+func (response RefuseApplication200JSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseApplication400ApplicationProblemPlusJSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseApplication401ApplicationProblemPlusJSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseApplication403ApplicationProblemPlusJSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseApplication404ApplicationProblemPlusJSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseApplication409ApplicationProblemPlusJSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseApplication422ApplicationProblemPlusJSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RefuseApplicationdefaultApplicationProblemPlusJSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	Body          *ReturnOpsApplicationJSONRequestBody
+}
+
+type ReturnOpsApplicationResponseObject interface {
+	VisitReturnOpsApplicationResponse(w http.ResponseWriter) error
+}
+
+type ReturnOpsApplication200JSONResponse Application
+
+func (response ReturnOpsApplication200JSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnOpsApplication400ApplicationProblemPlusJSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnOpsApplication401ApplicationProblemPlusJSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnOpsApplication403ApplicationProblemPlusJSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnOpsApplication404ApplicationProblemPlusJSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnOpsApplication409ApplicationProblemPlusJSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnOpsApplication422ApplicationProblemPlusJSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReturnOpsApplicationdefaultApplicationProblemPlusJSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReinstateMerchantRequestObject struct {
 	MerchantId MerchantId `json:"merchant_id"`
 	Body       *ReinstateMerchantJSONRequestBody
@@ -7570,6 +10742,44 @@ func (response GetFunddefaultApplicationProblemPlusJSONResponse) VisitGetFundRes
 	return err
 }
 
+type GetLevyAgreementRequestObject struct {
+}
+
+type GetLevyAgreementResponseObject interface {
+	VisitGetLevyAgreementResponse(w http.ResponseWriter) error
+}
+
+type GetLevyAgreement200JSONResponse LevyAgreement
+
+func (response GetLevyAgreement200JSONResponse) VisitGetLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyAgreementdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetLevyAgreementdefaultApplicationProblemPlusJSONResponse) VisitGetLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMerchantsRequestObject struct {
 	Params ListMerchantsParams
 }
@@ -8097,6 +11307,24 @@ type StrictServerInterface interface {
 	// RegisterAccount Register with a phone number, an e-mail address, or both
 	// (POST /v1/accounts)
 	RegisterAccount(ctx context.Context, request RegisterAccountRequestObject) (RegisterAccountResponseObject, error)
+	// ListApplications The caller's applications, newest first
+	// (GET /v1/applications)
+	ListApplications(ctx context.Context, request ListApplicationsRequestObject) (ListApplicationsResponseObject, error)
+	// StartApplication Begin an application, however little of it is known yet
+	// (POST /v1/applications)
+	StartApplication(ctx context.Context, request StartApplicationRequestObject) (StartApplicationResponseObject, error)
+	// GetApplication The caller's application, with what it was returned for and its history
+	// (GET /v1/applications/{application_id})
+	GetApplication(ctx context.Context, request GetApplicationRequestObject) (GetApplicationResponseObject, error)
+	// EditApplication Replace what a draft or a returned application says
+	// (POST /v1/applications/{application_id})
+	EditApplication(ctx context.Context, request EditApplicationRequestObject) (EditApplicationResponseObject, error)
+	// AcceptLevyAgreement Sign the agreement for an approved enterprise, which is let in at once
+	// (POST /v1/applications/{application_id}/agreement)
+	AcceptLevyAgreement(ctx context.Context, request AcceptLevyAgreementRequestObject) (AcceptLevyAgreementResponseObject, error)
+	// SubmitApplication Hand the application to the county, or hand it in again
+	// (POST /v1/applications/{application_id}/submit)
+	SubmitApplication(ctx context.Context, request SubmitApplicationRequestObject) (SubmitApplicationResponseObject, error)
 	// GetCart The caller's cart at today's prices
 	// (GET /v1/cart)
 	GetCart(ctx context.Context, request GetCartRequestObject) (GetCartResponseObject, error)
@@ -8127,6 +11355,21 @@ type StrictServerInterface interface {
 	// GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 	// (GET /v1/checkouts/{checkout_id}/receipt)
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	// ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
+	// (GET /v1/county/applications)
+	ListCountyApplications(ctx context.Context, request ListCountyApplicationsRequestObject) (ListCountyApplicationsResponseObject, error)
+	// GetCountyApplication An application, without the people whom it names
+	// (GET /v1/county/applications/{application_id})
+	GetCountyApplication(ctx context.Context, request GetCountyApplicationRequestObject) (GetCountyApplicationResponseObject, error)
+	// ReadCountyApplicationContacts The people whom an application names; that they were read is noted
+	// (POST /v1/county/applications/{application_id}/contacts)
+	ReadCountyApplicationContacts(ctx context.Context, request ReadCountyApplicationContactsRequestObject) (ReadCountyApplicationContactsResponseObject, error)
+	// RecommendApplication Recommend an enterprise to the platform
+	// (POST /v1/county/applications/{application_id}/recommend)
+	RecommendApplication(ctx context.Context, request RecommendApplicationRequestObject) (RecommendApplicationResponseObject, error)
+	// ReturnCountyApplication Give an application back and say for what, place by place
+	// (POST /v1/county/applications/{application_id}/return)
+	ReturnCountyApplication(ctx context.Context, request ReturnCountyApplicationRequestObject) (ReturnCountyApplicationResponseObject, error)
 	// ListFundAccounts Balances of the fund's accounts in the book
 	// (GET /v1/fund/accounts)
 	ListFundAccounts(ctx context.Context, request ListFundAccountsRequestObject) (ListFundAccountsResponseObject, error)
@@ -8169,6 +11412,24 @@ type StrictServerInterface interface {
 	// SuspendAccount Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 	// (POST /v1/ops/accounts/{account_id}/suspend)
 	SuspendAccount(ctx context.Context, request SuspendAccountRequestObject) (SuspendAccountResponseObject, error)
+	// ListOpsApplications Applications of all counties, newest first; drafts are their applicants' alone
+	// (GET /v1/ops/applications)
+	ListOpsApplications(ctx context.Context, request ListOpsApplicationsRequestObject) (ListOpsApplicationsResponseObject, error)
+	// GetOpsApplication An application, without the people whom it names
+	// (GET /v1/ops/applications/{application_id})
+	GetOpsApplication(ctx context.Context, request GetOpsApplicationRequestObject) (GetOpsApplicationResponseObject, error)
+	// ApproveApplication Approve a recommended enterprise, which is then to sign the agreement
+	// (POST /v1/ops/applications/{application_id}/approve)
+	ApproveApplication(ctx context.Context, request ApproveApplicationRequestObject) (ApproveApplicationResponseObject, error)
+	// ReadOpsApplicationContacts The people whom an application names; that they were read is noted
+	// (POST /v1/ops/applications/{application_id}/contacts)
+	ReadOpsApplicationContacts(ctx context.Context, request ReadOpsApplicationContactsRequestObject) (ReadOpsApplicationContactsResponseObject, error)
+	// RefuseApplication Refuse an application, for good
+	// (POST /v1/ops/applications/{application_id}/refuse)
+	RefuseApplication(ctx context.Context, request RefuseApplicationRequestObject) (RefuseApplicationResponseObject, error)
+	// ReturnOpsApplication Give an application back and say for what, place by place
+	// (POST /v1/ops/applications/{application_id}/return)
+	ReturnOpsApplication(ctx context.Context, request ReturnOpsApplicationRequestObject) (ReturnOpsApplicationResponseObject, error)
 	// ReinstateMerchant Let an enterprise sell again
 	// (POST /v1/ops/merchants/{merchant_id}/reinstate)
 	ReinstateMerchant(ctx context.Context, request ReinstateMerchantRequestObject) (ReinstateMerchantResponseObject, error)
@@ -8205,6 +11466,9 @@ type StrictServerInterface interface {
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	// (GET /v1/public/fund)
 	GetFund(ctx context.Context, request GetFundRequestObject) (GetFundResponseObject, error)
+	// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
+	// (GET /v1/public/levy-agreement)
+	GetLevyAgreement(ctx context.Context, request GetLevyAgreementRequestObject) (GetLevyAgreementResponseObject, error)
 	// ListMerchants The enterprises, with the licences and agreements under which they sell
 	// (GET /v1/public/merchants)
 	ListMerchants(ctx context.Context, request ListMerchantsRequestObject) (ListMerchantsResponseObject, error)
@@ -8490,6 +11754,214 @@ func (sh *strictHandler) RegisterAccount(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RegisterAccountResponseObject); ok {
 		if err := validResponse.VisitRegisterAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListApplications operation middleware
+func (sh *strictHandler) ListApplications(ctx *gin.Context, params ListApplicationsParams) {
+	var request ListApplicationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListApplications(ctx, request.(ListApplicationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListApplications")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListApplicationsResponseObject); ok {
+		if err := validResponse.VisitListApplicationsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// StartApplication operation middleware
+func (sh *strictHandler) StartApplication(ctx *gin.Context) {
+	var request StartApplicationRequestObject
+
+	var body StartApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.StartApplication(ctx, request.(StartApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StartApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(StartApplicationResponseObject); ok {
+		if err := validResponse.VisitStartApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetApplication operation middleware
+func (sh *strictHandler) GetApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request GetApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApplication(ctx, request.(GetApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetApplicationResponseObject); ok {
+		if err := validResponse.VisitGetApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EditApplication operation middleware
+func (sh *strictHandler) EditApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request EditApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	var body EditApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EditApplication(ctx, request.(EditApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EditApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(EditApplicationResponseObject); ok {
+		if err := validResponse.VisitEditApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AcceptLevyAgreement operation middleware
+func (sh *strictHandler) AcceptLevyAgreement(ctx *gin.Context, applicationId ApplicationId) {
+	var request AcceptLevyAgreementRequestObject
+
+	request.ApplicationId = applicationId
+
+	var body AcceptLevyAgreementJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcceptLevyAgreement(ctx, request.(AcceptLevyAgreementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcceptLevyAgreement")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AcceptLevyAgreementResponseObject); ok {
+		if err := validResponse.VisitAcceptLevyAgreementResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SubmitApplication operation middleware
+func (sh *strictHandler) SubmitApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request SubmitApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SubmitApplication(ctx, request.(SubmitApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SubmitApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SubmitApplicationResponseObject); ok {
+		if err := validResponse.VisitSubmitApplicationResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -8797,6 +12269,172 @@ func (sh *strictHandler) GetReceipt(ctx *gin.Context, checkoutId CheckoutId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
 		if err := validResponse.VisitGetReceiptResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListCountyApplications operation middleware
+func (sh *strictHandler) ListCountyApplications(ctx *gin.Context, params ListCountyApplicationsParams) {
+	var request ListCountyApplicationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCountyApplications(ctx, request.(ListCountyApplicationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCountyApplications")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListCountyApplicationsResponseObject); ok {
+		if err := validResponse.VisitListCountyApplicationsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCountyApplication operation middleware
+func (sh *strictHandler) GetCountyApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request GetCountyApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCountyApplication(ctx, request.(GetCountyApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCountyApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetCountyApplicationResponseObject); ok {
+		if err := validResponse.VisitGetCountyApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadCountyApplicationContacts operation middleware
+func (sh *strictHandler) ReadCountyApplicationContacts(ctx *gin.Context, applicationId ApplicationId) {
+	var request ReadCountyApplicationContactsRequestObject
+
+	request.ApplicationId = applicationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadCountyApplicationContacts(ctx, request.(ReadCountyApplicationContactsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadCountyApplicationContacts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReadCountyApplicationContactsResponseObject); ok {
+		if err := validResponse.VisitReadCountyApplicationContactsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RecommendApplication operation middleware
+func (sh *strictHandler) RecommendApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request RecommendApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	var body RecommendApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RecommendApplication(ctx, request.(RecommendApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RecommendApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RecommendApplicationResponseObject); ok {
+		if err := validResponse.VisitRecommendApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReturnCountyApplication operation middleware
+func (sh *strictHandler) ReturnCountyApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request ReturnCountyApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	var body ReturnCountyApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReturnCountyApplication(ctx, request.(ReturnCountyApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReturnCountyApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReturnCountyApplicationResponseObject); ok {
+		if err := validResponse.VisitReturnCountyApplicationResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -9289,6 +12927,216 @@ func (sh *strictHandler) SuspendAccount(ctx *gin.Context, accountId AccountId) {
 	}
 }
 
+// ListOpsApplications operation middleware
+func (sh *strictHandler) ListOpsApplications(ctx *gin.Context, params ListOpsApplicationsParams) {
+	var request ListOpsApplicationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOpsApplications(ctx, request.(ListOpsApplicationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOpsApplications")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOpsApplicationsResponseObject); ok {
+		if err := validResponse.VisitListOpsApplicationsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetOpsApplication operation middleware
+func (sh *strictHandler) GetOpsApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request GetOpsApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOpsApplication(ctx, request.(GetOpsApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOpsApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetOpsApplicationResponseObject); ok {
+		if err := validResponse.VisitGetOpsApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApproveApplication operation middleware
+func (sh *strictHandler) ApproveApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request ApproveApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	var body ApproveApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveApplication(ctx, request.(ApproveApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ApproveApplicationResponseObject); ok {
+		if err := validResponse.VisitApproveApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadOpsApplicationContacts operation middleware
+func (sh *strictHandler) ReadOpsApplicationContacts(ctx *gin.Context, applicationId ApplicationId) {
+	var request ReadOpsApplicationContactsRequestObject
+
+	request.ApplicationId = applicationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadOpsApplicationContacts(ctx, request.(ReadOpsApplicationContactsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadOpsApplicationContacts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReadOpsApplicationContactsResponseObject); ok {
+		if err := validResponse.VisitReadOpsApplicationContactsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RefuseApplication operation middleware
+func (sh *strictHandler) RefuseApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request RefuseApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	var body RefuseApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RefuseApplication(ctx, request.(RefuseApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefuseApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RefuseApplicationResponseObject); ok {
+		if err := validResponse.VisitRefuseApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReturnOpsApplication operation middleware
+func (sh *strictHandler) ReturnOpsApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request ReturnOpsApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	var body ReturnOpsApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReturnOpsApplication(ctx, request.(ReturnOpsApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReturnOpsApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReturnOpsApplicationResponseObject); ok {
+		if err := validResponse.VisitReturnOpsApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ReinstateMerchant operation middleware
 func (sh *strictHandler) ReinstateMerchant(ctx *gin.Context, merchantId MerchantId) {
 	var request ReinstateMerchantRequestObject
@@ -9648,6 +13496,30 @@ func (sh *strictHandler) GetFund(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetFundResponseObject); ok {
 		if err := validResponse.VisitGetFundResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetLevyAgreement operation middleware
+func (sh *strictHandler) GetLevyAgreement(ctx *gin.Context) {
+	var request GetLevyAgreementRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLevyAgreement(ctx, request.(GetLevyAgreementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLevyAgreement")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetLevyAgreementResponseObject); ok {
+		if err := validResponse.VisitGetLevyAgreementResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
