@@ -21,6 +21,7 @@ const module = "github.com/shiyi-market/shiyi/"
 // is taken out.
 var arrows = map[string][]string{
 	"aftersale":    {"fund", "identity", "inventory", "ledger", "order", "payment", "trail"},
+	"apikey":       {"identity", "trail"},
 	"cart":         {"catalog", "identity"},
 	"catalog":      {"identity", "merchant", "trail"},
 	"fund":         {"ledger"},

@@ -17,6 +17,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -125,6 +126,7 @@ func New(t testing.TB, o Options) *Shop {
 	must(t, err)
 	must(t, s.Transparency.Sign(t.Context()))
 	s.Trail, s.Merchants, s.Inventory = trail.New(s.DB), merchant.New(s.DB), inventory.New(s.DB)
+	s.Keys = apikey.New(s.DB)
 	s.Catalog, s.Carts, s.Fund = catalog.New(s.DB, o.Cache), cart.New(s.DB), fund.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Aftersales = aftersale.New(s.DB)
