@@ -167,7 +167,8 @@ func (r *Replay) open(ctx context.Context, at time.Time, e Enterprise, goods []P
 	}
 	m.ID = MerchantID(e.row["enterprise_id"])
 	seller := identity.Caller{Roles: []identity.Grant{{Role: identity.Merchant, Merchant: m.ID.UUID()}}}
-	shelf, shop := inventory.New(db), catalog.New(db, nil)
+	// What follows from a listing is done when the year is over.
+	shelf, shop := inventory.New(db), catalog.New(db.Collecting(func(river.JobArgs) {}), nil)
 	for _, p := range goods {
 		if _, err := shop.Add(ctx, seller, p.listing()); err != nil && !errors.Is(err, catalog.ErrListed) {
 			return fmt.Errorf("list %s: %w", p.Code, err)
