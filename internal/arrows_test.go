@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"identity":     {"trail"},
 	"inventory":    {},
 	"ledger":       {"transparency"},
+	"listing":      {},
 	"merchant":     {"identity", "trail"},
 	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "payment"},
 	"payment":      {},
