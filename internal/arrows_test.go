@@ -33,6 +33,7 @@ var arrows = map[string][]string{
 	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "payment"},
 	"payment":      {},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},
+	"standing":     {"identity", "merchant", "trail"},
 	"trail":        {},
 	"transparency": {},
 }
