@@ -36,8 +36,8 @@ func (l Licence) Check() error {
 	if !text(l.Kind, 1, 32) {
 		bad = bad.At("/kind", "length", "1 to 32 characters")
 	}
-	if !text(l.No, 1, 64) {
-		bad = bad.At("/no", "length", "1 to 64 characters")
+	if CheckLicenceNo(l.Kind, l.No) != nil {
+		bad = bad.At("/no", "format", "a number as that kind of licence has it")
 	}
 	_, noIssue := ParseDate(string(l.IssuedOn))
 	switch _, err := ParseDate(string(l.ExpiresOn)); {

@@ -6,7 +6,6 @@ package merchant
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -207,9 +206,6 @@ type Enrolment struct {
 	Linkage           Linkage
 }
 
-// usccLength is the length of a unified social credit code.
-const usccLength = 18
-
 func (e Enrolment) check() error {
 	bad := ErrInvalid
 	for _, f := range []struct {
@@ -226,10 +222,10 @@ func (e Enrolment) check() error {
 			bad = bad.At(f.pointer, "length", fmt.Sprintf("1 to %d characters", f.most))
 		}
 	}
-	if len(e.USCC) != usccLength {
-		bad = bad.At("/uscc", "length", "18 characters")
+	if err := CheckUSCC(e.USCC); err != nil {
+		bad = bad.At("/uscc", "uscc", err.Error())
 	}
-	if len(e.Region) != 6 || strings.Trim(e.Region, "0123456789") != "" {
+	if len(e.Region) != 6 || !digits(e.Region) {
 		bad = bad.At("/region", "format", "six digits")
 	}
 	if (e.AgreementNo == "") != (e.AgreementSignedOn == "") {

@@ -18,6 +18,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/shoptest"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
@@ -37,7 +38,7 @@ func newRegister(t *testing.T) register {
 func enrolment(code string) merchant.Enrolment {
 	return merchant.Enrolment{
 		Code: code, LegalName: "草甸牧歌肉业有限公司（虚构示例）", ShortName: "草甸牧歌", EntityType: "有限责任公司", Fictional: true,
-		Region: "152527", Township: "宝昌镇", USCC: "91152527XXXXXX" + code + "X", Brands: []string{"草甸牧歌"},
+		Region: "152527", Township: "宝昌镇", USCC: shoptest.USCC(int(code[2])), Brands: []string{"草甸牧歌"},
 		RecommendationNo: "TPSQ-REC-2019-003", RecommendedOn: "2019-09-13",
 		AgreementNo: "EDU-DON-2019-003", AgreementSignedOn: "2019-12-15",
 		Licences: []merchant.Licence{{Kind: "SC", No: "SC10415252799031", ExpiresOn: "2027-04-15"}},
@@ -179,7 +180,7 @@ func TestOfEachKindTheNewestLicenceCounts(t *testing.T) {
 		want merchant.Date
 	}{
 		{merchant.Licence{Kind: "SC", No: "SC10415252799031", ExpiresOn: "2030-10-30", IssuedOn: "2026-10-31", ProductKinds: []string{"PACKAGED_FOOD"}, Files: []file.ID{scan}}, "2030-10-30"},
-		{merchant.Licence{Kind: "SC", No: "SC-OLD", ExpiresOn: "2020-01-01"}, "2030-10-30"},
+		{merchant.Licence{Kind: "SC", No: "SC10115252799011", ExpiresOn: "2020-01-01"}, "2030-10-30"},
 		{merchant.Licence{Kind: "TRAVEL", No: "L-NMG-001", ExpiresOn: "2028-01-01"}, "2028-01-01"},
 		{merchant.Licence{Kind: "TRAVEL", No: "L-NMG-001", ExpiresOn: "2033-01-01"}, "2030-10-30"},
 	} {
@@ -245,7 +246,7 @@ func TestLicencesEnteredAtOnceAllCount(t *testing.T) {
 	if got, err := r.svc.Merchant(t.Context(), m.ID); err != nil || got.LicensedUntil != "2025-01-01" || len(got.Licences) != kinds+1 {
 		t.Errorf("licensed until %s with %d licences, %v; want the earliest of all", got.LicensedUntil, len(got.Licences), err)
 	}
-	same := merchant.Licence{Kind: "SC", No: "SC-NEW", ExpiresOn: "2031-01-01"}
+	same := merchant.Licence{Kind: "SC", No: "SC10115252799020", ExpiresOn: "2031-01-01"}
 	if n := pgtest.AtOnce(t, kinds, func(int) error { _, err := r.renew(t, m.ID, same); return err }, merchant.ErrAccepted); n != 1 {
 		t.Errorf("one paper was entered %d times", n)
 	}
@@ -392,7 +393,7 @@ func TestAnEnterpriseThatLeftStaysAway(t *testing.T) {
 	if _, err := r.svc.Leave(t.Context(), ops, m.ID, "再次退出"); !errors.Is(err, merchant.ErrState) {
 		t.Errorf("twice: %v, want %v", err, merchant.ErrState)
 	}
-	if _, err := r.renew(t, m.ID, merchant.Licence{Kind: "SC", No: "1", ExpiresOn: "2031-01-01"}); !errors.Is(err, merchant.ErrState) {
+	if _, err := r.renew(t, m.ID, merchant.Licence{Kind: "SC", No: "SC10115252799020", ExpiresOn: "2031-01-01"}); !errors.Is(err, merchant.ErrState) {
 		t.Errorf("a licence of one that has left: %v, want %v", err, merchant.ErrState)
 	}
 	// Whatever the program believes, the database lets nobody back in.

@@ -139,8 +139,8 @@ func New(t testing.TB, o Options) *Shop {
 func (s *Shop) StockUp(t testing.TB, pieces int64, more ...catalog.NewProduct) {
 	t.Helper()
 	for i, m := range []merchant.Enrolment{
-		{ID: Miller, Code: "E01", ShortName: "磨坊", USCC: "91152527XXXXXX01E1"},
-		{ID: Distiller, Code: "E02", ShortName: "酒坊", USCC: "91152527XXXXXX02E2"},
+		{ID: Miller, Code: "E01", ShortName: "磨坊", USCC: USCC(1)},
+		{ID: Distiller, Code: "E02", ShortName: "酒坊", USCC: USCC(2)},
 	} {
 		m.Licences = []merchant.Licence{{Kind: "SC", No: "SC10115252799011", ExpiresOn: "2027-01-01"}}
 		m.Linkage.Households = int64(100 + i)

@@ -284,6 +284,7 @@ func (e RepaymentState) Valid() bool {
 // Defines values for Role.
 const (
 	RoleAuditor     Role = "auditor"
+	RoleCounty      Role = "county"
 	RoleFundAdmin   Role = "fund_admin"
 	RoleInstitution Role = "institution"
 	RoleMerchant    Role = "merchant"
@@ -294,6 +295,8 @@ const (
 func (e Role) Valid() bool {
 	switch e {
 	case RoleAuditor:
+		return true
+	case RoleCounty:
 		return true
 	case RoleFundAdmin:
 		return true
@@ -1295,6 +1298,11 @@ type Refunding struct {
 	ShippingFen *int64 `json:"shipping_fen,omitempty"`
 }
 
+// Region A county, GB/T 2260
+//
+// Example: 152527
+type Region = string
+
 // Registration A phone number or an e-mail address, or both.
 //
 // Example: {"name":"李梅","password":"correct-horse-battery","phone":"13800000000"}
@@ -1360,20 +1368,30 @@ type RepaymentPage struct {
 // Role defines model for Role.
 type Role string
 
-// RoleChange `merchant_id` goes with the role `merchant`, and only with it.
+// RoleChange `merchant_id` goes with the role `merchant`, and only with it; `region` with the role `county`.
 //
 // Example: {"role":"auditor"}
 type RoleChange struct {
 	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	MerchantId *Id  `json:"merchant_id,omitempty"`
-	Role       Role `json:"role"`
+	MerchantId *Id `json:"merchant_id,omitempty"`
+
+	// Region A county, GB/T 2260
+	//
+	// Example: 152527
+	Region *Region `json:"region,omitempty"`
+	Role   Role    `json:"role"`
 }
 
 // RoleGrant defines model for RoleGrant.
 type RoleGrant struct {
 	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	MerchantId *Id  `json:"merchant_id,omitempty"`
-	Role       Role `json:"role"`
+	MerchantId *Id `json:"merchant_id,omitempty"`
+
+	// Region A county, GB/T 2260
+	//
+	// Example: 152527
+	Region *Region `json:"region,omitempty"`
+	Role   Role    `json:"role"`
 }
 
 // Seller defines model for Seller.
