@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"ledger":       {"transparency"},
 	"listing":      {},
 	"merchant":     {"identity", "trail"},
+	"onboarding":   {"identity", "merchant", "trail"},
 	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "payment"},
 	"payment":      {},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},

@@ -20,6 +20,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/receipt"
@@ -151,6 +152,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Trail = trail.New(a.db)
 	s.Keys = apikey.New(a.db)
 	s.Merchants = merchant.New(a.db)
+	s.Onboarding = onboarding.New(a.db)
 	s.Catalog = catalog.New(a.db, catalog.NewCache(a.redis))
 	s.Inventory = inventory.New(a.db)
 	s.Carts = cart.New(a.db)

@@ -58,11 +58,12 @@ func newShop(t *testing.T, cache *catalog.Cache) shop {
 
 func (s shop) enrol(t testing.TB, code string) merchant.Merchant {
 	t.Helper()
-	m, err := s.merchants.Enrol(t.Context(), merchant.Enrolment{
+	e := merchant.Enrolment{
 		Code: code, LegalName: "企业" + code, ShortName: code + "号", EntityType: "有限责任公司", Region: "152527", Township: "宝昌镇",
 		USCC: shoptest.USCC(int(code[2])), AgreementNo: "EDU-DON-" + code, AgreementSignedOn: "2019-12-13",
 		Licences: []merchant.Licence{{Kind: "SC", No: shoptest.SC(int(code[2])), ExpiresOn: "2026-12-01"}},
-	})
+	}
+	m, err := postgres.InTx(t.Context(), s.db, func(tx *postgres.Tx) (merchant.Merchant, error) { return merchant.Enrol(t.Context(), tx, e) })
 	if err != nil {
 		t.Fatalf("enrol %s: %v", code, err)
 	}

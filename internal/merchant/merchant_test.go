@@ -51,11 +51,17 @@ func enrolment(code string) merchant.Enrolment {
 
 func (r register) enrol(t testing.TB, code string) merchant.Merchant {
 	t.Helper()
-	m, err := r.svc.Enrol(t.Context(), enrolment(code))
+	m, err := r.take(t, enrolment(code))
 	if err != nil {
 		t.Fatalf("enrol %s: %v", code, err)
 	}
 	return m
+}
+
+// take enrols in a transaction of its own.
+func (r register) take(t testing.TB, e merchant.Enrolment) (merchant.Merchant, error) {
+	t.Helper()
+	return postgres.InTx(t.Context(), r.db, func(tx *postgres.Tx) (merchant.Merchant, error) { return merchant.Enrol(t.Context(), tx, e) })
 }
 
 func caller(roles ...identity.Role) identity.Caller {
@@ -112,12 +118,12 @@ func TestEnrolmentsThatAreNotInOrderAreRefused(t *testing.T) {
 	} {
 		e := enrolment("E02")
 		change(&e)
-		_, err := r.svc.Enrol(t.Context(), e)
+		_, err := r.take(t, e)
 		if !errors.Is(err, merchant.ErrInvalid) || fault.Of(err).Fields[0].Pointer != pointer {
 			t.Errorf("%s: %v, want %v there", pointer, err, merchant.ErrInvalid)
 		}
 	}
-	if _, err := r.svc.Enrol(t.Context(), enrolment("E01")); !errors.Is(err, merchant.ErrEnrolled) {
+	if _, err := r.take(t, enrolment("E01")); !errors.Is(err, merchant.ErrEnrolled) {
 		t.Errorf("twice: %v, want %v", err, merchant.ErrEnrolled)
 	}
 }

@@ -16,24 +16,22 @@ type Service struct{ db *postgres.DB }
 // New returns a Service on db.
 func New(db *postgres.DB) *Service { return &Service{db: db} }
 
-// Enrol takes in an enterprise that was vetted elsewhere: the recorded year's.
-// No request reaches it. ErrInvalid, or ErrEnrolled when it is here already.
-func (s *Service) Enrol(ctx context.Context, e Enrolment) (Merchant, error) {
+// Enrol takes in an enterprise that has come through all of onboarding, which alone
+// calls it. ErrInvalid, or ErrEnrolled when it is here already.
+func Enrol(ctx context.Context, tx *postgres.Tx, e Enrolment) (Merchant, error) {
 	if err := e.check(); err != nil {
 		return Merchant{}, err
 	}
-	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Merchant, error) {
-		m := e.merchant(tx.Now)
-		if err := insert(ctx, tx, m); err != nil {
+	m := e.merchant(tx.Now)
+	if err := insert(ctx, tx, m); err != nil {
+		return Merchant{}, err
+	}
+	for _, l := range m.Licences {
+		if err := insertLicence(ctx, tx, m.ID, l); err != nil {
 			return Merchant{}, err
 		}
-		for _, l := range m.Licences {
-			if err := insertLicence(ctx, tx, m.ID, l); err != nil {
-				return Merchant{}, err
-			}
-		}
-		return m, note(ctx, tx, identity.Caller{}, "merchant.enrol", m.ID, map[string]any{"code": m.Code, "agreement_no": m.AgreementNo})
-	})
+	}
+	return m, note(ctx, tx, identity.Caller{}, "merchant.enrol", m.ID, map[string]any{"code": m.Code, "agreement_no": m.AgreementNo})
 }
 
 // Merchant is one enterprise with its licences, public.

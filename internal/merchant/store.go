@@ -127,6 +127,30 @@ func insert(ctx context.Context, tx *postgres.Tx, m Merchant) error {
 	return nil
 }
 
+// Enrolled reports whether an enterprise with this credit code is here, whatever
+// state it is in.
+func Enrolled(ctx context.Context, tx *postgres.Tx, uscc string) (bool, error) {
+	n, err := postgres.On[merchantRow](tx).Where("uscc = ?", uscc).Count(ctx)
+	if err != nil {
+		return false, fmt.Errorf("look for an enterprise: %w", err)
+	}
+	return n > 0, nil
+}
+
+// NextCode is the code of the next enterprise, "E14": until the end of tx nobody
+// else gets it.
+func NextCode(ctx context.Context, tx *postgres.Tx) (string, error) {
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('merchant.code'))`); err != nil {
+		return "", fmt.Errorf("wait for a code: %w", err)
+	}
+	last, err := postgres.Row[struct{ N int }](ctx, tx,
+		`SELECT coalesce(max(substr(code, 2)::integer), 0) AS n FROM merchant WHERE code ~ '^E[0-9]{1,6}$'`)
+	if err != nil {
+		return "", fmt.Errorf("look for a code: %w", err)
+	}
+	return fmt.Sprintf("E%02d", last.N+1), nil
+}
+
 // update writes what changes in an enterprise's life: state, licences, verification.
 func update(ctx context.Context, tx *postgres.Tx, m Merchant) error {
 	_, err := postgres.On[merchantRow](tx).Where("id = ?", m.ID.UUID()).

@@ -134,7 +134,7 @@ func (r *Replay) steps(y Year) []step {
 	}
 	for _, e := range y.Enterprises {
 		all = append(all,
-			step{e.approvedAt(), "let in " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error {
+			step{e.opensAt(), "let in " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error {
 				return r.open(ctx, at, e, goods[e.row["enterprise_id"]])
 			}},
 			step{time.Date(2020, 6, 10, 9, 0, 0, 0, shanghai()), "re-verify " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.reverify(ctx, at, e) }})
@@ -159,22 +159,21 @@ func (r *Replay) drain(ctx context.Context, _ time.Time) error {
 	return err
 }
 
-// open lets an enterprise in, lists its goods and fills its shelves.
+// open lets an enterprise in by the recorded days, lists its goods and fills its shelves.
 func (r *Replay) open(ctx context.Context, at time.Time, e Enterprise, goods []Product) error {
 	db := r.DB.At(at)
-	m, err := merchant.New(db).Enrol(ctx, e.enrolment())
-	if err != nil && !errors.Is(err, merchant.ErrEnrolled) {
+	if err := r.letIn(ctx, e, goods); err != nil {
 		return err
 	}
-	m.ID = MerchantID(e.row["enterprise_id"])
-	seller := identity.Caller{Roles: []identity.Grant{{Role: identity.Merchant, Merchant: m.ID.UUID()}}}
+	mid := MerchantID(e.row["enterprise_id"])
+	seller := identity.Caller{Roles: []identity.Grant{{Role: identity.Merchant, Merchant: mid.UUID()}}}
 	// What follows from a listing is done when the year is over.
 	shelf, shop := inventory.New(db), catalog.New(db.Collecting(func(river.JobArgs) {}), nil)
 	for _, p := range goods {
 		if _, err := shop.Add(ctx, seller, p.listing()); err != nil && !errors.Is(err, catalog.ErrListed) {
 			return fmt.Errorf("list %s: %w", p.Code, err)
 		}
-		err := shelf.Open(ctx, seller.Account.UUID(), inventory.Line{Merchant: m.ID.UUID(), SKU: SKUID(p.Code).UUID(), Qty: p.Units + spare})
+		err := shelf.Open(ctx, seller.Account.UUID(), inventory.Line{Merchant: mid.UUID(), SKU: SKUID(p.Code).UUID(), Qty: p.Units + spare})
 		if err != nil && !errors.Is(err, inventory.ErrOpened) {
 			return fmt.Errorf("stock %s: %w", p.Code, err)
 		}

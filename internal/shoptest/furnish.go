@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/receipt"
@@ -33,6 +35,7 @@ type Services struct {
 	Catalog      *catalog.Service
 	Inventory    *inventory.Service
 	Carts        *cart.Service
+	Onboarding   *onboarding.Service
 	Orders       *order.Service
 	Payments     *payment.Service
 	Fund         *fund.Service
@@ -70,23 +73,81 @@ func number(code string) int {
 	return n
 }
 
-// Enrol enrols an invented enterprise that may sell. It needs a code; what else
-// matters to nobody's test need not be said.
+// Enrol lets an invented enterprise in, which may sell. It needs a code; what else
+// matters to nobody's test need not be said. It comes in through the door: somebody
+// applies, an official recommends, an operator approves, the agreement is signed.
 func (s Services) Enrol(ctx context.Context, e merchant.Enrolment) (merchant.Merchant, error) {
-	e.ShortName = cmp.Or(e.ShortName, e.Code)
-	e.LegalName, e.EntityType, e.Fictional = e.ShortName+"（虚构示例）", "农民专业合作社", true
-	e.Region, e.Township = "152527", "红旗镇"
-	e.USCC = cmp.Or(e.USCC, USCC(number(e.Code)))
-	e.RecommendationNo, e.RecommendedOn = "R-"+e.Code, "2026-01-01"
-	e.AgreementNo, e.AgreementSignedOn = "A-"+e.Code, "2026-01-02"
+	if e.ID.IsZero() {
+		e.ID = id.FromName[merchant.Merchant]("test", e.Code)
+	}
+	applicant := identity.Account{ID: id.FromName[identity.Account]("applicant", e.Code), Email: strings.ToLower(e.Code) + "@applicant.example", Name: "申请人 " + e.Code}
+	if err := s.Identity.Record(ctx, applicant); err != nil {
+		return merchant.Merchant{}, err
+	}
+	a, err := s.Onboarding.Record(ctx, identity.Caller{Account: applicant.ID}, id.FromName[onboarding.Application]("test", e.Code),
+		onboarding.Given{Merchant: e.ID, Code: e.Code, AgreementNo: "A-" + e.Code}, draft(e))
+	if err == nil {
+		a, err = s.Pass(ctx, a, "R-"+e.Code)
+	}
+	if err != nil {
+		return merchant.Merchant{}, fmt.Errorf("enrol %s: %w", e.Code, err)
+	}
+	return s.Merchants.Merchant(ctx, a.Merchant)
+}
+
+// Official is an official of the county that all invented enterprises are in.
+var Official = identity.Caller{
+	Account: id.FromName[identity.Account]("test", "official"), Roles: []identity.Grant{{Role: identity.County, Region: "152527"}},
+}
+
+// Pass brings a draft through to the enterprise.
+func (s Services) Pass(ctx context.Context, a onboarding.Application, recommendation string) (onboarding.Application, error) {
+	applicant := identity.Caller{Account: a.Applicant}
+	agreement, err := s.Onboarding.Agreement(ctx)
+	if err != nil {
+		return a, err
+	}
+	for _, act := range []func() (onboarding.Application, error){
+		func() (onboarding.Application, error) { return s.Onboarding.Submit(ctx, applicant, a.ID) },
+		func() (onboarding.Application, error) {
+			return s.Onboarding.Recommend(ctx, Official, a.ID, recommendation, "情况属实")
+		},
+		func() (onboarding.Application, error) {
+			return s.Onboarding.Approve(ctx, Operator, a.ID, "材料齐全")
+		},
+		func() (onboarding.Application, error) {
+			return s.Onboarding.Accept(ctx, applicant, a.ID, onboarding.Acceptance{
+				Version: agreement.Version, SHA256: agreement.SHA256, Name: "测试", Position: "负责人",
+			})
+		},
+	} {
+		if a, err = act(); err != nil {
+			return a, err
+		}
+	}
+	return a, nil
+}
+
+// draft is what an invented enterprise says of itself.
+func draft(e merchant.Enrolment) onboarding.Draft {
+	short := cmp.Or(e.ShortName, e.Code)
+	d := onboarding.Draft{
+		Entity: onboarding.Entity{
+			LegalName: short + "（虚构示例）", ShortName: short, EntityType: "农民专业合作社", USCC: cmp.Or(e.USCC, USCC(number(e.Code))),
+			Region: "152527", Township: "红旗镇", Fictional: true,
+		},
+		Contacts: []onboarding.Contact{{Role: onboarding.Representative, Name: "测试", Phone: "+8613800000000"}},
+		Linkage: onboarding.Linkage{Households: max(1, e.Linkage.Households), Ways: []onboarding.Way{{
+			Mode: onboarding.Cooperative, Villages: []string{"红喜村"}, Households: 1, From: "2026-01-01", To: "2026-12-31",
+		}}},
+	}
 	if e.Licences == nil {
 		e.Licences = []merchant.Licence{{Kind: "SC", No: SC(number(e.Code) % 10_000), ExpiresOn: "2099-12-31"}}
 	}
-	m, err := s.Merchants.Enrol(ctx, e)
-	if err != nil {
-		return m, fmt.Errorf("enrol %s: %w", e.Code, err)
+	for _, l := range e.Licences {
+		d.Licences = append(d.Licences, onboarding.Licence{Kind: l.Kind, No: l.No, IssuedOn: "2020-01-01", ExpiresOn: l.ExpiresOn, For: []string{"PACKAGED_FOOD"}})
 	}
-	return m, nil
+	return d
 }
 
 // Sell puts a product on sale, with so many pieces of each of its SKUs. Goods of
