@@ -256,8 +256,10 @@ func TestThePublicSeesOnlyWhatItCanBuy(t *testing.T) {
 	check("in the licence's last second", p, nil)
 	s.clock.Advance(time.Second)
 	check("after it", p, merchant.ErrLicenceExpired)
-	_, err = s.merchants.RenewLicence(t.Context(), s.a.ID, merchant.Licence{Kind: "SC", No: shoptest.SC(int("E01"[2])), ExpiresOn: "2031-12-01"})
-	must(err)
+	must(postgres.Do(t.Context(), s.db, func(tx *postgres.Tx) error {
+		_, err := merchant.Renew(t.Context(), tx, s.a.ID, merchant.Licence{Kind: "SC", No: shoptest.SC(int("E01"[2])), ExpiresOn: "2031-12-01"})
+		return err
+	}))
 	check("renewed", p, nil)
 }
 

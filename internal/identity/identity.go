@@ -161,14 +161,15 @@ func (g Grant) detail() map[string]any {
 type Caller struct {
 	Account ID
 	Session SessionID
+	Key     uuid.UUID // the API key by which Account's enterprise calls; zero: a person does
 	Roles   []Grant
 }
 
 // Is reports whether the caller has the role. Everybody who is signed in is a
-// Consumer.
+// Consumer; an API key is nobody, and buys nothing.
 func (c Caller) Is(r Role) bool {
 	if r == Consumer {
-		return !c.Account.IsZero()
+		return !c.Account.IsZero() && c.Key == uuid.Nil
 	}
 	return slices.ContainsFunc(c.Roles, func(g Grant) bool { return g.Role == r })
 }

@@ -90,8 +90,8 @@ func CheckLicenceNo(kind, no string) error {
 			return &NumberError{"format", "a travel agency's licence is like L-NMG-00123"}
 		}
 	default:
-		if no == "" || len(no) > 64 {
-			return &NumberError{"length", "1 to 64 bytes"}
+		if !text(no, 1, 64) {
+			return &NumberError{"length", "1 to 64 characters, none of them a control character"}
 		}
 	}
 	return nil

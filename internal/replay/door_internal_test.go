@@ -41,7 +41,7 @@ func TestAllEnterprisesComeInThroughTheDoor(t *testing.T) {
 			State: merchant.Active, RecommendationNo: e.row["county_recommendation_no"], RecommendedOn: merchant.Date(e.row["county_recommended_on"]),
 			AgreementNo: e.row["donation_agreement_no"], AgreementSignedOn: merchant.Date(e.row["donation_agreement_signed_on"]),
 			LicensedUntil: l.ExpiresOn, Licences: m.Licences, EnrolledAt: e.date("donation_agreement_signed_on").Add(hour),
-			ReviewedAt: m.ReviewedAt, NextReviewDue: m.NextReviewDue,
+			VerifiedAt: m.VerifiedAt, ReverificationDue: m.ReverificationDue,
 			Linkage: merchant.Linkage{
 				Modes: m.Linkage.Modes, Households: e.int("linked_households"), PoorHouseholds: e.int("linked_poor_households"),
 				Employed: e.int("employed_poor_persons"), LandMu: e.int("land_transfer_mu"), PurchaseAgreements: e.int("purchase_agreement_households"),

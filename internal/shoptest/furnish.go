@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -29,6 +30,7 @@ import (
 // tests need not compile it.
 type Services struct {
 	Identity     *identity.Service
+	Keys         *apikey.Service
 	Merchants    *merchant.Service
 	Catalog      *catalog.Service
 	Inventory    *inventory.Service

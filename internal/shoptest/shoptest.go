@@ -17,6 +17,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -127,6 +128,7 @@ func New(t testing.TB, o Options) *Shop {
 	must(t, err)
 	must(t, s.Transparency.Sign(t.Context()))
 	s.Trail, s.Merchants, s.Inventory = trail.New(s.DB), merchant.New(s.DB), inventory.New(s.DB)
+	s.Keys = apikey.New(s.DB)
 	s.Catalog, s.Carts, s.Fund = catalog.New(s.DB, o.Cache), cart.New(s.DB), fund.New(s.DB)
 	s.Onboarding = onboarding.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
@@ -225,6 +227,8 @@ func (s *Shop) Perform(t testing.TB) {
 // do does a job, as the worker would.
 func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 	switch j := j.(type) {
+	case catalog.Changed:
+		return nil
 	case payment.Received:
 		return s.Orders.Capture(ctx, j.Event)
 	case payment.PerformRefund:
