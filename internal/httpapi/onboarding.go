@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 
+	"github.com/shiyi-market/shiyi/internal/dossier"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -223,7 +224,7 @@ func wireEvent(side onboarding.Side) func(onboarding.Event) oas.ApplicationEvent
 	}
 }
 
-func wireDraft(d onboarding.Draft) oas.ApplicationDraft {
+func wireDraft(d dossier.Draft) oas.ApplicationDraft {
 	e := d.Entity
 	return oas.ApplicationDraft{
 		Entity: &oas.ApplicationEntity{
@@ -238,20 +239,20 @@ func wireDraft(d onboarding.Draft) oas.ApplicationDraft {
 	}
 }
 
-func wireContact(c onboarding.Contact) oas.ApplicationContact {
+func wireContact(c dossier.Contact) oas.ApplicationContact {
 	return oas.ApplicationContact{
 		Role: oas.ApplicationContactRole(c.Role), Name: c.Name, Phone: c.Phone, Email: optional(c.Email), FileIds: wireAll(c.Files, file.ID.UUID),
 	}
 }
 
-func wireApplicationLicence(l onboarding.Licence) oas.ApplicationLicence {
+func wireApplicationLicence(l dossier.Licence) oas.ApplicationLicence {
 	return oas.ApplicationLicence{
 		Kind: l.Kind, No: optional(l.No), IssuedOn: wireDate(l.IssuedOn.Time()), ExpiresOn: wireDate(l.ExpiresOn.Time()),
 		ProductKinds: l.For, FileIds: wireAll(l.Files, file.ID.UUID),
 	}
 }
 
-func wireWay(w onboarding.Way) oas.ApplicationWay {
+func wireWay(w dossier.Way) oas.ApplicationWay {
 	return oas.ApplicationWay{
 		Mode: oas.ApplicationWayMode(w.Mode), Label: optional(w.Label), Villages: w.Villages, Households: &w.Households,
 		PoorHouseholds: &w.PoorHouseholds, Persons: optional(w.Persons), LandMu: optional(w.LandMu), AmountFen: optional(w.AmountFen),
@@ -265,36 +266,36 @@ func fromPlace(p oas.ReturnedPlace) onboarding.Item {
 	return onboarding.Item{Pointer: p.Pointer, Problem: onboarding.Problem(p.Problem), Message: p.Message}
 }
 
-func fromDraft(d oas.ApplicationDraft) onboarding.Draft {
+func fromDraft(d oas.ApplicationDraft) dossier.Draft {
 	e, l := value(d.Entity), value(d.Linkage)
-	return onboarding.Draft{
-		Entity: onboarding.Entity{
+	return dossier.Draft{
+		Entity: dossier.Entity{
 			LegalName: value(e.LegalName), ShortName: value(e.ShortName), EntityType: value(e.EntityType), USCC: value(e.Uscc),
 			Region: value(e.Region), Township: value(e.Township), Village: value(e.Village), Brands: e.Brands, Fictional: value(e.Fictional),
 		},
 		Contacts: wireAll(d.Contacts, fromContact), Licences: wireAll(d.Licences, fromApplicationLicence),
-		Linkage: onboarding.Linkage{
+		Linkage: dossier.Linkage{
 			Households: value(l.Households), PoorHouseholds: value(l.PoorHouseholds), Evidence: l.Evidence, Ways: wireAll(l.Ways, fromWay),
 		},
 	}
 }
 
-func fromContact(c oas.ApplicationContact) onboarding.Contact {
-	return onboarding.Contact{
-		Role: onboarding.ContactRole(c.Role), Name: c.Name, Phone: c.Phone, Email: value(c.Email), Files: wireAll(c.FileIds, id.From[file.File]),
+func fromContact(c oas.ApplicationContact) dossier.Contact {
+	return dossier.Contact{
+		Role: dossier.ContactRole(c.Role), Name: c.Name, Phone: c.Phone, Email: value(c.Email), Files: wireAll(c.FileIds, id.From[file.File]),
 	}
 }
 
-func fromApplicationLicence(l oas.ApplicationLicence) onboarding.Licence {
-	return onboarding.Licence{
+func fromApplicationLicence(l oas.ApplicationLicence) dossier.Licence {
+	return dossier.Licence{
 		Kind: l.Kind, No: value(l.No), IssuedOn: fromDate(l.IssuedOn), ExpiresOn: fromDate(l.ExpiresOn),
 		For: l.ProductKinds, Files: wireAll(l.FileIds, id.From[file.File]),
 	}
 }
 
-func fromWay(w oas.ApplicationWay) onboarding.Way {
-	return onboarding.Way{
-		Mode: onboarding.Mode(w.Mode), Label: value(w.Label), Villages: w.Villages, Households: value(w.Households),
+func fromWay(w oas.ApplicationWay) dossier.Way {
+	return dossier.Way{
+		Mode: dossier.Mode(w.Mode), Label: value(w.Label), Villages: w.Villages, Households: value(w.Households),
 		PoorHouseholds: value(w.PoorHouseholds), Persons: value(w.Persons), LandMu: value(w.LandMu), AmountFen: value(w.AmountFen),
 		From: fromDate(w.From), To: fromDate(w.To), Files: wireAll(w.FileIds, id.From[file.File]),
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/dossier"
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -52,7 +53,7 @@ func official(name, region string) identity.Caller {
 }
 
 // draft is complete, with scans that the applicant has uploaded. n names the enterprise.
-func (o office) draft(t testing.TB, n int) onboarding.Draft {
+func (o office) draft(t testing.TB, n int) dossier.Draft {
 	t.Helper()
 	scan := func(name string) []file.ID { return []file.ID{o.File(t, o.applicant.Account.UUID(), name)} }
 	d := shoptest.Draft(merchant.Enrolment{Code: fmt.Sprintf("T%d", n), USCC: shoptest.USCC(1000 + n)})
@@ -60,7 +61,7 @@ func (o office) draft(t testing.TB, n int) onboarding.Draft {
 	return d
 }
 
-func (o office) start(t testing.TB, d onboarding.Draft) onboarding.Application {
+func (o office) start(t testing.TB, d dossier.Draft) onboarding.Application {
 	t.Helper()
 	a, err := o.Onboarding.Start(t.Context(), o.applicant, d)
 	if err != nil {
@@ -401,45 +402,45 @@ func TestWhatIsSubmittedIsWhole(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	n := 0
-	for pointer, spoil := range map[string]func(*onboarding.Draft){
-		"/entity/legal_name":        func(d *onboarding.Draft) { d.Entity.LegalName = " " },
-		"/entity/short_name":        func(d *onboarding.Draft) { d.Entity.ShortName = strings.Repeat("长", 61) },
-		"/entity/uscc":              func(d *onboarding.Draft) { d.Entity.USCC = "93152527XX00000055" },
-		"/entity/region":            func(d *onboarding.Draft) { d.Entity.Region = "1525" },
-		"/contacts":                 func(d *onboarding.Draft) { d.Contacts[0].Role = onboarding.Person },
-		"/contacts/0/phone":         func(d *onboarding.Draft) { d.Contacts[0].Phone = "12" },
-		"/contacts/0/file_ids":      func(d *onboarding.Draft) { d.Contacts[0].Files = nil },
-		"/licences":                 func(d *onboarding.Draft) { d.Licences = nil },
-		"/licences/0/no":            func(d *onboarding.Draft) { d.Licences[0].No = "SC10115252700053" },
-		"/licences/0/issued_on":     func(d *onboarding.Draft) { d.Licences[0].IssuedOn = "2030-01-01" },
-		"/licences/0/expires_on":    func(d *onboarding.Draft) { d.Licences[0].ExpiresOn = "2026-11-22" },
-		"/licences/0/product_kinds": func(d *onboarding.Draft) { d.Licences[0].For = nil },
-		"/licences/0/file_ids":      func(d *onboarding.Draft) { d.Licences[0].Files = nil },
-		"/licences/1":               func(d *onboarding.Draft) { d.Licences = append(d.Licences, d.Licences[0]) },
-		"/linkage/households": func(d *onboarding.Draft) {
+	for pointer, spoil := range map[string]func(*dossier.Draft){
+		"/entity/legal_name":        func(d *dossier.Draft) { d.Entity.LegalName = " " },
+		"/entity/short_name":        func(d *dossier.Draft) { d.Entity.ShortName = strings.Repeat("长", 61) },
+		"/entity/uscc":              func(d *dossier.Draft) { d.Entity.USCC = "93152527XX00000055" },
+		"/entity/region":            func(d *dossier.Draft) { d.Entity.Region = "1525" },
+		"/contacts":                 func(d *dossier.Draft) { d.Contacts[0].Role = dossier.Person },
+		"/contacts/0/phone":         func(d *dossier.Draft) { d.Contacts[0].Phone = "12" },
+		"/contacts/0/file_ids":      func(d *dossier.Draft) { d.Contacts[0].Files = nil },
+		"/licences":                 func(d *dossier.Draft) { d.Licences = nil },
+		"/licences/0/no":            func(d *dossier.Draft) { d.Licences[0].No = "SC10115252700053" },
+		"/licences/0/issued_on":     func(d *dossier.Draft) { d.Licences[0].IssuedOn = "2030-01-01" },
+		"/licences/0/expires_on":    func(d *dossier.Draft) { d.Licences[0].ExpiresOn = "2026-11-22" },
+		"/licences/0/product_kinds": func(d *dossier.Draft) { d.Licences[0].For = nil },
+		"/licences/0/file_ids":      func(d *dossier.Draft) { d.Licences[0].Files = nil },
+		"/licences/1":               func(d *dossier.Draft) { d.Licences = append(d.Licences, d.Licences[0]) },
+		"/linkage/households": func(d *dossier.Draft) {
 			d.Linkage.Households, d.Linkage.Ways[0].Households, d.Linkage.Ways[0].Persons = 0, 0, 1
 		},
-		"/linkage/poor_households":        func(d *onboarding.Draft) { d.Linkage.PoorHouseholds = 2 },
-		"/linkage/ways":                   func(d *onboarding.Draft) { d.Linkage.Ways = nil },
-		"/linkage/ways/0":                 func(d *onboarding.Draft) { d.Linkage.Ways[0].Households = 0 },
-		"/linkage/ways/0/mode":            func(d *onboarding.Draft) { d.Linkage.Ways[0].Mode = "charity" },
-		"/linkage/ways/0/villages":        func(d *onboarding.Draft) { d.Linkage.Ways[0].Villages = nil },
-		"/linkage/ways/0/households":      func(d *onboarding.Draft) { d.Linkage.Ways[0].Households = 2 },
-		"/linkage/ways/0/poor_households": func(d *onboarding.Draft) { d.Linkage.Ways[0].PoorHouseholds = 2 },
-		"/linkage/ways/0/to":              func(d *onboarding.Draft) { d.Linkage.Ways[0].To = "2025-12-31" },
-		"/linkage/ways/0/file_ids":        func(d *onboarding.Draft) { d.Linkage.Ways[0].Files = nil },
+		"/linkage/poor_households":        func(d *dossier.Draft) { d.Linkage.PoorHouseholds = 2 },
+		"/linkage/ways":                   func(d *dossier.Draft) { d.Linkage.Ways = nil },
+		"/linkage/ways/0":                 func(d *dossier.Draft) { d.Linkage.Ways[0].Households = 0 },
+		"/linkage/ways/0/mode":            func(d *dossier.Draft) { d.Linkage.Ways[0].Mode = "charity" },
+		"/linkage/ways/0/villages":        func(d *dossier.Draft) { d.Linkage.Ways[0].Villages = nil },
+		"/linkage/ways/0/households":      func(d *dossier.Draft) { d.Linkage.Ways[0].Households = 2 },
+		"/linkage/ways/0/poor_households": func(d *dossier.Draft) { d.Linkage.Ways[0].PoorHouseholds = 2 },
+		"/linkage/ways/0/to":              func(d *dossier.Draft) { d.Linkage.Ways[0].To = "2025-12-31" },
+		"/linkage/ways/0/file_ids":        func(d *dossier.Draft) { d.Linkage.Ways[0].Files = nil },
 	} {
 		n++
 		d := o.draft(t, n)
 		spoil(&d)
 		a := o.start(t, d)
 		_, err := o.Onboarding.Submit(t.Context(), o.applicant, a.ID)
-		if !errors.Is(err, onboarding.ErrIncomplete) || len(fault.Of(err).Fields) != 1 || fault.Of(err).Fields[0].Pointer != pointer {
+		if !errors.Is(err, dossier.ErrIncomplete) || len(fault.Of(err).Fields) != 1 || fault.Of(err).Fields[0].Pointer != pointer {
 			t.Errorf("%s: %v %+v, want this place alone", pointer, err, fault.Of(err))
 		}
 	}
-	_, err := o.Onboarding.Submit(t.Context(), o.applicant, o.start(t, onboarding.Draft{}).ID)
-	if !errors.Is(err, onboarding.ErrIncomplete) || len(fault.Of(err).Fields) < 9 {
+	_, err := o.Onboarding.Submit(t.Context(), o.applicant, o.start(t, dossier.Draft{}).ID)
+	if !errors.Is(err, dossier.ErrIncomplete) || len(fault.Of(err).Fields) < 9 {
 		t.Errorf("nothing at all: %v, want every place named", err)
 	}
 }
@@ -600,7 +601,7 @@ func TestNumbersAreKeptTidy(t *testing.T) {
 	if _, err := o.Onboarding.Submit(t.Context(), o.applicant, a.ID); err != nil || a.Entity.USCC != want {
 		t.Errorf("%q, %v; want %q", a.Entity.USCC, err, want)
 	}
-	big := onboarding.Draft{Entity: onboarding.Entity{LegalName: strings.Repeat("长", 100_000)}}
+	big := dossier.Draft{Entity: dossier.Entity{LegalName: strings.Repeat("长", 100_000)}}
 	if _, err := o.Onboarding.Start(t.Context(), o.applicant, big); !errors.Is(err, onboarding.ErrTooLarge) {
 		t.Errorf("an endless name: %v, want %v", err, onboarding.ErrTooLarge)
 	}

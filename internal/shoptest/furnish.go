@@ -12,6 +12,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/dossier"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -129,23 +130,23 @@ func (s Services) Pass(ctx context.Context, a onboarding.Application, recommenda
 }
 
 // Draft is what an invented enterprise says of itself, without scans.
-func Draft(e merchant.Enrolment) onboarding.Draft {
+func Draft(e merchant.Enrolment) dossier.Draft {
 	short := cmp.Or(e.ShortName, e.Code)
-	d := onboarding.Draft{
-		Entity: onboarding.Entity{
+	d := dossier.Draft{
+		Entity: dossier.Entity{
 			LegalName: short + "（虚构示例）", ShortName: short, EntityType: "农民专业合作社", USCC: cmp.Or(e.USCC, USCC(number(e.Code))),
 			Region: "152527", Township: "红旗镇", Fictional: true,
 		},
-		Contacts: []onboarding.Contact{{Role: onboarding.Representative, Name: "测试", Phone: "+8613800000000"}},
-		Linkage: onboarding.Linkage{Households: max(1, e.Linkage.Households), Ways: []onboarding.Way{{
-			Mode: onboarding.Cooperative, Villages: []string{"红喜村"}, Households: 1, From: "2026-01-01", To: "2026-12-31",
+		Contacts: []dossier.Contact{{Role: dossier.Representative, Name: "测试", Phone: "+8613800000000"}},
+		Linkage: dossier.Linkage{Households: max(1, e.Linkage.Households), Ways: []dossier.Way{{
+			Mode: dossier.Cooperative, Villages: []string{"红喜村"}, Households: 1, From: "2026-01-01", To: "2026-12-31",
 		}}},
 	}
 	if e.Licences == nil {
 		e.Licences = []merchant.Licence{{Kind: "SC", No: SC(number(e.Code) % 10_000), ExpiresOn: "2099-12-31"}}
 	}
 	for _, l := range e.Licences {
-		d.Licences = append(d.Licences, onboarding.Licence{Kind: l.Kind, No: l.No, IssuedOn: "2020-01-01", ExpiresOn: l.ExpiresOn, For: []string{"PACKAGED_FOOD"}})
+		d.Licences = append(d.Licences, dossier.Licence{Kind: l.Kind, No: l.No, IssuedOn: "2020-01-01", ExpiresOn: l.ExpiresOn, For: []string{"PACKAGED_FOOD"}})
 	}
 	return d
 }

@@ -2636,7 +2636,7 @@ type ClientInterface interface {
 
 	// SubmitApplication Hand the application to the county, or hand it in again
 	//
-	// It is checked whole: 422 `onboarding.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
+	// It is checked whole: 422 `dossier.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
 	//
 	// Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
 	SubmitApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3429,7 +3429,7 @@ func (c *Client) AcceptLevyAgreement(ctx context.Context, applicationId Applicat
 
 // SubmitApplication Hand the application to the county, or hand it in again
 //
-// It is checked whole: 422 `onboarding.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
+// It is checked whole: 422 `dossier.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
 //
 // Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
 func (c *Client) SubmitApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8159,7 +8159,7 @@ type ClientWithResponsesInterface interface {
 
 	// SubmitApplicationWithResponse Hand the application to the county, or hand it in again
 	//
-	// It is checked whole: 422 `onboarding.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
+	// It is checked whole: 422 `dossier.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -14218,7 +14218,7 @@ func (c *ClientWithResponses) AcceptLevyAgreementWithResponse(ctx context.Contex
 
 // SubmitApplicationWithResponse Hand the application to the county, or hand it in again
 //
-// It is checked whole: 422 `onboarding.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
+// It is checked whole: 422 `dossier.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
