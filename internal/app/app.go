@@ -24,6 +24,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/schema"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -156,6 +157,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Orders = order.New(a.db, s.Payments, a.log)
 	s.Aftersales = aftersale.New(a.db)
 	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
+	s.Standing = standing.New(a.db)
 	return nil
 }
 
@@ -215,6 +217,6 @@ func (d database) current(ctx context.Context) (err error) {
 func (a *App) newWorker() (*worker.Worker, error) {
 	return worker.New(a.cfg.Worker, a.db, worker.Deps{
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
-		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity,
+		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Standing: a.services.Standing,
 	}, a.log, a.metrics)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/web"
@@ -36,6 +37,7 @@ type Services struct {
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
+	Standing     *standing.Service
 	Trail        *trail.Service
 }
 
@@ -49,6 +51,7 @@ type surface struct {
 	orders
 	sellers
 	operators
+	standings
 	funds
 	webhooks
 	publicLog
@@ -65,6 +68,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		orders{d.Orders, d.Aftersales},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
+		standings{d.Standing, d.Merchants, d.Catalog, d.Clock},
 		funds{d.Fund},
 		webhooks{d.Payments},
 		publicLog{d.Transparency},

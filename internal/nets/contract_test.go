@@ -51,6 +51,8 @@ var objects = map[string]object{
 	"sku_id":      {owners: []string{"merchant", "account"}}, // an enterprise's, or in somebody's cart
 	"product_id":  {owners: []string{"merchant"}},
 	"merchant_id": {owners: []string{"merchant"}},
+	"licence_id":  {owners: []string{"merchant"}},
+	"alert_id":    {owners: []string{"merchant"}},
 	"account_id":  {owners: []string{"account"}},
 	"refund_id":   {owners: []string{"buyer"}},
 	"path":        {},

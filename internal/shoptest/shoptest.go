@@ -34,6 +34,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 )
@@ -129,6 +130,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Aftersales = aftersale.New(s.DB)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
+	s.Standing = standing.New(s.DB)
 	return s
 }
 
