@@ -9,6 +9,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -37,6 +38,7 @@ type Services struct {
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
 	Trail        *trail.Service
+	Files        *file.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -50,6 +52,7 @@ type surface struct {
 	sellers
 	operators
 	funds
+	files
 	webhooks
 	publicLog
 	system
@@ -66,6 +69,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		funds{d.Fund},
+		files{d.Files},
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		system{d.Ready, site},
