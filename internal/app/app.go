@@ -13,6 +13,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -145,6 +146,9 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	if s.Transparency, err = transparency.New(a.db, a.cfg.Log, ledger.Roller{}); err != nil {
 		return err
 	}
+	if s.Files, err = file.Open(a.db, a.cfg.Files); err != nil {
+		return err
+	}
 	if err := a.openTill(ctx, looks); err != nil {
 		return err
 	}
@@ -217,6 +221,7 @@ func (d database) current(ctx context.Context) (err error) {
 func (a *App) newWorker() (*worker.Worker, error) {
 	return worker.New(a.cfg.Worker, a.db, worker.Deps{
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
-		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Standing: a.services.Standing,
+		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
+		Standing: a.services.Standing,
 	}, a.log, a.metrics)
 }

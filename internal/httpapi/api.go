@@ -9,6 +9,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -39,6 +40,7 @@ type Services struct {
 	Receipts     *receipt.Service
 	Standing     *standing.Service
 	Trail        *trail.Service
+	Files        *file.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -53,6 +55,7 @@ type surface struct {
 	operators
 	standings
 	funds
+	files
 	webhooks
 	publicLog
 	system
@@ -68,8 +71,9 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		orders{d.Orders, d.Aftersales},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
-		standings{d.Standing, d.Merchants, d.Catalog, d.Clock},
+		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
 		funds{d.Fund},
+		files{d.Files},
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		system{d.Ready, site},

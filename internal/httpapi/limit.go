@@ -31,6 +31,8 @@ type Limits struct {
 	Register int `env:"LIMIT_REGISTER, default=60"`
 	// Checkout bounds the checkouts that one account places.
 	Checkout int `env:"LIMIT_CHECKOUT, default=120"`
+	// Upload bounds the files that one account uploads.
+	Upload int `env:"LIMIT_UPLOAD, default=60"`
 }
 
 // perMinute is the limit that the contract names in x-rate-limit.
@@ -42,6 +44,8 @@ func (l Limits) perMinute(name string) int {
 		return l.Register
 	case "checkout":
 		return l.Checkout
+	case "upload":
+		return l.Upload
 	}
 	return 0
 }

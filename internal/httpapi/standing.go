@@ -20,6 +20,7 @@ type standings struct {
 	standing  *standing.Service
 	merchants *merchant.Service
 	catalog   *catalog.Service
+	files     *file.Service
 	clock     func() time.Time
 }
 
@@ -104,6 +105,24 @@ func (h standings) DeclineLicence(ctx context.Context, r oas.DeclineLicenceReque
 		return nil, err
 	}
 	return oas.DeclineLicence200JSONResponse(wireFiling(f)), nil
+}
+
+// LinkLicenceFiles answers POST /v1/ops/licences/{licence_id}/links.
+func (h standings) LinkLicenceFiles(ctx context.Context, r oas.LinkLicenceFilesRequestObject) (oas.LinkLicenceFilesResponseObject, error) {
+	caller := callerOf(ctx)
+	scans, err := h.standing.ReadScans(ctx, caller, id.From[standing.Filing](r.LicenceId), id.From[file.File](value(r.Params.FileId)))
+	if err != nil {
+		return nil, err
+	}
+	links := []oas.LicenceLink{}
+	for _, scan := range scans {
+		l, err := h.files.Link(ctx, scan, caller.Account.UUID())
+		if err != nil {
+			return nil, err
+		}
+		links = append(links, oas.LicenceLink{FileId: l.File.UUID(), Path: l.Path(), ExpiresAt: l.ExpiresAt.UTC()})
+	}
+	return oas.LinkLicenceFiles200JSONResponse{Data: links}, nil
 }
 
 // ListReverifications answers GET /v1/ops/reverifications.

@@ -11,6 +11,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -41,6 +42,7 @@ type Services struct {
 	Receipts     *receipt.Service
 	Standing     *standing.Service
 	Trail        *trail.Service
+	Files        *file.Service
 }
 
 // Enrol enrols an invented enterprise that may sell. It needs a code of at most

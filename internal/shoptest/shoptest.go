@@ -19,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -127,6 +128,8 @@ func New(t testing.TB, o Options) *Shop {
 	must(t, s.Transparency.Sign(t.Context()))
 	s.Trail, s.Merchants, s.Inventory = trail.New(s.DB), merchant.New(s.DB), inventory.New(s.DB)
 	s.Catalog, s.Carts, s.Fund = catalog.New(s.DB, o.Cache), cart.New(s.DB), fund.New(s.DB)
+	s.Files, err = file.Open(s.DB, file.Config{Folder: t.TempDir(), MaxBytes: 10 << 20, DailyBytes: 200 << 20})
+	must(t, err)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Aftersales = aftersale.New(s.DB)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/order"
@@ -26,6 +27,7 @@ type Deps struct {
 	Log      *transparency.Service
 	Fund     *fund.Service
 	Identity *identity.Service
+	Files    *file.Service
 	Standing *standing.Service
 }
 
@@ -71,6 +73,7 @@ func (w *Worker) dues() []sweep {
 			return int(n), err
 		}},
 		{"payment.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, w.forgetBodies) }},
+		{"file.sweep", time.Hour, d.Files.Sweep},
 		{"identity.sweep", time.Hour, func(ctx context.Context) (int, error) {
 			n, err := d.Identity.Sweep(ctx)
 			return int(n), err

@@ -101,6 +101,27 @@ func (e CredentialsTransport) Valid() bool {
 	}
 }
 
+// Defines values for FileMediaType.
+const (
+	Applicationpdf FileMediaType = "application/pdf"
+	Imagejpeg      FileMediaType = "image/jpeg"
+	Imagepng       FileMediaType = "image/png"
+)
+
+// Valid indicates whether the value is a known member of the FileMediaType enum.
+func (e FileMediaType) Valid() bool {
+	switch e {
+	case Applicationpdf:
+		return true
+	case Imagejpeg:
+		return true
+	case Imagepng:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LicenceState.
 const (
 	LicenceStateExpired LicenceState = "expired"
@@ -443,6 +464,24 @@ func (e GetProblemParamsLang) Valid() bool {
 	}
 }
 
+// Defines values for ReadFileParamsSize.
+const (
+	N320 ReadFileParamsSize = 320
+	N960 ReadFileParamsSize = 960
+)
+
+// Valid indicates whether the value is a known member of the ReadFileParamsSize enum.
+func (e ReadFileParamsSize) Valid() bool {
+	switch e {
+	case N320:
+		return true
+	case N960:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListOwnAlertsParamsState.
 const (
 	ListOwnAlertsParamsStateAcknowledged ListOwnAlertsParamsState = "acknowledged"
@@ -774,6 +813,43 @@ type Email = string
 // Example: 29760
 type Fen = int64
 
+// File defines model for File.
+type File struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Height Pixels; of a picture
+	Height *int `json:"height,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id        Id            `json:"id"`
+	MediaType FileMediaType `json:"media_type"`
+
+	// Name Safe to show and to save under
+	//
+	// Example: 营业执照.jpg
+	Name    string `json:"name"`
+	Private bool   `json:"private"`
+
+	// Size Bytes as they are kept
+	Size int64 `json:"size"`
+
+	// Width Pixels; of a picture
+	Width *int `json:"width,omitempty"`
+}
+
+// FileMediaType defines model for File.MediaType.
+type FileMediaType string
+
+// FileLink Whoever has the path may read the file until it expires.
+type FileLink struct {
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Path Below the address of the shop
+	//
+	// Example: /v1/files/0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44?token=…
+	Path string `json:"path"`
+}
+
 // FundAccount defines model for FundAccount.
 type FundAccount struct {
 	// Account Example: fund:education:pending
@@ -902,6 +978,22 @@ type LicenceFilingState string
 type LicenceFilingPage struct {
 	Data       []LicenceFiling `json:"data"`
 	NextCursor *string         `json:"next_cursor"`
+}
+
+// LicenceLink Whoever has the path may read the file until it expires.
+type LicenceLink struct {
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	FileId Id `json:"file_id"`
+
+	// Path Below the address of the shop
+	Path string `json:"path"`
+}
+
+// LicenceLinks defines model for LicenceLinks.
+type LicenceLinks struct {
+	Data []LicenceLink `json:"data"`
 }
 
 // LicenceWithdrawal Example: {"kind":"CCC","reason":"停产灯具"}
@@ -1838,6 +1930,9 @@ type CheckoutId = Id
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type FileId = Id
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -1879,6 +1974,9 @@ type NotFound = Problem
 
 // Refused RFC 9457
 type Refused = Problem
+
+// TooLarge RFC 9457
+type TooLarge = Problem
 
 // TooMany RFC 9457
 type TooMany = Problem
@@ -1927,6 +2025,26 @@ type CancelCheckoutParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
+
+// UploadFileMultipartBody defines parameters for UploadFile.
+type UploadFileMultipartBody struct {
+	File openapi_types.File `json:"file"`
+
+	// Private Before `file`
+	Private *bool `json:"private,omitempty"`
+}
+
+// ReadFileParams defines parameters for ReadFile.
+type ReadFileParams struct {
+	// Token Of the link, for a private file
+	Token *string `form:"token,omitempty" json:"token,omitempty"`
+
+	// Size At most so many pixels long, of a picture
+	Size *ReadFileParamsSize `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// ReadFileParamsSize defines parameters for ReadFile.
+type ReadFileParamsSize int
 
 // ListOwnAlertsParams defines parameters for ListOwnAlerts.
 type ListOwnAlertsParams struct {
@@ -2026,6 +2144,12 @@ type ListLicencesParams struct {
 
 // ListLicencesParamsState defines parameters for ListLicences.
 type ListLicencesParamsState string
+
+// LinkLicenceFilesParams defines parameters for LinkLicenceFiles.
+type LinkLicenceFilesParams struct {
+	// FileId Only to this one
+	FileId *Id `form:"file_id,omitempty" json:"file_id,omitempty"`
+}
 
 // ListSanctionsParams defines parameters for ListSanctions.
 type ListSanctionsParams struct {
@@ -2154,6 +2278,9 @@ type PlaceCheckoutJSONRequestBody = Placing
 
 // PreviewCheckoutJSONRequestBody defines body for PreviewCheckout for application/json ContentType.
 type PreviewCheckoutJSONRequestBody = Preview
+
+// UploadFileMultipartRequestBody defines body for UploadFile for multipart/form-data ContentType.
+type UploadFileMultipartRequestBody UploadFileMultipartBody
 
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = PasswordChange
@@ -2423,6 +2550,30 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 	GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// UploadFileWithBody Upload a picture or a paper
+	//
+	// One file, at most 10 MiB (unless the shop is set otherwise): a JPEG, PNG or WebP, or a PDF. The content decides what it is, not its name. Pictures are made anew,
+	// upright and at most 3,000 pixels long: what was hidden in them is gone. Send `private` before `file`; without it the
+	// file is private, and only who uploaded it, and whom a rule of the shop lets, gets a link to it. The same bytes again
+	// give the same file.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/files (the `UploadFile` operationId).
+	UploadFileWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadFile A file's bytes
+	//
+	// A public file may be kept for ever: it never changes. A private one needs the token of a link to it. A PDF is an attachment.
+	//
+	// Corresponds with GET /v1/files/{file_id} (the `ReadFile` operationId).
+	ReadFile(ctx context.Context, fileId FileId, params *ReadFileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LinkFile A link to a file of one's own, good for five minutes
+	//
+	// Corresponds with POST /v1/files/{file_id}/link (the `LinkFile` operationId).
+	LinkFile(ctx context.Context, fileId FileId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListFundAccounts Balances of the fund's accounts in the book
 	//
 	// Corresponds with GET /v1/fund/accounts (the `ListFundAccounts` operationId).
@@ -2635,6 +2786,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
 	DeclineLicence(ctx context.Context, licenceId LicenceId, body DeclineLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LinkLicenceFiles Links to the scans of a licence, good for five minutes; that they were read is written down
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/links (the `LinkLicenceFiles` operationId).
+	LinkLicenceFiles(ctx context.Context, licenceId LicenceId, params *LinkLicenceFilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExcludeMerchantWithBody Exclude an enterprise for good, on the public record
 	//
@@ -3216,6 +3372,60 @@ func (c *Client) GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEdito
 	return c.Client.Do(req)
 }
 
+// UploadFileWithBody Upload a picture or a paper
+//
+// One file, at most 10 MiB (unless the shop is set otherwise): a JPEG, PNG or WebP, or a PDF. The content decides what it is, not its name. Pictures are made anew,
+// upright and at most 3,000 pixels long: what was hidden in them is gone. Send `private` before `file`; without it the
+// file is private, and only who uploaded it, and whom a rule of the shop lets, gets a link to it. The same bytes again
+// give the same file.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/files (the `UploadFile` operationId).
+func (c *Client) UploadFileWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUploadFileRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadFile A file's bytes
+//
+// A public file may be kept for ever: it never changes. A private one needs the token of a link to it. A PDF is an attachment.
+//
+// Corresponds with GET /v1/files/{file_id} (the `ReadFile` operationId).
+func (c *Client) ReadFile(ctx context.Context, fileId FileId, params *ReadFileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadFileRequest(c.Server, fileId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LinkFile A link to a file of one's own, good for five minutes
+//
+// Corresponds with POST /v1/files/{file_id}/link (the `LinkFile` operationId).
+func (c *Client) LinkFile(ctx context.Context, fileId FileId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkFileRequest(c.Server, fileId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListFundAccounts Balances of the fund's accounts in the book
 //
 // Corresponds with GET /v1/fund/accounts (the `ListFundAccounts` operationId).
@@ -3749,6 +3959,21 @@ func (c *Client) DeclineLicenceWithBody(ctx context.Context, licenceId LicenceId
 // Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
 func (c *Client) DeclineLicence(ctx context.Context, licenceId LicenceId, body DeclineLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeclineLicenceRequest(c.Server, licenceId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LinkLicenceFiles Links to the scans of a licence, good for five minutes; that they were read is written down
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/links (the `LinkLicenceFiles` operationId).
+func (c *Client) LinkLicenceFiles(ctx context.Context, licenceId LicenceId, params *LinkLicenceFilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkLicenceFilesRequest(c.Server, licenceId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5026,6 +5251,142 @@ func NewGetReceiptRequest(server string, checkoutId CheckoutId) (*http.Request, 
 	return req, nil
 }
 
+// NewUploadFileRequestWithBody constructs an http.Request for the UploadFile method, with any body, and a specified content type
+func NewUploadFileRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/files")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReadFileRequest constructs an http.Request for the ReadFile method
+func NewReadFileRequest(server string, fileId FileId, params *ReadFileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "file_id", fileId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/files/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Token != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "token", *params.Token, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Size != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "size", *params.Size, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLinkFileRequest constructs an http.Request for the LinkFile method
+func NewLinkFileRequest(server string, fileId FileId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "file_id", fileId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/files/%s/link", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListFundAccountsRequest constructs an http.Request for the ListFundAccounts method
 func NewListFundAccountsRequest(server string) (*http.Request, error) {
 	var err error
@@ -6208,6 +6569,67 @@ func NewDeclineLicenceRequestWithBody(server string, licenceId LicenceId, conten
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewLinkLicenceFilesRequest constructs an http.Request for the LinkLicenceFiles method
+func NewLinkLicenceFilesRequest(server string, licenceId LicenceId, params *LinkLicenceFilesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "licence_id", licenceId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/licences/%s/links", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.FileId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "file_id", *params.FileId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -7751,6 +8173,34 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 	GetReceiptWithResponse(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*GetReceiptResponse, error)
 
+	// UploadFileWithBodyWithResponse Upload a picture or a paper
+	//
+	// One file, at most 10 MiB (unless the shop is set otherwise): a JPEG, PNG or WebP, or a PDF. The content decides what it is, not its name. Pictures are made anew,
+	// upright and at most 3,000 pixels long: what was hidden in them is gone. Send `private` before `file`; without it the
+	// file is private, and only who uploaded it, and whom a rule of the shop lets, gets a link to it. The same bytes again
+	// give the same file.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/files (the `UploadFile` operationId).
+	UploadFileWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadFileResponse, error)
+
+	// ReadFileWithResponse A file's bytes
+	//
+	// A public file may be kept for ever: it never changes. A private one needs the token of a link to it. A PDF is an attachment.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/files/{file_id} (the `ReadFile` operationId).
+	ReadFileWithResponse(ctx context.Context, fileId FileId, params *ReadFileParams, reqEditors ...RequestEditorFn) (*ReadFileResponse, error)
+
+	// LinkFileWithResponse A link to a file of one's own, good for five minutes
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/files/{file_id}/link (the `LinkFile` operationId).
+	LinkFileWithResponse(ctx context.Context, fileId FileId, reqEditors ...RequestEditorFn) (*LinkFileResponse, error)
+
 	// ListFundAccountsWithResponse Balances of the fund's accounts in the book
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7989,6 +8439,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
 	DeclineLicenceWithResponse(ctx context.Context, licenceId LicenceId, body DeclineLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineLicenceResponse, error)
+
+	// LinkLicenceFilesWithResponse Links to the scans of a licence, good for five minutes; that they were read is written down
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/links (the `LinkLicenceFiles` operationId).
+	LinkLicenceFilesWithResponse(ctx context.Context, licenceId LicenceId, params *LinkLicenceFilesParams, reqEditors ...RequestEditorFn) (*LinkLicenceFilesResponse, error)
 
 	// ExcludeMerchantWithBodyWithResponse Exclude an enterprise for good, on the public record
 	//
@@ -9440,6 +9897,220 @@ func (r GetReceiptResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetReceiptResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UploadFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *File
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UploadFileResponse) GetJSON201() *File {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UploadFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UploadFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UploadFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UploadFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReadFileResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReadFileResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadFileResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LinkFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *FileLink
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r LinkFileResponse) GetJSON201() *FileLink {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LinkFileResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LinkFileResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r LinkFileResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LinkFileResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LinkFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LinkFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LinkFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LinkFileResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11258,6 +11929,82 @@ func (r DeclineLicenceResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DeclineLicenceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LinkLicenceFilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LicenceLinks
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LinkLicenceFilesResponse) GetJSON200() *LicenceLinks {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LinkLicenceFilesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LinkLicenceFilesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r LinkLicenceFilesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r LinkLicenceFilesResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LinkLicenceFilesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LinkLicenceFilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LinkLicenceFilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LinkLicenceFilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LinkLicenceFilesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -13430,6 +14177,52 @@ func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, checko
 	return ParseGetReceiptResponse(rsp)
 }
 
+// UploadFileWithBodyWithResponse Upload a picture or a paper
+//
+// One file, at most 10 MiB (unless the shop is set otherwise): a JPEG, PNG or WebP, or a PDF. The content decides what it is, not its name. Pictures are made anew,
+// upright and at most 3,000 pixels long: what was hidden in them is gone. Send `private` before `file`; without it the
+// file is private, and only who uploaded it, and whom a rule of the shop lets, gets a link to it. The same bytes again
+// give the same file.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/files (the `UploadFile` operationId).
+func (c *ClientWithResponses) UploadFileWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadFileResponse, error) {
+	rsp, err := c.UploadFileWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUploadFileResponse(rsp)
+}
+
+// ReadFileWithResponse A file's bytes
+//
+// A public file may be kept for ever: it never changes. A private one needs the token of a link to it. A PDF is an attachment.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/files/{file_id} (the `ReadFile` operationId).
+func (c *ClientWithResponses) ReadFileWithResponse(ctx context.Context, fileId FileId, params *ReadFileParams, reqEditors ...RequestEditorFn) (*ReadFileResponse, error) {
+	rsp, err := c.ReadFile(ctx, fileId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadFileResponse(rsp)
+}
+
+// LinkFileWithResponse A link to a file of one's own, good for five minutes
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/files/{file_id}/link (the `LinkFile` operationId).
+func (c *ClientWithResponses) LinkFileWithResponse(ctx context.Context, fileId FileId, reqEditors ...RequestEditorFn) (*LinkFileResponse, error) {
+	rsp, err := c.LinkFile(ctx, fileId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkFileResponse(rsp)
+}
+
 // ListFundAccountsWithResponse Balances of the fund's accounts in the book
 //
 // Returns a wrapper object for the known response body format(s).
@@ -13865,6 +14658,19 @@ func (c *ClientWithResponses) DeclineLicenceWithResponse(ctx context.Context, li
 		return nil, err
 	}
 	return ParseDeclineLicenceResponse(rsp)
+}
+
+// LinkLicenceFilesWithResponse Links to the scans of a licence, good for five minutes; that they were read is written down
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/links (the `LinkLicenceFiles` operationId).
+func (c *ClientWithResponses) LinkLicenceFilesWithResponse(ctx context.Context, licenceId LicenceId, params *LinkLicenceFilesParams, reqEditors ...RequestEditorFn) (*LinkLicenceFilesResponse, error) {
+	rsp, err := c.LinkLicenceFiles(ctx, licenceId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkLicenceFilesResponse(rsp)
 }
 
 // ExcludeMerchantWithBodyWithResponse Exclude an enterprise for good, on the public record
@@ -15252,6 +16058,178 @@ func ParseGetReceiptResponse(rsp *http.Response) (*GetReceiptResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUploadFileResponse parses an HTTP response from a UploadFileWithResponse call
+func ParseUploadFileResponse(rsp *http.Response) (*UploadFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UploadFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest File
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadFileResponse parses an HTTP response from a ReadFileWithResponse call
+func ParseReadFileResponse(rsp *http.Response) (*ReadFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLinkFileResponse parses an HTTP response from a LinkFileWithResponse call
+func ParseLinkFileResponse(rsp *http.Response) (*LinkFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LinkFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest FileLink
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -16728,6 +17706,67 @@ func ParseDeclineLicenceResponse(rsp *http.Response) (*DeclineLicenceResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLinkLicenceFilesResponse parses an HTTP response from a LinkLicenceFilesWithResponse call
+func ParseLinkLicenceFilesResponse(rsp *http.Response) (*LinkLicenceFilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LinkLicenceFilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LicenceLinks
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

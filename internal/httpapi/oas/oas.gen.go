@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"time"
 
@@ -93,6 +94,27 @@ func (e CredentialsTransport) Valid() bool {
 	case Bearer:
 		return true
 	case Cookie:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FileMediaType.
+const (
+	Applicationpdf FileMediaType = "application/pdf"
+	Imagejpeg      FileMediaType = "image/jpeg"
+	Imagepng       FileMediaType = "image/png"
+)
+
+// Valid indicates whether the value is a known member of the FileMediaType enum.
+func (e FileMediaType) Valid() bool {
+	switch e {
+	case Applicationpdf:
+		return true
+	case Imagejpeg:
+		return true
+	case Imagepng:
 		return true
 	default:
 		return false
@@ -441,6 +463,24 @@ func (e GetProblemParamsLang) Valid() bool {
 	}
 }
 
+// Defines values for ReadFileParamsSize.
+const (
+	N320 ReadFileParamsSize = 320
+	N960 ReadFileParamsSize = 960
+)
+
+// Valid indicates whether the value is a known member of the ReadFileParamsSize enum.
+func (e ReadFileParamsSize) Valid() bool {
+	switch e {
+	case N320:
+		return true
+	case N960:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListOwnAlertsParamsState.
 const (
 	ListOwnAlertsParamsStateAcknowledged ListOwnAlertsParamsState = "acknowledged"
@@ -772,6 +812,43 @@ type Email = string
 // Example: 29760
 type Fen = int64
 
+// File defines model for File.
+type File struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Height Pixels; of a picture
+	Height *int `json:"height,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id        Id            `json:"id"`
+	MediaType FileMediaType `json:"media_type"`
+
+	// Name Safe to show and to save under
+	//
+	// Example: 营业执照.jpg
+	Name    string `json:"name"`
+	Private bool   `json:"private"`
+
+	// Size Bytes as they are kept
+	Size int64 `json:"size"`
+
+	// Width Pixels; of a picture
+	Width *int `json:"width,omitempty"`
+}
+
+// FileMediaType defines model for File.MediaType.
+type FileMediaType string
+
+// FileLink Whoever has the path may read the file until it expires.
+type FileLink struct {
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Path Below the address of the shop
+	//
+	// Example: /v1/files/0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44?token=…
+	Path string `json:"path"`
+}
+
 // FundAccount defines model for FundAccount.
 type FundAccount struct {
 	// Account Example: fund:education:pending
@@ -900,6 +977,22 @@ type LicenceFilingState string
 type LicenceFilingPage struct {
 	Data       []LicenceFiling `json:"data"`
 	NextCursor *string         `json:"next_cursor"`
+}
+
+// LicenceLink Whoever has the path may read the file until it expires.
+type LicenceLink struct {
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	FileId Id `json:"file_id"`
+
+	// Path Below the address of the shop
+	Path string `json:"path"`
+}
+
+// LicenceLinks defines model for LicenceLinks.
+type LicenceLinks struct {
+	Data []LicenceLink `json:"data"`
 }
 
 // LicenceWithdrawal Example: {"kind":"CCC","reason":"停产灯具"}
@@ -1836,6 +1929,9 @@ type CheckoutId = Id
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type FileId = Id
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -1877,6 +1973,9 @@ type NotFound = Problem
 
 // Refused RFC 9457
 type Refused = Problem
+
+// TooLarge RFC 9457
+type TooLarge = Problem
 
 // TooMany RFC 9457
 type TooMany = Problem
@@ -1925,6 +2024,26 @@ type CancelCheckoutParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
+
+// UploadFileMultipartBody defines parameters for UploadFile.
+type UploadFileMultipartBody struct {
+	File openapi_types.File `json:"file"`
+
+	// Private Before `file`
+	Private *bool `json:"private,omitempty"`
+}
+
+// ReadFileParams defines parameters for ReadFile.
+type ReadFileParams struct {
+	// Token Of the link, for a private file
+	Token *string `form:"token,omitempty" json:"token,omitempty"`
+
+	// Size At most so many pixels long, of a picture
+	Size *ReadFileParamsSize `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// ReadFileParamsSize defines parameters for ReadFile.
+type ReadFileParamsSize int
 
 // ListOwnAlertsParams defines parameters for ListOwnAlerts.
 type ListOwnAlertsParams struct {
@@ -2024,6 +2143,12 @@ type ListLicencesParams struct {
 
 // ListLicencesParamsState defines parameters for ListLicences.
 type ListLicencesParamsState string
+
+// LinkLicenceFilesParams defines parameters for LinkLicenceFiles.
+type LinkLicenceFilesParams struct {
+	// FileId Only to this one
+	FileId *Id `form:"file_id,omitempty" json:"file_id,omitempty"`
+}
 
 // ListSanctionsParams defines parameters for ListSanctions.
 type ListSanctionsParams struct {
@@ -2153,6 +2278,9 @@ type PlaceCheckoutJSONRequestBody = Placing
 // PreviewCheckoutJSONRequestBody defines body for PreviewCheckout for application/json ContentType.
 type PreviewCheckoutJSONRequestBody = Preview
 
+// UploadFileMultipartRequestBody defines body for UploadFile for multipart/form-data ContentType.
+type UploadFileMultipartRequestBody UploadFileMultipartBody
+
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = PasswordChange
 
@@ -2269,6 +2397,15 @@ type ServerInterface interface {
 	// GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 	// (GET /v1/checkouts/{checkout_id}/receipt)
 	GetReceipt(c *gin.Context, checkoutId CheckoutId)
+	// UploadFile Upload a picture or a paper
+	// (POST /v1/files)
+	UploadFile(c *gin.Context)
+	// ReadFile A file's bytes
+	// (GET /v1/files/{file_id})
+	ReadFile(c *gin.Context, fileId FileId, params ReadFileParams)
+	// LinkFile A link to a file of one's own, good for five minutes
+	// (POST /v1/files/{file_id}/link)
+	LinkFile(c *gin.Context, fileId FileId)
 	// ListFundAccounts Balances of the fund's accounts in the book
 	// (GET /v1/fund/accounts)
 	ListFundAccounts(c *gin.Context)
@@ -2338,6 +2475,9 @@ type ServerInterface interface {
 	// DeclineLicence Leave a licence without effect; not for who filed it, or sells for the enterprise
 	// (POST /v1/ops/licences/{licence_id}/decline)
 	DeclineLicence(c *gin.Context, licenceId LicenceId)
+	// LinkLicenceFiles Links to the scans of a licence, good for five minutes; that they were read is written down
+	// (POST /v1/ops/licences/{licence_id}/links)
+	LinkLicenceFiles(c *gin.Context, licenceId LicenceId, params LinkLicenceFilesParams)
 	// ExcludeMerchant Exclude an enterprise for good, on the public record
 	// (POST /v1/ops/merchants/{merchant_id}/exclude)
 	ExcludeMerchant(c *gin.Context, merchantId MerchantId)
@@ -2820,6 +2960,88 @@ func (siw *ServerInterfaceWrapper) GetReceipt(c *gin.Context) {
 	}
 
 	siw.Handler.GetReceipt(c, checkoutId)
+}
+
+// UploadFile operation middleware
+func (siw *ServerInterfaceWrapper) UploadFile(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UploadFile(c)
+}
+
+// ReadFile operation middleware
+func (siw *ServerInterfaceWrapper) ReadFile(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "file_id" -------------
+	var fileId FileId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "file_id", c.Param("file_id"), &fileId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter file_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadFileParams
+
+	// ------------- Optional query parameter "token" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "token", c.Request.URL.Query(), &params.Token, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter token: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", c.Request.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter size: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReadFile(c, fileId, params)
+}
+
+// LinkFile operation middleware
+func (siw *ServerInterfaceWrapper) LinkFile(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "file_id" -------------
+	var fileId FileId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "file_id", c.Param("file_id"), &fileId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter file_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LinkFile(c, fileId)
 }
 
 // ListFundAccounts operation middleware
@@ -3480,6 +3702,42 @@ func (siw *ServerInterfaceWrapper) DeclineLicence(c *gin.Context) {
 	}
 
 	siw.Handler.DeclineLicence(c, licenceId)
+}
+
+// LinkLicenceFiles operation middleware
+func (siw *ServerInterfaceWrapper) LinkLicenceFiles(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "licence_id" -------------
+	var licenceId LicenceId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "licence_id", c.Param("licence_id"), &licenceId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter licence_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LinkLicenceFilesParams
+
+	// ------------- Optional query parameter "file_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "file_id", c.Request.URL.Query(), &params.FileId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter file_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LinkLicenceFiles(c, licenceId, params)
 }
 
 // ExcludeMerchant operation middleware
@@ -4369,6 +4627,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract)
 	router.GET(options.BaseURL+"/docs", wrapper.GetDocs)
 	router.GET(options.BaseURL+"/problems/:code", wrapper.GetProblem)
+	router.POST(options.BaseURL+"/v1/files", wrapper.UploadFile)
+	router.GET(options.BaseURL+"/v1/files/:file_id", wrapper.ReadFile)
+	router.POST(options.BaseURL+"/v1/files/:file_id/link", wrapper.LinkFile)
 	router.GET(options.BaseURL+"/v1/merchant/licences", wrapper.ListOwnLicences)
 	router.POST(options.BaseURL+"/v1/merchant/licences", wrapper.FileLicence)
 	router.GET(options.BaseURL+"/v1/merchant/alerts", wrapper.ListOwnAlerts)
@@ -4377,6 +4638,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/ops/licences", wrapper.ListLicences)
 	router.POST(options.BaseURL+"/v1/ops/licences/:licence_id/accept", wrapper.AcceptLicence)
 	router.POST(options.BaseURL+"/v1/ops/licences/:licence_id/decline", wrapper.DeclineLicence)
+	router.POST(options.BaseURL+"/v1/ops/licences/:licence_id/links", wrapper.LinkLicenceFiles)
 	router.GET(options.BaseURL+"/v1/ops/reverifications", wrapper.ListReverifications)
 	router.GET(options.BaseURL+"/v1/ops/alerts", wrapper.ListAlerts)
 	router.POST(options.BaseURL+"/v1/ops/merchants/:merchant_id/reverify", wrapper.ReverifyMerchant)
@@ -4398,6 +4660,8 @@ type NotFoundApplicationProblemPlusJSONResponse Problem
 type ProblemApplicationProblemPlusJSONResponse Problem
 
 type RefusedApplicationProblemPlusJSONResponse Problem
+
+type TooLargeApplicationProblemPlusJSONResponse Problem
 
 type TooManyApplicationProblemPlusJSONResponse Problem
 
@@ -5944,6 +6208,354 @@ type GetReceiptdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetReceiptdefaultApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFileRequestObject struct {
+	Body *multipart.Reader
+}
+
+type UploadFileResponseObject interface {
+	VisitUploadFileResponse(w http.ResponseWriter) error
+}
+
+type UploadFile201JSONResponse File
+
+func (response UploadFile201JSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile400ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile401ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile413ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile422ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile429ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile503ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UploadFiledefaultApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFileRequestObject struct {
+	FileId FileId `json:"file_id"`
+	Params ReadFileParams
+}
+
+type ReadFileResponseObject interface {
+	VisitReadFileResponse(w http.ResponseWriter) error
+}
+
+type ReadFile200ApplicationpdfResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ReadFile200ApplicationpdfResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ReadFile200ImagejpegResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ReadFile200ImagejpegResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "image/jpeg")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ReadFile200ImagepngResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ReadFile200ImagepngResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "image/png")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ReadFile304Response struct {
+}
+
+func (response ReadFile304Response) VisitReadFileResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadFile400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReadFile400ApplicationProblemPlusJSONResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFile404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReadFile404ApplicationProblemPlusJSONResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadFiledefaultApplicationProblemPlusJSONResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFileRequestObject struct {
+	FileId FileId `json:"file_id"`
+}
+
+type LinkFileResponseObject interface {
+	VisitLinkFileResponse(w http.ResponseWriter) error
+}
+
+type LinkFile201JSONResponse FileLink
+
+func (response LinkFile201JSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFile400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response LinkFile400ApplicationProblemPlusJSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFile401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response LinkFile401ApplicationProblemPlusJSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFile404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response LinkFile404ApplicationProblemPlusJSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LinkFiledefaultApplicationProblemPlusJSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8489,6 +9101,110 @@ type DeclineLicencedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeclineLicencedefaultApplicationProblemPlusJSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFilesRequestObject struct {
+	LicenceId LicenceId `json:"licence_id"`
+	Params    LinkLicenceFilesParams
+}
+
+type LinkLicenceFilesResponseObject interface {
+	VisitLinkLicenceFilesResponse(w http.ResponseWriter) error
+}
+
+type LinkLicenceFiles200JSONResponse LicenceLinks
+
+func (response LinkLicenceFiles200JSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFiles400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response LinkLicenceFiles400ApplicationProblemPlusJSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFiles401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response LinkLicenceFiles401ApplicationProblemPlusJSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFiles403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LinkLicenceFiles403ApplicationProblemPlusJSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFiles404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response LinkLicenceFiles404ApplicationProblemPlusJSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFilesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LinkLicenceFilesdefaultApplicationProblemPlusJSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -11128,6 +11844,15 @@ type StrictServerInterface interface {
 	// GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 	// (GET /v1/checkouts/{checkout_id}/receipt)
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	// UploadFile Upload a picture or a paper
+	// (POST /v1/files)
+	UploadFile(ctx context.Context, request UploadFileRequestObject) (UploadFileResponseObject, error)
+	// ReadFile A file's bytes
+	// (GET /v1/files/{file_id})
+	ReadFile(ctx context.Context, request ReadFileRequestObject) (ReadFileResponseObject, error)
+	// LinkFile A link to a file of one's own, good for five minutes
+	// (POST /v1/files/{file_id}/link)
+	LinkFile(ctx context.Context, request LinkFileRequestObject) (LinkFileResponseObject, error)
 	// ListFundAccounts Balances of the fund's accounts in the book
 	// (GET /v1/fund/accounts)
 	ListFundAccounts(ctx context.Context, request ListFundAccountsRequestObject) (ListFundAccountsResponseObject, error)
@@ -11197,6 +11922,9 @@ type StrictServerInterface interface {
 	// DeclineLicence Leave a licence without effect; not for who filed it, or sells for the enterprise
 	// (POST /v1/ops/licences/{licence_id}/decline)
 	DeclineLicence(ctx context.Context, request DeclineLicenceRequestObject) (DeclineLicenceResponseObject, error)
+	// LinkLicenceFiles Links to the scans of a licence, good for five minutes; that they were read is written down
+	// (POST /v1/ops/licences/{licence_id}/links)
+	LinkLicenceFiles(ctx context.Context, request LinkLicenceFilesRequestObject) (LinkLicenceFilesResponseObject, error)
 	// ExcludeMerchant Exclude an enterprise for good, on the public record
 	// (POST /v1/ops/merchants/{merchant_id}/exclude)
 	ExcludeMerchant(ctx context.Context, request ExcludeMerchantRequestObject) (ExcludeMerchantResponseObject, error)
@@ -11846,6 +12574,90 @@ func (sh *strictHandler) GetReceipt(ctx *gin.Context, checkoutId CheckoutId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
 		if err := validResponse.VisitGetReceiptResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UploadFile operation middleware
+func (sh *strictHandler) UploadFile(ctx *gin.Context) {
+	var request UploadFileRequestObject
+
+	if reader, err := ctx.Request.MultipartReader(); err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	} else {
+		request.Body = reader
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UploadFile(ctx, request.(UploadFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UploadFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UploadFileResponseObject); ok {
+		if err := validResponse.VisitUploadFileResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadFile operation middleware
+func (sh *strictHandler) ReadFile(ctx *gin.Context, fileId FileId, params ReadFileParams) {
+	var request ReadFileRequestObject
+
+	request.FileId = fileId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadFile(ctx, request.(ReadFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReadFileResponseObject); ok {
+		if err := validResponse.VisitReadFileResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LinkFile operation middleware
+func (sh *strictHandler) LinkFile(ctx *gin.Context, fileId FileId) {
+	var request LinkFileRequestObject
+
+	request.FileId = fileId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LinkFile(ctx, request.(LinkFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LinkFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(LinkFileResponseObject); ok {
+		if err := validResponse.VisitLinkFileResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -12615,6 +13427,33 @@ func (sh *strictHandler) DeclineLicence(ctx *gin.Context, licenceId LicenceId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(DeclineLicenceResponseObject); ok {
 		if err := validResponse.VisitDeclineLicenceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LinkLicenceFiles operation middleware
+func (sh *strictHandler) LinkLicenceFiles(ctx *gin.Context, licenceId LicenceId, params LinkLicenceFilesParams) {
+	var request LinkLicenceFilesRequestObject
+
+	request.LicenceId = licenceId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LinkLicenceFiles(ctx, request.(LinkLicenceFilesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LinkLicenceFiles")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(LinkLicenceFilesResponseObject); ok {
+		if err := validResponse.VisitLinkLicenceFilesResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
