@@ -10,7 +10,6 @@ import (
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
-	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/standing"
 )
@@ -31,7 +30,7 @@ func (h standings) ListOwnLicences(ctx context.Context, r oas.ListOwnLicencesReq
 	if err != nil {
 		return nil, err
 	}
-	data, next := wirePage(p, wireFiling)
+	data, next := wirePage(p, wireOwnFiling)
 	return oas.ListOwnLicences200JSONResponse{Data: data, NextCursor: next}, nil
 }
 
@@ -41,7 +40,7 @@ func (h standings) FileLicence(ctx context.Context, r oas.FileLicenceRequestObje
 	if err != nil {
 		return nil, err
 	}
-	return oas.FileLicence201JSONResponse(wireFiling(f)), nil
+	return oas.FileLicence201JSONResponse(wireOwnFiling(f)), nil
 }
 
 // ListOwnAlerts answers GET /v1/merchant/alerts.
@@ -235,9 +234,17 @@ func wireFiling(f standing.Filing) oas.LicenceFiling {
 		Id: f.ID.UUID(), Merchant: wireSeller(f.Merchant.UUID(), f.MerchantName), Kind: f.Kind, No: f.No,
 		IssuedOn: wireDate(f.IssuedOn.Time()), ExpiresOn: openapi_types.Date{Time: f.ExpiresOn.Time()},
 		ProductKinds: wireAll(f.ProductKinds, func(k string) string { return k }), FileIds: wireAll(f.Files, file.ID.UUID),
-		State: oas.LicenceFilingState(f.State), FiledBy: f.FiledBy.UUID(), FiledAt: f.FiledAt.UTC(), Reason: optional(f.Reason),
-		DecidedBy: optional(identity.ID.UUID(f.DecidedBy)), DecidedAt: wireTime(f.DecidedAt),
+		State: oas.LicenceFilingState(f.State), FiledBy: optional(f.FiledBy.UUID()), FiledAt: f.FiledAt.UTC(), Reason: optional(f.Reason),
+		DecidedBy: optional(f.DecidedBy.UUID()), DecidedAt: wireTime(f.DecidedAt),
 	}
+}
+
+// wireOwnFiling is a licence as its enterprise sees it: who acted is nobody's business
+// there.
+func wireOwnFiling(f standing.Filing) oas.LicenceFiling {
+	w := wireFiling(f)
+	w.FiledBy, w.DecidedBy = nil, nil
+	return w
 }
 
 func wireReverification(r standing.Reverification) oas.Reverification {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"pgregory.net/rapid"
@@ -169,6 +170,9 @@ func validString(t *rapid.T, schema *openapi3.Schema, name string) string {
 	fits := func(s string) bool {
 		n := len([]rune(s))
 		return n >= least && n <= most && !strings.ContainsAny(s, "\x00\ufffd") // which no database keeps
+	}
+	if schema.Format == "date" {
+		return time.Unix(0, 0).UTC().AddDate(0, 0, rapid.IntRange(0, 50_000).Draw(t, name)).Format(time.DateOnly)
 	}
 	if schema.Pattern != "" {
 		return rapid.StringMatching(schema.Pattern).Filter(fits).Draw(t, name)

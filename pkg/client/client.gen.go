@@ -941,16 +941,20 @@ type LicenceState string
 type LicenceFiling struct {
 	DecidedAt *time.Time `json:"decided_at,omitempty"`
 
-	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	DecidedBy *Id `json:"decided_by,omitempty"`
+	// DecidedBy An account; for operators and auditors
+	//
+	// Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *openapi_types.UUID `json:"decided_by,omitempty"`
 
 	// ExpiresOn The last day on which it is good
 	ExpiresOn openapi_types.Date `json:"expires_on"`
 	FileIds   []Id               `json:"file_ids"`
 	FiledAt   time.Time          `json:"filed_at"`
 
-	// FiledBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	FiledBy Id `json:"filed_by"`
+	// FiledBy An account; for operators and auditors
+	//
+	// Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	FiledBy *openapi_types.UUID `json:"filed_by,omitempty"`
 
 	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	Id       Id                  `json:"id"`
