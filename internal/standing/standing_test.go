@@ -65,8 +65,8 @@ func filed(t *testing.T, s *shoptest.Shop, l merchant.Licence) standing.Filing {
 func upload(t *testing.T, s *shoptest.Shop, owner uuid.UUID) file.ID {
 	t.Helper()
 	f := id.New[file.File](s.Clock.Now())
-	_, err := s.DB.SQL().ExecContext(t.Context(), `INSERT INTO file (id, owner_id, name, media_type, size, sha256, width, height, private, created_at)
-		VALUES ($1, $2, '许可证.pdf', 'application/pdf', 1, decode(repeat('00', 32), 'hex'), 0, 0, true, $3)`, f.UUID(), owner, s.Clock.Now())
+	_, err := s.DB.SQL().ExecContext(t.Context(), `INSERT INTO file (id, owner_id, name, media_type, size, sha256, from_sha256, width, height, private, created_at)
+		VALUES ($1, $2, '许可证.pdf', 'application/pdf', 1, decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex'), 0, 0, true, $3)`, f.UUID(), owner, s.Clock.Now())
 	must(t, err)
 	return f
 }
