@@ -14,6 +14,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -26,6 +27,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/schema"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -146,6 +148,9 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	if s.Transparency, err = transparency.New(a.db, a.cfg.Log, ledger.Roller{}); err != nil {
 		return err
 	}
+	if s.Files, err = file.Open(a.db, a.cfg.Files); err != nil {
+		return err
+	}
 	if err := a.openTill(ctx, looks); err != nil {
 		return err
 	}
@@ -160,6 +165,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Orders = order.New(a.db, s.Payments, a.log)
 	s.Aftersales = aftersale.New(a.db)
 	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
+	s.Standing = standing.New(a.db)
 	return nil
 }
 
@@ -219,6 +225,7 @@ func (d database) current(ctx context.Context) (err error) {
 func (a *App) newWorker() (*worker.Worker, error) {
 	return worker.New(a.cfg.Worker, a.db, worker.Deps{
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
-		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity,
+		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
+		Standing: a.services.Standing,
 	}, a.log, a.metrics)
 }

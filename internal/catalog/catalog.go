@@ -22,6 +22,9 @@ import (
 var (
 	// ErrProduct says that there is no such product, or that it is not the caller's to see.
 	ErrProduct = fault.New(fault.NotFound, "catalog.product_not_found", "No such product", "商品不存在")
+	// ErrPaused says that a product is on sale, but its enterprise may not sell now.
+	// Why is nobody's business who looks at goods.
+	ErrPaused = fault.New(fault.NotFound, "catalog.paused", "The product is not on sale at present", "该商品暂停销售")
 	// ErrSKU says that there is no such SKU, or that it is another enterprise's.
 	ErrSKU = fault.New(fault.NotFound, "catalog.sku_not_found", "No such SKU", "商品规格不存在")
 	// ErrMerchant says that the caller sells for no such enterprise.

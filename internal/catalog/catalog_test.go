@@ -198,15 +198,15 @@ func TestThePublicSeesOnlyWhatItCanBuy(t *testing.T) {
 	s := newShop(t, nil)
 	p := s.add(t, s.sellsA, s.a, "P01")
 	draft := s.add(t, s.sellsA, s.a, "P02", func(n *catalog.NewProduct) { n.Draft = true })
-	seen := func(p catalog.ProductID) bool {
+	seen := func(p catalog.ProductID, hidden error) bool {
 		t.Helper()
 		list, err := s.svc.Products(t.Context(), catalog.Filter{}, page.Request{})
 		if err != nil {
 			t.Fatalf("list: %v", err)
 		}
 		_, err = s.svc.Product(t.Context(), p)
-		if err != nil && !errors.Is(err, catalog.ErrProduct) {
-			t.Fatalf("product: %v", err)
+		if err != nil && !errors.Is(err, hidden) {
+			t.Fatalf("product: %v, want %v", err, hidden)
 		}
 		listed := slices.ContainsFunc(list.Data, func(have catalog.Product) bool { return have.ID == p })
 		if listed != (err == nil) {
@@ -224,7 +224,11 @@ func TestThePublicSeesOnlyWhatItCanBuy(t *testing.T) {
 	}
 	check := func(when string, p catalog.Product, want error) {
 		t.Helper()
-		if seen(p.ID) != (want == nil) {
+		hidden := catalog.ErrPaused // by its enterprise, which is told apart from what is not offered
+		if errors.Is(want, catalog.ErrNotOnSale) {
+			hidden = catalog.ErrProduct
+		}
+		if seen(p.ID, hidden) != (want == nil) {
 			t.Errorf("%s: seen %v, want %v", when, want != nil, want == nil)
 		}
 		if err := offered(p.SKUs[0].ID); !errors.Is(err, want) {
@@ -247,10 +251,10 @@ func TestThePublicSeesOnlyWhatItCanBuy(t *testing.T) {
 	check("withdrawn", p, catalog.ErrNotOnSale)
 	_, err = s.svc.PutOnSale(t.Context(), s.sellsA, p.ID)
 	must(err)
-	_, err = s.merchants.Suspend(t.Context(), s.ops, s.a.ID, "许可证待复核")
+	_, err = s.merchants.Suspend(t.Context(), s.ops, s.a.ID, "许可证待核验")
 	must(err)
 	check("its enterprise suspended", p, merchant.ErrSuspended)
-	_, err = s.merchants.Reinstate(t.Context(), s.ops, s.a.ID, "复核通过")
+	_, err = s.merchants.Reinstate(t.Context(), s.ops, s.a.ID, "核验通过")
 	must(err)
 	s.clock.Set(time.Date(2026, 12, 1, 15, 59, 59, 0, time.UTC))
 	check("in the licence's last second", p, nil)

@@ -52,8 +52,9 @@ func (s *Service) Products(ctx context.Context, f Filter, p page.Request) (page.
 	return cached(ctx, s.cache, s.db.Now(), string(key), read)
 }
 
-// Product is a product that can be bought, public. ErrProduct when it cannot;
-// the answer may be up to MaxAge old.
+// Product is a product that can be bought, public. ErrPaused when its enterprise may
+// not sell now, ErrProduct when it cannot be bought otherwise; the answer may be up
+// to MaxAge old.
 func (s *Service) Product(ctx context.Context, p ProductID) (Product, error) {
 	return cached(ctx, s.cache, s.db.Now(), "product:"+p.String(), func(ctx context.Context) (Product, error) {
 		return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Product, error) { return productOnSale(ctx, tx, p) })

@@ -118,8 +118,12 @@ const listed = `SELECT p.*, m.merchant_name,
 	 FROM sku s WHERE s.merchant_id = p.merchant_id AND s.product_id = p.id) AS skus
 	FROM product p JOIN merchant_standing m ON m.merchant_id = p.merchant_id `
 
-// sellable is what makes a listed product one that the public sees: MaySell in SQL.
-const sellable = `p.state = 'on_sale' AND m.merchant_state = 'active' AND m.agreement_signed_on <= ?::date AND m.licensed_until >= ?::date`
+// sellable is what makes a listed product one that the public sees; selling is MaySell
+// in SQL.
+const (
+	selling  = `m.merchant_state = 'active' AND m.agreement_signed_on <= ?::date AND m.licensed_until >= ?::date`
+	sellable = `p.state = 'on_sale' AND ` + selling
+)
 
 func toRow(p Product) productRow {
 	return productRow{
@@ -211,8 +215,16 @@ func pageOf(ctx context.Context, tx *postgres.Tx, p page.Request, where string, 
 
 func productOnSale(ctx context.Context, tx *postgres.Tx, p ProductID) (Product, error) {
 	today := string(merchant.DateOf(tx.Now))
-	return one(ctx, tx, listed+`JOIN catalog_directory d ON d.merchant_id = p.merchant_id AND d.product_id = p.id
-		WHERE d.id = ? AND p.id = d.id AND `+sellable, p.UUID(), today, today)
+	const here = `JOIN catalog_directory d ON d.merchant_id = p.merchant_id AND d.product_id = p.id
+		WHERE d.id = ? AND p.id = d.id AND p.state = 'on_sale' AND `
+	found, err := one(ctx, tx, listed+here+selling, p.UUID(), today, today)
+	if !errors.Is(err, ErrProduct) {
+		return found, err
+	}
+	if _, err := one(ctx, tx, listed+here+`true`, p.UUID()); err != nil {
+		return Product{}, err
+	}
+	return Product{}, ErrPaused
 }
 
 // lockProduct reads a product of one of these enterprises and keeps it from

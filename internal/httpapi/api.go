@@ -10,6 +10,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -20,6 +21,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/web"
@@ -40,7 +42,9 @@ type Services struct {
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
+	Standing     *standing.Service
 	Trail        *trail.Service
+	Files        *file.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -55,7 +59,9 @@ type surface struct {
 	onboardings
 	apiKeys
 	operators
+	standings
 	funds
+	files
 	webhooks
 	publicLog
 	system
@@ -73,7 +79,9 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		onboardings{d.Onboarding},
 		apiKeys{d.Keys},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
+		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
 		funds{d.Fund},
+		files{d.Files},
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		system{d.Ready, site},

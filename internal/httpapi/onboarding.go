@@ -203,10 +203,10 @@ func wireApplication(caller identity.Caller, side onboarding.Side) func(onboardi
 func wireItem(i onboarding.Item) oas.ApplicationItem {
 	w := oas.ApplicationItem{
 		Round: i.Round, N: i.N, Side: oas.ApplicationSide(i.Side), Pointer: i.Pointer, Problem: oas.ApplicationItemProblem(i.Problem),
-		Message: i.Message, State: oas.Open,
+		Message: i.Message, State: oas.ApplicationItemStateOpen,
 	}
 	if i.Answered {
-		w.State = oas.Answered
+		w.State = oas.ApplicationItemStateAnswered
 	}
 	return w
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/shiyi-market/shiyi/internal/fault"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/request"
 )
@@ -121,7 +122,7 @@ func statusOf(f *fault.Error) int {
 		return http.StatusInternalServerError
 	case errMethod.Code:
 		return http.StatusMethodNotAllowed
-	case errTooLarge.Code:
+	case errTooLarge.Code, file.ErrTooLarge.Code:
 		return http.StatusRequestEntityTooLarge
 	case errMediaType.Code:
 		return http.StatusUnsupportedMediaType
@@ -253,6 +254,8 @@ func phrase(keyword string) (zh, en string) {
 		return "不是此列表给出的游标", "was not given by this list"
 	case "utf8", "text", "encoding":
 		return "含有无法保存的字符", "has characters that cannot be kept"
+	case "form":
+		return "不是完整的 multipart/form-data 表单", "is not a whole form"
 	case "json":
 		return "不是完整的 JSON", "is not JSON"
 	case "depth":

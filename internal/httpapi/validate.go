@@ -48,14 +48,18 @@ func (e *edge) check(c *gin.Context, x *exchange) error {
 	if err := checkQuery(x.op, c.Request.URL.RawQuery); err != nil {
 		return err
 	}
-	if err := readBody(c.Writer, c.Request, x); err != nil {
+	if x.op.upload {
+		if err := e.boundUpload(c); err != nil {
+			return err
+		}
+	} else if err := readBody(c.Writer, c.Request, x); err != nil {
 		return err
 	}
 	if !x.op.checks {
 		return nil
 	}
 	options := e.validation
-	if x.op.raw {
+	if x.op.raw || x.op.upload {
 		options = e.rawValidation
 	}
 	err := openapi3filter.ValidateRequest(c.Request.Context(), &openapi3filter.RequestValidationInput{

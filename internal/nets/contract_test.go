@@ -58,6 +58,8 @@ var objects = map[string]object{
 	"key_id":         {owners: []string{"merchant"}},
 	"path":           {},
 	"code":           {},
+	"licence_id":     {owners: []string{"merchant"}},
+	"alert_id":       {owners: []string{"merchant"}},
 }
 
 // headers are the required parameters of which the nets know a good value.

@@ -91,6 +91,10 @@ func (f *fuzzer) round() {
 		t.Fatalf("suspend: %v", err)
 	}
 	f.add("merchant_id", heldFirm.id.String())
+	f.add("licence_id", f.fileLicence(t, heldFirm, false))
+	alert := f.things(t, "alert_id", nil, f.mine)[0]
+	f.add("alert_id", alert)
+	f.seller[alert] = []uuid.UUID{f.mine.id.UUID()}
 	for _, p := range f.people {
 		f.add("account_id", p.id.String())
 		f.add("session_id", p.session)
@@ -250,7 +254,7 @@ func (f *fuzzer) pathParam(t *rapid.T, op *operation, who caller, name string, b
 		return f.missing(name)
 	case 7: // of another kind
 		*broken = true
-		kind := rapid.SampledFrom([]string{"account_id", "checkout_id", "merchant_id", "order_id", "product_id", "refund_id", "session_id", "sku_id"}).Draw(t, "kind")
+		kind := rapid.SampledFrom([]string{"account_id", "alert_id", "checkout_id", "licence_id", "merchant_id", "order_id", "product_id", "refund_id", "session_id", "sku_id"}).Draw(t, "kind")
 		return rapid.SampledFrom(f.ids[kind]).Draw(t, "other "+name)
 	case 0, 1, 2: // his own, where there is such a thing
 		own := slices.DeleteFunc(slices.Clone(f.ids[name]), func(id string) bool { return !f.mineOf(op, who, id) })

@@ -161,6 +161,20 @@ func (s *shop) firm(t testing.TB) *firm {
 	return f
 }
 
+// fileLicence files a licence of a second kind for the firm, and accepts it if it is
+// to count.
+func (s *shop) fileLicence(t testing.TB, f *firm, counts bool) string {
+	t.Helper()
+	filed, err := s.Standing.FileLicence(t.Context(), shoptest.Seller(f.id), f.id, merchant.Licence{Kind: "CCC", No: fmt.Sprintf("CCC-%d", s.next()), ExpiresOn: "2099-12-31"})
+	if err == nil && counts {
+		_, err = s.Standing.AcceptLicence(t.Context(), s.root, filed.ID)
+	}
+	if err != nil {
+		t.Fatalf("file a licence: %v", err)
+	}
+	return filed.ID.String()
+}
+
 func oil() catalog.Description {
 	return catalog.Description{Category: "OIL", Name: "亚麻籽油", Spec: "1L/桶", NetContent: 1000, NetUnit: "mL", SaleUnit: "桶"}
 }
@@ -295,6 +309,7 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		return []string{f.products[0].ID.String()}
 	case "merchant_id":
 		active, suspended := s.firm(t), s.firm(t)
+		s.fileLicence(t, active, true)
 		if _, err := s.Merchants.Suspend(t.Context(), s.root, suspended.id, "for a test"); err != nil {
 			t.Fatalf("suspend an enterprise: %v", err)
 		}
@@ -305,6 +320,14 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 			t.Fatalf("suspend an account: %v", err)
 		}
 		return []string{active.id.String(), suspended.id.String()}
+	case "licence_id": // of a firm of which nobody is: insiders do not decide on their own
+		return []string{s.fileLicence(t, s.firm(t), false)}
+	case "alert_id":
+		a, err := s.Standing.AskToLeave(t.Context(), shoptest.Seller(f.id), f.id, "for a test")
+		if err != nil {
+			t.Fatalf("raise an alert: %v", err)
+		}
+		return []string{a.ID.String()}
 	case "refund_id":
 		paid := s.buy(t, p, f)
 		s.settle(t, paid)

@@ -13,6 +13,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/dossier"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -22,6 +23,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 )
@@ -43,7 +45,9 @@ type Services struct {
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
+	Standing     *standing.Service
 	Trail        *trail.Service
+	Files        *file.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this

@@ -37,6 +37,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 )
@@ -131,9 +132,12 @@ func New(t testing.TB, o Options) *Shop {
 	s.Keys = apikey.New(s.DB)
 	s.Catalog, s.Carts, s.Fund = catalog.New(s.DB, o.Cache), cart.New(s.DB), fund.New(s.DB)
 	s.Onboarding = onboarding.New(s.DB)
+	s.Files, err = file.Open(s.DB, file.Config{Folder: t.TempDir(), MaxBytes: 10 << 20, DailyBytes: 200 << 20})
+	must(t, err)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Aftersales = aftersale.New(s.DB)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
+	s.Standing = standing.New(s.DB)
 	return s
 }
 

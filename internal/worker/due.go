@@ -9,12 +9,14 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 )
 
@@ -26,6 +28,8 @@ type Deps struct {
 	Log      *transparency.Service
 	Fund     *fund.Service
 	Identity *identity.Service
+	Files    *file.Service
+	Standing *standing.Service
 }
 
 // batch is how many things one sweep ends at most in one go.
@@ -71,10 +75,12 @@ func (w *Worker) dues() []sweep {
 			return int(n), err
 		}},
 		{"payment.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, w.forgetBodies) }},
+		{"file.sweep", time.Hour, d.Files.Sweep},
 		{"identity.sweep", time.Hour, func(ctx context.Context) (int, error) {
 			n, err := d.Identity.Sweep(ctx)
 			return int(n), err
 		}},
+		{"standing.alert", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Standing.RaiseAlerts) }},
 		{"business.measure", 15 * time.Second, w.measure},
 	}
 }
@@ -114,7 +120,7 @@ func all(ctx context.Context, f func(ctx context.Context, limit int) (int, error
 	}
 }
 
-// measure tells how the fund, the log and the refunds stand: what the fund was
+// measure tells how the fund, the log, the refunds and the re-verifications stand: what the fund was
 // levied must be one tenth of net sales, n li for n fen.
 func (w *Worker) measure(ctx context.Context) (int, error) {
 	st, err := w.deps.Fund.Statement(ctx)
@@ -132,5 +138,10 @@ func (w *Worker) measure(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	w.metrics.FailedRefunds(failed)
+	overdue, err := w.deps.Standing.Overdue(ctx)
+	if err != nil {
+		return 0, err
+	}
+	w.metrics.OverdueReverifications(overdue)
 	return 0, nil
 }

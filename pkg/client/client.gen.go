@@ -211,16 +211,16 @@ func (e ApplicationItemProblem) Valid() bool {
 
 // Defines values for ApplicationItemState.
 const (
-	Answered ApplicationItemState = "answered"
-	Open     ApplicationItemState = "open"
+	ApplicationItemStateAnswered ApplicationItemState = "answered"
+	ApplicationItemStateOpen     ApplicationItemState = "open"
 )
 
 // Valid indicates whether the value is a known member of the ApplicationItemState enum.
 func (e ApplicationItemState) Valid() bool {
 	switch e {
-	case Answered:
+	case ApplicationItemStateAnswered:
 		return true
-	case Open:
+	case ApplicationItemStateOpen:
 		return true
 	default:
 		return false
@@ -377,6 +377,66 @@ func (e CredentialsTransport) Valid() bool {
 	}
 }
 
+// Defines values for FileMediaType.
+const (
+	Applicationpdf FileMediaType = "application/pdf"
+	Imagejpeg      FileMediaType = "image/jpeg"
+	Imagepng       FileMediaType = "image/png"
+)
+
+// Valid indicates whether the value is a known member of the FileMediaType enum.
+func (e FileMediaType) Valid() bool {
+	switch e {
+	case Applicationpdf:
+		return true
+	case Imagejpeg:
+		return true
+	case Imagepng:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LicenceState.
+const (
+	LicenceStateExpired LicenceState = "expired"
+	LicenceStateValid   LicenceState = "valid"
+)
+
+// Valid indicates whether the value is a known member of the LicenceState enum.
+func (e LicenceState) Valid() bool {
+	switch e {
+	case LicenceStateExpired:
+		return true
+	case LicenceStateValid:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LicenceFilingState.
+const (
+	LicenceFilingStateAccepted LicenceFilingState = "accepted"
+	LicenceFilingStateDeclined LicenceFilingState = "declined"
+	LicenceFilingStateFiled    LicenceFilingState = "filed"
+)
+
+// Valid indicates whether the value is a known member of the LicenceFilingState enum.
+func (e LicenceFilingState) Valid() bool {
+	switch e {
+	case LicenceFilingStateAccepted:
+		return true
+	case LicenceFilingStateDeclined:
+		return true
+	case LicenceFilingStateFiled:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LogEntryState.
 const (
 	LogEntryStatePending LogEntryState = "pending"
@@ -398,6 +458,7 @@ func (e LogEntryState) Valid() bool {
 // Defines values for MerchantState.
 const (
 	MerchantStateActive    MerchantState = "active"
+	MerchantStateExpired   MerchantState = "expired"
 	MerchantStateLeft      MerchantState = "left"
 	MerchantStateSuspended MerchantState = "suspended"
 )
@@ -407,9 +468,77 @@ func (e MerchantState) Valid() bool {
 	switch e {
 	case MerchantStateActive:
 		return true
+	case MerchantStateExpired:
+		return true
 	case MerchantStateLeft:
 		return true
 	case MerchantStateSuspended:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MerchantAlertDays.
+const (
+	N0  MerchantAlertDays = 0
+	N30 MerchantAlertDays = 30
+	N7  MerchantAlertDays = 7
+	N90 MerchantAlertDays = 90
+)
+
+// Valid indicates whether the value is a known member of the MerchantAlertDays enum.
+func (e MerchantAlertDays) Valid() bool {
+	switch e {
+	case N0:
+		return true
+	case N30:
+		return true
+	case N7:
+		return true
+	case N90:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MerchantAlertState.
+const (
+	MerchantAlertStateAcknowledged MerchantAlertState = "acknowledged"
+	MerchantAlertStateOpen         MerchantAlertState = "open"
+	MerchantAlertStateSuperseded   MerchantAlertState = "superseded"
+)
+
+// Valid indicates whether the value is a known member of the MerchantAlertState enum.
+func (e MerchantAlertState) Valid() bool {
+	switch e {
+	case MerchantAlertStateAcknowledged:
+		return true
+	case MerchantAlertStateOpen:
+		return true
+	case MerchantAlertStateSuperseded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MerchantAlertSubject.
+const (
+	MerchantAlertSubjectLeaving        MerchantAlertSubject = "leaving"
+	MerchantAlertSubjectLicence        MerchantAlertSubject = "licence"
+	MerchantAlertSubjectReverification MerchantAlertSubject = "reverification"
+)
+
+// Valid indicates whether the value is a known member of the MerchantAlertSubject enum.
+func (e MerchantAlertSubject) Valid() bool {
+	switch e {
+	case MerchantAlertSubjectLeaving:
+		return true
+	case MerchantAlertSubjectLicence:
+		return true
+	case MerchantAlertSubjectReverification:
 		return true
 	default:
 		return false
@@ -566,6 +695,30 @@ func (e Role) Valid() bool {
 	}
 }
 
+// Defines values for SanctionKind.
+const (
+	Exclusion     SanctionKind = "exclusion"
+	Reinstatement SanctionKind = "reinstatement"
+	Suspension    SanctionKind = "suspension"
+	Warning       SanctionKind = "warning"
+)
+
+// Valid indicates whether the value is a known member of the SanctionKind enum.
+func (e SanctionKind) Valid() bool {
+	switch e {
+	case Exclusion:
+		return true
+	case Reinstatement:
+		return true
+	case Suspension:
+		return true
+	case Warning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Lang.
 const (
 	LangEn Lang = "en"
@@ -653,6 +806,87 @@ func (e ListCountyApplicationsParamsState) Valid() bool {
 	}
 }
 
+// Defines values for ReadFileParamsSize.
+const (
+	N320 ReadFileParamsSize = 320
+	N960 ReadFileParamsSize = 960
+)
+
+// Valid indicates whether the value is a known member of the ReadFileParamsSize enum.
+func (e ReadFileParamsSize) Valid() bool {
+	switch e {
+	case N320:
+		return true
+	case N960:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOwnAlertsParamsState.
+const (
+	ListOwnAlertsParamsStateAcknowledged ListOwnAlertsParamsState = "acknowledged"
+	ListOwnAlertsParamsStateOpen         ListOwnAlertsParamsState = "open"
+	ListOwnAlertsParamsStateSuperseded   ListOwnAlertsParamsState = "superseded"
+)
+
+// Valid indicates whether the value is a known member of the ListOwnAlertsParamsState enum.
+func (e ListOwnAlertsParamsState) Valid() bool {
+	switch e {
+	case ListOwnAlertsParamsStateAcknowledged:
+		return true
+	case ListOwnAlertsParamsStateOpen:
+		return true
+	case ListOwnAlertsParamsStateSuperseded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOwnLicencesParamsState.
+const (
+	ListOwnLicencesParamsStateAccepted ListOwnLicencesParamsState = "accepted"
+	ListOwnLicencesParamsStateDeclined ListOwnLicencesParamsState = "declined"
+	ListOwnLicencesParamsStateFiled    ListOwnLicencesParamsState = "filed"
+)
+
+// Valid indicates whether the value is a known member of the ListOwnLicencesParamsState enum.
+func (e ListOwnLicencesParamsState) Valid() bool {
+	switch e {
+	case ListOwnLicencesParamsStateAccepted:
+		return true
+	case ListOwnLicencesParamsStateDeclined:
+		return true
+	case ListOwnLicencesParamsStateFiled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListAlertsParamsState.
+const (
+	ListAlertsParamsStateAcknowledged ListAlertsParamsState = "acknowledged"
+	ListAlertsParamsStateOpen         ListAlertsParamsState = "open"
+	ListAlertsParamsStateSuperseded   ListAlertsParamsState = "superseded"
+)
+
+// Valid indicates whether the value is a known member of the ListAlertsParamsState enum.
+func (e ListAlertsParamsState) Valid() bool {
+	switch e {
+	case ListAlertsParamsStateAcknowledged:
+		return true
+	case ListAlertsParamsStateOpen:
+		return true
+	case ListAlertsParamsStateSuperseded:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListOpsApplicationsParamsState.
 const (
 	ListOpsApplicationsParamsStateActive      ListOpsApplicationsParamsState = "active"
@@ -686,6 +920,27 @@ func (e ListOpsApplicationsParamsState) Valid() bool {
 	}
 }
 
+// Defines values for ListLicencesParamsState.
+const (
+	ListLicencesParamsStateAccepted ListLicencesParamsState = "accepted"
+	ListLicencesParamsStateDeclined ListLicencesParamsState = "declined"
+	ListLicencesParamsStateFiled    ListLicencesParamsState = "filed"
+)
+
+// Valid indicates whether the value is a known member of the ListLicencesParamsState enum.
+func (e ListLicencesParamsState) Valid() bool {
+	switch e {
+	case ListLicencesParamsStateAccepted:
+		return true
+	case ListLicencesParamsStateDeclined:
+		return true
+	case ListLicencesParamsStateFiled:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListRefundsParamsState.
 const (
 	ListRefundsParamsStateFailed    ListRefundsParamsState = "failed"
@@ -701,6 +956,24 @@ func (e ListRefundsParamsState) Valid() bool {
 	case ListRefundsParamsStatePending:
 		return true
 	case ListRefundsParamsStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListReverificationsParamsState.
+const (
+	Due     ListReverificationsParamsState = "due"
+	Overdue ListReverificationsParamsState = "overdue"
+)
+
+// Valid indicates whether the value is a known member of the ListReverificationsParamsState enum.
+func (e ListReverificationsParamsState) Valid() bool {
+	switch e {
+	case Due:
+		return true
+	case Overdue:
 		return true
 	default:
 		return false
@@ -1209,6 +1482,43 @@ type Email = string
 // Example: 29760
 type Fen = int64
 
+// File defines model for File.
+type File struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Height Pixels; of a picture
+	Height *int `json:"height,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id        Id            `json:"id"`
+	MediaType FileMediaType `json:"media_type"`
+
+	// Name Safe to show and to save under
+	//
+	// Example: 营业执照.jpg
+	Name    string `json:"name"`
+	Private bool   `json:"private"`
+
+	// Size Bytes as they are kept
+	Size int64 `json:"size"`
+
+	// Width Pixels; of a picture
+	Width *int `json:"width,omitempty"`
+}
+
+// FileMediaType defines model for File.MediaType.
+type FileMediaType string
+
+// FileLink Whoever has the path may read the file until it expires.
+type FileLink struct {
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Path Below the address of the shop
+	//
+	// Example: /v1/files/0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44?token=…
+	Path string `json:"path"`
+}
+
 // FundAccount defines model for FundAccount.
 type FundAccount struct {
 	// Account Example: fund:education:pending
@@ -1260,6 +1570,15 @@ type Health struct {
 // Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type Id = openapi_types.UUID
 
+// LeaveRequest Example: {"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","reason":"停止经营"}
+type LeaveRequest struct {
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// Reason Example: 停止经营
+	Reason string `json:"reason"`
+}
+
 // LevyAgreement defines model for LevyAgreement.
 type LevyAgreement struct {
 	// BeneficiaryRegion Whose education fund it is for
@@ -1297,11 +1616,93 @@ type Licence struct {
 	// ExpiresOn The last day on which it is good
 	ExpiresOn *openapi_types.Date `json:"expires_on,omitempty"`
 
+	// IssuedOn Not there when it is not known
+	IssuedOn *openapi_types.Date `json:"issued_on,omitempty"`
+
 	// Kind Example: SC
 	Kind string `json:"kind"`
 
 	// No Example: SC10115252799011
 	No string `json:"no"`
+
+	// ProductKinds The kinds of goods that it is for, where that is known
+	ProductKinds []string     `json:"product_kinds,omitempty"`
+	State        LicenceState `json:"state"`
+}
+
+// LicenceState defines model for Licence.State.
+type LicenceState string
+
+// LicenceFiling defines model for LicenceFiling.
+type LicenceFiling struct {
+	DecidedAt *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy An account; for operators and auditors
+	//
+	// Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *openapi_types.UUID `json:"decided_by,omitempty"`
+
+	// ExpiresOn The last day on which it is good
+	ExpiresOn openapi_types.Date `json:"expires_on"`
+	FileIds   []Id               `json:"file_ids"`
+	FiledAt   time.Time          `json:"filed_at"`
+
+	// FiledBy An account; for operators and auditors
+	//
+	// Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	FiledBy *openapi_types.UUID `json:"filed_by,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id       Id                  `json:"id"`
+	IssuedOn *openapi_types.Date `json:"issued_on,omitempty"`
+
+	// Kind Example: SC
+	Kind     string `json:"kind"`
+	Merchant Seller `json:"merchant"`
+
+	// No Example: SC10115252799011
+	No           string   `json:"no"`
+	ProductKinds []string `json:"product_kinds"`
+
+	// Reason Why it was declined
+	Reason *string `json:"reason,omitempty"`
+
+	// State Only an accepted licence counts
+	State LicenceFilingState `json:"state"`
+}
+
+// LicenceFilingState Only an accepted licence counts
+type LicenceFilingState string
+
+// LicenceFilingPage defines model for LicenceFilingPage.
+type LicenceFilingPage struct {
+	Data       []LicenceFiling `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
+
+// LicenceLink Whoever has the path may read the file until it expires.
+type LicenceLink struct {
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	FileId Id `json:"file_id"`
+
+	// Path Below the address of the shop
+	Path string `json:"path"`
+}
+
+// LicenceLinks defines model for LicenceLinks.
+type LicenceLinks struct {
+	Data []LicenceLink `json:"data"`
+}
+
+// LicenceWithdrawal Example: {"kind":"CCC","reason":"停产灯具"}
+type LicenceWithdrawal struct {
+	// Kind Example: CCC
+	Kind string `json:"kind"`
+
+	// Reason Example: 停产灯具
+	Reason string `json:"reason"`
 }
 
 // Linkage How households earn through this enterprise
@@ -1355,6 +1756,16 @@ type Merchant struct {
 	// Code Example: E01
 	Code string `json:"code"`
 
+	// CommissionBp What the platform keeps of a sale, in 1/10000: nothing
+	//
+	// Example: 0
+	CommissionBp int `json:"commission_bp"`
+
+	// EntryFeeFen What it paid to be here: nothing
+	//
+	// Example: 0
+	EntryFeeFen int64 `json:"entry_fee_fen"`
+
 	// Fictional Invented for the demonstration
 	Fictional bool `json:"fictional"`
 
@@ -1369,24 +1780,84 @@ type Merchant struct {
 	Linkage Linkage `json:"linkage"`
 
 	// MaySell Active, with an agreement for the tenth and licences in force
-	MaySell       bool                `json:"may_sell"`
+	MaySell bool `json:"may_sell"`
+
+	// NextReviewDue next_verification_due, under the name that it had first; to be left out in the next version
 	NextReviewDue *openapi_types.Date `json:"next_review_due,omitempty"`
 
+	// NextVerificationDue Six months later, at the latest
+	NextVerificationDue *openapi_types.Date `json:"next_verification_due,omitempty"`
+
 	// Region Example: 152527
-	Region     string     `json:"region"`
+	Region string `json:"region"`
+
+	// ReviewedAt verified_at, under the name that it had first; to be left out in the next version
 	ReviewedAt *time.Time `json:"reviewed_at,omitempty"`
 
+	// Sanctions What was done about it, oldest first
+	Sanctions []Sanction `json:"sanctions"`
+
 	// ShortName Example: 欣益达
-	ShortName string        `json:"short_name"`
-	State     MerchantState `json:"state"`
-	Township  string        `json:"township"`
+	ShortName string `json:"short_name"`
+
+	// State expired: active, but a licence has run out, which stops sale
+	State    MerchantState `json:"state"`
+	Township string        `json:"township"`
 
 	// Uscc Unified social credit code
 	Uscc string `json:"uscc"`
+
+	// VerifiedAt When it was last verified
+	VerifiedAt *time.Time `json:"verified_at,omitempty"`
 }
 
-// MerchantState defines model for Merchant.State.
+// MerchantState expired: active, but a licence has run out, which stops sale
 type MerchantState string
+
+// MerchantAlert defines model for MerchantAlert.
+type MerchantAlert struct {
+	AcknowledgedAt *time.Time `json:"acknowledged_at,omitempty"`
+
+	// Days Raised so many days before the last day; 0: it is over
+	Days MerchantAlertDays `json:"days"`
+
+	// DueOn The last day; with leaving, the day on which it was asked
+	DueOn openapi_types.Date `json:"due_on"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Kind The kind of licence
+	//
+	// Example: SC
+	Kind     *string `json:"kind,omitempty"`
+	Merchant Seller  `json:"merchant"`
+
+	// No Example: SC10115252799011
+	No       *string   `json:"no,omitempty"`
+	RaisedAt time.Time `json:"raised_at"`
+
+	// State superseded: renewed, or no longer needed
+	State MerchantAlertState `json:"state"`
+
+	// Subject What ends; leaving: the enterprise asks to be let go
+	Subject MerchantAlertSubject `json:"subject"`
+}
+
+// MerchantAlertDays Raised so many days before the last day; 0: it is over
+type MerchantAlertDays int
+
+// MerchantAlertState superseded: renewed, or no longer needed
+type MerchantAlertState string
+
+// MerchantAlertSubject What ends; leaving: the enterprise asks to be let go
+type MerchantAlertSubject string
+
+// MerchantAlertPage defines model for MerchantAlertPage.
+type MerchantAlertPage struct {
+	Data       []MerchantAlert `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
 
 // MerchantPage defines model for MerchantPage.
 type MerchantPage struct {
@@ -1408,6 +1879,28 @@ type MerchantProductState string
 type MerchantProductPage struct {
 	Data       []MerchantProduct `json:"data"`
 	NextCursor *string           `json:"next_cursor"`
+}
+
+// NewLicence Example: {"expires_on":"2031-11-01","issued_on":"2026-11-02","kind":"SC","merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","no":"SC10115252799011","product_kinds":["PACKAGED_FOOD"]}
+type NewLicence struct {
+	// ExpiresOn The last day on which it is good
+	ExpiresOn openapi_types.Date `json:"expires_on"`
+
+	// FileIds Its scans, uploaded by the caller
+	FileIds  []Id               `json:"file_ids,omitempty"`
+	IssuedOn openapi_types.Date `json:"issued_on"`
+
+	// Kind Example: SC
+	Kind string `json:"kind"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// No Example: SC10115252799011
+	No string `json:"no"`
+
+	// ProductKinds The kinds of goods that it is for
+	ProductKinds []ProductKind `json:"product_kinds,omitempty"`
 }
 
 // NewSession defines model for NewSession.
@@ -1697,6 +2190,9 @@ type Product struct {
 // ProductNetUnit defines model for Product.NetUnit.
 type ProductNetUnit string
 
+// ProductKind Example: PACKAGED_FOOD
+type ProductKind = string
+
 // ProductPage defines model for ProductPage.
 type ProductPage struct {
 	Data       []Product `json:"data"`
@@ -1706,9 +2202,9 @@ type ProductPage struct {
 // Quantity Example: 2
 type Quantity = int64
 
-// Reason Example: {"reason":"许可证待复核"}
+// Reason Example: {"reason":"许可证待核验"}
 type Reason struct {
-	// Reason Example: 许可证待复核
+	// Reason Example: 许可证待核验
 	Reason string `json:"reason"`
 }
 
@@ -1977,6 +2473,24 @@ type ReturnedPlace struct {
 // ReturnedPlaceProblem defines model for ReturnedPlace.Problem.
 type ReturnedPlaceProblem string
 
+// Reverification defines model for Reverification.
+type Reverification struct {
+	// Code Example: E01
+	Code string `json:"code"`
+
+	// DueOn The last day on which it is in time: six months after verified_at
+	DueOn      openapi_types.Date `json:"due_on"`
+	Merchant   Seller             `json:"merchant"`
+	Overdue    bool               `json:"overdue"`
+	VerifiedAt time.Time          `json:"verified_at"`
+}
+
+// ReverificationPage defines model for ReverificationPage.
+type ReverificationPage struct {
+	Data       []Reverification `json:"data"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
 // Role defines model for Role.
 type Role string
 
@@ -2004,6 +2518,51 @@ type RoleGrant struct {
 	// Example: 152527
 	Region *Region `json:"region,omitempty"`
 	Role   Role    `json:"role"`
+}
+
+// Sanction defines model for Sanction.
+type Sanction struct {
+	Kind     SanctionKind `json:"kind"`
+	NoticeEn string       `json:"notice_en"`
+	NoticeZh string       `json:"notice_zh"`
+	Since    time.Time    `json:"since"`
+}
+
+// SanctionEntry defines model for SanctionEntry.
+type SanctionEntry struct {
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// ImposedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ImposedBy Id           `json:"imposed_by"`
+	Kind      SanctionKind `json:"kind"`
+	NoticeEn  string       `json:"notice_en"`
+	NoticeZh  string       `json:"notice_zh"`
+	Reason    string       `json:"reason"`
+	Since     time.Time    `json:"since"`
+}
+
+// SanctionEntryPage defines model for SanctionEntryPage.
+type SanctionEntryPage struct {
+	Data       []SanctionEntry `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
+
+// SanctionKind defines model for SanctionKind.
+type SanctionKind string
+
+// Sanctioning The reason is internal. The notices are for everybody, name no person, and go together; without them the public reads the standing words.
+//
+// Example: {"notice_en":"Suspended until its licence has been checked.","notice_zh":"因许可证待核验，暂停销售。","reason":"许可证待核验"}
+type Sanctioning struct {
+	// NoticeEn Example: Suspended until its licence has been checked.
+	NoticeEn *string `json:"notice_en,omitempty"`
+
+	// NoticeZh Example: 因许可证待核验，暂停销售。
+	NoticeZh *string `json:"notice_zh,omitempty"`
+
+	// Reason Example: 许可证待核验
+	Reason string `json:"reason"`
 }
 
 // Seller defines model for Seller.
@@ -2097,8 +2656,19 @@ type TrailPage struct {
 	NextCursor *string      `json:"next_cursor"`
 }
 
+// Verification Example: {"checked":"营业执照、许可证、经营地址均与登记一致"}
+type Verification struct {
+	// Checked What was looked at
+	//
+	// Example: 营业执照、许可证、经营地址均与登记一致
+	Checked string `json:"checked"`
+}
+
 // AccountId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type AccountId = Id
+
+// AlertId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type AlertId = Id
 
 // ApplicationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ApplicationId = Id
@@ -2109,6 +2679,9 @@ type CheckoutId = Id
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type FileId = Id
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -2117,6 +2690,9 @@ type KeyId = Id
 
 // Lang defines model for Lang.
 type Lang string
+
+// LicenceId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type LicenceId = Id
 
 // Limit defines model for Limit.
 type Limit = int
@@ -2150,6 +2726,9 @@ type NotFound = Problem
 
 // Refused RFC 9457
 type Refused = Problem
+
+// TooLarge RFC 9457
+type TooLarge = Problem
 
 // TooMany RFC 9457
 type TooMany = Problem
@@ -2223,6 +2802,41 @@ type ListCountyApplicationsParams struct {
 // ListCountyApplicationsParamsState defines parameters for ListCountyApplications.
 type ListCountyApplicationsParamsState string
 
+// UploadFileMultipartBody defines parameters for UploadFile.
+type UploadFileMultipartBody struct {
+	File openapi_types.File `json:"file"`
+
+	// Private Before `file`
+	Private *bool `json:"private,omitempty"`
+}
+
+// ReadFileParams defines parameters for ReadFile.
+type ReadFileParams struct {
+	// Token Of the link, for a private file
+	Token *string `form:"token,omitempty" json:"token,omitempty"`
+
+	// Size At most so many pixels long, of a picture
+	Size *ReadFileParamsSize `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// ReadFileParamsSize defines parameters for ReadFile.
+type ReadFileParamsSize int
+
+// ListOwnAlertsParams defines parameters for ListOwnAlerts.
+type ListOwnAlertsParams struct {
+	// State Only alerts in this state
+	State *ListOwnAlertsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOwnAlertsParamsState defines parameters for ListOwnAlerts.
+type ListOwnAlertsParamsState string
+
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -2231,6 +2845,21 @@ type ListApiKeysParams struct {
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
+
+// ListOwnLicencesParams defines parameters for ListOwnLicences.
+type ListOwnLicencesParams struct {
+	// State Only licences in this state
+	State *ListOwnLicencesParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOwnLicencesParamsState defines parameters for ListOwnLicences.
+type ListOwnLicencesParamsState string
 
 // ListMerchantOrdersParams defines parameters for ListMerchantOrders.
 type ListMerchantOrdersParams struct {
@@ -2265,6 +2894,24 @@ type ListAccountsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListAlertsParams defines parameters for ListAlerts.
+type ListAlertsParams struct {
+	// State Only alerts in this state
+	State *ListAlertsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// MerchantId Only of this enterprise
+	MerchantId *Id `form:"merchant_id,omitempty" json:"merchant_id,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListAlertsParamsState defines parameters for ListAlerts.
+type ListAlertsParamsState string
+
 // ListOpsApplicationsParams defines parameters for ListOpsApplications.
 type ListOpsApplicationsParams struct {
 	// State Only applications in this state
@@ -2279,6 +2926,39 @@ type ListOpsApplicationsParams struct {
 
 // ListOpsApplicationsParamsState defines parameters for ListOpsApplications.
 type ListOpsApplicationsParamsState string
+
+// ListLicencesParams defines parameters for ListLicences.
+type ListLicencesParams struct {
+	// State Only licences in this state
+	State *ListLicencesParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// MerchantId Only of this enterprise
+	MerchantId *Id `form:"merchant_id,omitempty" json:"merchant_id,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListLicencesParamsState defines parameters for ListLicences.
+type ListLicencesParamsState string
+
+// LinkLicenceFilesParams defines parameters for LinkLicenceFiles.
+type LinkLicenceFilesParams struct {
+	// FileId Only to this one
+	FileId *Id `form:"file_id,omitempty" json:"file_id,omitempty"`
+}
+
+// ListSanctionsParams defines parameters for ListSanctions.
+type ListSanctionsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
 
 // RefundOrderParams defines parameters for RefundOrder.
 type RefundOrderParams struct {
@@ -2306,6 +2986,21 @@ type RetryRefundParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
+
+// ListReverificationsParams defines parameters for ListReverifications.
+type ListReverificationsParams struct {
+	// State due: within 30 days; overdue: the last day is over, which stops no sale
+	State *ListReverificationsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListReverificationsParamsState defines parameters for ListReverifications.
+type ListReverificationsParamsState string
 
 // ListTrailParams defines parameters for ListTrail.
 type ListTrailParams struct {
@@ -2399,11 +3094,20 @@ type RecommendApplicationJSONRequestBody = Recommendation
 // ReturnCountyApplicationJSONRequestBody defines body for ReturnCountyApplication for application/json ContentType.
 type ReturnCountyApplicationJSONRequestBody = ApplicationReturn
 
+// UploadFileMultipartRequestBody defines body for UploadFile for multipart/form-data ContentType.
+type UploadFileMultipartRequestBody UploadFileMultipartBody
+
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = PasswordChange
 
 // MakeApiKeyJSONRequestBody defines body for MakeApiKey for application/json ContentType.
 type MakeApiKeyJSONRequestBody = ApiKeyMaking
+
+// AskToLeaveJSONRequestBody defines body for AskToLeave for application/json ContentType.
+type AskToLeaveJSONRequestBody = LeaveRequest
+
+// FileLicenceJSONRequestBody defines body for FileLicence for application/json ContentType.
+type FileLicenceJSONRequestBody = NewLicence
 
 // SetSkuPriceJSONRequestBody defines body for SetSkuPrice for application/json ContentType.
 type SetSkuPriceJSONRequestBody = PriceChange
@@ -2432,11 +3136,29 @@ type RefuseApplicationJSONRequestBody = Reason
 // ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
 type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
 
+// DeclineLicenceJSONRequestBody defines body for DeclineLicence for application/json ContentType.
+type DeclineLicenceJSONRequestBody = Reason
+
+// ExcludeMerchantJSONRequestBody defines body for ExcludeMerchant for application/json ContentType.
+type ExcludeMerchantJSONRequestBody = Sanctioning
+
+// ReleaseMerchantJSONRequestBody defines body for ReleaseMerchant for application/json ContentType.
+type ReleaseMerchantJSONRequestBody = Reason
+
+// WithdrawLicencesJSONRequestBody defines body for WithdrawLicences for application/json ContentType.
+type WithdrawLicencesJSONRequestBody = LicenceWithdrawal
+
 // ReinstateMerchantJSONRequestBody defines body for ReinstateMerchant for application/json ContentType.
-type ReinstateMerchantJSONRequestBody = Reason
+type ReinstateMerchantJSONRequestBody = Sanctioning
+
+// ReverifyMerchantJSONRequestBody defines body for ReverifyMerchant for application/json ContentType.
+type ReverifyMerchantJSONRequestBody = Verification
 
 // SuspendMerchantJSONRequestBody defines body for SuspendMerchant for application/json ContentType.
-type SuspendMerchantJSONRequestBody = Reason
+type SuspendMerchantJSONRequestBody = Sanctioning
+
+// WarnMerchantJSONRequestBody defines body for WarnMerchant for application/json ContentType.
+type WarnMerchantJSONRequestBody = Sanctioning
 
 // RefundOrderJSONRequestBody defines body for RefundOrder for application/json ContentType.
 type RefundOrderJSONRequestBody = Refunding
@@ -2769,6 +3491,30 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
 	ReturnCountyApplication(ctx context.Context, applicationId ApplicationId, body ReturnCountyApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// UploadFileWithBody Upload a picture or a paper
+	//
+	// One file, at most 10 MiB (unless the shop is set otherwise): a JPEG, PNG or WebP, or a PDF. The content decides what it is, not its name. Pictures are made anew,
+	// upright and at most 3,000 pixels long: what was hidden in them is gone. Send `private` before `file`; without it the
+	// file is private, and only who uploaded it, and whom a rule of the shop lets, gets a link to it. The same bytes again
+	// give the same file.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/files (the `UploadFile` operationId).
+	UploadFileWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadFile A file's bytes
+	//
+	// A public file may be kept for ever: it never changes. A private one needs the token of a link to it. A PDF is an attachment.
+	//
+	// Corresponds with GET /v1/files/{file_id} (the `ReadFile` operationId).
+	ReadFile(ctx context.Context, fileId FileId, params *ReadFileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LinkFile A link to a file of one's own, good for five minutes
+	//
+	// Corresponds with POST /v1/files/{file_id}/link (the `LinkFile` operationId).
+	LinkFile(ctx context.Context, fileId FileId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListFundAccounts Balances of the fund's accounts in the book
 	//
 	// Corresponds with GET /v1/fund/accounts (the `ListFundAccounts` operationId).
@@ -2792,6 +3538,16 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 	ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOwnAlerts What of the enterprises that the caller sells for ends soon or has ended, newest first
+	//
+	// Corresponds with GET /v1/merchant/alerts (the `ListOwnAlerts` operationId).
+	ListOwnAlerts(ctx context.Context, params *ListOwnAlertsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcknowledgeAlert Say that an alert was seen
+	//
+	// Corresponds with POST /v1/merchant/alerts/{alert_id}/acknowledge (the `AcknowledgeAlert` operationId).
+	AcknowledgeAlert(ctx context.Context, alertId AlertId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListApiKeys The API keys of the enterprises that the caller sells for, newest first
 	//
@@ -2822,6 +3578,47 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/merchant/api-keys/{key_id}/revoke (the `RevokeApiKey` operationId).
 	RevokeApiKey(ctx context.Context, keyId KeyId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AskToLeaveWithBody Ask the operators to let an enterprise go
+	//
+	// Asking again is answered as the first time. What was ordered before is delivered.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+	AskToLeaveWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AskToLeave Ask the operators to let an enterprise go
+	//
+	// Asking again is answered as the first time. What was ordered before is delivered.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+	AskToLeave(ctx context.Context, body AskToLeaveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOwnLicences Licences that were filed for the enterprises that the caller sells for, newest first
+	//
+	// Corresponds with GET /v1/merchant/licences (the `ListOwnLicences` operationId).
+	ListOwnLicences(ctx context.Context, params *ListOwnLicencesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FileLicenceWithBody File a licence; it counts when an operator has accepted it
+	//
+	// Filing the same once more, before it is decided on, changes nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+	FileLicenceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FileLicence File a licence; it counts when an operator has accepted it
+	//
+	// Filing the same once more, before it is decided on, changes nothing.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+	FileLicence(ctx context.Context, body FileLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 	//
@@ -2932,6 +3729,11 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/ops/accounts/{account_id}/suspend (the `SuspendAccount` operationId).
 	SuspendAccount(ctx context.Context, accountId AccountId, body SuspendAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAlerts What of enterprises ends soon or has ended, and who wishes to leave, newest first
+	//
+	// Corresponds with GET /v1/ops/alerts (the `ListAlerts` operationId).
+	ListAlerts(ctx context.Context, params *ListAlertsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListOpsApplications Applications of all counties, newest first; drafts are their applicants' alone
 	//
 	// Corresponds with GET /v1/ops/applications (the `ListOpsApplications` operationId).
@@ -2993,33 +3795,137 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
 	ReturnOpsApplication(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReinstateMerchantWithBody Let an enterprise sell again
+	// ListLicences Licences that enterprises filed, newest first
+	//
+	// Corresponds with GET /v1/ops/licences (the `ListLicences` operationId).
+	ListLicences(ctx context.Context, params *ListLicencesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcceptLicence Let a licence count; not for who filed it, or sells for the enterprise
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/accept (the `AcceptLicence` operationId).
+	AcceptLicence(ctx context.Context, licenceId LicenceId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineLicenceWithBody Leave a licence without effect; not for who filed it, or sells for the enterprise
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+	DeclineLicenceWithBody(ctx context.Context, licenceId LicenceId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineLicence Leave a licence without effect; not for who filed it, or sells for the enterprise
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+	DeclineLicence(ctx context.Context, licenceId LicenceId, body DeclineLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LinkLicenceFiles Links to the scans of a licence, good for five minutes; that they were read is written down
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/links (the `LinkLicenceFiles` operationId).
+	LinkLicenceFiles(ctx context.Context, licenceId LicenceId, params *LinkLicenceFilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExcludeMerchantWithBody Exclude an enterprise for good, on the public record
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+	ExcludeMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExcludeMerchant Exclude an enterprise for good, on the public record
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+	ExcludeMerchant(ctx context.Context, merchantId MerchantId, body ExcludeMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseMerchantWithBody Let an enterprise go for good
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+	ReleaseMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseMerchant Let an enterprise go for good
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+	ReleaseMerchant(ctx context.Context, merchantId MerchantId, body ReleaseMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawLicencesWithBody Let the licences of a kind count no longer, because what they were for is not made any more
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+	WithdrawLicencesWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawLicences Let the licences of a kind count no longer, because what they were for is not made any more
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+	WithdrawLicences(ctx context.Context, merchantId MerchantId, body WithdrawLicencesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReinstateMerchantWithBody Let an enterprise sell again, on the public record
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reinstate (the `ReinstateMerchant` operationId).
 	ReinstateMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReinstateMerchant Let an enterprise sell again
+	// ReinstateMerchant Let an enterprise sell again, on the public record
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reinstate (the `ReinstateMerchant` operationId).
 	ReinstateMerchant(ctx context.Context, merchantId MerchantId, body ReinstateMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SuspendMerchantWithBody Stop an enterprise's sales
+	// ReverifyMerchantWithBody Say that an enterprise was verified again; the next time is due in six months
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+	ReverifyMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReverifyMerchant Say that an enterprise was verified again; the next time is due in six months
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+	ReverifyMerchant(ctx context.Context, merchantId MerchantId, body ReverifyMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSanctions What was done about an enterprise, with reasons, newest first
+	//
+	// Corresponds with GET /v1/ops/merchants/{merchant_id}/sanctions (the `ListSanctions` operationId).
+	ListSanctions(ctx context.Context, merchantId MerchantId, params *ListSanctionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SuspendMerchantWithBody Stop an enterprise's sales, on the public record; orders placed before stay alive
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/suspend (the `SuspendMerchant` operationId).
 	SuspendMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SuspendMerchant Stop an enterprise's sales
+	// SuspendMerchant Stop an enterprise's sales, on the public record; orders placed before stay alive
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/suspend (the `SuspendMerchant` operationId).
 	SuspendMerchant(ctx context.Context, merchantId MerchantId, body SuspendMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WarnMerchantWithBody Warn an enterprise, on the public record
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+	WarnMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WarnMerchant Warn an enterprise, on the public record
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+	WarnMerchant(ctx context.Context, merchantId MerchantId, body WarnMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetOpsOrder Any order
 	//
@@ -3051,6 +3957,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/ops/refunds/{refund_id}/retry (the `RetryRefund` operationId).
 	RetryRefund(ctx context.Context, refundId RefundId, params *RetryRefundParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListReverifications Enterprises that must be verified again, the most urgent first
+	//
+	// Corresponds with GET /v1/ops/reverifications (the `ListReverifications` operationId).
+	ListReverifications(ctx context.Context, params *ListReverificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTrail Who changed what, newest first
 	//
@@ -3092,7 +4003,7 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/public/merchants (the `ListMerchants` operationId).
 	ListMerchants(ctx context.Context, params *ListMerchantsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetMerchant An enterprise
+	// GetMerchant An enterprise, with its licences, what was done about it, and when it was last verified
 	//
 	// Corresponds with GET /v1/public/merchants/{merchant_id} (the `GetMerchant` operationId).
 	GetMerchant(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3772,6 +4683,60 @@ func (c *Client) ReturnCountyApplication(ctx context.Context, applicationId Appl
 	return c.Client.Do(req)
 }
 
+// UploadFileWithBody Upload a picture or a paper
+//
+// One file, at most 10 MiB (unless the shop is set otherwise): a JPEG, PNG or WebP, or a PDF. The content decides what it is, not its name. Pictures are made anew,
+// upright and at most 3,000 pixels long: what was hidden in them is gone. Send `private` before `file`; without it the
+// file is private, and only who uploaded it, and whom a rule of the shop lets, gets a link to it. The same bytes again
+// give the same file.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/files (the `UploadFile` operationId).
+func (c *Client) UploadFileWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUploadFileRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadFile A file's bytes
+//
+// A public file may be kept for ever: it never changes. A private one needs the token of a link to it. A PDF is an attachment.
+//
+// Corresponds with GET /v1/files/{file_id} (the `ReadFile` operationId).
+func (c *Client) ReadFile(ctx context.Context, fileId FileId, params *ReadFileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadFileRequest(c.Server, fileId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LinkFile A link to a file of one's own, good for five minutes
+//
+// Corresponds with POST /v1/files/{file_id}/link (the `LinkFile` operationId).
+func (c *Client) LinkFile(ctx context.Context, fileId FileId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkFileRequest(c.Server, fileId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListFundAccounts Balances of the fund's accounts in the book
 //
 // Corresponds with GET /v1/fund/accounts (the `ListFundAccounts` operationId).
@@ -3826,6 +4791,36 @@ func (c *Client) ChangePasswordWithBody(ctx context.Context, contentType string,
 // Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewChangePasswordRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOwnAlerts What of the enterprises that the caller sells for ends soon or has ended, newest first
+//
+// Corresponds with GET /v1/merchant/alerts (the `ListOwnAlerts` operationId).
+func (c *Client) ListOwnAlerts(ctx context.Context, params *ListOwnAlertsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOwnAlertsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcknowledgeAlert Say that an alert was seen
+//
+// Corresponds with POST /v1/merchant/alerts/{alert_id}/acknowledge (the `AcknowledgeAlert` operationId).
+func (c *Client) AcknowledgeAlert(ctx context.Context, alertId AlertId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcknowledgeAlertRequest(c.Server, alertId)
 	if err != nil {
 		return nil, err
 	}
@@ -3896,6 +4891,97 @@ func (c *Client) MakeApiKey(ctx context.Context, body MakeApiKeyJSONRequestBody,
 // Corresponds with POST /v1/merchant/api-keys/{key_id}/revoke (the `RevokeApiKey` operationId).
 func (c *Client) RevokeApiKey(ctx context.Context, keyId KeyId, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRevokeApiKeyRequest(c.Server, keyId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AskToLeaveWithBody Ask the operators to let an enterprise go
+//
+// Asking again is answered as the first time. What was ordered before is delivered.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+func (c *Client) AskToLeaveWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAskToLeaveRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AskToLeave Ask the operators to let an enterprise go
+//
+// Asking again is answered as the first time. What was ordered before is delivered.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+func (c *Client) AskToLeave(ctx context.Context, body AskToLeaveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAskToLeaveRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOwnLicences Licences that were filed for the enterprises that the caller sells for, newest first
+//
+// Corresponds with GET /v1/merchant/licences (the `ListOwnLicences` operationId).
+func (c *Client) ListOwnLicences(ctx context.Context, params *ListOwnLicencesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOwnLicencesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FileLicenceWithBody File a licence; it counts when an operator has accepted it
+//
+// Filing the same once more, before it is decided on, changes nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+func (c *Client) FileLicenceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFileLicenceRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FileLicence File a licence; it counts when an operator has accepted it
+//
+// Filing the same once more, before it is decided on, changes nothing.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+func (c *Client) FileLicence(ctx context.Context, body FileLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFileLicenceRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4185,6 +5271,21 @@ func (c *Client) SuspendAccount(ctx context.Context, accountId AccountId, body S
 	return c.Client.Do(req)
 }
 
+// ListAlerts What of enterprises ends soon or has ended, and who wishes to leave, newest first
+//
+// Corresponds with GET /v1/ops/alerts (the `ListAlerts` operationId).
+func (c *Client) ListAlerts(ctx context.Context, params *ListAlertsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAlertsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListOpsApplications Applications of all counties, newest first; drafts are their applicants' alone
 //
 // Corresponds with GET /v1/ops/applications (the `ListOpsApplications` operationId).
@@ -4336,7 +5437,188 @@ func (c *Client) ReturnOpsApplication(ctx context.Context, applicationId Applica
 	return c.Client.Do(req)
 }
 
-// ReinstateMerchantWithBody Let an enterprise sell again
+// ListLicences Licences that enterprises filed, newest first
+//
+// Corresponds with GET /v1/ops/licences (the `ListLicences` operationId).
+func (c *Client) ListLicences(ctx context.Context, params *ListLicencesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLicencesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcceptLicence Let a licence count; not for who filed it, or sells for the enterprise
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/accept (the `AcceptLicence` operationId).
+func (c *Client) AcceptLicence(ctx context.Context, licenceId LicenceId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptLicenceRequest(c.Server, licenceId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineLicenceWithBody Leave a licence without effect; not for who filed it, or sells for the enterprise
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+func (c *Client) DeclineLicenceWithBody(ctx context.Context, licenceId LicenceId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineLicenceRequestWithBody(c.Server, licenceId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineLicence Leave a licence without effect; not for who filed it, or sells for the enterprise
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+func (c *Client) DeclineLicence(ctx context.Context, licenceId LicenceId, body DeclineLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineLicenceRequest(c.Server, licenceId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LinkLicenceFiles Links to the scans of a licence, good for five minutes; that they were read is written down
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/links (the `LinkLicenceFiles` operationId).
+func (c *Client) LinkLicenceFiles(ctx context.Context, licenceId LicenceId, params *LinkLicenceFilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkLicenceFilesRequest(c.Server, licenceId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExcludeMerchantWithBody Exclude an enterprise for good, on the public record
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+func (c *Client) ExcludeMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExcludeMerchantRequestWithBody(c.Server, merchantId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExcludeMerchant Exclude an enterprise for good, on the public record
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+func (c *Client) ExcludeMerchant(ctx context.Context, merchantId MerchantId, body ExcludeMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExcludeMerchantRequest(c.Server, merchantId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseMerchantWithBody Let an enterprise go for good
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+func (c *Client) ReleaseMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseMerchantRequestWithBody(c.Server, merchantId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseMerchant Let an enterprise go for good
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+func (c *Client) ReleaseMerchant(ctx context.Context, merchantId MerchantId, body ReleaseMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseMerchantRequest(c.Server, merchantId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawLicencesWithBody Let the licences of a kind count no longer, because what they were for is not made any more
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+func (c *Client) WithdrawLicencesWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawLicencesRequestWithBody(c.Server, merchantId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawLicences Let the licences of a kind count no longer, because what they were for is not made any more
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+func (c *Client) WithdrawLicences(ctx context.Context, merchantId MerchantId, body WithdrawLicencesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawLicencesRequest(c.Server, merchantId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReinstateMerchantWithBody Let an enterprise sell again, on the public record
 //
 // Takes any type of body and a specified content type.
 //
@@ -4353,7 +5635,7 @@ func (c *Client) ReinstateMerchantWithBody(ctx context.Context, merchantId Merch
 	return c.Client.Do(req)
 }
 
-// ReinstateMerchant Let an enterprise sell again
+// ReinstateMerchant Let an enterprise sell again, on the public record
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4370,7 +5652,56 @@ func (c *Client) ReinstateMerchant(ctx context.Context, merchantId MerchantId, b
 	return c.Client.Do(req)
 }
 
-// SuspendMerchantWithBody Stop an enterprise's sales
+// ReverifyMerchantWithBody Say that an enterprise was verified again; the next time is due in six months
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+func (c *Client) ReverifyMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReverifyMerchantRequestWithBody(c.Server, merchantId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReverifyMerchant Say that an enterprise was verified again; the next time is due in six months
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+func (c *Client) ReverifyMerchant(ctx context.Context, merchantId MerchantId, body ReverifyMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReverifyMerchantRequest(c.Server, merchantId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSanctions What was done about an enterprise, with reasons, newest first
+//
+// Corresponds with GET /v1/ops/merchants/{merchant_id}/sanctions (the `ListSanctions` operationId).
+func (c *Client) ListSanctions(ctx context.Context, merchantId MerchantId, params *ListSanctionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSanctionsRequest(c.Server, merchantId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SuspendMerchantWithBody Stop an enterprise's sales, on the public record; orders placed before stay alive
 //
 // Takes any type of body and a specified content type.
 //
@@ -4387,13 +5718,47 @@ func (c *Client) SuspendMerchantWithBody(ctx context.Context, merchantId Merchan
 	return c.Client.Do(req)
 }
 
-// SuspendMerchant Stop an enterprise's sales
+// SuspendMerchant Stop an enterprise's sales, on the public record; orders placed before stay alive
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/ops/merchants/{merchant_id}/suspend (the `SuspendMerchant` operationId).
 func (c *Client) SuspendMerchant(ctx context.Context, merchantId MerchantId, body SuspendMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSuspendMerchantRequest(c.Server, merchantId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WarnMerchantWithBody Warn an enterprise, on the public record
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+func (c *Client) WarnMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWarnMerchantRequestWithBody(c.Server, merchantId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WarnMerchant Warn an enterprise, on the public record
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+func (c *Client) WarnMerchant(ctx context.Context, merchantId MerchantId, body WarnMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWarnMerchantRequest(c.Server, merchantId, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4475,6 +5840,21 @@ func (c *Client) ListRefunds(ctx context.Context, params *ListRefundsParams, req
 // Corresponds with POST /v1/ops/refunds/{refund_id}/retry (the `RetryRefund` operationId).
 func (c *Client) RetryRefund(ctx context.Context, refundId RefundId, params *RetryRefundParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRetryRefundRequest(c.Server, refundId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListReverifications Enterprises that must be verified again, the most urgent first
+//
+// Corresponds with GET /v1/ops/reverifications (the `ListReverifications` operationId).
+func (c *Client) ListReverifications(ctx context.Context, params *ListReverificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListReverificationsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4605,7 +5985,7 @@ func (c *Client) ListMerchants(ctx context.Context, params *ListMerchantsParams,
 	return c.Client.Do(req)
 }
 
-// GetMerchant An enterprise
+// GetMerchant An enterprise, with its licences, what was done about it, and when it was last verified
 //
 // Corresponds with GET /v1/public/merchants/{merchant_id} (the `GetMerchant` operationId).
 func (c *Client) GetMerchant(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5926,6 +7306,142 @@ func NewReturnCountyApplicationRequestWithBody(server string, applicationId Appl
 	return req, nil
 }
 
+// NewUploadFileRequestWithBody constructs an http.Request for the UploadFile method, with any body, and a specified content type
+func NewUploadFileRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/files")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReadFileRequest constructs an http.Request for the ReadFile method
+func NewReadFileRequest(server string, fileId FileId, params *ReadFileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "file_id", fileId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/files/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Token != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "token", *params.Token, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Size != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "size", *params.Size, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLinkFileRequest constructs an http.Request for the LinkFile method
+func NewLinkFileRequest(server string, fileId FileId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "file_id", fileId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/files/%s/link", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListFundAccountsRequest constructs an http.Request for the ListFundAccounts method
 func NewListFundAccountsRequest(server string) (*http.Request, error) {
 	var err error
@@ -6016,6 +7532,118 @@ func NewChangePasswordRequestWithBody(server string, contentType string, body io
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListOwnAlertsRequest constructs an http.Request for the ListOwnAlerts method
+func NewListOwnAlertsRequest(server string, params *ListOwnAlertsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/alerts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAcknowledgeAlertRequest constructs an http.Request for the AcknowledgeAlert method
+func NewAcknowledgeAlertRequest(server string, alertId AlertId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "alert_id", alertId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/alerts/%s/acknowledge", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -6156,6 +7784,164 @@ func NewRevokeApiKeyRequest(server string, keyId KeyId) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewAskToLeaveRequest calls the generic AskToLeave builder with application/json body
+func NewAskToLeaveRequest(server string, body AskToLeaveJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAskToLeaveRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewAskToLeaveRequestWithBody constructs an http.Request for the AskToLeave method, with any body, and a specified content type
+func NewAskToLeaveRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/leave")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListOwnLicencesRequest constructs an http.Request for the ListOwnLicences method
+func NewListOwnLicencesRequest(server string, params *ListOwnLicencesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/licences")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewFileLicenceRequest calls the generic FileLicence builder with application/json body
+func NewFileLicenceRequest(server string, body FileLicenceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewFileLicenceRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewFileLicenceRequestWithBody constructs an http.Request for the FileLicence method, with any body, and a specified content type
+func NewFileLicenceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/licences")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -6721,6 +8507,96 @@ func NewSuspendAccountRequestWithBody(server string, accountId AccountId, conten
 	return req, nil
 }
 
+// NewListAlertsRequest constructs an http.Request for the ListAlerts method
+func NewListAlertsRequest(server string, params *ListAlertsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/alerts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MerchantId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "merchant_id", *params.MerchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListOpsApplicationsRequest constructs an http.Request for the ListOpsApplications method
 func NewListOpsApplicationsRequest(server string, params *ListOpsApplicationsParams) (*http.Request, error) {
 	var err error
@@ -7008,6 +8884,379 @@ func NewReturnOpsApplicationRequestWithBody(server string, applicationId Applica
 	return req, nil
 }
 
+// NewListLicencesRequest constructs an http.Request for the ListLicences method
+func NewListLicencesRequest(server string, params *ListLicencesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/licences")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MerchantId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "merchant_id", *params.MerchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAcceptLicenceRequest constructs an http.Request for the AcceptLicence method
+func NewAcceptLicenceRequest(server string, licenceId LicenceId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "licence_id", licenceId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/licences/%s/accept", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeclineLicenceRequest calls the generic DeclineLicence builder with application/json body
+func NewDeclineLicenceRequest(server string, licenceId LicenceId, body DeclineLicenceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDeclineLicenceRequestWithBody(server, licenceId, "application/json", bodyReader)
+}
+
+// NewDeclineLicenceRequestWithBody constructs an http.Request for the DeclineLicence method, with any body, and a specified content type
+func NewDeclineLicenceRequestWithBody(server string, licenceId LicenceId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "licence_id", licenceId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/licences/%s/decline", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewLinkLicenceFilesRequest constructs an http.Request for the LinkLicenceFiles method
+func NewLinkLicenceFilesRequest(server string, licenceId LicenceId, params *LinkLicenceFilesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "licence_id", licenceId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/licences/%s/links", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.FileId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "file_id", *params.FileId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExcludeMerchantRequest calls the generic ExcludeMerchant builder with application/json body
+func NewExcludeMerchantRequest(server string, merchantId MerchantId, body ExcludeMerchantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExcludeMerchantRequestWithBody(server, merchantId, "application/json", bodyReader)
+}
+
+// NewExcludeMerchantRequestWithBody constructs an http.Request for the ExcludeMerchant method, with any body, and a specified content type
+func NewExcludeMerchantRequestWithBody(server string, merchantId MerchantId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "merchant_id", merchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/merchants/%s/exclude", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReleaseMerchantRequest calls the generic ReleaseMerchant builder with application/json body
+func NewReleaseMerchantRequest(server string, merchantId MerchantId, body ReleaseMerchantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReleaseMerchantRequestWithBody(server, merchantId, "application/json", bodyReader)
+}
+
+// NewReleaseMerchantRequestWithBody constructs an http.Request for the ReleaseMerchant method, with any body, and a specified content type
+func NewReleaseMerchantRequestWithBody(server string, merchantId MerchantId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "merchant_id", merchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/merchants/%s/leave", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWithdrawLicencesRequest calls the generic WithdrawLicences builder with application/json body
+func NewWithdrawLicencesRequest(server string, merchantId MerchantId, body WithdrawLicencesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWithdrawLicencesRequestWithBody(server, merchantId, "application/json", bodyReader)
+}
+
+// NewWithdrawLicencesRequestWithBody constructs an http.Request for the WithdrawLicences method, with any body, and a specified content type
+func NewWithdrawLicencesRequestWithBody(server string, merchantId MerchantId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "merchant_id", merchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/merchants/%s/licences/withdraw", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewReinstateMerchantRequest calls the generic ReinstateMerchant builder with application/json body
 func NewReinstateMerchantRequest(server string, merchantId MerchantId, body ReinstateMerchantJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -7055,6 +9304,126 @@ func NewReinstateMerchantRequestWithBody(server string, merchantId MerchantId, c
 	return req, nil
 }
 
+// NewReverifyMerchantRequest calls the generic ReverifyMerchant builder with application/json body
+func NewReverifyMerchantRequest(server string, merchantId MerchantId, body ReverifyMerchantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReverifyMerchantRequestWithBody(server, merchantId, "application/json", bodyReader)
+}
+
+// NewReverifyMerchantRequestWithBody constructs an http.Request for the ReverifyMerchant method, with any body, and a specified content type
+func NewReverifyMerchantRequestWithBody(server string, merchantId MerchantId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "merchant_id", merchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/merchants/%s/reverify", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListSanctionsRequest constructs an http.Request for the ListSanctions method
+func NewListSanctionsRequest(server string, merchantId MerchantId, params *ListSanctionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "merchant_id", merchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/merchants/%s/sanctions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewSuspendMerchantRequest calls the generic SuspendMerchant builder with application/json body
 func NewSuspendMerchantRequest(server string, merchantId MerchantId, body SuspendMerchantJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -7083,6 +9452,53 @@ func NewSuspendMerchantRequestWithBody(server string, merchantId MerchantId, con
 	}
 
 	operationPath := fmt.Sprintf("/v1/ops/merchants/%s/suspend", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWarnMerchantRequest calls the generic WarnMerchant builder with application/json body
+func NewWarnMerchantRequest(server string, merchantId MerchantId, body WarnMerchantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWarnMerchantRequestWithBody(server, merchantId, "application/json", bodyReader)
+}
+
+// NewWarnMerchantRequestWithBody constructs an http.Request for the WarnMerchant method, with any body, and a specified content type
+func NewWarnMerchantRequestWithBody(server string, merchantId MerchantId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "merchant_id", merchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/merchants/%s/warn", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -7316,6 +9732,84 @@ func NewRetryRefundRequest(server string, refundId RefundId, params *RetryRefund
 
 		req.Header.Set("Idempotency-Key", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewListReverificationsRequest constructs an http.Request for the ListReverifications method
+func NewListReverificationsRequest(server string, params *ListReverificationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/reverifications")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -8314,6 +10808,34 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
 	ReturnCountyApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ReturnCountyApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnCountyApplicationResponse, error)
 
+	// UploadFileWithBodyWithResponse Upload a picture or a paper
+	//
+	// One file, at most 10 MiB (unless the shop is set otherwise): a JPEG, PNG or WebP, or a PDF. The content decides what it is, not its name. Pictures are made anew,
+	// upright and at most 3,000 pixels long: what was hidden in them is gone. Send `private` before `file`; without it the
+	// file is private, and only who uploaded it, and whom a rule of the shop lets, gets a link to it. The same bytes again
+	// give the same file.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/files (the `UploadFile` operationId).
+	UploadFileWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadFileResponse, error)
+
+	// ReadFileWithResponse A file's bytes
+	//
+	// A public file may be kept for ever: it never changes. A private one needs the token of a link to it. A PDF is an attachment.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/files/{file_id} (the `ReadFile` operationId).
+	ReadFileWithResponse(ctx context.Context, fileId FileId, params *ReadFileParams, reqEditors ...RequestEditorFn) (*ReadFileResponse, error)
+
+	// LinkFileWithResponse A link to a file of one's own, good for five minutes
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/files/{file_id}/link (the `LinkFile` operationId).
+	LinkFileWithResponse(ctx context.Context, fileId FileId, reqEditors ...RequestEditorFn) (*LinkFileResponse, error)
+
 	// ListFundAccountsWithResponse Balances of the fund's accounts in the book
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -8341,6 +10863,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 	ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
+
+	// ListOwnAlertsWithResponse What of the enterprises that the caller sells for ends soon or has ended, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/alerts (the `ListOwnAlerts` operationId).
+	ListOwnAlertsWithResponse(ctx context.Context, params *ListOwnAlertsParams, reqEditors ...RequestEditorFn) (*ListOwnAlertsResponse, error)
+
+	// AcknowledgeAlertWithResponse Say that an alert was seen
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/alerts/{alert_id}/acknowledge (the `AcknowledgeAlert` operationId).
+	AcknowledgeAlertWithResponse(ctx context.Context, alertId AlertId, reqEditors ...RequestEditorFn) (*AcknowledgeAlertResponse, error)
 
 	// ListApiKeysWithResponse The API keys of the enterprises that the caller sells for, newest first
 	//
@@ -8375,6 +10911,49 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/merchant/api-keys/{key_id}/revoke (the `RevokeApiKey` operationId).
 	RevokeApiKeyWithResponse(ctx context.Context, keyId KeyId, reqEditors ...RequestEditorFn) (*RevokeApiKeyResponse, error)
+
+	// AskToLeaveWithBodyWithResponse Ask the operators to let an enterprise go
+	//
+	// Asking again is answered as the first time. What was ordered before is delivered.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+	AskToLeaveWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AskToLeaveResponse, error)
+
+	// AskToLeaveWithResponse Ask the operators to let an enterprise go
+	//
+	// Asking again is answered as the first time. What was ordered before is delivered.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+	AskToLeaveWithResponse(ctx context.Context, body AskToLeaveJSONRequestBody, reqEditors ...RequestEditorFn) (*AskToLeaveResponse, error)
+
+	// ListOwnLicencesWithResponse Licences that were filed for the enterprises that the caller sells for, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/licences (the `ListOwnLicences` operationId).
+	ListOwnLicencesWithResponse(ctx context.Context, params *ListOwnLicencesParams, reqEditors ...RequestEditorFn) (*ListOwnLicencesResponse, error)
+
+	// FileLicenceWithBodyWithResponse File a licence; it counts when an operator has accepted it
+	//
+	// Filing the same once more, before it is decided on, changes nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+	FileLicenceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FileLicenceResponse, error)
+
+	// FileLicenceWithResponse File a licence; it counts when an operator has accepted it
+	//
+	// Filing the same once more, before it is decided on, changes nothing.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+	FileLicenceWithResponse(ctx context.Context, body FileLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*FileLicenceResponse, error)
 
 	// ListMerchantOrdersWithResponse Paid orders for the enterprises that the caller sells for, newest first
 	//
@@ -8495,6 +11074,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/ops/accounts/{account_id}/suspend (the `SuspendAccount` operationId).
 	SuspendAccountWithResponse(ctx context.Context, accountId AccountId, body SuspendAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*SuspendAccountResponse, error)
 
+	// ListAlertsWithResponse What of enterprises ends soon or has ended, and who wishes to leave, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/alerts (the `ListAlerts` operationId).
+	ListAlertsWithResponse(ctx context.Context, params *ListAlertsParams, reqEditors ...RequestEditorFn) (*ListAlertsResponse, error)
+
 	// ListOpsApplicationsWithResponse Applications of all counties, newest first; drafts are their applicants' alone
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -8562,33 +11148,145 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
 	ReturnOpsApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnOpsApplicationResponse, error)
 
-	// ReinstateMerchantWithBodyWithResponse Let an enterprise sell again
+	// ListLicencesWithResponse Licences that enterprises filed, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/licences (the `ListLicences` operationId).
+	ListLicencesWithResponse(ctx context.Context, params *ListLicencesParams, reqEditors ...RequestEditorFn) (*ListLicencesResponse, error)
+
+	// AcceptLicenceWithResponse Let a licence count; not for who filed it, or sells for the enterprise
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/accept (the `AcceptLicence` operationId).
+	AcceptLicenceWithResponse(ctx context.Context, licenceId LicenceId, reqEditors ...RequestEditorFn) (*AcceptLicenceResponse, error)
+
+	// DeclineLicenceWithBodyWithResponse Leave a licence without effect; not for who filed it, or sells for the enterprise
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+	DeclineLicenceWithBodyWithResponse(ctx context.Context, licenceId LicenceId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclineLicenceResponse, error)
+
+	// DeclineLicenceWithResponse Leave a licence without effect; not for who filed it, or sells for the enterprise
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+	DeclineLicenceWithResponse(ctx context.Context, licenceId LicenceId, body DeclineLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineLicenceResponse, error)
+
+	// LinkLicenceFilesWithResponse Links to the scans of a licence, good for five minutes; that they were read is written down
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/links (the `LinkLicenceFiles` operationId).
+	LinkLicenceFilesWithResponse(ctx context.Context, licenceId LicenceId, params *LinkLicenceFilesParams, reqEditors ...RequestEditorFn) (*LinkLicenceFilesResponse, error)
+
+	// ExcludeMerchantWithBodyWithResponse Exclude an enterprise for good, on the public record
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+	ExcludeMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExcludeMerchantResponse, error)
+
+	// ExcludeMerchantWithResponse Exclude an enterprise for good, on the public record
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+	ExcludeMerchantWithResponse(ctx context.Context, merchantId MerchantId, body ExcludeMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*ExcludeMerchantResponse, error)
+
+	// ReleaseMerchantWithBodyWithResponse Let an enterprise go for good
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+	ReleaseMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseMerchantResponse, error)
+
+	// ReleaseMerchantWithResponse Let an enterprise go for good
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+	ReleaseMerchantWithResponse(ctx context.Context, merchantId MerchantId, body ReleaseMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseMerchantResponse, error)
+
+	// WithdrawLicencesWithBodyWithResponse Let the licences of a kind count no longer, because what they were for is not made any more
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+	WithdrawLicencesWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawLicencesResponse, error)
+
+	// WithdrawLicencesWithResponse Let the licences of a kind count no longer, because what they were for is not made any more
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+	WithdrawLicencesWithResponse(ctx context.Context, merchantId MerchantId, body WithdrawLicencesJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawLicencesResponse, error)
+
+	// ReinstateMerchantWithBodyWithResponse Let an enterprise sell again, on the public record
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reinstate (the `ReinstateMerchant` operationId).
 	ReinstateMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReinstateMerchantResponse, error)
 
-	// ReinstateMerchantWithResponse Let an enterprise sell again
+	// ReinstateMerchantWithResponse Let an enterprise sell again, on the public record
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reinstate (the `ReinstateMerchant` operationId).
 	ReinstateMerchantWithResponse(ctx context.Context, merchantId MerchantId, body ReinstateMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*ReinstateMerchantResponse, error)
 
-	// SuspendMerchantWithBodyWithResponse Stop an enterprise's sales
+	// ReverifyMerchantWithBodyWithResponse Say that an enterprise was verified again; the next time is due in six months
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+	ReverifyMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReverifyMerchantResponse, error)
+
+	// ReverifyMerchantWithResponse Say that an enterprise was verified again; the next time is due in six months
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+	ReverifyMerchantWithResponse(ctx context.Context, merchantId MerchantId, body ReverifyMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*ReverifyMerchantResponse, error)
+
+	// ListSanctionsWithResponse What was done about an enterprise, with reasons, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/merchants/{merchant_id}/sanctions (the `ListSanctions` operationId).
+	ListSanctionsWithResponse(ctx context.Context, merchantId MerchantId, params *ListSanctionsParams, reqEditors ...RequestEditorFn) (*ListSanctionsResponse, error)
+
+	// SuspendMerchantWithBodyWithResponse Stop an enterprise's sales, on the public record; orders placed before stay alive
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/suspend (the `SuspendMerchant` operationId).
 	SuspendMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SuspendMerchantResponse, error)
 
-	// SuspendMerchantWithResponse Stop an enterprise's sales
+	// SuspendMerchantWithResponse Stop an enterprise's sales, on the public record; orders placed before stay alive
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/suspend (the `SuspendMerchant` operationId).
 	SuspendMerchantWithResponse(ctx context.Context, merchantId MerchantId, body SuspendMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*SuspendMerchantResponse, error)
+
+	// WarnMerchantWithBodyWithResponse Warn an enterprise, on the public record
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+	WarnMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WarnMerchantResponse, error)
+
+	// WarnMerchantWithResponse Warn an enterprise, on the public record
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+	WarnMerchantWithResponse(ctx context.Context, merchantId MerchantId, body WarnMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*WarnMerchantResponse, error)
 
 	// GetOpsOrderWithResponse Any order
 	//
@@ -8626,6 +11324,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/ops/refunds/{refund_id}/retry (the `RetryRefund` operationId).
 	RetryRefundWithResponse(ctx context.Context, refundId RefundId, params *RetryRefundParams, reqEditors ...RequestEditorFn) (*RetryRefundResponse, error)
+
+	// ListReverificationsWithResponse Enterprises that must be verified again, the most urgent first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/reverifications (the `ListReverifications` operationId).
+	ListReverificationsWithResponse(ctx context.Context, params *ListReverificationsParams, reqEditors ...RequestEditorFn) (*ListReverificationsResponse, error)
 
 	// ListTrailWithResponse Who changed what, newest first
 	//
@@ -8683,7 +11388,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/public/merchants (the `ListMerchants` operationId).
 	ListMerchantsWithResponse(ctx context.Context, params *ListMerchantsParams, reqEditors ...RequestEditorFn) (*ListMerchantsResponse, error)
 
-	// GetMerchantWithResponse An enterprise
+	// GetMerchantWithResponse An enterprise, with its licences, what was done about it, and when it was last verified
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10826,6 +13531,220 @@ func (r ReturnCountyApplicationResponse) ContentType() string {
 	return ""
 }
 
+type UploadFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *File
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UploadFileResponse) GetJSON201() *File {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UploadFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UploadFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UploadFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UploadFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReadFileResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReadFileResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadFileResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LinkFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *FileLink
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r LinkFileResponse) GetJSON201() *FileLink {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LinkFileResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LinkFileResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r LinkFileResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LinkFileResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LinkFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LinkFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LinkFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LinkFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListFundAccountsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -11027,6 +13946,151 @@ func (r ChangePasswordResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ChangePasswordResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListOwnAlertsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MerchantAlertPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOwnAlertsResponse) GetJSON200() *MerchantAlertPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOwnAlertsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListOwnAlertsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListOwnAlertsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOwnAlertsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOwnAlertsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOwnAlertsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOwnAlertsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOwnAlertsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AcknowledgeAlertResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MerchantAlert
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcknowledgeAlertResponse) GetJSON200() *MerchantAlert {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AcknowledgeAlertResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AcknowledgeAlertResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AcknowledgeAlertResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AcknowledgeAlertResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AcknowledgeAlertResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AcknowledgeAlertResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcknowledgeAlertResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcknowledgeAlertResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcknowledgeAlertResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11262,6 +14326,255 @@ func (r RevokeApiKeyResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RevokeApiKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AskToLeaveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MerchantAlert
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AskToLeaveResponse) GetJSON200() *MerchantAlert {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AskToLeaveResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AskToLeaveResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AskToLeaveResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AskToLeaveResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AskToLeaveResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AskToLeaveResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AskToLeaveResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AskToLeaveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AskToLeaveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AskToLeaveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AskToLeaveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListOwnLicencesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LicenceFilingPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOwnLicencesResponse) GetJSON200() *LicenceFilingPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOwnLicencesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListOwnLicencesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListOwnLicencesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOwnLicencesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOwnLicencesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOwnLicencesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOwnLicencesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOwnLicencesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type FileLicenceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *LicenceFiling
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r FileLicenceResponse) GetJSON201() *LicenceFiling {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r FileLicenceResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r FileLicenceResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r FileLicenceResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r FileLicenceResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r FileLicenceResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r FileLicenceResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FileLicenceResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FileLicenceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FileLicenceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FileLicenceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FileLicenceResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12167,6 +15480,75 @@ func (r SuspendAccountResponse) ContentType() string {
 	return ""
 }
 
+type ListAlertsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MerchantAlertPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAlertsResponse) GetJSON200() *MerchantAlertPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListAlertsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListAlertsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListAlertsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAlertsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAlertsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAlertsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAlertsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAlertsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListOpsApplicationsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -12658,6 +16040,601 @@ func (r ReturnOpsApplicationResponse) ContentType() string {
 	return ""
 }
 
+type ListLicencesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LicenceFilingPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLicencesResponse) GetJSON200() *LicenceFilingPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListLicencesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListLicencesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListLicencesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListLicencesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLicencesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLicencesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLicencesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLicencesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AcceptLicenceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LicenceFiling
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcceptLicenceResponse) GetJSON200() *LicenceFiling {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AcceptLicenceResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AcceptLicenceResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AcceptLicenceResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AcceptLicenceResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AcceptLicenceResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AcceptLicenceResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AcceptLicenceResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AcceptLicenceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcceptLicenceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcceptLicenceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcceptLicenceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeclineLicenceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LicenceFiling
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeclineLicenceResponse) GetJSON200() *LicenceFiling {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeclineLicenceResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeclineLicenceResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeclineLicenceResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeclineLicenceResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeclineLicenceResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DeclineLicenceResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeclineLicenceResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeclineLicenceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeclineLicenceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeclineLicenceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeclineLicenceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LinkLicenceFilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LicenceLinks
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LinkLicenceFilesResponse) GetJSON200() *LicenceLinks {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LinkLicenceFilesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LinkLicenceFilesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r LinkLicenceFilesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r LinkLicenceFilesResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LinkLicenceFilesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LinkLicenceFilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LinkLicenceFilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LinkLicenceFilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LinkLicenceFilesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExcludeMerchantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Merchant
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExcludeMerchantResponse) GetJSON200() *Merchant {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ExcludeMerchantResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ExcludeMerchantResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ExcludeMerchantResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ExcludeMerchantResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ExcludeMerchantResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ExcludeMerchantResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExcludeMerchantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExcludeMerchantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExcludeMerchantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExcludeMerchantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExcludeMerchantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReleaseMerchantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Merchant
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReleaseMerchantResponse) GetJSON200() *Merchant {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReleaseMerchantResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReleaseMerchantResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReleaseMerchantResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReleaseMerchantResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReleaseMerchantResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReleaseMerchantResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReleaseMerchantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseMerchantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseMerchantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseMerchantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseMerchantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type WithdrawLicencesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Merchant
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WithdrawLicencesResponse) GetJSON200() *Merchant {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WithdrawLicencesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WithdrawLicencesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WithdrawLicencesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WithdrawLicencesResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WithdrawLicencesResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WithdrawLicencesResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WithdrawLicencesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WithdrawLicencesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WithdrawLicencesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WithdrawLicencesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WithdrawLicencesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ReinstateMerchantResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -12748,6 +16725,172 @@ func (r ReinstateMerchantResponse) ContentType() string {
 	return ""
 }
 
+type ReverifyMerchantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Merchant
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReverifyMerchantResponse) GetJSON200() *Merchant {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReverifyMerchantResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReverifyMerchantResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReverifyMerchantResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReverifyMerchantResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReverifyMerchantResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReverifyMerchantResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReverifyMerchantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReverifyMerchantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReverifyMerchantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReverifyMerchantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReverifyMerchantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListSanctionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SanctionEntryPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSanctionsResponse) GetJSON200() *SanctionEntryPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListSanctionsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListSanctionsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListSanctionsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListSanctionsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListSanctionsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSanctionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSanctionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSanctionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSanctionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type SuspendMerchantResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -12832,6 +16975,96 @@ func (r SuspendMerchantResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r SuspendMerchantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type WarnMerchantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Merchant
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WarnMerchantResponse) GetJSON200() *Merchant {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WarnMerchantResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WarnMerchantResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WarnMerchantResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WarnMerchantResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WarnMerchantResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WarnMerchantResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WarnMerchantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WarnMerchantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WarnMerchantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WarnMerchantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WarnMerchantResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -13157,6 +17390,75 @@ func (r RetryRefundResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RetryRefundResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListReverificationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReverificationPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListReverificationsResponse) GetJSON200() *ReverificationPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListReverificationsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListReverificationsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListReverificationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListReverificationsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListReverificationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListReverificationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListReverificationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListReverificationsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -14499,6 +18801,52 @@ func (c *ClientWithResponses) ReturnCountyApplicationWithResponse(ctx context.Co
 	return ParseReturnCountyApplicationResponse(rsp)
 }
 
+// UploadFileWithBodyWithResponse Upload a picture or a paper
+//
+// One file, at most 10 MiB (unless the shop is set otherwise): a JPEG, PNG or WebP, or a PDF. The content decides what it is, not its name. Pictures are made anew,
+// upright and at most 3,000 pixels long: what was hidden in them is gone. Send `private` before `file`; without it the
+// file is private, and only who uploaded it, and whom a rule of the shop lets, gets a link to it. The same bytes again
+// give the same file.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/files (the `UploadFile` operationId).
+func (c *ClientWithResponses) UploadFileWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadFileResponse, error) {
+	rsp, err := c.UploadFileWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUploadFileResponse(rsp)
+}
+
+// ReadFileWithResponse A file's bytes
+//
+// A public file may be kept for ever: it never changes. A private one needs the token of a link to it. A PDF is an attachment.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/files/{file_id} (the `ReadFile` operationId).
+func (c *ClientWithResponses) ReadFileWithResponse(ctx context.Context, fileId FileId, params *ReadFileParams, reqEditors ...RequestEditorFn) (*ReadFileResponse, error) {
+	rsp, err := c.ReadFile(ctx, fileId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadFileResponse(rsp)
+}
+
+// LinkFileWithResponse A link to a file of one's own, good for five minutes
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/files/{file_id}/link (the `LinkFile` operationId).
+func (c *ClientWithResponses) LinkFileWithResponse(ctx context.Context, fileId FileId, reqEditors ...RequestEditorFn) (*LinkFileResponse, error) {
+	rsp, err := c.LinkFile(ctx, fileId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkFileResponse(rsp)
+}
+
 // ListFundAccountsWithResponse Balances of the fund's accounts in the book
 //
 // Returns a wrapper object for the known response body format(s).
@@ -14549,6 +18897,32 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 		return nil, err
 	}
 	return ParseChangePasswordResponse(rsp)
+}
+
+// ListOwnAlertsWithResponse What of the enterprises that the caller sells for ends soon or has ended, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/alerts (the `ListOwnAlerts` operationId).
+func (c *ClientWithResponses) ListOwnAlertsWithResponse(ctx context.Context, params *ListOwnAlertsParams, reqEditors ...RequestEditorFn) (*ListOwnAlertsResponse, error) {
+	rsp, err := c.ListOwnAlerts(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOwnAlertsResponse(rsp)
+}
+
+// AcknowledgeAlertWithResponse Say that an alert was seen
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/alerts/{alert_id}/acknowledge (the `AcknowledgeAlert` operationId).
+func (c *ClientWithResponses) AcknowledgeAlertWithResponse(ctx context.Context, alertId AlertId, reqEditors ...RequestEditorFn) (*AcknowledgeAlertResponse, error) {
+	rsp, err := c.AcknowledgeAlert(ctx, alertId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcknowledgeAlertResponse(rsp)
 }
 
 // ListApiKeysWithResponse The API keys of the enterprises that the caller sells for, newest first
@@ -14607,6 +18981,79 @@ func (c *ClientWithResponses) RevokeApiKeyWithResponse(ctx context.Context, keyI
 		return nil, err
 	}
 	return ParseRevokeApiKeyResponse(rsp)
+}
+
+// AskToLeaveWithBodyWithResponse Ask the operators to let an enterprise go
+//
+// Asking again is answered as the first time. What was ordered before is delivered.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+func (c *ClientWithResponses) AskToLeaveWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AskToLeaveResponse, error) {
+	rsp, err := c.AskToLeaveWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAskToLeaveResponse(rsp)
+}
+
+// AskToLeaveWithResponse Ask the operators to let an enterprise go
+//
+// Asking again is answered as the first time. What was ordered before is delivered.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+func (c *ClientWithResponses) AskToLeaveWithResponse(ctx context.Context, body AskToLeaveJSONRequestBody, reqEditors ...RequestEditorFn) (*AskToLeaveResponse, error) {
+	rsp, err := c.AskToLeave(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAskToLeaveResponse(rsp)
+}
+
+// ListOwnLicencesWithResponse Licences that were filed for the enterprises that the caller sells for, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/licences (the `ListOwnLicences` operationId).
+func (c *ClientWithResponses) ListOwnLicencesWithResponse(ctx context.Context, params *ListOwnLicencesParams, reqEditors ...RequestEditorFn) (*ListOwnLicencesResponse, error) {
+	rsp, err := c.ListOwnLicences(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOwnLicencesResponse(rsp)
+}
+
+// FileLicenceWithBodyWithResponse File a licence; it counts when an operator has accepted it
+//
+// Filing the same once more, before it is decided on, changes nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+func (c *ClientWithResponses) FileLicenceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FileLicenceResponse, error) {
+	rsp, err := c.FileLicenceWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFileLicenceResponse(rsp)
+}
+
+// FileLicenceWithResponse File a licence; it counts when an operator has accepted it
+//
+// Filing the same once more, before it is decided on, changes nothing.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+func (c *ClientWithResponses) FileLicenceWithResponse(ctx context.Context, body FileLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*FileLicenceResponse, error) {
+	rsp, err := c.FileLicence(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFileLicenceResponse(rsp)
 }
 
 // ListMerchantOrdersWithResponse Paid orders for the enterprises that the caller sells for, newest first
@@ -14830,6 +19277,19 @@ func (c *ClientWithResponses) SuspendAccountWithResponse(ctx context.Context, ac
 	return ParseSuspendAccountResponse(rsp)
 }
 
+// ListAlertsWithResponse What of enterprises ends soon or has ended, and who wishes to leave, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/alerts (the `ListAlerts` operationId).
+func (c *ClientWithResponses) ListAlertsWithResponse(ctx context.Context, params *ListAlertsParams, reqEditors ...RequestEditorFn) (*ListAlertsResponse, error) {
+	rsp, err := c.ListAlerts(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAlertsResponse(rsp)
+}
+
 // ListOpsApplicationsWithResponse Applications of all counties, newest first; drafts are their applicants' alone
 //
 // Returns a wrapper object for the known response body format(s).
@@ -14951,7 +19411,150 @@ func (c *ClientWithResponses) ReturnOpsApplicationWithResponse(ctx context.Conte
 	return ParseReturnOpsApplicationResponse(rsp)
 }
 
-// ReinstateMerchantWithBodyWithResponse Let an enterprise sell again
+// ListLicencesWithResponse Licences that enterprises filed, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/licences (the `ListLicences` operationId).
+func (c *ClientWithResponses) ListLicencesWithResponse(ctx context.Context, params *ListLicencesParams, reqEditors ...RequestEditorFn) (*ListLicencesResponse, error) {
+	rsp, err := c.ListLicences(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLicencesResponse(rsp)
+}
+
+// AcceptLicenceWithResponse Let a licence count; not for who filed it, or sells for the enterprise
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/accept (the `AcceptLicence` operationId).
+func (c *ClientWithResponses) AcceptLicenceWithResponse(ctx context.Context, licenceId LicenceId, reqEditors ...RequestEditorFn) (*AcceptLicenceResponse, error) {
+	rsp, err := c.AcceptLicence(ctx, licenceId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptLicenceResponse(rsp)
+}
+
+// DeclineLicenceWithBodyWithResponse Leave a licence without effect; not for who filed it, or sells for the enterprise
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+func (c *ClientWithResponses) DeclineLicenceWithBodyWithResponse(ctx context.Context, licenceId LicenceId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclineLicenceResponse, error) {
+	rsp, err := c.DeclineLicenceWithBody(ctx, licenceId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclineLicenceResponse(rsp)
+}
+
+// DeclineLicenceWithResponse Leave a licence without effect; not for who filed it, or sells for the enterprise
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+func (c *ClientWithResponses) DeclineLicenceWithResponse(ctx context.Context, licenceId LicenceId, body DeclineLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineLicenceResponse, error) {
+	rsp, err := c.DeclineLicence(ctx, licenceId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclineLicenceResponse(rsp)
+}
+
+// LinkLicenceFilesWithResponse Links to the scans of a licence, good for five minutes; that they were read is written down
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/links (the `LinkLicenceFiles` operationId).
+func (c *ClientWithResponses) LinkLicenceFilesWithResponse(ctx context.Context, licenceId LicenceId, params *LinkLicenceFilesParams, reqEditors ...RequestEditorFn) (*LinkLicenceFilesResponse, error) {
+	rsp, err := c.LinkLicenceFiles(ctx, licenceId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkLicenceFilesResponse(rsp)
+}
+
+// ExcludeMerchantWithBodyWithResponse Exclude an enterprise for good, on the public record
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+func (c *ClientWithResponses) ExcludeMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExcludeMerchantResponse, error) {
+	rsp, err := c.ExcludeMerchantWithBody(ctx, merchantId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExcludeMerchantResponse(rsp)
+}
+
+// ExcludeMerchantWithResponse Exclude an enterprise for good, on the public record
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+func (c *ClientWithResponses) ExcludeMerchantWithResponse(ctx context.Context, merchantId MerchantId, body ExcludeMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*ExcludeMerchantResponse, error) {
+	rsp, err := c.ExcludeMerchant(ctx, merchantId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExcludeMerchantResponse(rsp)
+}
+
+// ReleaseMerchantWithBodyWithResponse Let an enterprise go for good
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+func (c *ClientWithResponses) ReleaseMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseMerchantResponse, error) {
+	rsp, err := c.ReleaseMerchantWithBody(ctx, merchantId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseMerchantResponse(rsp)
+}
+
+// ReleaseMerchantWithResponse Let an enterprise go for good
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+func (c *ClientWithResponses) ReleaseMerchantWithResponse(ctx context.Context, merchantId MerchantId, body ReleaseMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseMerchantResponse, error) {
+	rsp, err := c.ReleaseMerchant(ctx, merchantId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseMerchantResponse(rsp)
+}
+
+// WithdrawLicencesWithBodyWithResponse Let the licences of a kind count no longer, because what they were for is not made any more
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+func (c *ClientWithResponses) WithdrawLicencesWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawLicencesResponse, error) {
+	rsp, err := c.WithdrawLicencesWithBody(ctx, merchantId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawLicencesResponse(rsp)
+}
+
+// WithdrawLicencesWithResponse Let the licences of a kind count no longer, because what they were for is not made any more
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+func (c *ClientWithResponses) WithdrawLicencesWithResponse(ctx context.Context, merchantId MerchantId, body WithdrawLicencesJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawLicencesResponse, error) {
+	rsp, err := c.WithdrawLicences(ctx, merchantId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawLicencesResponse(rsp)
+}
+
+// ReinstateMerchantWithBodyWithResponse Let an enterprise sell again, on the public record
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -14964,7 +19567,7 @@ func (c *ClientWithResponses) ReinstateMerchantWithBodyWithResponse(ctx context.
 	return ParseReinstateMerchantResponse(rsp)
 }
 
-// ReinstateMerchantWithResponse Let an enterprise sell again
+// ReinstateMerchantWithResponse Let an enterprise sell again, on the public record
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -14977,7 +19580,46 @@ func (c *ClientWithResponses) ReinstateMerchantWithResponse(ctx context.Context,
 	return ParseReinstateMerchantResponse(rsp)
 }
 
-// SuspendMerchantWithBodyWithResponse Stop an enterprise's sales
+// ReverifyMerchantWithBodyWithResponse Say that an enterprise was verified again; the next time is due in six months
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+func (c *ClientWithResponses) ReverifyMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReverifyMerchantResponse, error) {
+	rsp, err := c.ReverifyMerchantWithBody(ctx, merchantId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReverifyMerchantResponse(rsp)
+}
+
+// ReverifyMerchantWithResponse Say that an enterprise was verified again; the next time is due in six months
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+func (c *ClientWithResponses) ReverifyMerchantWithResponse(ctx context.Context, merchantId MerchantId, body ReverifyMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*ReverifyMerchantResponse, error) {
+	rsp, err := c.ReverifyMerchant(ctx, merchantId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReverifyMerchantResponse(rsp)
+}
+
+// ListSanctionsWithResponse What was done about an enterprise, with reasons, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/merchants/{merchant_id}/sanctions (the `ListSanctions` operationId).
+func (c *ClientWithResponses) ListSanctionsWithResponse(ctx context.Context, merchantId MerchantId, params *ListSanctionsParams, reqEditors ...RequestEditorFn) (*ListSanctionsResponse, error) {
+	rsp, err := c.ListSanctions(ctx, merchantId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSanctionsResponse(rsp)
+}
+
+// SuspendMerchantWithBodyWithResponse Stop an enterprise's sales, on the public record; orders placed before stay alive
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -14990,7 +19632,7 @@ func (c *ClientWithResponses) SuspendMerchantWithBodyWithResponse(ctx context.Co
 	return ParseSuspendMerchantResponse(rsp)
 }
 
-// SuspendMerchantWithResponse Stop an enterprise's sales
+// SuspendMerchantWithResponse Stop an enterprise's sales, on the public record; orders placed before stay alive
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -15001,6 +19643,32 @@ func (c *ClientWithResponses) SuspendMerchantWithResponse(ctx context.Context, m
 		return nil, err
 	}
 	return ParseSuspendMerchantResponse(rsp)
+}
+
+// WarnMerchantWithBodyWithResponse Warn an enterprise, on the public record
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+func (c *ClientWithResponses) WarnMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WarnMerchantResponse, error) {
+	rsp, err := c.WarnMerchantWithBody(ctx, merchantId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWarnMerchantResponse(rsp)
+}
+
+// WarnMerchantWithResponse Warn an enterprise, on the public record
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+func (c *ClientWithResponses) WarnMerchantWithResponse(ctx context.Context, merchantId MerchantId, body WarnMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*WarnMerchantResponse, error) {
+	rsp, err := c.WarnMerchant(ctx, merchantId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWarnMerchantResponse(rsp)
 }
 
 // GetOpsOrderWithResponse Any order
@@ -15068,6 +19736,19 @@ func (c *ClientWithResponses) RetryRefundWithResponse(ctx context.Context, refun
 		return nil, err
 	}
 	return ParseRetryRefundResponse(rsp)
+}
+
+// ListReverificationsWithResponse Enterprises that must be verified again, the most urgent first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/reverifications (the `ListReverifications` operationId).
+func (c *ClientWithResponses) ListReverificationsWithResponse(ctx context.Context, params *ListReverificationsParams, reqEditors ...RequestEditorFn) (*ListReverificationsResponse, error) {
+	rsp, err := c.ListReverifications(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListReverificationsResponse(rsp)
 }
 
 // ListTrailWithResponse Who changed what, newest first
@@ -15174,7 +19855,7 @@ func (c *ClientWithResponses) ListMerchantsWithResponse(ctx context.Context, par
 	return ParseListMerchantsResponse(rsp)
 }
 
-// GetMerchantWithResponse An enterprise
+// GetMerchantWithResponse An enterprise, with its licences, what was done about it, and when it was last verified
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16926,6 +21607,178 @@ func ParseReturnCountyApplicationResponse(rsp *http.Response) (*ReturnCountyAppl
 	return response, nil
 }
 
+// ParseUploadFileResponse parses an HTTP response from a UploadFileWithResponse call
+func ParseUploadFileResponse(rsp *http.Response) (*UploadFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UploadFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest File
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadFileResponse parses an HTTP response from a ReadFileWithResponse call
+func ParseReadFileResponse(rsp *http.Response) (*ReadFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLinkFileResponse parses an HTTP response from a LinkFileWithResponse call
+func ParseLinkFileResponse(rsp *http.Response) (*LinkFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LinkFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest FileLink
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListFundAccountsResponse parses an HTTP response from a ListFundAccountsWithResponse call
 func ParseListFundAccountsResponse(rsp *http.Response) (*ListFundAccountsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -17078,6 +21931,121 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOwnAlertsResponse parses an HTTP response from a ListOwnAlertsWithResponse call
+func ParseListOwnAlertsResponse(rsp *http.Response) (*ListOwnAlertsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOwnAlertsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MerchantAlertPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAcknowledgeAlertResponse parses an HTTP response from a AcknowledgeAlertWithResponse call
+func ParseAcknowledgeAlertResponse(rsp *http.Response) (*AcknowledgeAlertResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcknowledgeAlertResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MerchantAlert
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -17268,6 +22236,210 @@ func ParseRevokeApiKeyResponse(rsp *http.Response) (*RevokeApiKeyResponse, error
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAskToLeaveResponse parses an HTTP response from a AskToLeaveWithResponse call
+func ParseAskToLeaveResponse(rsp *http.Response) (*AskToLeaveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AskToLeaveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MerchantAlert
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOwnLicencesResponse parses an HTTP response from a ListOwnLicencesWithResponse call
+func ParseListOwnLicencesResponse(rsp *http.Response) (*ListOwnLicencesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOwnLicencesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LicenceFilingPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseFileLicenceResponse parses an HTTP response from a FileLicenceWithResponse call
+func ParseFileLicenceResponse(rsp *http.Response) (*FileLicenceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FileLicenceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest LicenceFiling
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -18015,6 +23187,60 @@ func ParseSuspendAccountResponse(rsp *http.Response) (*SuspendAccountResponse, e
 	return response, nil
 }
 
+// ParseListAlertsResponse parses an HTTP response from a ListAlertsWithResponse call
+func ParseListAlertsResponse(rsp *http.Response) (*ListAlertsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAlertsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MerchantAlertPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListOpsApplicationsResponse parses an HTTP response from a ListOpsApplicationsWithResponse call
 func ParseListOpsApplicationsResponse(rsp *http.Response) (*ListOpsApplicationsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -18416,6 +23642,496 @@ func ParseReturnOpsApplicationResponse(rsp *http.Response) (*ReturnOpsApplicatio
 	return response, nil
 }
 
+// ParseListLicencesResponse parses an HTTP response from a ListLicencesWithResponse call
+func ParseListLicencesResponse(rsp *http.Response) (*ListLicencesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLicencesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LicenceFilingPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAcceptLicenceResponse parses an HTTP response from a AcceptLicenceWithResponse call
+func ParseAcceptLicenceResponse(rsp *http.Response) (*AcceptLicenceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcceptLicenceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LicenceFiling
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeclineLicenceResponse parses an HTTP response from a DeclineLicenceWithResponse call
+func ParseDeclineLicenceResponse(rsp *http.Response) (*DeclineLicenceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeclineLicenceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LicenceFiling
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLinkLicenceFilesResponse parses an HTTP response from a LinkLicenceFilesWithResponse call
+func ParseLinkLicenceFilesResponse(rsp *http.Response) (*LinkLicenceFilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LinkLicenceFilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LicenceLinks
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExcludeMerchantResponse parses an HTTP response from a ExcludeMerchantWithResponse call
+func ParseExcludeMerchantResponse(rsp *http.Response) (*ExcludeMerchantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExcludeMerchantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Merchant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReleaseMerchantResponse parses an HTTP response from a ReleaseMerchantWithResponse call
+func ParseReleaseMerchantResponse(rsp *http.Response) (*ReleaseMerchantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseMerchantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Merchant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseWithdrawLicencesResponse parses an HTTP response from a WithdrawLicencesWithResponse call
+func ParseWithdrawLicencesResponse(rsp *http.Response) (*WithdrawLicencesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WithdrawLicencesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Merchant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseReinstateMerchantResponse parses an HTTP response from a ReinstateMerchantWithResponse call
 func ParseReinstateMerchantResponse(rsp *http.Response) (*ReinstateMerchantResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -18491,6 +24207,142 @@ func ParseReinstateMerchantResponse(rsp *http.Response) (*ReinstateMerchantRespo
 	return response, nil
 }
 
+// ParseReverifyMerchantResponse parses an HTTP response from a ReverifyMerchantWithResponse call
+func ParseReverifyMerchantResponse(rsp *http.Response) (*ReverifyMerchantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReverifyMerchantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Merchant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSanctionsResponse parses an HTTP response from a ListSanctionsWithResponse call
+func ParseListSanctionsResponse(rsp *http.Response) (*ListSanctionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSanctionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SanctionEntryPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseSuspendMerchantResponse parses an HTTP response from a SuspendMerchantWithResponse call
 func ParseSuspendMerchantResponse(rsp *http.Response) (*SuspendMerchantResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -18500,6 +24352,81 @@ func ParseSuspendMerchantResponse(rsp *http.Response) (*SuspendMerchantResponse,
 	}
 
 	response := &SuspendMerchantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Merchant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseWarnMerchantResponse parses an HTTP response from a WarnMerchantWithResponse call
+func ParseWarnMerchantResponse(rsp *http.Response) (*WarnMerchantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WarnMerchantResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -18818,6 +24745,60 @@ func ParseRetryRefundResponse(rsp *http.Response) (*RetryRefundResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListReverificationsResponse parses an HTTP response from a ListReverificationsWithResponse call
+func ParseListReverificationsResponse(rsp *http.Response) (*ListReverificationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListReverificationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReverificationPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"time"
 
@@ -209,16 +210,16 @@ func (e ApplicationItemProblem) Valid() bool {
 
 // Defines values for ApplicationItemState.
 const (
-	Answered ApplicationItemState = "answered"
-	Open     ApplicationItemState = "open"
+	ApplicationItemStateAnswered ApplicationItemState = "answered"
+	ApplicationItemStateOpen     ApplicationItemState = "open"
 )
 
 // Valid indicates whether the value is a known member of the ApplicationItemState enum.
 func (e ApplicationItemState) Valid() bool {
 	switch e {
-	case Answered:
+	case ApplicationItemStateAnswered:
 		return true
-	case Open:
+	case ApplicationItemStateOpen:
 		return true
 	default:
 		return false
@@ -375,6 +376,66 @@ func (e CredentialsTransport) Valid() bool {
 	}
 }
 
+// Defines values for FileMediaType.
+const (
+	Applicationpdf FileMediaType = "application/pdf"
+	Imagejpeg      FileMediaType = "image/jpeg"
+	Imagepng       FileMediaType = "image/png"
+)
+
+// Valid indicates whether the value is a known member of the FileMediaType enum.
+func (e FileMediaType) Valid() bool {
+	switch e {
+	case Applicationpdf:
+		return true
+	case Imagejpeg:
+		return true
+	case Imagepng:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LicenceState.
+const (
+	LicenceStateExpired LicenceState = "expired"
+	LicenceStateValid   LicenceState = "valid"
+)
+
+// Valid indicates whether the value is a known member of the LicenceState enum.
+func (e LicenceState) Valid() bool {
+	switch e {
+	case LicenceStateExpired:
+		return true
+	case LicenceStateValid:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LicenceFilingState.
+const (
+	LicenceFilingStateAccepted LicenceFilingState = "accepted"
+	LicenceFilingStateDeclined LicenceFilingState = "declined"
+	LicenceFilingStateFiled    LicenceFilingState = "filed"
+)
+
+// Valid indicates whether the value is a known member of the LicenceFilingState enum.
+func (e LicenceFilingState) Valid() bool {
+	switch e {
+	case LicenceFilingStateAccepted:
+		return true
+	case LicenceFilingStateDeclined:
+		return true
+	case LicenceFilingStateFiled:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LogEntryState.
 const (
 	LogEntryStatePending LogEntryState = "pending"
@@ -396,6 +457,7 @@ func (e LogEntryState) Valid() bool {
 // Defines values for MerchantState.
 const (
 	MerchantStateActive    MerchantState = "active"
+	MerchantStateExpired   MerchantState = "expired"
 	MerchantStateLeft      MerchantState = "left"
 	MerchantStateSuspended MerchantState = "suspended"
 )
@@ -405,9 +467,77 @@ func (e MerchantState) Valid() bool {
 	switch e {
 	case MerchantStateActive:
 		return true
+	case MerchantStateExpired:
+		return true
 	case MerchantStateLeft:
 		return true
 	case MerchantStateSuspended:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MerchantAlertDays.
+const (
+	N0  MerchantAlertDays = 0
+	N30 MerchantAlertDays = 30
+	N7  MerchantAlertDays = 7
+	N90 MerchantAlertDays = 90
+)
+
+// Valid indicates whether the value is a known member of the MerchantAlertDays enum.
+func (e MerchantAlertDays) Valid() bool {
+	switch e {
+	case N0:
+		return true
+	case N30:
+		return true
+	case N7:
+		return true
+	case N90:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MerchantAlertState.
+const (
+	MerchantAlertStateAcknowledged MerchantAlertState = "acknowledged"
+	MerchantAlertStateOpen         MerchantAlertState = "open"
+	MerchantAlertStateSuperseded   MerchantAlertState = "superseded"
+)
+
+// Valid indicates whether the value is a known member of the MerchantAlertState enum.
+func (e MerchantAlertState) Valid() bool {
+	switch e {
+	case MerchantAlertStateAcknowledged:
+		return true
+	case MerchantAlertStateOpen:
+		return true
+	case MerchantAlertStateSuperseded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MerchantAlertSubject.
+const (
+	MerchantAlertSubjectLeaving        MerchantAlertSubject = "leaving"
+	MerchantAlertSubjectLicence        MerchantAlertSubject = "licence"
+	MerchantAlertSubjectReverification MerchantAlertSubject = "reverification"
+)
+
+// Valid indicates whether the value is a known member of the MerchantAlertSubject enum.
+func (e MerchantAlertSubject) Valid() bool {
+	switch e {
+	case MerchantAlertSubjectLeaving:
+		return true
+	case MerchantAlertSubjectLicence:
+		return true
+	case MerchantAlertSubjectReverification:
 		return true
 	default:
 		return false
@@ -564,6 +694,30 @@ func (e Role) Valid() bool {
 	}
 }
 
+// Defines values for SanctionKind.
+const (
+	Exclusion     SanctionKind = "exclusion"
+	Reinstatement SanctionKind = "reinstatement"
+	Suspension    SanctionKind = "suspension"
+	Warning       SanctionKind = "warning"
+)
+
+// Valid indicates whether the value is a known member of the SanctionKind enum.
+func (e SanctionKind) Valid() bool {
+	switch e {
+	case Exclusion:
+		return true
+	case Reinstatement:
+		return true
+	case Suspension:
+		return true
+	case Warning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Lang.
 const (
 	LangEn Lang = "en"
@@ -651,6 +805,87 @@ func (e ListCountyApplicationsParamsState) Valid() bool {
 	}
 }
 
+// Defines values for ReadFileParamsSize.
+const (
+	N320 ReadFileParamsSize = 320
+	N960 ReadFileParamsSize = 960
+)
+
+// Valid indicates whether the value is a known member of the ReadFileParamsSize enum.
+func (e ReadFileParamsSize) Valid() bool {
+	switch e {
+	case N320:
+		return true
+	case N960:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOwnAlertsParamsState.
+const (
+	ListOwnAlertsParamsStateAcknowledged ListOwnAlertsParamsState = "acknowledged"
+	ListOwnAlertsParamsStateOpen         ListOwnAlertsParamsState = "open"
+	ListOwnAlertsParamsStateSuperseded   ListOwnAlertsParamsState = "superseded"
+)
+
+// Valid indicates whether the value is a known member of the ListOwnAlertsParamsState enum.
+func (e ListOwnAlertsParamsState) Valid() bool {
+	switch e {
+	case ListOwnAlertsParamsStateAcknowledged:
+		return true
+	case ListOwnAlertsParamsStateOpen:
+		return true
+	case ListOwnAlertsParamsStateSuperseded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOwnLicencesParamsState.
+const (
+	ListOwnLicencesParamsStateAccepted ListOwnLicencesParamsState = "accepted"
+	ListOwnLicencesParamsStateDeclined ListOwnLicencesParamsState = "declined"
+	ListOwnLicencesParamsStateFiled    ListOwnLicencesParamsState = "filed"
+)
+
+// Valid indicates whether the value is a known member of the ListOwnLicencesParamsState enum.
+func (e ListOwnLicencesParamsState) Valid() bool {
+	switch e {
+	case ListOwnLicencesParamsStateAccepted:
+		return true
+	case ListOwnLicencesParamsStateDeclined:
+		return true
+	case ListOwnLicencesParamsStateFiled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListAlertsParamsState.
+const (
+	ListAlertsParamsStateAcknowledged ListAlertsParamsState = "acknowledged"
+	ListAlertsParamsStateOpen         ListAlertsParamsState = "open"
+	ListAlertsParamsStateSuperseded   ListAlertsParamsState = "superseded"
+)
+
+// Valid indicates whether the value is a known member of the ListAlertsParamsState enum.
+func (e ListAlertsParamsState) Valid() bool {
+	switch e {
+	case ListAlertsParamsStateAcknowledged:
+		return true
+	case ListAlertsParamsStateOpen:
+		return true
+	case ListAlertsParamsStateSuperseded:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListOpsApplicationsParamsState.
 const (
 	ListOpsApplicationsParamsStateActive      ListOpsApplicationsParamsState = "active"
@@ -684,6 +919,27 @@ func (e ListOpsApplicationsParamsState) Valid() bool {
 	}
 }
 
+// Defines values for ListLicencesParamsState.
+const (
+	ListLicencesParamsStateAccepted ListLicencesParamsState = "accepted"
+	ListLicencesParamsStateDeclined ListLicencesParamsState = "declined"
+	ListLicencesParamsStateFiled    ListLicencesParamsState = "filed"
+)
+
+// Valid indicates whether the value is a known member of the ListLicencesParamsState enum.
+func (e ListLicencesParamsState) Valid() bool {
+	switch e {
+	case ListLicencesParamsStateAccepted:
+		return true
+	case ListLicencesParamsStateDeclined:
+		return true
+	case ListLicencesParamsStateFiled:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListRefundsParamsState.
 const (
 	ListRefundsParamsStateFailed    ListRefundsParamsState = "failed"
@@ -699,6 +955,24 @@ func (e ListRefundsParamsState) Valid() bool {
 	case ListRefundsParamsStatePending:
 		return true
 	case ListRefundsParamsStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListReverificationsParamsState.
+const (
+	Due     ListReverificationsParamsState = "due"
+	Overdue ListReverificationsParamsState = "overdue"
+)
+
+// Valid indicates whether the value is a known member of the ListReverificationsParamsState enum.
+func (e ListReverificationsParamsState) Valid() bool {
+	switch e {
+	case Due:
+		return true
+	case Overdue:
 		return true
 	default:
 		return false
@@ -1207,6 +1481,43 @@ type Email = string
 // Example: 29760
 type Fen = int64
 
+// File defines model for File.
+type File struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Height Pixels; of a picture
+	Height *int `json:"height,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id        Id            `json:"id"`
+	MediaType FileMediaType `json:"media_type"`
+
+	// Name Safe to show and to save under
+	//
+	// Example: 营业执照.jpg
+	Name    string `json:"name"`
+	Private bool   `json:"private"`
+
+	// Size Bytes as they are kept
+	Size int64 `json:"size"`
+
+	// Width Pixels; of a picture
+	Width *int `json:"width,omitempty"`
+}
+
+// FileMediaType defines model for File.MediaType.
+type FileMediaType string
+
+// FileLink Whoever has the path may read the file until it expires.
+type FileLink struct {
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Path Below the address of the shop
+	//
+	// Example: /v1/files/0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44?token=…
+	Path string `json:"path"`
+}
+
 // FundAccount defines model for FundAccount.
 type FundAccount struct {
 	// Account Example: fund:education:pending
@@ -1258,6 +1569,15 @@ type Health struct {
 // Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type Id = openapi_types.UUID
 
+// LeaveRequest Example: {"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","reason":"停止经营"}
+type LeaveRequest struct {
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// Reason Example: 停止经营
+	Reason string `json:"reason"`
+}
+
 // LevyAgreement defines model for LevyAgreement.
 type LevyAgreement struct {
 	// BeneficiaryRegion Whose education fund it is for
@@ -1295,11 +1615,93 @@ type Licence struct {
 	// ExpiresOn The last day on which it is good
 	ExpiresOn *openapi_types.Date `json:"expires_on,omitempty"`
 
+	// IssuedOn Not there when it is not known
+	IssuedOn *openapi_types.Date `json:"issued_on,omitempty"`
+
 	// Kind Example: SC
 	Kind string `json:"kind"`
 
 	// No Example: SC10115252799011
 	No string `json:"no"`
+
+	// ProductKinds The kinds of goods that it is for, where that is known
+	ProductKinds []string     `json:"product_kinds,omitempty"`
+	State        LicenceState `json:"state"`
+}
+
+// LicenceState defines model for Licence.State.
+type LicenceState string
+
+// LicenceFiling defines model for LicenceFiling.
+type LicenceFiling struct {
+	DecidedAt *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy An account; for operators and auditors
+	//
+	// Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *openapi_types.UUID `json:"decided_by,omitempty"`
+
+	// ExpiresOn The last day on which it is good
+	ExpiresOn openapi_types.Date `json:"expires_on"`
+	FileIds   []Id               `json:"file_ids"`
+	FiledAt   time.Time          `json:"filed_at"`
+
+	// FiledBy An account; for operators and auditors
+	//
+	// Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	FiledBy *openapi_types.UUID `json:"filed_by,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id       Id                  `json:"id"`
+	IssuedOn *openapi_types.Date `json:"issued_on,omitempty"`
+
+	// Kind Example: SC
+	Kind     string `json:"kind"`
+	Merchant Seller `json:"merchant"`
+
+	// No Example: SC10115252799011
+	No           string   `json:"no"`
+	ProductKinds []string `json:"product_kinds"`
+
+	// Reason Why it was declined
+	Reason *string `json:"reason,omitempty"`
+
+	// State Only an accepted licence counts
+	State LicenceFilingState `json:"state"`
+}
+
+// LicenceFilingState Only an accepted licence counts
+type LicenceFilingState string
+
+// LicenceFilingPage defines model for LicenceFilingPage.
+type LicenceFilingPage struct {
+	Data       []LicenceFiling `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
+
+// LicenceLink Whoever has the path may read the file until it expires.
+type LicenceLink struct {
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	FileId Id `json:"file_id"`
+
+	// Path Below the address of the shop
+	Path string `json:"path"`
+}
+
+// LicenceLinks defines model for LicenceLinks.
+type LicenceLinks struct {
+	Data []LicenceLink `json:"data"`
+}
+
+// LicenceWithdrawal Example: {"kind":"CCC","reason":"停产灯具"}
+type LicenceWithdrawal struct {
+	// Kind Example: CCC
+	Kind string `json:"kind"`
+
+	// Reason Example: 停产灯具
+	Reason string `json:"reason"`
 }
 
 // Linkage How households earn through this enterprise
@@ -1353,6 +1755,16 @@ type Merchant struct {
 	// Code Example: E01
 	Code string `json:"code"`
 
+	// CommissionBp What the platform keeps of a sale, in 1/10000: nothing
+	//
+	// Example: 0
+	CommissionBp int `json:"commission_bp"`
+
+	// EntryFeeFen What it paid to be here: nothing
+	//
+	// Example: 0
+	EntryFeeFen int64 `json:"entry_fee_fen"`
+
 	// Fictional Invented for the demonstration
 	Fictional bool `json:"fictional"`
 
@@ -1367,24 +1779,84 @@ type Merchant struct {
 	Linkage Linkage `json:"linkage"`
 
 	// MaySell Active, with an agreement for the tenth and licences in force
-	MaySell       bool                `json:"may_sell"`
+	MaySell bool `json:"may_sell"`
+
+	// NextReviewDue next_verification_due, under the name that it had first; to be left out in the next version
 	NextReviewDue *openapi_types.Date `json:"next_review_due,omitempty"`
 
+	// NextVerificationDue Six months later, at the latest
+	NextVerificationDue *openapi_types.Date `json:"next_verification_due,omitempty"`
+
 	// Region Example: 152527
-	Region     string     `json:"region"`
+	Region string `json:"region"`
+
+	// ReviewedAt verified_at, under the name that it had first; to be left out in the next version
 	ReviewedAt *time.Time `json:"reviewed_at,omitempty"`
 
+	// Sanctions What was done about it, oldest first
+	Sanctions []Sanction `json:"sanctions"`
+
 	// ShortName Example: 欣益达
-	ShortName string        `json:"short_name"`
-	State     MerchantState `json:"state"`
-	Township  string        `json:"township"`
+	ShortName string `json:"short_name"`
+
+	// State expired: active, but a licence has run out, which stops sale
+	State    MerchantState `json:"state"`
+	Township string        `json:"township"`
 
 	// Uscc Unified social credit code
 	Uscc string `json:"uscc"`
+
+	// VerifiedAt When it was last verified
+	VerifiedAt *time.Time `json:"verified_at,omitempty"`
 }
 
-// MerchantState defines model for Merchant.State.
+// MerchantState expired: active, but a licence has run out, which stops sale
 type MerchantState string
+
+// MerchantAlert defines model for MerchantAlert.
+type MerchantAlert struct {
+	AcknowledgedAt *time.Time `json:"acknowledged_at,omitempty"`
+
+	// Days Raised so many days before the last day; 0: it is over
+	Days MerchantAlertDays `json:"days"`
+
+	// DueOn The last day; with leaving, the day on which it was asked
+	DueOn openapi_types.Date `json:"due_on"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Kind The kind of licence
+	//
+	// Example: SC
+	Kind     *string `json:"kind,omitempty"`
+	Merchant Seller  `json:"merchant"`
+
+	// No Example: SC10115252799011
+	No       *string   `json:"no,omitempty"`
+	RaisedAt time.Time `json:"raised_at"`
+
+	// State superseded: renewed, or no longer needed
+	State MerchantAlertState `json:"state"`
+
+	// Subject What ends; leaving: the enterprise asks to be let go
+	Subject MerchantAlertSubject `json:"subject"`
+}
+
+// MerchantAlertDays Raised so many days before the last day; 0: it is over
+type MerchantAlertDays int
+
+// MerchantAlertState superseded: renewed, or no longer needed
+type MerchantAlertState string
+
+// MerchantAlertSubject What ends; leaving: the enterprise asks to be let go
+type MerchantAlertSubject string
+
+// MerchantAlertPage defines model for MerchantAlertPage.
+type MerchantAlertPage struct {
+	Data       []MerchantAlert `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
 
 // MerchantPage defines model for MerchantPage.
 type MerchantPage struct {
@@ -1406,6 +1878,28 @@ type MerchantProductState string
 type MerchantProductPage struct {
 	Data       []MerchantProduct `json:"data"`
 	NextCursor *string           `json:"next_cursor"`
+}
+
+// NewLicence Example: {"expires_on":"2031-11-01","issued_on":"2026-11-02","kind":"SC","merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","no":"SC10115252799011","product_kinds":["PACKAGED_FOOD"]}
+type NewLicence struct {
+	// ExpiresOn The last day on which it is good
+	ExpiresOn openapi_types.Date `json:"expires_on"`
+
+	// FileIds Its scans, uploaded by the caller
+	FileIds  []Id               `json:"file_ids,omitempty"`
+	IssuedOn openapi_types.Date `json:"issued_on"`
+
+	// Kind Example: SC
+	Kind string `json:"kind"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// No Example: SC10115252799011
+	No string `json:"no"`
+
+	// ProductKinds The kinds of goods that it is for
+	ProductKinds []ProductKind `json:"product_kinds,omitempty"`
 }
 
 // NewSession defines model for NewSession.
@@ -1695,6 +2189,9 @@ type Product struct {
 // ProductNetUnit defines model for Product.NetUnit.
 type ProductNetUnit string
 
+// ProductKind Example: PACKAGED_FOOD
+type ProductKind = string
+
 // ProductPage defines model for ProductPage.
 type ProductPage struct {
 	Data       []Product `json:"data"`
@@ -1704,9 +2201,9 @@ type ProductPage struct {
 // Quantity Example: 2
 type Quantity = int64
 
-// Reason Example: {"reason":"许可证待复核"}
+// Reason Example: {"reason":"许可证待核验"}
 type Reason struct {
-	// Reason Example: 许可证待复核
+	// Reason Example: 许可证待核验
 	Reason string `json:"reason"`
 }
 
@@ -1975,6 +2472,24 @@ type ReturnedPlace struct {
 // ReturnedPlaceProblem defines model for ReturnedPlace.Problem.
 type ReturnedPlaceProblem string
 
+// Reverification defines model for Reverification.
+type Reverification struct {
+	// Code Example: E01
+	Code string `json:"code"`
+
+	// DueOn The last day on which it is in time: six months after verified_at
+	DueOn      openapi_types.Date `json:"due_on"`
+	Merchant   Seller             `json:"merchant"`
+	Overdue    bool               `json:"overdue"`
+	VerifiedAt time.Time          `json:"verified_at"`
+}
+
+// ReverificationPage defines model for ReverificationPage.
+type ReverificationPage struct {
+	Data       []Reverification `json:"data"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
 // Role defines model for Role.
 type Role string
 
@@ -2002,6 +2517,51 @@ type RoleGrant struct {
 	// Example: 152527
 	Region *Region `json:"region,omitempty"`
 	Role   Role    `json:"role"`
+}
+
+// Sanction defines model for Sanction.
+type Sanction struct {
+	Kind     SanctionKind `json:"kind"`
+	NoticeEn string       `json:"notice_en"`
+	NoticeZh string       `json:"notice_zh"`
+	Since    time.Time    `json:"since"`
+}
+
+// SanctionEntry defines model for SanctionEntry.
+type SanctionEntry struct {
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// ImposedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ImposedBy Id           `json:"imposed_by"`
+	Kind      SanctionKind `json:"kind"`
+	NoticeEn  string       `json:"notice_en"`
+	NoticeZh  string       `json:"notice_zh"`
+	Reason    string       `json:"reason"`
+	Since     time.Time    `json:"since"`
+}
+
+// SanctionEntryPage defines model for SanctionEntryPage.
+type SanctionEntryPage struct {
+	Data       []SanctionEntry `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
+
+// SanctionKind defines model for SanctionKind.
+type SanctionKind string
+
+// Sanctioning The reason is internal. The notices are for everybody, name no person, and go together; without them the public reads the standing words.
+//
+// Example: {"notice_en":"Suspended until its licence has been checked.","notice_zh":"因许可证待核验，暂停销售。","reason":"许可证待核验"}
+type Sanctioning struct {
+	// NoticeEn Example: Suspended until its licence has been checked.
+	NoticeEn *string `json:"notice_en,omitempty"`
+
+	// NoticeZh Example: 因许可证待核验，暂停销售。
+	NoticeZh *string `json:"notice_zh,omitempty"`
+
+	// Reason Example: 许可证待核验
+	Reason string `json:"reason"`
 }
 
 // Seller defines model for Seller.
@@ -2095,8 +2655,19 @@ type TrailPage struct {
 	NextCursor *string      `json:"next_cursor"`
 }
 
+// Verification Example: {"checked":"营业执照、许可证、经营地址均与登记一致"}
+type Verification struct {
+	// Checked What was looked at
+	//
+	// Example: 营业执照、许可证、经营地址均与登记一致
+	Checked string `json:"checked"`
+}
+
 // AccountId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type AccountId = Id
+
+// AlertId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type AlertId = Id
 
 // ApplicationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ApplicationId = Id
@@ -2107,6 +2678,9 @@ type CheckoutId = Id
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type FileId = Id
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -2115,6 +2689,9 @@ type KeyId = Id
 
 // Lang defines model for Lang.
 type Lang string
+
+// LicenceId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type LicenceId = Id
 
 // Limit defines model for Limit.
 type Limit = int
@@ -2148,6 +2725,9 @@ type NotFound = Problem
 
 // Refused RFC 9457
 type Refused = Problem
+
+// TooLarge RFC 9457
+type TooLarge = Problem
 
 // TooMany RFC 9457
 type TooMany = Problem
@@ -2221,6 +2801,41 @@ type ListCountyApplicationsParams struct {
 // ListCountyApplicationsParamsState defines parameters for ListCountyApplications.
 type ListCountyApplicationsParamsState string
 
+// UploadFileMultipartBody defines parameters for UploadFile.
+type UploadFileMultipartBody struct {
+	File openapi_types.File `json:"file"`
+
+	// Private Before `file`
+	Private *bool `json:"private,omitempty"`
+}
+
+// ReadFileParams defines parameters for ReadFile.
+type ReadFileParams struct {
+	// Token Of the link, for a private file
+	Token *string `form:"token,omitempty" json:"token,omitempty"`
+
+	// Size At most so many pixels long, of a picture
+	Size *ReadFileParamsSize `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// ReadFileParamsSize defines parameters for ReadFile.
+type ReadFileParamsSize int
+
+// ListOwnAlertsParams defines parameters for ListOwnAlerts.
+type ListOwnAlertsParams struct {
+	// State Only alerts in this state
+	State *ListOwnAlertsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOwnAlertsParamsState defines parameters for ListOwnAlerts.
+type ListOwnAlertsParamsState string
+
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -2229,6 +2844,21 @@ type ListApiKeysParams struct {
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
+
+// ListOwnLicencesParams defines parameters for ListOwnLicences.
+type ListOwnLicencesParams struct {
+	// State Only licences in this state
+	State *ListOwnLicencesParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOwnLicencesParamsState defines parameters for ListOwnLicences.
+type ListOwnLicencesParamsState string
 
 // ListMerchantOrdersParams defines parameters for ListMerchantOrders.
 type ListMerchantOrdersParams struct {
@@ -2263,6 +2893,24 @@ type ListAccountsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListAlertsParams defines parameters for ListAlerts.
+type ListAlertsParams struct {
+	// State Only alerts in this state
+	State *ListAlertsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// MerchantId Only of this enterprise
+	MerchantId *Id `form:"merchant_id,omitempty" json:"merchant_id,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListAlertsParamsState defines parameters for ListAlerts.
+type ListAlertsParamsState string
+
 // ListOpsApplicationsParams defines parameters for ListOpsApplications.
 type ListOpsApplicationsParams struct {
 	// State Only applications in this state
@@ -2277,6 +2925,39 @@ type ListOpsApplicationsParams struct {
 
 // ListOpsApplicationsParamsState defines parameters for ListOpsApplications.
 type ListOpsApplicationsParamsState string
+
+// ListLicencesParams defines parameters for ListLicences.
+type ListLicencesParams struct {
+	// State Only licences in this state
+	State *ListLicencesParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// MerchantId Only of this enterprise
+	MerchantId *Id `form:"merchant_id,omitempty" json:"merchant_id,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListLicencesParamsState defines parameters for ListLicences.
+type ListLicencesParamsState string
+
+// LinkLicenceFilesParams defines parameters for LinkLicenceFiles.
+type LinkLicenceFilesParams struct {
+	// FileId Only to this one
+	FileId *Id `form:"file_id,omitempty" json:"file_id,omitempty"`
+}
+
+// ListSanctionsParams defines parameters for ListSanctions.
+type ListSanctionsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
 
 // RefundOrderParams defines parameters for RefundOrder.
 type RefundOrderParams struct {
@@ -2304,6 +2985,21 @@ type RetryRefundParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
+
+// ListReverificationsParams defines parameters for ListReverifications.
+type ListReverificationsParams struct {
+	// State due: within 30 days; overdue: the last day is over, which stops no sale
+	State *ListReverificationsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListReverificationsParamsState defines parameters for ListReverifications.
+type ListReverificationsParamsState string
 
 // ListTrailParams defines parameters for ListTrail.
 type ListTrailParams struct {
@@ -2397,11 +3093,20 @@ type RecommendApplicationJSONRequestBody = Recommendation
 // ReturnCountyApplicationJSONRequestBody defines body for ReturnCountyApplication for application/json ContentType.
 type ReturnCountyApplicationJSONRequestBody = ApplicationReturn
 
+// UploadFileMultipartRequestBody defines body for UploadFile for multipart/form-data ContentType.
+type UploadFileMultipartRequestBody UploadFileMultipartBody
+
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = PasswordChange
 
 // MakeApiKeyJSONRequestBody defines body for MakeApiKey for application/json ContentType.
 type MakeApiKeyJSONRequestBody = ApiKeyMaking
+
+// AskToLeaveJSONRequestBody defines body for AskToLeave for application/json ContentType.
+type AskToLeaveJSONRequestBody = LeaveRequest
+
+// FileLicenceJSONRequestBody defines body for FileLicence for application/json ContentType.
+type FileLicenceJSONRequestBody = NewLicence
 
 // SetSkuPriceJSONRequestBody defines body for SetSkuPrice for application/json ContentType.
 type SetSkuPriceJSONRequestBody = PriceChange
@@ -2430,11 +3135,29 @@ type RefuseApplicationJSONRequestBody = Reason
 // ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
 type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
 
+// DeclineLicenceJSONRequestBody defines body for DeclineLicence for application/json ContentType.
+type DeclineLicenceJSONRequestBody = Reason
+
+// ExcludeMerchantJSONRequestBody defines body for ExcludeMerchant for application/json ContentType.
+type ExcludeMerchantJSONRequestBody = Sanctioning
+
+// ReleaseMerchantJSONRequestBody defines body for ReleaseMerchant for application/json ContentType.
+type ReleaseMerchantJSONRequestBody = Reason
+
+// WithdrawLicencesJSONRequestBody defines body for WithdrawLicences for application/json ContentType.
+type WithdrawLicencesJSONRequestBody = LicenceWithdrawal
+
 // ReinstateMerchantJSONRequestBody defines body for ReinstateMerchant for application/json ContentType.
-type ReinstateMerchantJSONRequestBody = Reason
+type ReinstateMerchantJSONRequestBody = Sanctioning
+
+// ReverifyMerchantJSONRequestBody defines body for ReverifyMerchant for application/json ContentType.
+type ReverifyMerchantJSONRequestBody = Verification
 
 // SuspendMerchantJSONRequestBody defines body for SuspendMerchant for application/json ContentType.
-type SuspendMerchantJSONRequestBody = Reason
+type SuspendMerchantJSONRequestBody = Sanctioning
+
+// WarnMerchantJSONRequestBody defines body for WarnMerchant for application/json ContentType.
+type WarnMerchantJSONRequestBody = Sanctioning
 
 // RefundOrderJSONRequestBody defines body for RefundOrder for application/json ContentType.
 type RefundOrderJSONRequestBody = Refunding
@@ -2534,6 +3257,15 @@ type ServerInterface interface {
 	// ReturnCountyApplication Give an application back and say for what, place by place
 	// (POST /v1/county/applications/{application_id}/return)
 	ReturnCountyApplication(c *gin.Context, applicationId ApplicationId)
+	// UploadFile Upload a picture or a paper
+	// (POST /v1/files)
+	UploadFile(c *gin.Context)
+	// ReadFile A file's bytes
+	// (GET /v1/files/{file_id})
+	ReadFile(c *gin.Context, fileId FileId, params ReadFileParams)
+	// LinkFile A link to a file of one's own, good for five minutes
+	// (POST /v1/files/{file_id}/link)
+	LinkFile(c *gin.Context, fileId FileId)
 	// ListFundAccounts Balances of the fund's accounts in the book
 	// (GET /v1/fund/accounts)
 	ListFundAccounts(c *gin.Context)
@@ -2543,6 +3275,12 @@ type ServerInterface interface {
 	// ChangePassword Change the password and end all other sessions
 	// (POST /v1/me/password)
 	ChangePassword(c *gin.Context)
+	// ListOwnAlerts What of the enterprises that the caller sells for ends soon or has ended, newest first
+	// (GET /v1/merchant/alerts)
+	ListOwnAlerts(c *gin.Context, params ListOwnAlertsParams)
+	// AcknowledgeAlert Say that an alert was seen
+	// (POST /v1/merchant/alerts/{alert_id}/acknowledge)
+	AcknowledgeAlert(c *gin.Context, alertId AlertId)
 	// ListApiKeys The API keys of the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/api-keys)
 	ListApiKeys(c *gin.Context, params ListApiKeysParams)
@@ -2552,6 +3290,15 @@ type ServerInterface interface {
 	// RevokeApiKey End a key at once and for ever
 	// (POST /v1/merchant/api-keys/{key_id}/revoke)
 	RevokeApiKey(c *gin.Context, keyId KeyId)
+	// AskToLeave Ask the operators to let an enterprise go
+	// (POST /v1/merchant/leave)
+	AskToLeave(c *gin.Context)
+	// ListOwnLicences Licences that were filed for the enterprises that the caller sells for, newest first
+	// (GET /v1/merchant/licences)
+	ListOwnLicences(c *gin.Context, params ListOwnLicencesParams)
+	// FileLicence File a licence; it counts when an operator has accepted it
+	// (POST /v1/merchant/licences)
+	FileLicence(c *gin.Context)
 	// ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/orders)
 	ListMerchantOrders(c *gin.Context, params ListMerchantOrdersParams)
@@ -2585,6 +3332,9 @@ type ServerInterface interface {
 	// SuspendAccount Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 	// (POST /v1/ops/accounts/{account_id}/suspend)
 	SuspendAccount(c *gin.Context, accountId AccountId)
+	// ListAlerts What of enterprises ends soon or has ended, and who wishes to leave, newest first
+	// (GET /v1/ops/alerts)
+	ListAlerts(c *gin.Context, params ListAlertsParams)
 	// ListOpsApplications Applications of all counties, newest first; drafts are their applicants' alone
 	// (GET /v1/ops/applications)
 	ListOpsApplications(c *gin.Context, params ListOpsApplicationsParams)
@@ -2603,12 +3353,42 @@ type ServerInterface interface {
 	// ReturnOpsApplication Give an application back and say for what, place by place
 	// (POST /v1/ops/applications/{application_id}/return)
 	ReturnOpsApplication(c *gin.Context, applicationId ApplicationId)
-	// ReinstateMerchant Let an enterprise sell again
+	// ListLicences Licences that enterprises filed, newest first
+	// (GET /v1/ops/licences)
+	ListLicences(c *gin.Context, params ListLicencesParams)
+	// AcceptLicence Let a licence count; not for who filed it, or sells for the enterprise
+	// (POST /v1/ops/licences/{licence_id}/accept)
+	AcceptLicence(c *gin.Context, licenceId LicenceId)
+	// DeclineLicence Leave a licence without effect; not for who filed it, or sells for the enterprise
+	// (POST /v1/ops/licences/{licence_id}/decline)
+	DeclineLicence(c *gin.Context, licenceId LicenceId)
+	// LinkLicenceFiles Links to the scans of a licence, good for five minutes; that they were read is written down
+	// (POST /v1/ops/licences/{licence_id}/links)
+	LinkLicenceFiles(c *gin.Context, licenceId LicenceId, params LinkLicenceFilesParams)
+	// ExcludeMerchant Exclude an enterprise for good, on the public record
+	// (POST /v1/ops/merchants/{merchant_id}/exclude)
+	ExcludeMerchant(c *gin.Context, merchantId MerchantId)
+	// ReleaseMerchant Let an enterprise go for good
+	// (POST /v1/ops/merchants/{merchant_id}/leave)
+	ReleaseMerchant(c *gin.Context, merchantId MerchantId)
+	// WithdrawLicences Let the licences of a kind count no longer, because what they were for is not made any more
+	// (POST /v1/ops/merchants/{merchant_id}/licences/withdraw)
+	WithdrawLicences(c *gin.Context, merchantId MerchantId)
+	// ReinstateMerchant Let an enterprise sell again, on the public record
 	// (POST /v1/ops/merchants/{merchant_id}/reinstate)
 	ReinstateMerchant(c *gin.Context, merchantId MerchantId)
-	// SuspendMerchant Stop an enterprise's sales
+	// ReverifyMerchant Say that an enterprise was verified again; the next time is due in six months
+	// (POST /v1/ops/merchants/{merchant_id}/reverify)
+	ReverifyMerchant(c *gin.Context, merchantId MerchantId)
+	// ListSanctions What was done about an enterprise, with reasons, newest first
+	// (GET /v1/ops/merchants/{merchant_id}/sanctions)
+	ListSanctions(c *gin.Context, merchantId MerchantId, params ListSanctionsParams)
+	// SuspendMerchant Stop an enterprise's sales, on the public record; orders placed before stay alive
 	// (POST /v1/ops/merchants/{merchant_id}/suspend)
 	SuspendMerchant(c *gin.Context, merchantId MerchantId)
+	// WarnMerchant Warn an enterprise, on the public record
+	// (POST /v1/ops/merchants/{merchant_id}/warn)
+	WarnMerchant(c *gin.Context, merchantId MerchantId)
 	// GetOpsOrder Any order
 	// (GET /v1/ops/orders/{order_id})
 	GetOpsOrder(c *gin.Context, orderId OrderId)
@@ -2621,6 +3401,9 @@ type ServerInterface interface {
 	// RetryRefund Order a failed refund anew at the payment provider
 	// (POST /v1/ops/refunds/{refund_id}/retry)
 	RetryRefund(c *gin.Context, refundId RefundId, params RetryRefundParams)
+	// ListReverifications Enterprises that must be verified again, the most urgent first
+	// (GET /v1/ops/reverifications)
+	ListReverifications(c *gin.Context, params ListReverificationsParams)
 	// ListTrail Who changed what, newest first
 	// (GET /v1/ops/trail)
 	ListTrail(c *gin.Context, params ListTrailParams)
@@ -2645,7 +3428,7 @@ type ServerInterface interface {
 	// ListMerchants The enterprises, with the licences and agreements under which they sell
 	// (GET /v1/public/merchants)
 	ListMerchants(c *gin.Context, params ListMerchantsParams)
-	// GetMerchant An enterprise
+	// GetMerchant An enterprise, with its licences, what was done about it, and when it was last verified
 	// (GET /v1/public/merchants/{merchant_id})
 	GetMerchant(c *gin.Context, merchantId MerchantId)
 	// ListSessions Where the caller is signed in
@@ -3360,6 +4143,88 @@ func (siw *ServerInterfaceWrapper) ReturnCountyApplication(c *gin.Context) {
 	siw.Handler.ReturnCountyApplication(c, applicationId)
 }
 
+// UploadFile operation middleware
+func (siw *ServerInterfaceWrapper) UploadFile(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UploadFile(c)
+}
+
+// ReadFile operation middleware
+func (siw *ServerInterfaceWrapper) ReadFile(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "file_id" -------------
+	var fileId FileId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "file_id", c.Param("file_id"), &fileId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter file_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadFileParams
+
+	// ------------- Optional query parameter "token" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "token", c.Request.URL.Query(), &params.Token, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter token: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", c.Request.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter size: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReadFile(c, fileId, params)
+}
+
+// LinkFile operation middleware
+func (siw *ServerInterfaceWrapper) LinkFile(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "file_id" -------------
+	var fileId FileId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "file_id", c.Param("file_id"), &fileId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter file_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LinkFile(c, fileId)
+}
+
 // ListFundAccounts operation middleware
 func (siw *ServerInterfaceWrapper) ListFundAccounts(c *gin.Context) {
 
@@ -3397,6 +4262,74 @@ func (siw *ServerInterfaceWrapper) ChangePassword(c *gin.Context) {
 	}
 
 	siw.Handler.ChangePassword(c)
+}
+
+// ListOwnAlerts operation middleware
+func (siw *ServerInterfaceWrapper) ListOwnAlerts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOwnAlertsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOwnAlerts(c, params)
+}
+
+// AcknowledgeAlert operation middleware
+func (siw *ServerInterfaceWrapper) AcknowledgeAlert(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "alert_id" -------------
+	var alertId AlertId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "alert_id", c.Param("alert_id"), &alertId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter alert_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AcknowledgeAlert(c, alertId)
 }
 
 // ListApiKeys operation middleware
@@ -3470,6 +4403,75 @@ func (siw *ServerInterfaceWrapper) RevokeApiKey(c *gin.Context) {
 	}
 
 	siw.Handler.RevokeApiKey(c, keyId)
+}
+
+// AskToLeave operation middleware
+func (siw *ServerInterfaceWrapper) AskToLeave(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AskToLeave(c)
+}
+
+// ListOwnLicences operation middleware
+func (siw *ServerInterfaceWrapper) ListOwnLicences(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOwnLicencesParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOwnLicences(c, params)
+}
+
+// FileLicence operation middleware
+func (siw *ServerInterfaceWrapper) FileLicence(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.FileLicence(c)
 }
 
 // ListMerchantOrders operation middleware
@@ -3804,6 +4806,57 @@ func (siw *ServerInterfaceWrapper) SuspendAccount(c *gin.Context) {
 	siw.Handler.SuspendAccount(c, accountId)
 }
 
+// ListAlerts operation middleware
+func (siw *ServerInterfaceWrapper) ListAlerts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAlertsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "merchant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant_id", c.Request.URL.Query(), &params.MerchantId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAlerts(c, params)
+}
+
 // ListOpsApplications operation middleware
 func (siw *ServerInterfaceWrapper) ListOpsApplications(c *gin.Context) {
 
@@ -3972,6 +5025,218 @@ func (siw *ServerInterfaceWrapper) ReturnOpsApplication(c *gin.Context) {
 	siw.Handler.ReturnOpsApplication(c, applicationId)
 }
 
+// ListLicences operation middleware
+func (siw *ServerInterfaceWrapper) ListLicences(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLicencesParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "merchant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant_id", c.Request.URL.Query(), &params.MerchantId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListLicences(c, params)
+}
+
+// AcceptLicence operation middleware
+func (siw *ServerInterfaceWrapper) AcceptLicence(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "licence_id" -------------
+	var licenceId LicenceId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "licence_id", c.Param("licence_id"), &licenceId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter licence_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AcceptLicence(c, licenceId)
+}
+
+// DeclineLicence operation middleware
+func (siw *ServerInterfaceWrapper) DeclineLicence(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "licence_id" -------------
+	var licenceId LicenceId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "licence_id", c.Param("licence_id"), &licenceId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter licence_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeclineLicence(c, licenceId)
+}
+
+// LinkLicenceFiles operation middleware
+func (siw *ServerInterfaceWrapper) LinkLicenceFiles(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "licence_id" -------------
+	var licenceId LicenceId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "licence_id", c.Param("licence_id"), &licenceId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter licence_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LinkLicenceFilesParams
+
+	// ------------- Optional query parameter "file_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "file_id", c.Request.URL.Query(), &params.FileId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter file_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LinkLicenceFiles(c, licenceId, params)
+}
+
+// ExcludeMerchant operation middleware
+func (siw *ServerInterfaceWrapper) ExcludeMerchant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantId MerchantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExcludeMerchant(c, merchantId)
+}
+
+// ReleaseMerchant operation middleware
+func (siw *ServerInterfaceWrapper) ReleaseMerchant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantId MerchantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReleaseMerchant(c, merchantId)
+}
+
+// WithdrawLicences operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawLicences(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantId MerchantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WithdrawLicences(c, merchantId)
+}
+
 // ReinstateMerchant operation middleware
 func (siw *ServerInterfaceWrapper) ReinstateMerchant(c *gin.Context) {
 
@@ -3997,6 +5262,75 @@ func (siw *ServerInterfaceWrapper) ReinstateMerchant(c *gin.Context) {
 	siw.Handler.ReinstateMerchant(c, merchantId)
 }
 
+// ReverifyMerchant operation middleware
+func (siw *ServerInterfaceWrapper) ReverifyMerchant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantId MerchantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReverifyMerchant(c, merchantId)
+}
+
+// ListSanctions operation middleware
+func (siw *ServerInterfaceWrapper) ListSanctions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantId MerchantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSanctionsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSanctions(c, merchantId, params)
+}
+
 // SuspendMerchant operation middleware
 func (siw *ServerInterfaceWrapper) SuspendMerchant(c *gin.Context) {
 
@@ -4020,6 +5354,31 @@ func (siw *ServerInterfaceWrapper) SuspendMerchant(c *gin.Context) {
 	}
 
 	siw.Handler.SuspendMerchant(c, merchantId)
+}
+
+// WarnMerchant operation middleware
+func (siw *ServerInterfaceWrapper) WarnMerchant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantId MerchantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WarnMerchant(c, merchantId)
 }
 
 // GetOpsOrder operation middleware
@@ -4192,6 +5551,49 @@ func (siw *ServerInterfaceWrapper) RetryRefund(c *gin.Context) {
 	}
 
 	siw.Handler.RetryRefund(c, refundId, params)
+}
+
+// ListReverifications operation middleware
+func (siw *ServerInterfaceWrapper) ListReverifications(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReverificationsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListReverifications(c, params)
 }
 
 // ListTrail operation middleware
@@ -4660,6 +6062,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract)
 	router.GET(options.BaseURL+"/docs", wrapper.GetDocs)
 	router.GET(options.BaseURL+"/problems/:code", wrapper.GetProblem)
+	router.POST(options.BaseURL+"/v1/files", wrapper.UploadFile)
+	router.GET(options.BaseURL+"/v1/files/:file_id", wrapper.ReadFile)
+	router.POST(options.BaseURL+"/v1/files/:file_id/link", wrapper.LinkFile)
 	router.GET(options.BaseURL+"/v1/public/levy-agreement", wrapper.GetLevyAgreement)
 	router.GET(options.BaseURL+"/v1/applications", wrapper.ListApplications)
 	router.POST(options.BaseURL+"/v1/applications", wrapper.StartApplication)
@@ -4678,6 +6083,23 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/approve", wrapper.ApproveApplication)
 	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/refuse", wrapper.RefuseApplication)
 	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/return", wrapper.ReturnOpsApplication)
+	router.GET(options.BaseURL+"/v1/merchant/licences", wrapper.ListOwnLicences)
+	router.POST(options.BaseURL+"/v1/merchant/licences", wrapper.FileLicence)
+	router.GET(options.BaseURL+"/v1/merchant/alerts", wrapper.ListOwnAlerts)
+	router.POST(options.BaseURL+"/v1/merchant/alerts/:alert_id/acknowledge", wrapper.AcknowledgeAlert)
+	router.POST(options.BaseURL+"/v1/merchant/leave", wrapper.AskToLeave)
+	router.GET(options.BaseURL+"/v1/ops/licences", wrapper.ListLicences)
+	router.POST(options.BaseURL+"/v1/ops/licences/:licence_id/accept", wrapper.AcceptLicence)
+	router.POST(options.BaseURL+"/v1/ops/licences/:licence_id/decline", wrapper.DeclineLicence)
+	router.POST(options.BaseURL+"/v1/ops/licences/:licence_id/links", wrapper.LinkLicenceFiles)
+	router.GET(options.BaseURL+"/v1/ops/reverifications", wrapper.ListReverifications)
+	router.GET(options.BaseURL+"/v1/ops/alerts", wrapper.ListAlerts)
+	router.POST(options.BaseURL+"/v1/ops/merchants/:merchant_id/reverify", wrapper.ReverifyMerchant)
+	router.POST(options.BaseURL+"/v1/ops/merchants/:merchant_id/licences/withdraw", wrapper.WithdrawLicences)
+	router.POST(options.BaseURL+"/v1/ops/merchants/:merchant_id/warn", wrapper.WarnMerchant)
+	router.POST(options.BaseURL+"/v1/ops/merchants/:merchant_id/exclude", wrapper.ExcludeMerchant)
+	router.POST(options.BaseURL+"/v1/ops/merchants/:merchant_id/leave", wrapper.ReleaseMerchant)
+	router.GET(options.BaseURL+"/v1/ops/merchants/:merchant_id/sanctions", wrapper.ListSanctions)
 	router.GET(options.BaseURL+"/v1/merchant/api-keys", wrapper.ListApiKeys)
 	router.POST(options.BaseURL+"/v1/merchant/api-keys", wrapper.MakeApiKey)
 	router.POST(options.BaseURL+"/v1/merchant/api-keys/:key_id/revoke", wrapper.RevokeApiKey)
@@ -4694,6 +6116,8 @@ type NotFoundApplicationProblemPlusJSONResponse Problem
 type ProblemApplicationProblemPlusJSONResponse Problem
 
 type RefusedApplicationProblemPlusJSONResponse Problem
+
+type TooLargeApplicationProblemPlusJSONResponse Problem
 
 type TooManyApplicationProblemPlusJSONResponse Problem
 
@@ -7500,6 +8924,354 @@ func (response ReturnCountyApplicationdefaultApplicationProblemPlusJSONResponse)
 	return err
 }
 
+type UploadFileRequestObject struct {
+	Body *multipart.Reader
+}
+
+type UploadFileResponseObject interface {
+	VisitUploadFileResponse(w http.ResponseWriter) error
+}
+
+type UploadFile201JSONResponse File
+
+func (response UploadFile201JSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile400ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile401ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile413ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile422ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile429ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile503ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UploadFiledefaultApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFileRequestObject struct {
+	FileId FileId `json:"file_id"`
+	Params ReadFileParams
+}
+
+type ReadFileResponseObject interface {
+	VisitReadFileResponse(w http.ResponseWriter) error
+}
+
+type ReadFile200ApplicationpdfResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ReadFile200ApplicationpdfResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ReadFile200ImagejpegResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ReadFile200ImagejpegResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "image/jpeg")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ReadFile200ImagepngResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ReadFile200ImagepngResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "image/png")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ReadFile304Response struct {
+}
+
+func (response ReadFile304Response) VisitReadFileResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadFile400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReadFile400ApplicationProblemPlusJSONResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFile404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReadFile404ApplicationProblemPlusJSONResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadFiledefaultApplicationProblemPlusJSONResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFileRequestObject struct {
+	FileId FileId `json:"file_id"`
+}
+
+type LinkFileResponseObject interface {
+	VisitLinkFileResponse(w http.ResponseWriter) error
+}
+
+type LinkFile201JSONResponse FileLink
+
+func (response LinkFile201JSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFile400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response LinkFile400ApplicationProblemPlusJSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFile401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response LinkFile401ApplicationProblemPlusJSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFile404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response LinkFile404ApplicationProblemPlusJSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LinkFiledefaultApplicationProblemPlusJSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListFundAccountsRequestObject struct {
 }
 
@@ -7758,6 +9530,196 @@ type ChangePassworddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ChangePassworddefaultApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnAlertsRequestObject struct {
+	Params ListOwnAlertsParams
+}
+
+type ListOwnAlertsResponseObject interface {
+	VisitListOwnAlertsResponse(w http.ResponseWriter) error
+}
+
+type ListOwnAlerts200JSONResponse MerchantAlertPage
+
+func (response ListOwnAlerts200JSONResponse) VisitListOwnAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnAlerts400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnAlerts400ApplicationProblemPlusJSONResponse) VisitListOwnAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnAlerts401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnAlerts401ApplicationProblemPlusJSONResponse) VisitListOwnAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnAlerts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnAlerts403ApplicationProblemPlusJSONResponse) VisitListOwnAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnAlertsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOwnAlertsdefaultApplicationProblemPlusJSONResponse) VisitListOwnAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlertRequestObject struct {
+	AlertId AlertId `json:"alert_id"`
+}
+
+type AcknowledgeAlertResponseObject interface {
+	VisitAcknowledgeAlertResponse(w http.ResponseWriter) error
+}
+
+type AcknowledgeAlert200JSONResponse MerchantAlert
+
+func (response AcknowledgeAlert200JSONResponse) VisitAcknowledgeAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlert400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeAlert400ApplicationProblemPlusJSONResponse) VisitAcknowledgeAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlert401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeAlert401ApplicationProblemPlusJSONResponse) VisitAcknowledgeAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlert403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeAlert403ApplicationProblemPlusJSONResponse) VisitAcknowledgeAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlert404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeAlert404ApplicationProblemPlusJSONResponse) VisitAcknowledgeAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlertdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcknowledgeAlertdefaultApplicationProblemPlusJSONResponse) VisitAcknowledgeAlertResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8083,6 +10045,363 @@ type RevokeApiKeydefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeApiKeydefaultApplicationProblemPlusJSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeaveRequestObject struct {
+	Body *AskToLeaveJSONRequestBody
+}
+
+type AskToLeaveResponseObject interface {
+	VisitAskToLeaveResponse(w http.ResponseWriter) error
+}
+
+type AskToLeave200JSONResponse MerchantAlert
+
+func (response AskToLeave200JSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeave400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AskToLeave400ApplicationProblemPlusJSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeave401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AskToLeave401ApplicationProblemPlusJSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeave403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AskToLeave403ApplicationProblemPlusJSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeave404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AskToLeave404ApplicationProblemPlusJSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeave409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AskToLeave409ApplicationProblemPlusJSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeave422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AskToLeave422ApplicationProblemPlusJSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeavedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AskToLeavedefaultApplicationProblemPlusJSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLicencesRequestObject struct {
+	Params ListOwnLicencesParams
+}
+
+type ListOwnLicencesResponseObject interface {
+	VisitListOwnLicencesResponse(w http.ResponseWriter) error
+}
+
+type ListOwnLicences200JSONResponse LicenceFilingPage
+
+func (response ListOwnLicences200JSONResponse) VisitListOwnLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLicences400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLicences400ApplicationProblemPlusJSONResponse) VisitListOwnLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLicences401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLicences401ApplicationProblemPlusJSONResponse) VisitListOwnLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLicences403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLicences403ApplicationProblemPlusJSONResponse) VisitListOwnLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLicencesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOwnLicencesdefaultApplicationProblemPlusJSONResponse) VisitListOwnLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicenceRequestObject struct {
+	Body *FileLicenceJSONRequestBody
+}
+
+type FileLicenceResponseObject interface {
+	VisitFileLicenceResponse(w http.ResponseWriter) error
+}
+
+type FileLicence201JSONResponse LicenceFiling
+
+func (response FileLicence201JSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicence400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response FileLicence400ApplicationProblemPlusJSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicence401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response FileLicence401ApplicationProblemPlusJSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicence403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response FileLicence403ApplicationProblemPlusJSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicence404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response FileLicence404ApplicationProblemPlusJSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicence409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response FileLicence409ApplicationProblemPlusJSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicence422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response FileLicence422ApplicationProblemPlusJSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicencedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response FileLicencedefaultApplicationProblemPlusJSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -9378,6 +11697,93 @@ func (response SuspendAccountdefaultApplicationProblemPlusJSONResponse) VisitSus
 	return err
 }
 
+type ListAlertsRequestObject struct {
+	Params ListAlertsParams
+}
+
+type ListAlertsResponseObject interface {
+	VisitListAlertsResponse(w http.ResponseWriter) error
+}
+
+type ListAlerts200JSONResponse MerchantAlertPage
+
+func (response ListAlerts200JSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlerts400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListAlerts400ApplicationProblemPlusJSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlerts401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAlerts401ApplicationProblemPlusJSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlerts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAlerts403ApplicationProblemPlusJSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlertsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAlertsdefaultApplicationProblemPlusJSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListOpsApplicationsRequestObject struct {
 	Params ListOpsApplicationsParams
 }
@@ -10079,6 +12485,876 @@ func (response ReturnOpsApplicationdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type ListLicencesRequestObject struct {
+	Params ListLicencesParams
+}
+
+type ListLicencesResponseObject interface {
+	VisitListLicencesResponse(w http.ResponseWriter) error
+}
+
+type ListLicences200JSONResponse LicenceFilingPage
+
+func (response ListLicences200JSONResponse) VisitListLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLicences400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListLicences400ApplicationProblemPlusJSONResponse) VisitListLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLicences401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListLicences401ApplicationProblemPlusJSONResponse) VisitListLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLicences403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListLicences403ApplicationProblemPlusJSONResponse) VisitListLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLicencesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListLicencesdefaultApplicationProblemPlusJSONResponse) VisitListLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicenceRequestObject struct {
+	LicenceId LicenceId `json:"licence_id"`
+}
+
+type AcceptLicenceResponseObject interface {
+	VisitAcceptLicenceResponse(w http.ResponseWriter) error
+}
+
+type AcceptLicence200JSONResponse LicenceFiling
+
+func (response AcceptLicence200JSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicence400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLicence400ApplicationProblemPlusJSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicence401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLicence401ApplicationProblemPlusJSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicence403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLicence403ApplicationProblemPlusJSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicence404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLicence404ApplicationProblemPlusJSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicence409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLicence409ApplicationProblemPlusJSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicence422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLicence422ApplicationProblemPlusJSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicencedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcceptLicencedefaultApplicationProblemPlusJSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicenceRequestObject struct {
+	LicenceId LicenceId `json:"licence_id"`
+	Body      *DeclineLicenceJSONRequestBody
+}
+
+type DeclineLicenceResponseObject interface {
+	VisitDeclineLicenceResponse(w http.ResponseWriter) error
+}
+
+type DeclineLicence200JSONResponse LicenceFiling
+
+func (response DeclineLicence200JSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicence400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineLicence400ApplicationProblemPlusJSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicence401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineLicence401ApplicationProblemPlusJSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicence403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineLicence403ApplicationProblemPlusJSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicence404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineLicence404ApplicationProblemPlusJSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicence409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineLicence409ApplicationProblemPlusJSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicence422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineLicence422ApplicationProblemPlusJSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicencedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeclineLicencedefaultApplicationProblemPlusJSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFilesRequestObject struct {
+	LicenceId LicenceId `json:"licence_id"`
+	Params    LinkLicenceFilesParams
+}
+
+type LinkLicenceFilesResponseObject interface {
+	VisitLinkLicenceFilesResponse(w http.ResponseWriter) error
+}
+
+type LinkLicenceFiles200JSONResponse LicenceLinks
+
+func (response LinkLicenceFiles200JSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFiles400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response LinkLicenceFiles400ApplicationProblemPlusJSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFiles401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response LinkLicenceFiles401ApplicationProblemPlusJSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFiles403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LinkLicenceFiles403ApplicationProblemPlusJSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFiles404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response LinkLicenceFiles404ApplicationProblemPlusJSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFilesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LinkLicenceFilesdefaultApplicationProblemPlusJSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchantRequestObject struct {
+	MerchantId MerchantId `json:"merchant_id"`
+	Body       *ExcludeMerchantJSONRequestBody
+}
+
+type ExcludeMerchantResponseObject interface {
+	VisitExcludeMerchantResponse(w http.ResponseWriter) error
+}
+
+type ExcludeMerchant200JSONResponse Merchant
+
+func (response ExcludeMerchant200JSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchant400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ExcludeMerchant400ApplicationProblemPlusJSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchant401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ExcludeMerchant401ApplicationProblemPlusJSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchant403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ExcludeMerchant403ApplicationProblemPlusJSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchant404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ExcludeMerchant404ApplicationProblemPlusJSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchant409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ExcludeMerchant409ApplicationProblemPlusJSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchant422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ExcludeMerchant422ApplicationProblemPlusJSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExcludeMerchantdefaultApplicationProblemPlusJSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchantRequestObject struct {
+	MerchantId MerchantId `json:"merchant_id"`
+	Body       *ReleaseMerchantJSONRequestBody
+}
+
+type ReleaseMerchantResponseObject interface {
+	VisitReleaseMerchantResponse(w http.ResponseWriter) error
+}
+
+type ReleaseMerchant200JSONResponse Merchant
+
+func (response ReleaseMerchant200JSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchant400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseMerchant400ApplicationProblemPlusJSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchant401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseMerchant401ApplicationProblemPlusJSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchant403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseMerchant403ApplicationProblemPlusJSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchant404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseMerchant404ApplicationProblemPlusJSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchant409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseMerchant409ApplicationProblemPlusJSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchant422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseMerchant422ApplicationProblemPlusJSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReleaseMerchantdefaultApplicationProblemPlusJSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicencesRequestObject struct {
+	MerchantId MerchantId `json:"merchant_id"`
+	Body       *WithdrawLicencesJSONRequestBody
+}
+
+type WithdrawLicencesResponseObject interface {
+	VisitWithdrawLicencesResponse(w http.ResponseWriter) error
+}
+
+type WithdrawLicences200JSONResponse Merchant
+
+func (response WithdrawLicences200JSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicences400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawLicences400ApplicationProblemPlusJSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicences401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawLicences401ApplicationProblemPlusJSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicences403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawLicences403ApplicationProblemPlusJSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicences404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawLicences404ApplicationProblemPlusJSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicences409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawLicences409ApplicationProblemPlusJSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicences422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawLicences422ApplicationProblemPlusJSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicencesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawLicencesdefaultApplicationProblemPlusJSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReinstateMerchantRequestObject struct {
 	MerchantId MerchantId `json:"merchant_id"`
 	Body       *ReinstateMerchantJSONRequestBody
@@ -10215,6 +13491,246 @@ func (response ReinstateMerchantdefaultApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type ReverifyMerchantRequestObject struct {
+	MerchantId MerchantId `json:"merchant_id"`
+	Body       *ReverifyMerchantJSONRequestBody
+}
+
+type ReverifyMerchantResponseObject interface {
+	VisitReverifyMerchantResponse(w http.ResponseWriter) error
+}
+
+type ReverifyMerchant200JSONResponse Merchant
+
+func (response ReverifyMerchant200JSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverifyMerchant400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReverifyMerchant400ApplicationProblemPlusJSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverifyMerchant401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReverifyMerchant401ApplicationProblemPlusJSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverifyMerchant403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReverifyMerchant403ApplicationProblemPlusJSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverifyMerchant404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReverifyMerchant404ApplicationProblemPlusJSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverifyMerchant409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReverifyMerchant409ApplicationProblemPlusJSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverifyMerchant422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReverifyMerchant422ApplicationProblemPlusJSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverifyMerchantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReverifyMerchantdefaultApplicationProblemPlusJSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSanctionsRequestObject struct {
+	MerchantId MerchantId `json:"merchant_id"`
+	Params     ListSanctionsParams
+}
+
+type ListSanctionsResponseObject interface {
+	VisitListSanctionsResponse(w http.ResponseWriter) error
+}
+
+type ListSanctions200JSONResponse SanctionEntryPage
+
+func (response ListSanctions200JSONResponse) VisitListSanctionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSanctions400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListSanctions400ApplicationProblemPlusJSONResponse) VisitListSanctionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSanctions401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListSanctions401ApplicationProblemPlusJSONResponse) VisitListSanctionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSanctions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListSanctions403ApplicationProblemPlusJSONResponse) VisitListSanctionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSanctions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListSanctions404ApplicationProblemPlusJSONResponse) VisitListSanctionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSanctionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSanctionsdefaultApplicationProblemPlusJSONResponse) VisitListSanctionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SuspendMerchantRequestObject struct {
 	MerchantId MerchantId `json:"merchant_id"`
 	Body       *SuspendMerchantJSONRequestBody
@@ -10340,6 +13856,142 @@ type SuspendMerchantdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SuspendMerchantdefaultApplicationProblemPlusJSONResponse) VisitSuspendMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchantRequestObject struct {
+	MerchantId MerchantId `json:"merchant_id"`
+	Body       *WarnMerchantJSONRequestBody
+}
+
+type WarnMerchantResponseObject interface {
+	VisitWarnMerchantResponse(w http.ResponseWriter) error
+}
+
+type WarnMerchant200JSONResponse Merchant
+
+func (response WarnMerchant200JSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchant400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response WarnMerchant400ApplicationProblemPlusJSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchant401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WarnMerchant401ApplicationProblemPlusJSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchant403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WarnMerchant403ApplicationProblemPlusJSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchant404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WarnMerchant404ApplicationProblemPlusJSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchant409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WarnMerchant409ApplicationProblemPlusJSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchant422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response WarnMerchant422ApplicationProblemPlusJSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WarnMerchantdefaultApplicationProblemPlusJSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10803,6 +14455,93 @@ type RetryRefunddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RetryRefunddefaultApplicationProblemPlusJSONResponse) VisitRetryRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReverificationsRequestObject struct {
+	Params ListReverificationsParams
+}
+
+type ListReverificationsResponseObject interface {
+	VisitListReverificationsResponse(w http.ResponseWriter) error
+}
+
+type ListReverifications200JSONResponse ReverificationPage
+
+func (response ListReverifications200JSONResponse) VisitListReverificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReverifications400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListReverifications400ApplicationProblemPlusJSONResponse) VisitListReverificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReverifications401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListReverifications401ApplicationProblemPlusJSONResponse) VisitListReverificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReverifications403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListReverifications403ApplicationProblemPlusJSONResponse) VisitListReverificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReverificationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListReverificationsdefaultApplicationProblemPlusJSONResponse) VisitListReverificationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -11907,6 +15646,15 @@ type StrictServerInterface interface {
 	// ReturnCountyApplication Give an application back and say for what, place by place
 	// (POST /v1/county/applications/{application_id}/return)
 	ReturnCountyApplication(ctx context.Context, request ReturnCountyApplicationRequestObject) (ReturnCountyApplicationResponseObject, error)
+	// UploadFile Upload a picture or a paper
+	// (POST /v1/files)
+	UploadFile(ctx context.Context, request UploadFileRequestObject) (UploadFileResponseObject, error)
+	// ReadFile A file's bytes
+	// (GET /v1/files/{file_id})
+	ReadFile(ctx context.Context, request ReadFileRequestObject) (ReadFileResponseObject, error)
+	// LinkFile A link to a file of one's own, good for five minutes
+	// (POST /v1/files/{file_id}/link)
+	LinkFile(ctx context.Context, request LinkFileRequestObject) (LinkFileResponseObject, error)
 	// ListFundAccounts Balances of the fund's accounts in the book
 	// (GET /v1/fund/accounts)
 	ListFundAccounts(ctx context.Context, request ListFundAccountsRequestObject) (ListFundAccountsResponseObject, error)
@@ -11916,6 +15664,12 @@ type StrictServerInterface interface {
 	// ChangePassword Change the password and end all other sessions
 	// (POST /v1/me/password)
 	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
+	// ListOwnAlerts What of the enterprises that the caller sells for ends soon or has ended, newest first
+	// (GET /v1/merchant/alerts)
+	ListOwnAlerts(ctx context.Context, request ListOwnAlertsRequestObject) (ListOwnAlertsResponseObject, error)
+	// AcknowledgeAlert Say that an alert was seen
+	// (POST /v1/merchant/alerts/{alert_id}/acknowledge)
+	AcknowledgeAlert(ctx context.Context, request AcknowledgeAlertRequestObject) (AcknowledgeAlertResponseObject, error)
 	// ListApiKeys The API keys of the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/api-keys)
 	ListApiKeys(ctx context.Context, request ListApiKeysRequestObject) (ListApiKeysResponseObject, error)
@@ -11925,6 +15679,15 @@ type StrictServerInterface interface {
 	// RevokeApiKey End a key at once and for ever
 	// (POST /v1/merchant/api-keys/{key_id}/revoke)
 	RevokeApiKey(ctx context.Context, request RevokeApiKeyRequestObject) (RevokeApiKeyResponseObject, error)
+	// AskToLeave Ask the operators to let an enterprise go
+	// (POST /v1/merchant/leave)
+	AskToLeave(ctx context.Context, request AskToLeaveRequestObject) (AskToLeaveResponseObject, error)
+	// ListOwnLicences Licences that were filed for the enterprises that the caller sells for, newest first
+	// (GET /v1/merchant/licences)
+	ListOwnLicences(ctx context.Context, request ListOwnLicencesRequestObject) (ListOwnLicencesResponseObject, error)
+	// FileLicence File a licence; it counts when an operator has accepted it
+	// (POST /v1/merchant/licences)
+	FileLicence(ctx context.Context, request FileLicenceRequestObject) (FileLicenceResponseObject, error)
 	// ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/orders)
 	ListMerchantOrders(ctx context.Context, request ListMerchantOrdersRequestObject) (ListMerchantOrdersResponseObject, error)
@@ -11958,6 +15721,9 @@ type StrictServerInterface interface {
 	// SuspendAccount Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 	// (POST /v1/ops/accounts/{account_id}/suspend)
 	SuspendAccount(ctx context.Context, request SuspendAccountRequestObject) (SuspendAccountResponseObject, error)
+	// ListAlerts What of enterprises ends soon or has ended, and who wishes to leave, newest first
+	// (GET /v1/ops/alerts)
+	ListAlerts(ctx context.Context, request ListAlertsRequestObject) (ListAlertsResponseObject, error)
 	// ListOpsApplications Applications of all counties, newest first; drafts are their applicants' alone
 	// (GET /v1/ops/applications)
 	ListOpsApplications(ctx context.Context, request ListOpsApplicationsRequestObject) (ListOpsApplicationsResponseObject, error)
@@ -11976,12 +15742,42 @@ type StrictServerInterface interface {
 	// ReturnOpsApplication Give an application back and say for what, place by place
 	// (POST /v1/ops/applications/{application_id}/return)
 	ReturnOpsApplication(ctx context.Context, request ReturnOpsApplicationRequestObject) (ReturnOpsApplicationResponseObject, error)
-	// ReinstateMerchant Let an enterprise sell again
+	// ListLicences Licences that enterprises filed, newest first
+	// (GET /v1/ops/licences)
+	ListLicences(ctx context.Context, request ListLicencesRequestObject) (ListLicencesResponseObject, error)
+	// AcceptLicence Let a licence count; not for who filed it, or sells for the enterprise
+	// (POST /v1/ops/licences/{licence_id}/accept)
+	AcceptLicence(ctx context.Context, request AcceptLicenceRequestObject) (AcceptLicenceResponseObject, error)
+	// DeclineLicence Leave a licence without effect; not for who filed it, or sells for the enterprise
+	// (POST /v1/ops/licences/{licence_id}/decline)
+	DeclineLicence(ctx context.Context, request DeclineLicenceRequestObject) (DeclineLicenceResponseObject, error)
+	// LinkLicenceFiles Links to the scans of a licence, good for five minutes; that they were read is written down
+	// (POST /v1/ops/licences/{licence_id}/links)
+	LinkLicenceFiles(ctx context.Context, request LinkLicenceFilesRequestObject) (LinkLicenceFilesResponseObject, error)
+	// ExcludeMerchant Exclude an enterprise for good, on the public record
+	// (POST /v1/ops/merchants/{merchant_id}/exclude)
+	ExcludeMerchant(ctx context.Context, request ExcludeMerchantRequestObject) (ExcludeMerchantResponseObject, error)
+	// ReleaseMerchant Let an enterprise go for good
+	// (POST /v1/ops/merchants/{merchant_id}/leave)
+	ReleaseMerchant(ctx context.Context, request ReleaseMerchantRequestObject) (ReleaseMerchantResponseObject, error)
+	// WithdrawLicences Let the licences of a kind count no longer, because what they were for is not made any more
+	// (POST /v1/ops/merchants/{merchant_id}/licences/withdraw)
+	WithdrawLicences(ctx context.Context, request WithdrawLicencesRequestObject) (WithdrawLicencesResponseObject, error)
+	// ReinstateMerchant Let an enterprise sell again, on the public record
 	// (POST /v1/ops/merchants/{merchant_id}/reinstate)
 	ReinstateMerchant(ctx context.Context, request ReinstateMerchantRequestObject) (ReinstateMerchantResponseObject, error)
-	// SuspendMerchant Stop an enterprise's sales
+	// ReverifyMerchant Say that an enterprise was verified again; the next time is due in six months
+	// (POST /v1/ops/merchants/{merchant_id}/reverify)
+	ReverifyMerchant(ctx context.Context, request ReverifyMerchantRequestObject) (ReverifyMerchantResponseObject, error)
+	// ListSanctions What was done about an enterprise, with reasons, newest first
+	// (GET /v1/ops/merchants/{merchant_id}/sanctions)
+	ListSanctions(ctx context.Context, request ListSanctionsRequestObject) (ListSanctionsResponseObject, error)
+	// SuspendMerchant Stop an enterprise's sales, on the public record; orders placed before stay alive
 	// (POST /v1/ops/merchants/{merchant_id}/suspend)
 	SuspendMerchant(ctx context.Context, request SuspendMerchantRequestObject) (SuspendMerchantResponseObject, error)
+	// WarnMerchant Warn an enterprise, on the public record
+	// (POST /v1/ops/merchants/{merchant_id}/warn)
+	WarnMerchant(ctx context.Context, request WarnMerchantRequestObject) (WarnMerchantResponseObject, error)
 	// GetOpsOrder Any order
 	// (GET /v1/ops/orders/{order_id})
 	GetOpsOrder(ctx context.Context, request GetOpsOrderRequestObject) (GetOpsOrderResponseObject, error)
@@ -11994,6 +15790,9 @@ type StrictServerInterface interface {
 	// RetryRefund Order a failed refund anew at the payment provider
 	// (POST /v1/ops/refunds/{refund_id}/retry)
 	RetryRefund(ctx context.Context, request RetryRefundRequestObject) (RetryRefundResponseObject, error)
+	// ListReverifications Enterprises that must be verified again, the most urgent first
+	// (GET /v1/ops/reverifications)
+	ListReverifications(ctx context.Context, request ListReverificationsRequestObject) (ListReverificationsResponseObject, error)
 	// ListTrail Who changed what, newest first
 	// (GET /v1/ops/trail)
 	ListTrail(ctx context.Context, request ListTrailRequestObject) (ListTrailResponseObject, error)
@@ -12018,7 +15817,7 @@ type StrictServerInterface interface {
 	// ListMerchants The enterprises, with the licences and agreements under which they sell
 	// (GET /v1/public/merchants)
 	ListMerchants(ctx context.Context, request ListMerchantsRequestObject) (ListMerchantsResponseObject, error)
-	// GetMerchant An enterprise
+	// GetMerchant An enterprise, with its licences, what was done about it, and when it was last verified
 	// (GET /v1/public/merchants/{merchant_id})
 	GetMerchant(ctx context.Context, request GetMerchantRequestObject) (GetMerchantResponseObject, error)
 	// ListSessions Where the caller is signed in
@@ -12988,6 +16787,90 @@ func (sh *strictHandler) ReturnCountyApplication(ctx *gin.Context, applicationId
 	}
 }
 
+// UploadFile operation middleware
+func (sh *strictHandler) UploadFile(ctx *gin.Context) {
+	var request UploadFileRequestObject
+
+	if reader, err := ctx.Request.MultipartReader(); err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	} else {
+		request.Body = reader
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UploadFile(ctx, request.(UploadFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UploadFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UploadFileResponseObject); ok {
+		if err := validResponse.VisitUploadFileResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadFile operation middleware
+func (sh *strictHandler) ReadFile(ctx *gin.Context, fileId FileId, params ReadFileParams) {
+	var request ReadFileRequestObject
+
+	request.FileId = fileId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadFile(ctx, request.(ReadFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReadFileResponseObject); ok {
+		if err := validResponse.VisitReadFileResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LinkFile operation middleware
+func (sh *strictHandler) LinkFile(ctx *gin.Context, fileId FileId) {
+	var request LinkFileRequestObject
+
+	request.FileId = fileId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LinkFile(ctx, request.(LinkFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LinkFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(LinkFileResponseObject); ok {
+		if err := validResponse.VisitLinkFileResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListFundAccounts operation middleware
 func (sh *strictHandler) ListFundAccounts(ctx *gin.Context) {
 	var request ListFundAccountsRequestObject
@@ -13071,6 +16954,58 @@ func (sh *strictHandler) ChangePassword(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ChangePasswordResponseObject); ok {
 		if err := validResponse.VisitChangePasswordResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOwnAlerts operation middleware
+func (sh *strictHandler) ListOwnAlerts(ctx *gin.Context, params ListOwnAlertsParams) {
+	var request ListOwnAlertsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOwnAlerts(ctx, request.(ListOwnAlertsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOwnAlerts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOwnAlertsResponseObject); ok {
+		if err := validResponse.VisitListOwnAlertsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AcknowledgeAlert operation middleware
+func (sh *strictHandler) AcknowledgeAlert(ctx *gin.Context, alertId AlertId) {
+	var request AcknowledgeAlertRequestObject
+
+	request.AlertId = alertId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcknowledgeAlert(ctx, request.(AcknowledgeAlertRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcknowledgeAlert")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AcknowledgeAlertResponseObject); ok {
+		if err := validResponse.VisitAcknowledgeAlertResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -13165,6 +17100,116 @@ func (sh *strictHandler) RevokeApiKey(ctx *gin.Context, keyId KeyId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RevokeApiKeyResponseObject); ok {
 		if err := validResponse.VisitRevokeApiKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AskToLeave operation middleware
+func (sh *strictHandler) AskToLeave(ctx *gin.Context) {
+	var request AskToLeaveRequestObject
+
+	var body AskToLeaveJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AskToLeave(ctx, request.(AskToLeaveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AskToLeave")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AskToLeaveResponseObject); ok {
+		if err := validResponse.VisitAskToLeaveResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOwnLicences operation middleware
+func (sh *strictHandler) ListOwnLicences(ctx *gin.Context, params ListOwnLicencesParams) {
+	var request ListOwnLicencesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOwnLicences(ctx, request.(ListOwnLicencesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOwnLicences")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOwnLicencesResponseObject); ok {
+		if err := validResponse.VisitListOwnLicencesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// FileLicence operation middleware
+func (sh *strictHandler) FileLicence(ctx *gin.Context) {
+	var request FileLicenceRequestObject
+
+	var body FileLicenceJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FileLicence(ctx, request.(FileLicenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FileLicence")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(FileLicenceResponseObject); ok {
+		if err := validResponse.VisitFileLicenceResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -13567,6 +17612,32 @@ func (sh *strictHandler) SuspendAccount(ctx *gin.Context, accountId AccountId) {
 	}
 }
 
+// ListAlerts operation middleware
+func (sh *strictHandler) ListAlerts(ctx *gin.Context, params ListAlertsParams) {
+	var request ListAlertsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAlerts(ctx, request.(ListAlertsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAlerts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAlertsResponseObject); ok {
+		if err := validResponse.VisitListAlertsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListOpsApplications operation middleware
 func (sh *strictHandler) ListOpsApplications(ctx *gin.Context, params ListOpsApplicationsParams) {
 	var request ListOpsApplicationsRequestObject
@@ -13777,6 +17848,261 @@ func (sh *strictHandler) ReturnOpsApplication(ctx *gin.Context, applicationId Ap
 	}
 }
 
+// ListLicences operation middleware
+func (sh *strictHandler) ListLicences(ctx *gin.Context, params ListLicencesParams) {
+	var request ListLicencesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLicences(ctx, request.(ListLicencesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLicences")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListLicencesResponseObject); ok {
+		if err := validResponse.VisitListLicencesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AcceptLicence operation middleware
+func (sh *strictHandler) AcceptLicence(ctx *gin.Context, licenceId LicenceId) {
+	var request AcceptLicenceRequestObject
+
+	request.LicenceId = licenceId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcceptLicence(ctx, request.(AcceptLicenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcceptLicence")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AcceptLicenceResponseObject); ok {
+		if err := validResponse.VisitAcceptLicenceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeclineLicence operation middleware
+func (sh *strictHandler) DeclineLicence(ctx *gin.Context, licenceId LicenceId) {
+	var request DeclineLicenceRequestObject
+
+	request.LicenceId = licenceId
+
+	var body DeclineLicenceJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeclineLicence(ctx, request.(DeclineLicenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeclineLicence")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeclineLicenceResponseObject); ok {
+		if err := validResponse.VisitDeclineLicenceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LinkLicenceFiles operation middleware
+func (sh *strictHandler) LinkLicenceFiles(ctx *gin.Context, licenceId LicenceId, params LinkLicenceFilesParams) {
+	var request LinkLicenceFilesRequestObject
+
+	request.LicenceId = licenceId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LinkLicenceFiles(ctx, request.(LinkLicenceFilesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LinkLicenceFiles")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(LinkLicenceFilesResponseObject); ok {
+		if err := validResponse.VisitLinkLicenceFilesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExcludeMerchant operation middleware
+func (sh *strictHandler) ExcludeMerchant(ctx *gin.Context, merchantId MerchantId) {
+	var request ExcludeMerchantRequestObject
+
+	request.MerchantId = merchantId
+
+	var body ExcludeMerchantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExcludeMerchant(ctx, request.(ExcludeMerchantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExcludeMerchant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ExcludeMerchantResponseObject); ok {
+		if err := validResponse.VisitExcludeMerchantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReleaseMerchant operation middleware
+func (sh *strictHandler) ReleaseMerchant(ctx *gin.Context, merchantId MerchantId) {
+	var request ReleaseMerchantRequestObject
+
+	request.MerchantId = merchantId
+
+	var body ReleaseMerchantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReleaseMerchant(ctx, request.(ReleaseMerchantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReleaseMerchant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReleaseMerchantResponseObject); ok {
+		if err := validResponse.VisitReleaseMerchantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WithdrawLicences operation middleware
+func (sh *strictHandler) WithdrawLicences(ctx *gin.Context, merchantId MerchantId) {
+	var request WithdrawLicencesRequestObject
+
+	request.MerchantId = merchantId
+
+	var body WithdrawLicencesJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawLicences(ctx, request.(WithdrawLicencesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawLicences")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(WithdrawLicencesResponseObject); ok {
+		if err := validResponse.VisitWithdrawLicencesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ReinstateMerchant operation middleware
 func (sh *strictHandler) ReinstateMerchant(ctx *gin.Context, merchantId MerchantId) {
 	var request ReinstateMerchantRequestObject
@@ -13821,6 +18147,77 @@ func (sh *strictHandler) ReinstateMerchant(ctx *gin.Context, merchantId Merchant
 	}
 }
 
+// ReverifyMerchant operation middleware
+func (sh *strictHandler) ReverifyMerchant(ctx *gin.Context, merchantId MerchantId) {
+	var request ReverifyMerchantRequestObject
+
+	request.MerchantId = merchantId
+
+	var body ReverifyMerchantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReverifyMerchant(ctx, request.(ReverifyMerchantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReverifyMerchant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReverifyMerchantResponseObject); ok {
+		if err := validResponse.VisitReverifyMerchantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSanctions operation middleware
+func (sh *strictHandler) ListSanctions(ctx *gin.Context, merchantId MerchantId, params ListSanctionsParams) {
+	var request ListSanctionsRequestObject
+
+	request.MerchantId = merchantId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSanctions(ctx, request.(ListSanctionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSanctions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListSanctionsResponseObject); ok {
+		if err := validResponse.VisitListSanctionsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // SuspendMerchant operation middleware
 func (sh *strictHandler) SuspendMerchant(ctx *gin.Context, merchantId MerchantId) {
 	var request SuspendMerchantRequestObject
@@ -13858,6 +18255,50 @@ func (sh *strictHandler) SuspendMerchant(ctx *gin.Context, merchantId MerchantId
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SuspendMerchantResponseObject); ok {
 		if err := validResponse.VisitSuspendMerchantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WarnMerchant operation middleware
+func (sh *strictHandler) WarnMerchant(ctx *gin.Context, merchantId MerchantId) {
+	var request WarnMerchantRequestObject
+
+	request.MerchantId = merchantId
+
+	var body WarnMerchantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WarnMerchant(ctx, request.(WarnMerchantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WarnMerchant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(WarnMerchantResponseObject); ok {
+		if err := validResponse.VisitWarnMerchantResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -13982,6 +18423,32 @@ func (sh *strictHandler) RetryRefund(ctx *gin.Context, refundId RefundId, params
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RetryRefundResponseObject); ok {
 		if err := validResponse.VisitRetryRefundResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListReverifications operation middleware
+func (sh *strictHandler) ListReverifications(ctx *gin.Context, params ListReverificationsParams) {
+	var request ListReverificationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReverifications(ctx, request.(ListReverificationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReverifications")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListReverificationsResponseObject); ok {
+		if err := validResponse.VisitListReverificationsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
