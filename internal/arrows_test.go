@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},
 	"trail":        {},
 	"transparency": {},
+	"webhook":      {"identity", "trail"},
 }
 
 // floors are the packages that are no contexts. They have no arrows here: the

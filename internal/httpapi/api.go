@@ -22,6 +22,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/web"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Services are the contexts that answer. All are needed.
@@ -39,6 +40,7 @@ type Services struct {
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
 	Trail        *trail.Service
+	Webhooks     *webhook.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -51,6 +53,7 @@ type surface struct {
 	orders
 	sellers
 	apiKeys
+	outgoing
 	operators
 	funds
 	webhooks
@@ -68,6 +71,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		orders{d.Orders, d.Aftersales},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
 		apiKeys{d.Keys},
+		outgoing{d.Webhooks},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		funds{d.Fund},
 		webhooks{d.Payments},

@@ -55,6 +55,8 @@ var objects = map[string]object{
 	"account_id":  {owners: []string{"account"}},
 	"refund_id":   {owners: []string{"buyer"}},
 	"key_id":      {owners: []string{"merchant"}},
+	"webhook_id":  {owners: []string{"merchant"}},
+	"delivery_id": {owners: []string{"merchant"}},
 	"path":        {},
 	"code":        {},
 }

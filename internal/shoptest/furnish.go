@@ -22,6 +22,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Services are the contexts of a shop, whoever assembled it. They convert to
@@ -41,6 +42,7 @@ type Services struct {
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
 	Trail        *trail.Service
+	Webhooks     *webhook.Service
 }
 
 // Enrol enrols an invented enterprise that may sell. It needs a code of at most

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path"
 	"strings"
 	"sync"
@@ -37,6 +38,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Shop is a shop that is open. It may be used by many goroutines.
@@ -126,12 +128,21 @@ func New(t testing.TB, o Options) *Shop {
 	must(t, err)
 	must(t, s.Transparency.Sign(t.Context()))
 	s.Trail, s.Merchants, s.Inventory = trail.New(s.DB), merchant.New(s.DB), inventory.New(s.DB)
-	s.Keys = apikey.New(s.DB)
+	s.Keys, s.Webhooks = apikey.New(s.DB), webhook.New(s.DB, webhook.Config{}, listener{})
 	s.Catalog, s.Carts, s.Fund = catalog.New(s.DB, o.Cache), cart.New(s.DB), fund.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Aftersales = aftersale.New(s.DB)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	return s
+}
+
+// listener stands for all systems of enterprises: it hears every message, and
+// nothing leaves the process.
+type listener struct{}
+
+// RoundTrip answers 204.
+func (listener) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: r}, nil
 }
 
 // StockUp enrols the two enterprises and puts their goods on sale, and more, with
@@ -218,6 +229,14 @@ func (s *Shop) Perform(t testing.TB) {
 			}
 		}
 		more = len(jobs) > 0
+	}
+}
+
+// Tell sends what waits to be sent to enterprises' own systems.
+func (s *Shop) Tell(t testing.TB) {
+	t.Helper()
+	if _, err := s.Webhooks.Deliver(t.Context()); err != nil {
+		t.Fatalf("send messages: %v", err)
 	}
 }
 
