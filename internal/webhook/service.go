@@ -15,6 +15,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/outbound"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/trail"
@@ -31,7 +32,7 @@ type Service struct {
 // out, and the only one in the program.
 func New(db *postgres.DB, cfg Config, via http.RoundTripper) *Service {
 	if via == nil {
-		via = way(cfg.allowed, nil)
+		via = outbound.Way(cfg.PlainHTTP)
 	}
 	return &Service{db: db, cfg: cfg, via: via}
 }
@@ -150,6 +151,13 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
+func (s *Service) checkURL(address string) error {
+	if why := outbound.CheckURL(address, s.cfg.PlainHTTP); why != "" {
+		return ErrURL.At("/url", "url", why)
+	}
+	return nil
+}
+
 // Tell is Emit in a transaction of its own.
 func (s *Service) Tell(ctx context.Context, events ...Event) error {
 	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error { return Emit(ctx, tx, events...) })
@@ -161,7 +169,7 @@ func (s *Service) Create(ctx context.Context, caller identity.Caller, merchant u
 	if !caller.SellsFor(merchant) {
 		return Endpoint{}, "", ErrMerchant
 	}
-	if err := s.cfg.checkURL(address); err != nil {
+	if err := s.checkURL(address); err != nil {
 		return Endpoint{}, "", err
 	}
 	if types, err = checkTypes(types); err != nil {
@@ -204,7 +212,7 @@ type Change struct {
 // Edit changes an endpoint. ErrUnknown, ErrURL, or ErrInvalid.
 func (s *Service) Edit(ctx context.Context, caller identity.Caller, endpoint EndpointID, c Change) (Endpoint, error) {
 	if c.URL != nil {
-		if err := s.cfg.checkURL(*c.URL); err != nil {
+		if err := s.checkURL(*c.URL); err != nil {
 			return Endpoint{}, err
 		}
 	}
@@ -329,6 +337,13 @@ type attempt struct {
 	body     string
 }
 
+func (a attempt) message(at time.Time) outbound.Message {
+	return outbound.Message{URL: a.endpoint.URL, ID: a.event.String(), Body: a.body, Secrets: a.endpoint.secrets(at), At: at}
+}
+
+// lease is how long an attempt belongs to who claimed it. It outlives the attempt.
+const lease = 3 * outbound.Limit
+
 // Bounds of what is under way at once, so that one slow endpoint holds up none of
 // the others.
 const (
@@ -374,7 +389,7 @@ func (s *Service) Deliver(ctx context.Context) (int, error) {
 // try sends one message, with no transaction open, and then writes down what came
 // of it.
 func (s *Service) try(ctx context.Context, a attempt) error {
-	got, err := post(ctx, s.via, a, s.db.Now())
+	got, err := outbound.Post(ctx, s.via, a.message(s.db.Now()))
 	if err != nil {
 		return fmt.Errorf("delivery %s: %w", a.delivery, err)
 	}

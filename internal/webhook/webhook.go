@@ -16,6 +16,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/outbound"
 )
 
 // Faults of webhooks.
@@ -54,7 +55,6 @@ const (
 	// stay longer, so that a fact that is found again is not told again.
 	KeptDeliveries = 30 * 24 * time.Hour
 	KeptEvents     = 60 * 24 * time.Hour
-	maxURL         = 500
 	secretBytes    = 32
 )
 
@@ -191,12 +191,12 @@ func newSecret() []byte {
 func shown(secret []byte) string { return "whsec_" + base64.StdEncoding.EncodeToString(secret) }
 
 // heard takes note of an attempt that came to an end.
-func (e *Endpoint) heard(a answer, at time.Time) {
+func (e *Endpoint) heard(a outbound.Answer, at time.Time) {
 	switch {
-	case a.ok():
+	case a.OK():
 		e.FailingSince = time.Time{}
 		return
-	case a.gone():
+	case a.Gone():
 		e.Disable(Gone)
 	case e.FailingSince.IsZero():
 		e.FailingSince = at
@@ -272,7 +272,7 @@ type Delivery struct {
 	Next      time.Time // zero unless it is pending
 	LastAt    time.Time // zero: it was not tried yet
 	Status    int       // of HTTP; 0: no answer came
-	Error     string    // a word: see answer
+	Error     string    // a word: see outbound.Answer
 	Response  string    // at most 1 KiB of the text that was answered
 	CreatedAt time.Time
 }
@@ -283,24 +283,21 @@ func waits() []time.Duration {
 	return []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour}
 }
 
-// maxWait bounds what an endpoint's Retry-After can ask for.
-const maxWait = 24 * time.Hour
-
 // tried takes note of an attempt's answer. jitter, from 0 to 1, keeps those that
 // failed together from coming again together.
-func (d *Delivery) tried(a answer, at time.Time, jitter float64) {
+func (d *Delivery) tried(a outbound.Answer, at time.Time, jitter float64) {
 	d.Attempts++
-	d.LastAt, d.Status, d.Error, d.Response = at, a.status, a.err, a.text
+	d.LastAt, d.Status, d.Error, d.Response = at, a.Status, a.Err, a.Text
 	steps := waits()
 	switch {
-	case a.ok():
+	case a.OK():
 		d.State, d.Next = Delivered, time.Time{}
-	case a.gone(), d.Attempts > len(steps):
+	case a.Gone(), d.Attempts > len(steps):
 		d.State, d.Next = Failed, time.Time{}
 	default:
 		wait := steps[d.Attempts-1]
 		wait += time.Duration(jitter * float64(wait) / 10)
-		d.Next = at.Add(max(wait, min(a.retryAfter, maxWait)))
+		d.Next = at.Add(max(wait, a.RetryAfter))
 	}
 }
 

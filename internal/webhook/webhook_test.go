@@ -4,15 +4,16 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,13 +92,16 @@ func (r *receiver) heard() []heard {
 	return slices.Clone(r.got)
 }
 
-// anywhere allows every address.
-func anywhere(netip.AddrPort) bool { return true }
-
-// way leads to this receiver wherever it is asked to go, by the program's own way
-// with its guard loosened.
+// way leads to this receiver wherever it is asked to go. The guard of the program's
+// own way is tested in outbound.
 func (r *receiver) way() *http.Transport {
-	return webhook.Way(anywhere, nil, func(string) string { return r.Listener.Addr().String() })
+	return wayTo(func(string) *receiver { return r })
+}
+
+func wayTo(who func(address string) *receiver) *http.Transport {
+	return &http.Transport{DisableKeepAlives: true, TLSClientConfig: new(tls.Config), DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, who(address).Listener.Addr().String())
+	}}
 }
 
 // world is a service with a clock of its own.
@@ -522,11 +526,11 @@ func TestASlowEndpointHoldsUpNoOther(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
-	via := webhook.Way(anywhere, nil, func(address string) string {
+	via := wayTo(func(address string) *receiver {
 		if strings.HasPrefix(address, "slow.") {
-			return slow.Listener.Addr().String()
+			return slow
 		}
-		return quick.Listener.Addr().String()
+		return quick
 	})
 	w := newWorld(t, via)
 	_, _, err := w.Create(t.Context(), ann, mill, "http://slow.example/", []webhook.Type{webhook.OrderPaid})

@@ -1,4 +1,7 @@
-package webhook
+// Package outbound is the door through which messages leave for addresses that
+// strangers have named: signed in the Standard Webhooks format, to public addresses
+// only, and with nothing taken back but the beginning of an answer.
+package outbound
 
 import (
 	"context"
@@ -20,69 +23,86 @@ import (
 	"unicode"
 )
 
-// Bounds of an attempt. A lease outlives it, so that nobody else begins it anew.
+// Limit is how long the other side has to answer, from the first dial to the last
+// byte that is read.
+const Limit = 10 * time.Second
+
+// Bounds of an answer, and of what Retry-After can ask for.
 const (
-	limit       = 10 * time.Second
-	lease       = 30 * time.Second
+	maxWait     = 24 * time.Hour
+	maxURL      = 500
 	readBytes   = 4 << 10
 	keptBytes   = 1 << 10
 	headerBytes = 16 << 10
 	agent       = "Shiyi-Webhooks/1 (+https://github.com/shiyi-market/shiyi)"
 )
 
-// answer is what came of an attempt.
-type answer struct {
-	status     int
-	text       string
-	retryAfter time.Duration
-	// err says in a word what went wrong, as the contract lists them. It does not
-	// say what a name stood for: that would be a look into our network.
-	err string
+// Message is what is sent.
+type Message struct {
+	URL     string
+	ID      string // the same however often it is sent
+	Body    string // JSON
+	Secrets [][]byte
+	At      time.Time
 }
 
-func (a answer) ok() bool   { return a.status >= 200 && a.status < 300 }
-func (a answer) gone() bool { return a.status == http.StatusGone }
+// Answer is what came of sending a message.
+type Answer struct {
+	Status     int           // of HTTP; 0: none came
+	Text       string        // at most 1 KiB
+	RetryAfter time.Duration // at most a day; 0: not said
+	// Err says in a word what went wrong: address, name, connection, tls, timeout,
+	// redirect or status; "" when nothing did. It does not say what a name stood for:
+	// that would be a look into our network.
+	Err string
+}
 
-// signature is the value of Webhook-Signature: one signature for each secret
+// OK reports whether the message was taken.
+func (a Answer) OK() bool { return a.Status >= 200 && a.Status < 300 }
+
+// Gone reports whether the other side wants no more of them.
+func (a Answer) Gone() bool { return a.Status == http.StatusGone }
+
+// Signature is the value of Webhook-Signature: one signature for each secret
 // (Standard Webhooks 1.0, symmetric).
-func signature(secrets [][]byte, eid EventID, at time.Time, body string) string {
+func Signature(secrets [][]byte, messageID string, at time.Time, body string) string {
 	var all []string
 	for _, secret := range secrets {
 		mac := hmac.New(sha256.New, secret)
-		_, _ = fmt.Fprintf(mac, "%s.%d.%s", eid, at.Unix(), body)
+		_, _ = fmt.Fprintf(mac, "%s.%d.%s", messageID, at.Unix(), body)
 		all = append(all, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	}
 	return strings.Join(all, " ")
 }
 
-// post sends one message. What the endpoint does wrong is in the answer; an error
-// is only that ctx ended before one came.
-func post(ctx context.Context, via http.RoundTripper, a attempt, at time.Time) (answer, error) {
-	limited, cancel := context.WithTimeout(ctx, limit)
+// Post sends one message by way of via, which Way gives. What the other side does
+// wrong is in the answer; an error is only that ctx ended before one came.
+func Post(ctx context.Context, via http.RoundTripper, m Message) (Answer, error) {
+	limited, cancel := context.WithTimeout(ctx, Limit)
 	defer cancel()
-	r, err := http.NewRequestWithContext(limited, http.MethodPost, a.endpoint.URL, strings.NewReader(a.body))
+	r, err := http.NewRequestWithContext(limited, http.MethodPost, m.URL, strings.NewReader(m.Body))
 	if err != nil {
-		return answer{err: "address"}, nil //nolint:nilerr // an address that was taken once and is none: the endpoint's fault
+		return Answer{Err: "address"}, nil //nolint:nilerr // an address that was taken once and is none: the endpoint's fault
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", agent)
-	r.Header.Set("Webhook-Id", a.event.String())
-	r.Header.Set("Webhook-Timestamp", strconv.FormatInt(at.Unix(), 10))
-	r.Header.Set("Webhook-Signature", signature(a.endpoint.secrets(at), a.event, at, a.body))
+	r.Header.Set("Webhook-Id", m.ID)
+	r.Header.Set("Webhook-Timestamp", strconv.FormatInt(m.At.Unix(), 10))
+	r.Header.Set("Webhook-Signature", Signature(m.Secrets, m.ID, m.At, m.Body))
 	// A RoundTripper follows no redirects, and keeps no cookies.
 	w, err := via.RoundTrip(r)
 	if err != nil {
-		return answer{err: wordFor(err)}, ctx.Err()
+		return Answer{Err: wordFor(err)}, ctx.Err()
 	}
 	defer func() { _ = w.Body.Close() }()
 	body, _ := io.ReadAll(io.LimitReader(w.Body, readBytes)) // its status counts, however much of the rest comes
-	got := answer{status: w.StatusCode, text: plain(body), retryAfter: retryAfter(w.Header, at)}
+	got := Answer{Status: w.StatusCode, Text: plain(body), RetryAfter: retryAfter(w.Header, m.At)}
 	switch {
-	case got.ok():
-	case got.status >= 300 && got.status < 400:
-		got.err = "redirect"
+	case got.OK():
+	case got.Status >= 300 && got.Status < 400:
+		got.Err = "redirect"
 	default:
-		got.err = "status"
+		got.Err = "status"
 	}
 	return got, nil
 }
@@ -127,52 +147,56 @@ func retryAfter(h http.Header, at time.Time) time.Duration {
 		return time.Duration(min(seconds, int(maxWait/time.Second))) * time.Second
 	}
 	if t, err := http.ParseTime(text); err == nil && t.After(at) {
-		return t.Sub(at)
+		return min(t.Sub(at), maxWait)
 	}
 	return 0
 }
 
-// checkURL refuses an address that nothing is ever sent to. What a name stands for
-// is looked at when it is dialled, each time.
-func (c Config) checkURL(text string) error {
-	refuse := func(why string) error { return ErrURL.At("/url", "url", why) }
+// CheckURL says why nothing is ever sent to an address, or "". plain lets http://
+// pass, too, at port 80. What a name stands for is looked at when it is dialled,
+// each time.
+func CheckURL(text string, plain bool) (why string) {
 	u, err := url.Parse(text)
 	if err != nil || len(text) > maxURL || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return refuse("an address of at most 500 ASCII characters")
+		return "an address of at most 500 ASCII characters"
 	}
 	port := "443"
 	switch {
-	case u.Scheme == "http" && c.PlainHTTP:
+	case u.Scheme == "http" && plain:
 		port = "80"
 	case u.Scheme != "https":
-		return refuse("https:// only")
+		return "https:// only"
 	}
 	switch {
 	case u.User != nil:
-		return refuse("no user and no password in the address")
+		return "no user and no password in the address"
 	case u.Hostname() == "" || u.Opaque != "":
-		return refuse("a host is needed")
+		return "a host is needed"
 	case u.Fragment != "" || strings.HasSuffix(text, "#"):
-		return refuse("no fragment")
+		return "no fragment"
 	case u.Port() != "" && u.Port() != port || strings.HasSuffix(u.Host, ":"):
-		return refuse("port " + port + " only")
+		return "port " + port + " only"
 	}
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !public(ip) {
-		return refuse("public addresses only")
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !Public(ip) {
+		return "public addresses only"
 	}
-	return nil
+	return ""
 }
 
 // errNotPublic says that a name stands for an address that we do not call.
-var errNotPublic = errors.New("webhook: not a public address")
+var errNotPublic = errors.New("outbound: not a public address")
 
-// way is how messages leave: no proxy, no redirect, no connection kept, and no
+// Way is how messages leave: to public addresses, at port 443 or, where plain HTTP
+// is let pass, at port 80.
+func Way(plain bool) *http.Transport { return way(allowed(plain), nil) }
+
+// way is Way for whom allow allows: no proxy, no redirect, no connection kept, and no
 // address that allow does not allow, whatever a name stood for a moment ago:
 // it is the address that is being dialled which is looked at. names is nil for the
 // system's own.
 func way(allow func(netip.AddrPort) bool, names *net.Resolver) *http.Transport {
 	dialer := &net.Dialer{
-		Timeout: limit, Resolver: names,
+		Timeout: Limit, Resolver: names,
 		Control: func(_, address string, _ syscall.RawConn) error {
 			to, err := netip.ParseAddrPort(address)
 			if err != nil || !allow(to) {
@@ -183,20 +207,22 @@ func way(allow func(netip.AddrPort) bool, names *net.Resolver) *http.Transport {
 	}
 	return &http.Transport{
 		DialContext: dialer.DialContext, DisableKeepAlives: true, DisableCompression: true,
-		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, TLSHandshakeTimeout: limit,
-		ResponseHeaderTimeout: limit, MaxResponseHeaderBytes: headerBytes,
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, TLSHandshakeTimeout: Limit,
+		ResponseHeaderTimeout: Limit, MaxResponseHeaderBytes: headerBytes,
 	}
 }
 
-// allowed is who may be called.
-func (c Config) allowed(to netip.AddrPort) bool {
-	return (to.Port() == 443 || to.Port() == 80 && c.PlainHTTP) && public(to.Addr())
+// allowed says who may be called.
+func allowed(plain bool) func(netip.AddrPort) bool {
+	return func(to netip.AddrPort) bool {
+		return (to.Port() == 443 || to.Port() == 80 && plain) && Public(to.Addr())
+	}
 }
 
-// public reports whether an address is one of the open Internet: none of the
+// Public reports whether an address is one of the open Internet: none of the
 // special-purpose registries (RFC 6890 and the IANA's since), and none that
 // carries another address in it, as the mapped, translated and 6to4 ones do.
-func public(ip netip.Addr) bool {
+func Public(ip netip.Addr) bool {
 	if !ip.IsValid() || ip.Zone() != "" || ip.Is4In6() {
 		return false
 	}

@@ -1,21 +1,23 @@
-package webhook_test
+package outbound_test
 
 import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/shiyi-market/shiyi/internal/id"
-	"github.com/shiyi-market/shiyi/internal/webhook"
+	"github.com/shiyi-market/shiyi/internal/outbound"
 )
 
 func TestOnlyPublicAddressesAreCalled(t *testing.T) {
@@ -76,14 +78,14 @@ func TestOnlyPublicAddressesAreCalled(t *testing.T) {
 		{"public 6, allocated", "2400:3200::1", true},
 	}
 	for _, tt := range tests {
-		if got := webhook.Public(netip.MustParseAddr(tt.ip)); got != tt.want {
+		if got := outbound.Public(netip.MustParseAddr(tt.ip)); got != tt.want {
 			t.Errorf("%s, %s: public is %t, want %t", tt.name, tt.ip, got, tt.want)
 		}
-		if ip := netip.MustParseAddr(tt.ip); tt.want || ip.Zone() != "" || ip.Is4In6() && webhook.Public(ip.Unmap()) {
+		if ip := netip.MustParseAddr(tt.ip); tt.want || ip.Zone() != "" || ip.Is4In6() && outbound.Public(ip.Unmap()) {
 			continue // these would be called in earnest: Go calls a mapped address as what it maps
 		}
 		// And it is the way out that asks.
-		conn, err := webhook.Way(nil, nil, nil).DialContext(t.Context(), "tcp", net.JoinHostPort(tt.ip, "443"))
+		conn, err := outbound.Loosened(nil, nil, nil).DialContext(t.Context(), "tcp", net.JoinHostPort(tt.ip, "443"))
 		if err == nil {
 			_ = conn.Close()
 		}
@@ -92,7 +94,7 @@ func TestOnlyPublicAddressesAreCalled(t *testing.T) {
 		}
 	}
 	for _, port := range []string{"22", "25", "8080", "6379", "0"} {
-		if _, err := webhook.Way(nil, nil, nil).DialContext(t.Context(), "tcp", "93.184.215.14:"+port); err == nil || !strings.Contains(err.Error(), "not a public address") {
+		if _, err := outbound.Loosened(nil, nil, nil).DialContext(t.Context(), "tcp", "93.184.215.14:"+port); err == nil || !strings.Contains(err.Error(), "not a public address") {
 			t.Errorf("port %s is dialled: %v", port, err)
 		}
 	}
@@ -150,39 +152,40 @@ func (f *fickle) reply(question []byte) []byte {
 	return append(out, ip[:]...)
 }
 
+// heard is a server that counts who comes.
+func heard(t *testing.T) (port string, n *atomic.Int64) {
+	t.Helper()
+	n = new(atomic.Int64)
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { n.Add(1) }))
+	t.Cleanup(server.Close)
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	must(t, err)
+	return port, n
+}
+
 // Whoever looks a name up first and calls it afterwards has looked at another
 // answer. It is the address that is dialled which counts.
 func TestANameThatChangesItsMindReachesNothing(t *testing.T) {
 	t.Parallel()
 	for _, guarded := range []bool{true, false} {
-		r := newReceiver(t, nil)
-		_, port, err := net.SplitHostPort(r.Listener.Addr().String())
-		must(t, err)
+		port, n := heard(t)
 		names := (&fickle{answers: []string{"93.184.215.14", "127.0.0.1"}}).resolver(t)
-		allow := anywhere
-		if guarded {
-			allow = func(to netip.AddrPort) bool { return webhook.Public(to.Addr()) }
-		}
-		via := webhook.Way(allow, names, func(address string) string {
+		via := outbound.Loosened(func(to netip.AddrPort) bool { return !guarded || outbound.Public(to.Addr()) }, names, func(address string) string {
 			host, _, _ := net.SplitHostPort(address)
 			return net.JoinHostPort(host, port) // the name stays, and is asked for when it is dialled
 		})
-		w := newWorld(t, via)
-		e, _, err := w.Create(t.Context(), ann, mill, "http://rebind.example/", []webhook.Type{webhook.OrderPaid})
-		must(t, err)
 		first, err := names.LookupNetIP(t.Context(), "ip4", "rebind.example")
 		must(t, err)
-		if !webhook.Public(first[0]) {
+		if !outbound.Public(first[0]) {
 			t.Fatalf("at first the name stands for %v", first)
 		}
-		must(t, w.Tell(t.Context(), w.sold("a")))
-		w.deliver(t)
-		d := w.only(t, e.ID)
-		if guarded && (len(r.heard()) != 0 || d.Error != "address" || d.State != webhook.Pending) {
-			t.Errorf("it was called %d times: %+v", len(r.heard()), d)
+		a, err := outbound.Post(t.Context(), via, outbound.Message{URL: "http://rebind.example/", ID: "1"})
+		must(t, err)
+		if guarded && (n.Load() != 0 || a.Err != "address") {
+			t.Errorf("it was called %d times: %+v", n.Load(), a)
 		}
-		if !guarded && len(r.heard()) != 1 {
-			t.Errorf("without the guard it was called %d times: the test would see nothing (%+v)", len(r.heard()), d)
+		if !guarded && (n.Load() != 1 || !a.OK()) {
+			t.Errorf("without the guard it was called %d times: the test would see nothing (%+v)", n.Load(), a)
 		}
 	}
 }
@@ -190,12 +193,43 @@ func TestANameThatChangesItsMindReachesNothing(t *testing.T) {
 func TestANameThatIsNoneIsTheName(t *testing.T) {
 	t.Parallel()
 	names := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, os.ErrDeadlineExceeded }}
-	w := newWorld(t, webhook.Way(nil, names, nil))
-	e, _ := w.create(t)
-	must(t, w.Tell(t.Context(), w.sold("a")))
-	w.deliver(t)
-	if d := w.only(t, e.ID); d.Error != "name" {
-		t.Errorf("delivery %+v", d)
+	a, err := outbound.Post(t.Context(), outbound.Loosened(nil, names, nil), outbound.Message{URL: "http://erp.example/"})
+	if must(t, err); a.Err != "name" || a.Status != 0 {
+		t.Errorf("answer %+v", a)
+	}
+}
+
+func TestTheEnvironmentsProxyIsNotAsked(t *testing.T) {
+	t.Parallel()
+	if outbound.Way(true).Proxy != nil {
+		t.Error("a proxy would call whom it likes")
+	}
+}
+
+func TestAnAddressIsRefusedWithItsReason(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		url         string
+		plain, good bool
+	}{
+		{"http://erp.example/", false, false},
+		{"http://erp.example/", true, true},
+		{"http://erp.example:80/", true, true},
+		{"http://erp.example:443/", true, false},
+		{"https://erp.example:80/", true, false},
+		{"https://erp.example/", true, true},
+		{"http://127.0.0.1/", true, false},
+	} {
+		if why := outbound.CheckURL(tt.url, tt.plain); (why == "") != tt.good {
+			t.Errorf("%s, plain %t: %q", tt.url, tt.plain, why)
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -210,11 +244,9 @@ func TestTheTestVectorOfTheDocumentHolds(t *testing.T) {
 	}
 	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(vector["secret"], "whsec_"))
 	must(t, err)
-	eid, err := id.Parse[webhook.Event](vector["id"])
-	must(t, err)
 	at, err := strconv.ParseInt(vector["timestamp"], 10, 64)
 	must(t, err)
-	if got := webhook.Signature([][]byte{secret}, eid, at, vector["body"]); got != vector["signature"] || len(secret) != 32 {
+	if got := outbound.Signature([][]byte{secret}, vector["id"], time.Unix(at, 0), vector["body"]); got != vector["signature"] || len(secret) != 32 {
 		t.Errorf("the signature of the example is %s, and docs/webhooks.md says %s", got, vector["signature"])
 	}
 	if time.Unix(at, 0).Year() != 2026 {
