@@ -31,6 +31,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 	"github.com/shiyi-market/shiyi/internal/worker"
 )
 
@@ -166,6 +167,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Aftersales = aftersale.New(a.db)
 	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
 	s.Standing = standing.New(a.db)
+	s.Webhooks = webhook.New(a.db, a.cfg.Webhook, nil)
 	return nil
 }
 
@@ -226,6 +228,7 @@ func (a *App) newWorker() (*worker.Worker, error) {
 	return worker.New(a.cfg.Worker, a.db, worker.Deps{
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
 		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
-		Standing: a.services.Standing,
+		Standing:   a.services.Standing,
+		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks,
 	}, a.log, a.metrics)
 }

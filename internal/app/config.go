@@ -18,6 +18,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 	"github.com/shiyi-market/shiyi/internal/worker"
 )
 
@@ -40,6 +41,7 @@ type Config struct {
 	Identity  identity.Config
 	HTTP      httpapi.Config
 	Worker    worker.Config
+	Webhook   webhook.Config
 	Telemetry telemetry.Config
 }
 

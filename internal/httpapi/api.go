@@ -25,6 +25,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/web"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Services are the contexts that answer. All are needed.
@@ -45,6 +46,7 @@ type Services struct {
 	Standing     *standing.Service
 	Trail        *trail.Service
 	Files        *file.Service
+	Webhooks     *webhook.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -58,6 +60,7 @@ type surface struct {
 	sellers
 	onboardings
 	apiKeys
+	outgoing
 	operators
 	standings
 	funds
@@ -78,6 +81,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
 		onboardings{d.Onboarding},
 		apiKeys{d.Keys},
+		outgoing{d.Webhooks},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
 		funds{d.Fund},

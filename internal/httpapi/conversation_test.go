@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write what the API answers into the con
 // product owner has read. In them:
 //
 //	# a remark
-//	! pay {checkout}      something that happens outside the API: pay, return, work, log, wait 30m, expire, upload li scan
+//	! pay {checkout}      something that happens outside the API: pay, return, work, tell, log, wait 30m, expire, upload li scan
 //	> POST /v1/… as li    a request; li is registered and signed in on the way
 //	Idempotency-Key: k    its headers, then its body
 //	< 201 Created         the answer
@@ -102,6 +102,8 @@ func (c *conversation) happen(t *testing.T, directive string) {
 		c.shop.ReturnPast(t, uuid.MustParse(words[2]))
 	case "work":
 		c.shop.Perform(t)
+	case "tell":
+		c.shop.Tell(t)
 	case "log":
 		c.shop.Sequence(t)
 	case "wait":
@@ -184,8 +186,11 @@ func (c *conversation) tell(t *testing.T, body []byte) string {
 	path, _, _ := strings.Cut(c.path, "?")
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	noun := segments[len(segments)-1]
-	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry", "revoke", "submit", "recommend", "return", "approve", "refuse", "agreement"}, noun) {
+	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry", "revoke", "submit", "recommend", "return", "approve", "refuse", "agreement", "rotate"}, noun) {
 		noun = segments[len(segments)-2]
+	}
+	if slices.Contains([]string{"ping", "deliveries", "resend"}, noun) {
+		noun = "delivery"
 	}
 	v = c.name(v, strings.TrimSuffix(noun, "s"))
 	var out bytes.Buffer

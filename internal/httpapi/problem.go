@@ -238,6 +238,8 @@ func phrase(keyword string) (zh, en string) {
 		return "项数不能少于", "must not have fewer items than"
 	case "maxItems":
 		return "项数不能超过", "must not have more items than"
+	case "minProperties":
+		return "至少填写一项", "must name something"
 	case "pattern":
 		return "格式应符合", "must match"
 	case "enum":

@@ -60,6 +60,8 @@ var objects = map[string]object{
 	"code":           {},
 	"licence_id":     {owners: []string{"merchant"}},
 	"alert_id":       {owners: []string{"merchant"}},
+	"webhook_id":     {owners: []string{"merchant"}},
+	"delivery_id":    {owners: []string{"merchant"}},
 }
 
 // headers are the required parameters of which the nets know a good value.

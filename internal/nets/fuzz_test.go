@@ -130,6 +130,13 @@ func (f *fuzzer) round() {
 	}
 	for range 3 {
 		f.add("key_id", f.apiKey(t, f.people[2], f.mine))
+		f.add("delivery_id", f.delivery(t, f.mine))
+	}
+	f.add("webhook_id", f.webhook(t, f.mine).String())
+	for _, kind := range []string{"key_id", "webhook_id", "delivery_id"} {
+		for _, thing := range f.ids[kind] {
+			f.seller[thing] = []uuid.UUID{f.mine.id.UUID()}
+		}
 	}
 	f.ids["path"] = []string{"0/000.p/1", "entries/000.p/1", "5/999", "0/x001/000"}
 	f.ids["code"] = []string{"internal", "request.invalid", "no.such"}

@@ -82,6 +82,7 @@ func (s *stage) keyholders(t testing.TB) []caller {
 	if _, err := s.Identity.Suspend(t.Context(), s.root, held.id, "for a test"); err != nil {
 		t.Fatalf("suspend: %v", err)
 	}
+	outcast.person = s.person(t) // whose password is good
 	s.Clock.Set(pgtest.Noon.Add(-2 * time.Hour))
 	expired, _ := with("API key that has expired", p, stranger, every, time.Hour)
 	s.Clock.Set(pgtest.Noon)

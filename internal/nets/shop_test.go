@@ -29,6 +29,7 @@ import (
 	idempotent "github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // shop is the whole program in this process, on a database of its own: the real
@@ -61,9 +62,17 @@ type person struct {
 
 // firm is an enterprise with its goods.
 type firm struct {
-	id       merchant.ID
-	products []catalog.Product // 0: on sale, two SKUs; 1: liquor; 2: a voucher; 3: withdrawn; 4: two pieces left
+	id        merchant.ID
+	listening sync.Once
+	webhook   webhook.EndpointID
+	products  []catalog.Product // 0: on sale, two SKUs; 1: liquor; 2: a voucher; 3: withdrawn; 4: two pieces left
 }
+
+// only is something that who sells for f may see, and nobody else.
+func (f *firm) only(what string) secret { return secret{what, nobody, []uuid.UUID{f.id.UUID()}} }
+
+// nobody in person.
+var nobody = &person{name: "an enterprise"}
 
 func (f *firm) sku() string { return f.products[0].SKUs[0].ID.String() }
 
@@ -334,6 +343,10 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		return []string{s.refuse(t, paid)}
 	case "key_id":
 		return []string{s.apiKey(t, p, f)}
+	case "webhook_id":
+		return []string{s.webhook(t, f).String()}
+	case "delivery_id":
+		return []string{s.delivery(t, f)}
 	case "path":
 		paid := s.buy(t, p, f) // so that the log is not empty
 		s.settle(t, paid)
@@ -390,8 +403,36 @@ func (s *shop) apiKey(t testing.TB, p *person, f *firm) string {
 	if err != nil {
 		t.Fatalf("make a key: %v", err)
 	}
-	s.keep(secret{"an API key", nil, []uuid.UUID{f.id.UUID()}}, k.ID.String())
+	s.keep(f.only("an API key"), k.ID.String())
 	return k.ID.String()
+}
+
+// webhook is where an enterprise hears of events: one for all, for it may not have many.
+func (s *shop) webhook(t testing.TB, f *firm) webhook.EndpointID {
+	t.Helper()
+	f.listening.Do(func() {
+		e, secret, err := s.Webhooks.Create(t.Context(), shoptest.Seller(f.id), f.id.UUID(), "https://erp.example/hook", webhook.Types())
+		if err != nil {
+			t.Errorf("make a webhook: %v", err)
+			return
+		}
+		f.webhook = e.ID
+		s.keep(f.only("a webhook"), e.ID.String())
+		s.keep(f.only("a webhook's secret"), secret)
+	})
+	return f.webhook
+}
+
+// delivery is a message to an enterprise that waits to be sent.
+func (s *shop) delivery(t testing.TB, f *firm) string {
+	t.Helper()
+	d, err := s.Webhooks.Ping(t.Context(), shoptest.Seller(f.id), s.webhook(t, f))
+	if err != nil {
+		t.Fatalf("ping a webhook: %v", err)
+	}
+	s.keep(f.only("a delivery"), d.ID.String())
+	s.keep(f.only("an event"), d.Event.String())
+	return d.ID.String()
 }
 
 // missing is a well-formed name of a thing that is not there.

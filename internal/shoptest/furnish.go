@@ -26,6 +26,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Services are the contexts of a shop, whoever assembled it. They convert to
@@ -48,6 +49,7 @@ type Services struct {
 	Standing     *standing.Service
 	Trail        *trail.Service
 	Files        *file.Service
+	Webhooks     *webhook.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path"
 	"strings"
 	"sync"
@@ -40,6 +41,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Shop is a shop that is open. It may be used by many goroutines.
@@ -129,7 +131,7 @@ func New(t testing.TB, o Options) *Shop {
 	must(t, err)
 	must(t, s.Transparency.Sign(t.Context()))
 	s.Trail, s.Merchants, s.Inventory = trail.New(s.DB), merchant.New(s.DB), inventory.New(s.DB)
-	s.Keys = apikey.New(s.DB)
+	s.Keys, s.Webhooks = apikey.New(s.DB), webhook.New(s.DB, webhook.Config{}, listener{})
 	s.Catalog, s.Carts, s.Fund = catalog.New(s.DB, o.Cache), cart.New(s.DB), fund.New(s.DB)
 	s.Onboarding = onboarding.New(s.DB)
 	s.Files, err = file.Open(s.DB, file.Config{Folder: t.TempDir(), MaxBytes: 10 << 20, DailyBytes: 200 << 20})
@@ -139,6 +141,15 @@ func New(t testing.TB, o Options) *Shop {
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	s.Standing = standing.New(s.DB)
 	return s
+}
+
+// listener stands for all systems of enterprises: it hears every message, and
+// nothing leaves the process.
+type listener struct{}
+
+// RoundTrip answers 204.
+func (listener) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: r}, nil
 }
 
 // StockUp enrols the two enterprises and puts their goods on sale, and more, with
@@ -225,6 +236,14 @@ func (s *Shop) Perform(t testing.TB) {
 			}
 		}
 		more = len(jobs) > 0
+	}
+}
+
+// Tell sends what waits to be sent to enterprises' own systems.
+func (s *Shop) Tell(t testing.TB) {
+	t.Helper()
+	if _, err := s.Webhooks.Deliver(t.Context()); err != nil {
+		t.Fatalf("send messages: %v", err)
 	}
 }
 

@@ -8,28 +8,34 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Deps are the contexts that the worker calls.
 type Deps struct {
-	DB       *postgres.DB
-	Orders   *order.Service
-	Payments *payment.Service
-	Log      *transparency.Service
-	Fund     *fund.Service
-	Identity *identity.Service
-	Files    *file.Service
-	Standing *standing.Service
+	DB         *postgres.DB
+	Orders     *order.Service
+	Payments   *payment.Service
+	Log        *transparency.Service
+	Fund       *fund.Service
+	Identity   *identity.Service
+	Files      *file.Service
+	Standing   *standing.Service
+	Aftersales *aftersale.Service
+	Merchants  *merchant.Service
+	Webhooks   *webhook.Service
 }
 
 // batch is how many things one sweep ends at most in one go.
@@ -81,6 +87,9 @@ func (w *Worker) dues() []sweep {
 			return int(n), err
 		}},
 		{"standing.alert", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Standing.RaiseAlerts) }},
+		{"webhook.announce", w.cfg.Sweep, w.announce},
+		{"webhook.deliver", time.Second, d.Webhooks.Deliver},
+		{"webhook.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Webhooks.Forget) }},
 		{"business.measure", 15 * time.Second, w.measure},
 	}
 }

@@ -21,13 +21,7 @@ import (
 // measures. Each of its sweeps begins at once.
 func work(t *testing.T, s *shoptest.Shop) *telemetry.Metrics {
 	t.Helper()
-	metrics, err := telemetry.New()
-	must(t, err)
-	cfg := worker.Config{Jobs: 1, Poll: 20 * time.Millisecond, Sequence: time.Hour, Sweep: time.Hour}
-	w, err := worker.New(cfg, s.DB, worker.Deps{
-		DB: s.DB, Orders: s.Orders, Payments: s.Payments, Log: s.Transparency, Fund: s.Fund, Identity: s.Identity, Files: s.Files, Standing: s.Standing,
-	}, slog.New(slog.DiscardHandler), metrics)
-	must(t, err)
+	w, metrics := newWorker(t, s)
 	must(t, w.Start(t.Context()))
 	t.Cleanup(func() {
 		if err := w.Stop(context.Background()); err != nil {
@@ -35,6 +29,26 @@ func work(t *testing.T, s *shoptest.Shop) *telemetry.Metrics {
 		}
 	})
 	return metrics
+}
+
+// announce makes one sweep for what enterprises want to hear of.
+func announce(t *testing.T, s *shoptest.Shop) error {
+	t.Helper()
+	w, _ := newWorker(t, s)
+	return w.Announce(t.Context())
+}
+
+func newWorker(t *testing.T, s *shoptest.Shop) (*worker.Worker, *telemetry.Metrics) {
+	t.Helper()
+	metrics, err := telemetry.New()
+	must(t, err)
+	cfg := worker.Config{Jobs: 1, Poll: 20 * time.Millisecond, Sequence: time.Hour, Sweep: time.Hour}
+	w, err := worker.New(cfg, s.DB, worker.Deps{
+		DB: s.DB, Orders: s.Orders, Payments: s.Payments, Log: s.Transparency, Fund: s.Fund, Identity: s.Identity, Files: s.Files, Standing: s.Standing,
+		Aftersales: s.Aftersales, Merchants: s.Merchants, Webhooks: s.Webhooks,
+	}, slog.New(slog.DiscardHandler), metrics)
+	must(t, err)
+	return w, metrics
 }
 
 // measured is the value of a gauge.
