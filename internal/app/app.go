@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -152,6 +153,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 		return err
 	}
 	s.Trail = trail.New(a.db)
+	s.Keys = apikey.New(a.db)
 	s.Merchants = merchant.New(a.db)
 	s.Catalog = catalog.New(a.db, catalog.NewCache(a.redis))
 	s.Inventory = inventory.New(a.db)

@@ -7,6 +7,7 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -27,6 +28,7 @@ import (
 // Services are the contexts that answer. All are needed.
 type Services struct {
 	Identity     *identity.Service
+	Keys         *apikey.Service
 	Merchants    *merchant.Service
 	Catalog      *catalog.Service
 	Inventory    *inventory.Service
@@ -50,6 +52,7 @@ type surface struct {
 	checkouts
 	orders
 	sellers
+	apiKeys
 	operators
 	funds
 	files
@@ -67,6 +70,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		checkouts{d.Orders, d.Receipts, d.Clock},
 		orders{d.Orders, d.Aftersales},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
+		apiKeys{d.Keys},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		funds{d.Fund},
 		files{d.Files},

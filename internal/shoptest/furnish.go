@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -29,6 +29,7 @@ import (
 // tests need not compile it.
 type Services struct {
 	Identity     *identity.Service
+	Keys         *apikey.Service
 	Merchants    *merchant.Service
 	Catalog      *catalog.Service
 	Inventory    *inventory.Service
@@ -43,17 +44,45 @@ type Services struct {
 	Files        *file.Service
 }
 
-// Enrol enrols an invented enterprise that may sell. It needs a code of at most
-// ten characters; what else matters to nobody's test need not be said.
+// USCC is a unified social credit code that passes its check: the n-th of this
+// region's cooperatives, which does not exist.
+func USCC(n int) string {
+	return checked(fmt.Sprintf("93152527XX%07d", n), merchant.CheckUSCC)
+}
+
+// SC is the number of a food production licence that passes its check.
+func SC(n int) string { return checked(fmt.Sprintf("SC101152527%04d", n), merchant.CheckSC) }
+
+// checked is a number with its last character.
+func checked(but string, check func(string) error) string {
+	for _, last := range "0123456789ABCDEFGHJKLMNPQRTUWXY" {
+		if whole := but + string(last); check(whole) == nil {
+			return whole
+		}
+	}
+	panic("shoptest: no check character fits " + but)
+}
+
+// number is a small one that follows from an enterprise's code.
+func number(code string) int {
+	n := 0
+	for _, r := range code {
+		n = (n*31 + int(r)) % 10_000_000
+	}
+	return n
+}
+
+// Enrol enrols an invented enterprise that may sell. It needs a code; what else
+// matters to nobody's test need not be said.
 func (s Services) Enrol(ctx context.Context, e merchant.Enrolment) (merchant.Merchant, error) {
 	e.ShortName = cmp.Or(e.ShortName, e.Code)
 	e.LegalName, e.EntityType, e.Fictional = e.ShortName+"（虚构示例）", "农民专业合作社", true
 	e.Region, e.Township = "152527", "红旗镇"
-	e.USCC = cmp.Or(e.USCC, "93152527"+strings.Repeat("X", 10-len(e.Code))+e.Code)
+	e.USCC = cmp.Or(e.USCC, USCC(number(e.Code)))
 	e.RecommendationNo, e.RecommendedOn = "R-"+e.Code, "2026-01-01"
 	e.AgreementNo, e.AgreementSignedOn = "A-"+e.Code, "2026-01-02"
 	if e.Licences == nil {
-		e.Licences = []merchant.Licence{{Kind: "SC", No: "SC-" + e.Code, ExpiresOn: "2099-12-31"}}
+		e.Licences = []merchant.Licence{{Kind: "SC", No: SC(number(e.Code) % 10_000), ExpiresOn: "2099-12-31"}}
 	}
 	m, err := s.Merchants.Enrol(ctx, e)
 	if err != nil {
