@@ -23,6 +23,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/schema"
@@ -161,6 +162,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
 	s.Aftersales = aftersale.New(a.db)
+	s.Recalls = recall.New(a.db)
 	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
 	return nil
 }
@@ -221,6 +223,6 @@ func (d database) current(ctx context.Context) (err error) {
 func (a *App) newWorker() (*worker.Worker, error) {
 	return worker.New(a.cfg.Worker, a.db, worker.Deps{
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
-		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
+		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files, Inventory: a.services.Inventory,
 	}, a.log, a.metrics)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -41,6 +42,7 @@ type Services struct {
 	Receipts     *receipt.Service
 	Trail        *trail.Service
 	Files        *file.Service
+	Recalls      *recall.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -56,6 +58,7 @@ type surface struct {
 	operators
 	funds
 	files
+	lots
 	webhooks
 	publicLog
 	system
@@ -74,6 +77,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		funds{d.Fund},
 		files{d.Files},
+		lots{d.Inventory, d.Recalls},
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		system{d.Ready, site},

@@ -19,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -42,6 +43,7 @@ type Services struct {
 	Receipts     *receipt.Service
 	Trail        *trail.Service
 	Files        *file.Service
+	Recalls      *recall.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this
