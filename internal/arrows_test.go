@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"onboarding":   {"dossier", "identity", "merchant", "trail"},
 	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "payment"},
 	"payment":      {},
+	"recall":       {"identity", "inventory", "trail"},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},
 	"standing":     {"identity", "merchant", "trail"},
 	"trail":        {},

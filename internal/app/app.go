@@ -24,6 +24,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/schema"
@@ -165,6 +166,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
 	s.Aftersales = aftersale.New(a.db)
+	s.Recalls = recall.New(a.db)
 	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
 	s.Standing = standing.New(a.db)
 	s.Webhooks = webhook.New(a.db, a.cfg.Webhook, nil)
@@ -228,7 +230,7 @@ func (a *App) newWorker() (*worker.Worker, error) {
 	return worker.New(a.cfg.Worker, a.db, worker.Deps{
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
 		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
-		Standing:   a.services.Standing,
+		Standing: a.services.Standing, Inventory: a.services.Inventory,
 		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks,
 	}, a.log, a.metrics)
 }

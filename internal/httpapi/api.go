@@ -20,6 +20,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
@@ -47,6 +48,7 @@ type Services struct {
 	Trail        *trail.Service
 	Files        *file.Service
 	Webhooks     *webhook.Service
+	Recalls      *recall.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -65,6 +67,7 @@ type surface struct {
 	standings
 	funds
 	files
+	lots
 	webhooks
 	publicLog
 	system
@@ -86,6 +89,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
 		funds{d.Fund},
 		files{d.Files},
+		lots{d.Inventory, d.Recalls},
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		system{d.Ready, site},

@@ -28,6 +28,7 @@ type operation struct {
 	authz            authz
 	scope            string // x-scope: what an API key needs to call it, or "": it takes none
 	raw              bool   // x-raw-body: somebody else's body, which the contract does not describe
+	upload           bool   // x-upload: a form with a file, which its handler reads
 	cached           bool   // x-cached
 	params           []*openapi3.Parameter
 	body             *openapi3.Schema // nil: it takes none
@@ -62,6 +63,9 @@ var objects = map[string]object{
 	"alert_id":       {owners: []string{"merchant"}},
 	"webhook_id":     {owners: []string{"merchant"}},
 	"delivery_id":    {owners: []string{"merchant"}},
+	"file_id":        {owners: []string{"account"}},
+	"lot_id":         {owners: []string{"merchant"}},
+	"recall_id":      {owners: []string{"merchant"}},
 }
 
 // headers are the required parameters of which the nets know a good value.
@@ -103,6 +107,7 @@ func newOperation(path, method string, item *openapi3.PathItem, o *openapi3.Oper
 	extension(o, "x-authz", &op.authz)
 	extension(o, "x-scope", &op.scope)
 	extension(o, "x-raw-body", &op.raw)
+	extension(o, "x-upload", &op.upload)
 	extension(o, "x-cached", &op.cached)
 	for _, p := range slices.Concat(item.Parameters, o.Parameters) {
 		op.params = append(op.params, p.Value)
@@ -152,7 +157,7 @@ func (op *operation) flaws(doc *openapi3.T, o *openapi3.Operation) []string {
 			say("the nets know no good value for the required parameter %s: add it to headers in contract_test.go and to shop.header in shop_test.go", p.Name)
 		}
 	}
-	if o.RequestBody != nil && op.body == nil {
+	if o.RequestBody != nil && op.body == nil && !op.upload {
 		say("its body is not application/json: teach sample in sample_test.go to write such a body")
 	}
 	if op.body != nil && !op.raw && op.body.Example == nil && len(op.body.Required) > 0 {

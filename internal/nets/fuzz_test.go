@@ -131,6 +131,9 @@ func (f *fuzzer) round() {
 	for range 3 {
 		f.add("key_id", f.apiKey(t, f.people[2], f.mine))
 		f.add("delivery_id", f.delivery(t, f.mine))
+		f.add("file_id", f.file(t, f.people[0]))
+		f.add("lot_id", f.lot(t, f.mine).ID.String())
+		f.add("recall_id", f.recall(t, f.mine))
 	}
 	f.add("webhook_id", f.webhook(t, f.mine).String())
 	for _, kind := range []string{"key_id", "webhook_id", "delivery_id"} {
@@ -261,7 +264,7 @@ func (f *fuzzer) pathParam(t *rapid.T, op *operation, who caller, name string, b
 		return f.missing(name)
 	case 7: // of another kind
 		*broken = true
-		kind := rapid.SampledFrom([]string{"account_id", "alert_id", "checkout_id", "licence_id", "merchant_id", "order_id", "product_id", "refund_id", "session_id", "sku_id"}).Draw(t, "kind")
+		kind := rapid.SampledFrom([]string{"account_id", "alert_id", "checkout_id", "file_id", "licence_id", "lot_id", "merchant_id", "order_id", "product_id", "recall_id", "refund_id", "session_id", "sku_id"}).Draw(t, "kind")
 		return rapid.SampledFrom(f.ids[kind]).Draw(t, "other "+name)
 	case 0, 1, 2: // his own, where there is such a thing
 		own := slices.DeleteFunc(slices.Clone(f.ids[name]), func(id string) bool { return !f.mineOf(op, who, id) })
@@ -329,6 +332,9 @@ func (f *fuzzer) body(t *rapid.T, op *operation, who caller, r *request, broken 
 				}).Draw(t, "object"))
 		}
 		*broken = true
+	case op.upload:
+		r.body = form(f.tb)
+		*broken = true
 	case op.body != nil:
 		var n *node
 		if rapid.Bool().Draw(t, "the example") { // which gets further than what is made up
@@ -356,7 +362,10 @@ func (f *fuzzer) body(t *rapid.T, op *operation, who caller, r *request, broken 
 }
 
 func (f *fuzzer) fillHeader(t *rapid.T, op *operation, r *request, broken *bool) {
-	if op.body != nil {
+	switch {
+	case op.upload:
+		r.header.Set("Content-Type", formType)
+	case op.body != nil:
 		r.header.Set("Content-Type", "application/json")
 	}
 	for _, p := range op.params {

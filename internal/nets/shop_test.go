@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/png"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -18,13 +20,16 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	idempotent "github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
@@ -347,6 +352,12 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		return []string{s.webhook(t, f).String()}
 	case "delivery_id":
 		return []string{s.delivery(t, f)}
+	case "lot_id":
+		return []string{s.lot(t, f).ID.String()}
+	case "recall_id":
+		return []string{s.recall(t, f)}
+	case "file_id":
+		return []string{s.file(t, p)}
 	case "path":
 		paid := s.buy(t, p, f) // so that the log is not empty
 		s.settle(t, paid)
@@ -433,6 +444,44 @@ func (s *shop) delivery(t testing.TB, f *firm) string {
 	s.keep(f.only("a delivery"), d.ID.String())
 	s.keep(f.only("an event"), d.Event.String())
 	return d.ID.String()
+}
+
+// lot is a new lot of an enterprise.
+func (s *shop) lot(t testing.TB, f *firm) inventory.Lot {
+	t.Helper()
+	l, err := s.Inventory.Receive(t.Context(), inventory.Receipt{
+		Actor: s.root.Account.UUID(), Merchants: []uuid.UUID{f.id.UUID()}, SKU: f.products[0].SKUs[0].ID.UUID(),
+		Code: fmt.Sprintf("lot %d", s.next()), Qty: 10,
+	}, idempotent.Claim{}, nil)
+	if err != nil {
+		t.Fatalf("receive a lot: %v", err)
+	}
+	return l
+}
+
+// recall is an open recall of an enterprise's lot.
+func (s *shop) recall(t testing.TB, f *firm) string {
+	t.Helper()
+	r, err := s.Recalls.Open(t.Context(), s.root, s.lot(t, f).ID, recall.Opening{Level: 3, Reason: "for a test", Notice: "for a test of recalls"}, idempotent.Claim{}, nil)
+	if err != nil {
+		t.Fatalf("recall a lot: %v", err)
+	}
+	return r.ID.String()
+}
+
+// file is a picture that somebody uploaded for everybody.
+func (s *shop) file(t testing.TB, p *person) string {
+	t.Helper()
+	var out bytes.Buffer
+	err := png.Encode(&out, image.NewGray(image.Rect(0, 0, 2, 2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := s.Files.Put(t.Context(), file.New{Owner: p.id.UUID(), Name: "a.png", Kind: file.Picture}, &out)
+	if err != nil {
+		t.Fatalf("upload: %v", err)
+	}
+	return f.ID.String()
 }
 
 // missing is a well-formed name of a thing that is not there.

@@ -22,6 +22,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
@@ -50,6 +51,7 @@ type Services struct {
 	Trail        *trail.Service
 	Files        *file.Service
 	Webhooks     *webhook.Service
+	Recalls      *recall.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this

@@ -35,6 +35,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
@@ -138,6 +139,7 @@ func New(t testing.TB, o Options) *Shop {
 	must(t, err)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Aftersales = aftersale.New(s.DB)
+	s.Recalls = recall.New(s.DB)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	s.Standing = standing.New(s.DB)
 	return s

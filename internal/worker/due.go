@@ -13,6 +13,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
@@ -36,6 +37,8 @@ type Deps struct {
 	Aftersales *aftersale.Service
 	Merchants  *merchant.Service
 	Webhooks   *webhook.Service
+	// Inventory withdraws lots that are past their day.
+	Inventory *inventory.Service
 }
 
 // batch is how many things one sweep ends at most in one go.
@@ -82,6 +85,7 @@ func (w *Worker) dues() []sweep {
 		}},
 		{"payment.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, w.forgetBodies) }},
 		{"file.sweep", time.Hour, d.Files.Sweep},
+		{"inventory.withdraw", time.Minute, func(ctx context.Context) (int, error) { return all(ctx, d.Inventory.WithdrawDue) }},
 		{"identity.sweep", time.Hour, func(ctx context.Context) (int, error) {
 			n, err := d.Identity.Sweep(ctx)
 			return int(n), err

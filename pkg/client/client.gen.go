@@ -314,6 +314,30 @@ func (e ApplicationWayMode) Valid() bool {
 	}
 }
 
+// Defines values for CertificateKind.
+const (
+	Conformity CertificateKind = "conformity"
+	Import     CertificateKind = "import"
+	Inspection CertificateKind = "inspection"
+	Quarantine CertificateKind = "quarantine"
+)
+
+// Valid indicates whether the value is a known member of the CertificateKind enum.
+func (e CertificateKind) Valid() bool {
+	switch e {
+	case Conformity:
+		return true
+	case Import:
+		return true
+	case Inspection:
+		return true
+	case Quarantine:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CheckoutState.
 const (
 	CheckoutStateCanceled CheckoutState = "canceled"
@@ -608,6 +632,42 @@ func (e ProductNetUnit) Valid() bool {
 	case G:
 		return true
 	case ML:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublicRecallState.
+const (
+	PublicRecallStateClosed PublicRecallState = "closed"
+	PublicRecallStateOpen   PublicRecallState = "open"
+)
+
+// Valid indicates whether the value is a known member of the PublicRecallState enum.
+func (e PublicRecallState) Valid() bool {
+	switch e {
+	case PublicRecallStateClosed:
+		return true
+	case PublicRecallStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RecallState.
+const (
+	RecallStateClosed RecallState = "closed"
+	RecallStateOpen   RecallState = "open"
+)
+
+// Valid indicates whether the value is a known member of the RecallState enum.
+func (e RecallState) Valid() bool {
+	switch e {
+	case RecallStateClosed:
+		return true
+	case RecallStateOpen:
 		return true
 	default:
 		return false
@@ -1496,6 +1556,9 @@ type CategoryList struct {
 	Data []Category `json:"data"`
 }
 
+// CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
+type CertificateKind string
+
 // Checkout defines model for Checkout.
 type Checkout struct {
 	// ClosedAt When it expired or was cancelled
@@ -1856,6 +1919,58 @@ type LogEntry struct {
 // LogEntryState Pending until the log has taken it up, about a second: ask again
 type LogEntryState string
 
+// Lot What was received remains, or is withdrawn (recalled, past its day), drawn (sold) or lost (adjusted away).
+type Lot struct {
+	BestBefore *openapi_types.Date `json:"best_before,omitempty"`
+
+	// CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
+	CertificateKind *CertificateKind `json:"certificate_kind,omitempty"`
+	CertificateNo   *string          `json:"certificate_no,omitempty"`
+	Code            string           `json:"code"`
+	Drawn           int64            `json:"drawn"`
+	FileIds         []Id             `json:"file_ids,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id                  `json:"id"`
+	Lost       int64               `json:"lost"`
+	MadeOn     *openapi_types.Date `json:"made_on,omitempty"`
+	RecalledAt *time.Time          `json:"recalled_at,omitempty"`
+	Received   int64               `json:"received"`
+	ReceivedAt time.Time           `json:"received_at"`
+	Remaining  int64               `json:"remaining"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId     Id    `json:"sku_id"`
+	Withdrawn int64 `json:"withdrawn"`
+}
+
+// LotDraw defines model for LotDraw.
+type LotDraw struct {
+	// At When it was paid
+	At time.Time `json:"at"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id `json:"order_id"`
+
+	// Quantity Pieces of the lot that the order got
+	Quantity int64 `json:"quantity"`
+
+	// Returned Of these
+	Returned int64 `json:"returned"`
+}
+
+// LotDrawPage defines model for LotDrawPage.
+type LotDrawPage struct {
+	Data       []LotDraw `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// LotPage defines model for LotPage.
+type LotPage struct {
+	Data       []Lot   `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
 // MadeApiKey defines model for MadeApiKey.
 type MadeApiKey struct {
 	ApiKey ApiKey `json:"api_key"`
@@ -2018,6 +2133,52 @@ type NewLicence struct {
 
 	// ProductKinds The kinds of goods that it is for
 	ProductKinds []ProductKind `json:"product_kinds,omitempty"`
+}
+
+// NewLot Example: {"best_before":"2027-10-31","code":"20261101-A","made_on":"2026-11-01","quantity":200}
+type NewLot struct {
+	// BestBefore The last day on which it is sold
+	//
+	// Example: 2027-10-31
+	BestBefore *openapi_types.Date `json:"best_before,omitempty"`
+
+	// CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
+	CertificateKind *CertificateKind `json:"certificate_kind,omitempty"`
+
+	// CertificateNo Example: SY-2026-0001
+	CertificateNo *string `json:"certificate_no,omitempty"`
+
+	// Code As printed on the goods
+	//
+	// Example: 20261101-A
+	Code string `json:"code"`
+
+	// FileIds Pictures of the certificate that you uploaded
+	FileIds []Id `json:"file_ids,omitempty"`
+
+	// MadeOn Example: 2026-11-01
+	MadeOn *openapi_types.Date `json:"made_on,omitempty"`
+
+	// Quantity Example: 200
+	Quantity int64 `json:"quantity"`
+}
+
+// NewRecall Example: {"level":2,"notice":"本批次莜面水分超标，请停止食用并联系我们退款。","reason":"抽检水分超标"}
+type NewRecall struct {
+	// Level 1 grave harm, 2 some harm, 3 false label (食品召回管理办法 第十三条)
+	//
+	// Example: 2
+	Level int `json:"level"`
+
+	// Notice For the public
+	//
+	// Example: 本批次莜面水分超标，请停止食用并联系我们退款。
+	Notice string `json:"notice"`
+
+	// Reason For those who work on it
+	//
+	// Example: 抽检水分超标
+	Reason string `json:"reason"`
 }
 
 // NewSession defines model for NewSession.
@@ -2316,6 +2477,32 @@ type ProductPage struct {
 	NextCursor *string   `json:"next_cursor"`
 }
 
+// PublicRecall defines model for PublicRecall.
+type PublicRecall struct {
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+	Level    int        `json:"level"`
+	LotCode  string     `json:"lot_code"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id        `json:"merchant_id"`
+	Notice     string    `json:"notice"`
+	OpenedAt   time.Time `json:"opened_at"`
+	Result     *string   `json:"result,omitempty"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id                `json:"sku_id"`
+	State PublicRecallState `json:"state"`
+}
+
+// PublicRecallState defines model for PublicRecall.State.
+type PublicRecallState string
+
+// PublicRecallPage defines model for PublicRecallPage.
+type PublicRecallPage struct {
+	Data       []PublicRecall `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
 // Quantity Example: 2
 type Quantity = int64
 
@@ -2323,6 +2510,44 @@ type Quantity = int64
 type Reason struct {
 	// Reason Example: 许可证待核验
 	Reason string `json:"reason"`
+}
+
+// Recall defines model for Recall.
+type Recall struct {
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id      Id     `json:"id"`
+	Level   int    `json:"level"`
+	LotCode string `json:"lot_code"`
+
+	// LotId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	LotId Id `json:"lot_id"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id        `json:"merchant_id"`
+	Notice     string    `json:"notice"`
+	OpenedAt   time.Time `json:"opened_at"`
+	Reason     string    `json:"reason"`
+	Result     *string   `json:"result,omitempty"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id          `json:"sku_id"`
+	State RecallState `json:"state"`
+
+	// Stopped Pieces withdrawn at once
+	Stopped int64 `json:"stopped"`
+}
+
+// RecallState defines model for Recall.State.
+type RecallState string
+
+// RecallResult Example: {"result":"已召回全部售出商品并无害化处理。"}
+type RecallResult struct {
+	// Result For the public
+	//
+	// Example: 已召回全部售出商品并无害化处理。
+	Result string `json:"result"`
 }
 
 // Receipt Amounts of refunds are negative.
@@ -2943,6 +3168,9 @@ type LicenceId = Id
 // Limit defines model for Limit.
 type Limit = int
 
+// LotId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type LotId = Id
+
 // MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type MerchantId = Id
 
@@ -2951,6 +3179,9 @@ type OrderId = Id
 
 // ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ProductId = Id
+
+// RecallId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type RecallId = Id
 
 // RefundId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type RefundId = Id
@@ -3110,6 +3341,12 @@ type ListOwnLicencesParams struct {
 // ListOwnLicencesParamsState defines parameters for ListOwnLicences.
 type ListOwnLicencesParamsState string
 
+// OpenMerchantRecallParams defines parameters for OpenMerchantRecall.
+type OpenMerchantRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListMerchantOrdersParams defines parameters for ListMerchantOrders.
 type ListMerchantOrdersParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -3126,6 +3363,36 @@ type ListMerchantProductsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CloseMerchantRecallParams defines parameters for CloseMerchantRecall.
+type CloseMerchantRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListMerchantRecallOrdersParams defines parameters for ListMerchantRecallOrders.
+type ListMerchantRecallOrdersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListLotsParams defines parameters for ListLots.
+type ListLotsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ReceiveLotParams defines parameters for ReceiveLot.
+type ReceiveLotParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // AdjustStockParams defines parameters for AdjustStock.
@@ -3218,6 +3485,12 @@ type LinkLicenceFilesParams struct {
 	FileId *Id `form:"file_id,omitempty" json:"file_id,omitempty"`
 }
 
+// OpenOpsRecallParams defines parameters for OpenOpsRecall.
+type OpenOpsRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListSanctionsParams defines parameters for ListSanctions.
 type ListSanctionsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -3231,6 +3504,21 @@ type ListSanctionsParams struct {
 type RefundOrderParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CloseOpsRecallParams defines parameters for CloseOpsRecall.
+type CloseOpsRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListOpsRecallOrdersParams defines parameters for ListOpsRecallOrders.
+type ListOpsRecallOrdersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListRefundsParams defines parameters for ListRefunds.
@@ -3317,6 +3605,15 @@ type ListMerchantsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListRecallsParams defines parameters for ListRecalls.
+type ListRecallsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -3376,8 +3673,17 @@ type AskToLeaveJSONRequestBody = LeaveRequest
 // FileLicenceJSONRequestBody defines body for FileLicence for application/json ContentType.
 type FileLicenceJSONRequestBody = NewLicence
 
+// OpenMerchantRecallJSONRequestBody defines body for OpenMerchantRecall for application/json ContentType.
+type OpenMerchantRecallJSONRequestBody = NewRecall
+
+// CloseMerchantRecallJSONRequestBody defines body for CloseMerchantRecall for application/json ContentType.
+type CloseMerchantRecallJSONRequestBody = RecallResult
+
 // SetSkuPriceJSONRequestBody defines body for SetSkuPrice for application/json ContentType.
 type SetSkuPriceJSONRequestBody = PriceChange
+
+// ReceiveLotJSONRequestBody defines body for ReceiveLot for application/json ContentType.
+type ReceiveLotJSONRequestBody = NewLot
 
 // AdjustStockJSONRequestBody defines body for AdjustStock for application/json ContentType.
 type AdjustStockJSONRequestBody = StockAdjustment
@@ -3412,6 +3718,9 @@ type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
 // DeclineLicenceJSONRequestBody defines body for DeclineLicence for application/json ContentType.
 type DeclineLicenceJSONRequestBody = Reason
 
+// OpenOpsRecallJSONRequestBody defines body for OpenOpsRecall for application/json ContentType.
+type OpenOpsRecallJSONRequestBody = NewRecall
+
 // ExcludeMerchantJSONRequestBody defines body for ExcludeMerchant for application/json ContentType.
 type ExcludeMerchantJSONRequestBody = Sanctioning
 
@@ -3435,6 +3744,9 @@ type WarnMerchantJSONRequestBody = Sanctioning
 
 // RefundOrderJSONRequestBody defines body for RefundOrder for application/json ContentType.
 type RefundOrderJSONRequestBody = Refunding
+
+// CloseOpsRecallJSONRequestBody defines body for CloseOpsRecall for application/json ContentType.
+type CloseOpsRecallJSONRequestBody = RecallResult
 
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = Credentials
@@ -3893,6 +4205,20 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
 	FileLicence(ctx context.Context, body FileLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// OpenMerchantRecallWithBody Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+	OpenMerchantRecallWithBody(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenMerchantRecall Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+	OpenMerchantRecall(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, body OpenMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 	//
 	// Corresponds with GET /v1/merchant/orders (the `ListMerchantOrders` operationId).
@@ -3908,6 +4234,25 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/merchant/products (the `ListMerchantProducts` operationId).
 	ListMerchantProducts(ctx context.Context, params *ListMerchantProductsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CloseMerchantRecallWithBody End a recall with its result
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+	CloseMerchantRecallWithBody(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CloseMerchantRecall End a recall with its result
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+	CloseMerchantRecall(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, body CloseMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListMerchantRecallOrders The orders that were served from the recalled lot
+	//
+	// Corresponds with GET /v1/merchant/recalls/{recall_id}/orders (the `ListMerchantRecallOrders` operationId).
+	ListMerchantRecallOrders(ctx context.Context, recallId RecallId, params *ListMerchantRecallOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// SetSkuPriceWithBody Set a SKU's price; orders already placed keep theirs
 	//
 	// Takes any type of body and a specified content type.
@@ -3921,6 +4266,25 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/merchant/skus/{sku_id} (the `SetSkuPrice` operationId).
 	SetSkuPrice(ctx context.Context, skuId SkuId, body SetSkuPriceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListLots The lots of a SKU, newest first
+	//
+	// Corresponds with GET /v1/merchant/skus/{sku_id}/lots (the `ListLots` operationId).
+	ListLots(ctx context.Context, skuId SkuId, params *ListLotsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReceiveLotWithBody Receive a lot; its pieces are on the shelf at once
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+	ReceiveLotWithBody(ctx context.Context, skuId SkuId, params *ReceiveLotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReceiveLot Receive a lot; its pieces are on the shelf at once
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+	ReceiveLot(ctx context.Context, skuId SkuId, params *ReceiveLotParams, body ReceiveLotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AdjustStockWithBody Add pieces to a SKU's stock, or take some off
 	//
@@ -4160,6 +4524,20 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/ops/licences/{licence_id}/links (the `LinkLicenceFiles` operationId).
 	LinkLicenceFiles(ctx context.Context, licenceId LicenceId, params *LinkLicenceFilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// OpenOpsRecallWithBody Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+	OpenOpsRecallWithBody(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenOpsRecall Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+	OpenOpsRecall(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, body OpenOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ExcludeMerchantWithBody Exclude an enterprise for good, on the public record
 	//
 	// Takes any type of body and a specified content type.
@@ -4282,6 +4660,25 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/ops/orders/{order_id}/refunds (the `RefundOrder` operationId).
 	RefundOrder(ctx context.Context, orderId OrderId, params *RefundOrderParams, body RefundOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CloseOpsRecallWithBody End a recall with its result
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+	CloseOpsRecallWithBody(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CloseOpsRecall End a recall with its result
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+	CloseOpsRecall(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, body CloseOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOpsRecallOrders The orders that were served from the recalled lot
+	//
+	// Corresponds with GET /v1/ops/recalls/{recall_id}/orders (the `ListOpsRecallOrders` operationId).
+	ListOpsRecallOrders(ctx context.Context, recallId RecallId, params *ListOpsRecallOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRefunds Refunds by how far their money has come, newest first; those that failed wait for a decision
 	//
 	// Corresponds with GET /v1/ops/refunds (the `ListRefunds` operationId).
@@ -4343,6 +4740,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/public/merchants/{merchant_id} (the `GetMerchant` operationId).
 	GetMerchant(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRecalls Lots that were called back, newest first
+	//
+	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
+	ListRecalls(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSessions Where the caller is signed in
 	//
@@ -5328,6 +5730,40 @@ func (c *Client) FileLicence(ctx context.Context, body FileLicenceJSONRequestBod
 	return c.Client.Do(req)
 }
 
+// OpenMerchantRecallWithBody Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+func (c *Client) OpenMerchantRecallWithBody(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenMerchantRecallRequestWithBody(c.Server, lotId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenMerchantRecall Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+func (c *Client) OpenMerchantRecall(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, body OpenMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenMerchantRecallRequest(c.Server, lotId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 //
 // Corresponds with GET /v1/merchant/orders (the `ListMerchantOrders` operationId).
@@ -5373,6 +5809,55 @@ func (c *Client) ListMerchantProducts(ctx context.Context, params *ListMerchantP
 	return c.Client.Do(req)
 }
 
+// CloseMerchantRecallWithBody End a recall with its result
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+func (c *Client) CloseMerchantRecallWithBody(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseMerchantRecallRequestWithBody(c.Server, recallId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CloseMerchantRecall End a recall with its result
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+func (c *Client) CloseMerchantRecall(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, body CloseMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseMerchantRecallRequest(c.Server, recallId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListMerchantRecallOrders The orders that were served from the recalled lot
+//
+// Corresponds with GET /v1/merchant/recalls/{recall_id}/orders (the `ListMerchantRecallOrders` operationId).
+func (c *Client) ListMerchantRecallOrders(ctx context.Context, recallId RecallId, params *ListMerchantRecallOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMerchantRecallOrdersRequest(c.Server, recallId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // SetSkuPriceWithBody Set a SKU's price; orders already placed keep theirs
 //
 // Takes any type of body and a specified content type.
@@ -5397,6 +5882,55 @@ func (c *Client) SetSkuPriceWithBody(ctx context.Context, skuId SkuId, contentTy
 // Corresponds with POST /v1/merchant/skus/{sku_id} (the `SetSkuPrice` operationId).
 func (c *Client) SetSkuPrice(ctx context.Context, skuId SkuId, body SetSkuPriceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSetSkuPriceRequest(c.Server, skuId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListLots The lots of a SKU, newest first
+//
+// Corresponds with GET /v1/merchant/skus/{sku_id}/lots (the `ListLots` operationId).
+func (c *Client) ListLots(ctx context.Context, skuId SkuId, params *ListLotsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLotsRequest(c.Server, skuId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReceiveLotWithBody Receive a lot; its pieces are on the shelf at once
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+func (c *Client) ReceiveLotWithBody(ctx context.Context, skuId SkuId, params *ReceiveLotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReceiveLotRequestWithBody(c.Server, skuId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReceiveLot Receive a lot; its pieces are on the shelf at once
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+func (c *Client) ReceiveLot(ctx context.Context, skuId SkuId, params *ReceiveLotParams, body ReceiveLotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReceiveLotRequest(c.Server, skuId, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6005,6 +6539,40 @@ func (c *Client) LinkLicenceFiles(ctx context.Context, licenceId LicenceId, para
 	return c.Client.Do(req)
 }
 
+// OpenOpsRecallWithBody Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+func (c *Client) OpenOpsRecallWithBody(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenOpsRecallRequestWithBody(c.Server, lotId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenOpsRecall Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+func (c *Client) OpenOpsRecall(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, body OpenOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenOpsRecallRequest(c.Server, lotId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ExcludeMerchantWithBody Exclude an enterprise for good, on the public record
 //
 // Takes any type of body and a specified content type.
@@ -6307,6 +6875,55 @@ func (c *Client) RefundOrder(ctx context.Context, orderId OrderId, params *Refun
 	return c.Client.Do(req)
 }
 
+// CloseOpsRecallWithBody End a recall with its result
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+func (c *Client) CloseOpsRecallWithBody(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseOpsRecallRequestWithBody(c.Server, recallId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CloseOpsRecall End a recall with its result
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+func (c *Client) CloseOpsRecall(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, body CloseOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseOpsRecallRequest(c.Server, recallId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOpsRecallOrders The orders that were served from the recalled lot
+//
+// Corresponds with GET /v1/ops/recalls/{recall_id}/orders (the `ListOpsRecallOrders` operationId).
+func (c *Client) ListOpsRecallOrders(ctx context.Context, recallId RecallId, params *ListOpsRecallOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOpsRecallOrdersRequest(c.Server, recallId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRefunds Refunds by how far their money has come, newest first; those that failed wait for a decision
 //
 // Corresponds with GET /v1/ops/refunds (the `ListRefunds` operationId).
@@ -6479,6 +7096,21 @@ func (c *Client) ListMerchants(ctx context.Context, params *ListMerchantsParams,
 // Corresponds with GET /v1/public/merchants/{merchant_id} (the `GetMerchant` operationId).
 func (c *Client) GetMerchant(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetMerchantRequest(c.Server, merchantId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRecalls Lots that were called back, newest first
+//
+// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
+func (c *Client) ListRecalls(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRecallsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -8435,6 +9067,66 @@ func NewFileLicenceRequestWithBody(server string, contentType string, body io.Re
 	return req, nil
 }
 
+// NewOpenMerchantRecallRequest calls the generic OpenMerchantRecall builder with application/json body
+func NewOpenMerchantRecallRequest(server string, lotId LotId, params *OpenMerchantRecallParams, body OpenMerchantRecallJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOpenMerchantRecallRequestWithBody(server, lotId, params, "application/json", bodyReader)
+}
+
+// NewOpenMerchantRecallRequestWithBody constructs an http.Request for the OpenMerchantRecall method, with any body, and a specified content type
+func NewOpenMerchantRecallRequestWithBody(server string, lotId LotId, params *OpenMerchantRecallParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "lot_id", lotId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/lots/%s/recall", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewListMerchantOrdersRequest constructs an http.Request for the ListMerchantOrders method
 func NewListMerchantOrdersRequest(server string, params *ListMerchantOrdersParams) (*http.Request, error) {
 	var err error
@@ -8601,6 +9293,139 @@ func NewListMerchantProductsRequest(server string, params *ListMerchantProductsP
 	return req, nil
 }
 
+// NewCloseMerchantRecallRequest calls the generic CloseMerchantRecall builder with application/json body
+func NewCloseMerchantRecallRequest(server string, recallId RecallId, params *CloseMerchantRecallParams, body CloseMerchantRecallJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCloseMerchantRecallRequestWithBody(server, recallId, params, "application/json", bodyReader)
+}
+
+// NewCloseMerchantRecallRequestWithBody constructs an http.Request for the CloseMerchantRecall method, with any body, and a specified content type
+func NewCloseMerchantRecallRequestWithBody(server string, recallId RecallId, params *CloseMerchantRecallParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "recall_id", recallId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/recalls/%s/close", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListMerchantRecallOrdersRequest constructs an http.Request for the ListMerchantRecallOrders method
+func NewListMerchantRecallOrdersRequest(server string, recallId RecallId, params *ListMerchantRecallOrdersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "recall_id", recallId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/recalls/%s/orders", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewSetSkuPriceRequest calls the generic SetSkuPrice builder with application/json body
 func NewSetSkuPriceRequest(server string, skuId SkuId, body SetSkuPriceJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -8644,6 +9469,139 @@ func NewSetSkuPriceRequestWithBody(server string, skuId SkuId, contentType strin
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListLotsRequest constructs an http.Request for the ListLots method
+func NewListLotsRequest(server string, skuId SkuId, params *ListLotsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "sku_id", skuId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/skus/%s/lots", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReceiveLotRequest calls the generic ReceiveLot builder with application/json body
+func NewReceiveLotRequest(server string, skuId SkuId, params *ReceiveLotParams, body ReceiveLotJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReceiveLotRequestWithBody(server, skuId, params, "application/json", bodyReader)
+}
+
+// NewReceiveLotRequestWithBody constructs an http.Request for the ReceiveLot method, with any body, and a specified content type
+func NewReceiveLotRequestWithBody(server string, skuId SkuId, params *ReceiveLotParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "sku_id", skuId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/skus/%s/lots", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
 
 	return req, nil
 }
@@ -9933,6 +10891,66 @@ func NewLinkLicenceFilesRequest(server string, licenceId LicenceId, params *Link
 	return req, nil
 }
 
+// NewOpenOpsRecallRequest calls the generic OpenOpsRecall builder with application/json body
+func NewOpenOpsRecallRequest(server string, lotId LotId, params *OpenOpsRecallParams, body OpenOpsRecallJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOpenOpsRecallRequestWithBody(server, lotId, params, "application/json", bodyReader)
+}
+
+// NewOpenOpsRecallRequestWithBody constructs an http.Request for the OpenOpsRecall method, with any body, and a specified content type
+func NewOpenOpsRecallRequestWithBody(server string, lotId LotId, params *OpenOpsRecallParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "lot_id", lotId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/lots/%s/recall", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewExcludeMerchantRequest calls the generic ExcludeMerchant builder with application/json body
 func NewExcludeMerchantRequest(server string, merchantId MerchantId, body ExcludeMerchantJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -10424,6 +11442,139 @@ func NewRefundOrderRequestWithBody(server string, orderId OrderId, params *Refun
 
 		req.Header.Set("Idempotency-Key", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewCloseOpsRecallRequest calls the generic CloseOpsRecall builder with application/json body
+func NewCloseOpsRecallRequest(server string, recallId RecallId, params *CloseOpsRecallParams, body CloseOpsRecallJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCloseOpsRecallRequestWithBody(server, recallId, params, "application/json", bodyReader)
+}
+
+// NewCloseOpsRecallRequestWithBody constructs an http.Request for the CloseOpsRecall method, with any body, and a specified content type
+func NewCloseOpsRecallRequestWithBody(server string, recallId RecallId, params *CloseOpsRecallParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "recall_id", recallId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/recalls/%s/close", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListOpsRecallOrdersRequest constructs an http.Request for the ListOpsRecallOrders method
+func NewListOpsRecallOrdersRequest(server string, recallId RecallId, params *ListOpsRecallOrdersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "recall_id", recallId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/recalls/%s/orders", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -11090,6 +12241,72 @@ func NewGetMerchantRequest(server string, merchantId MerchantId) (*http.Request,
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListRecallsRequest constructs an http.Request for the ListRecalls method
+func NewListRecallsRequest(server string, params *ListRecallsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/recalls")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -11772,6 +12989,20 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
 	FileLicenceWithResponse(ctx context.Context, body FileLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*FileLicenceResponse, error)
 
+	// OpenMerchantRecallWithBodyWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+	OpenMerchantRecallWithBodyWithResponse(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenMerchantRecallResponse, error)
+
+	// OpenMerchantRecallWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+	OpenMerchantRecallWithResponse(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, body OpenMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenMerchantRecallResponse, error)
+
 	// ListMerchantOrdersWithResponse Paid orders for the enterprises that the caller sells for, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -11793,6 +13024,27 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/merchant/products (the `ListMerchantProducts` operationId).
 	ListMerchantProductsWithResponse(ctx context.Context, params *ListMerchantProductsParams, reqEditors ...RequestEditorFn) (*ListMerchantProductsResponse, error)
 
+	// CloseMerchantRecallWithBodyWithResponse End a recall with its result
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+	CloseMerchantRecallWithBodyWithResponse(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CloseMerchantRecallResponse, error)
+
+	// CloseMerchantRecallWithResponse End a recall with its result
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+	CloseMerchantRecallWithResponse(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, body CloseMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*CloseMerchantRecallResponse, error)
+
+	// ListMerchantRecallOrdersWithResponse The orders that were served from the recalled lot
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/recalls/{recall_id}/orders (the `ListMerchantRecallOrders` operationId).
+	ListMerchantRecallOrdersWithResponse(ctx context.Context, recallId RecallId, params *ListMerchantRecallOrdersParams, reqEditors ...RequestEditorFn) (*ListMerchantRecallOrdersResponse, error)
+
 	// SetSkuPriceWithBodyWithResponse Set a SKU's price; orders already placed keep theirs
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -11806,6 +13058,27 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/merchant/skus/{sku_id} (the `SetSkuPrice` operationId).
 	SetSkuPriceWithResponse(ctx context.Context, skuId SkuId, body SetSkuPriceJSONRequestBody, reqEditors ...RequestEditorFn) (*SetSkuPriceResponse, error)
+
+	// ListLotsWithResponse The lots of a SKU, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/skus/{sku_id}/lots (the `ListLots` operationId).
+	ListLotsWithResponse(ctx context.Context, skuId SkuId, params *ListLotsParams, reqEditors ...RequestEditorFn) (*ListLotsResponse, error)
+
+	// ReceiveLotWithBodyWithResponse Receive a lot; its pieces are on the shelf at once
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+	ReceiveLotWithBodyWithResponse(ctx context.Context, skuId SkuId, params *ReceiveLotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveLotResponse, error)
+
+	// ReceiveLotWithResponse Receive a lot; its pieces are on the shelf at once
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+	ReceiveLotWithResponse(ctx context.Context, skuId SkuId, params *ReceiveLotParams, body ReceiveLotJSONRequestBody, reqEditors ...RequestEditorFn) (*ReceiveLotResponse, error)
 
 	// AdjustStockWithBodyWithResponse Add pieces to a SKU's stock, or take some off
 	//
@@ -12073,6 +13346,20 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/ops/licences/{licence_id}/links (the `LinkLicenceFiles` operationId).
 	LinkLicenceFilesWithResponse(ctx context.Context, licenceId LicenceId, params *LinkLicenceFilesParams, reqEditors ...RequestEditorFn) (*LinkLicenceFilesResponse, error)
 
+	// OpenOpsRecallWithBodyWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+	OpenOpsRecallWithBodyWithResponse(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenOpsRecallResponse, error)
+
+	// OpenOpsRecallWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+	OpenOpsRecallWithResponse(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, body OpenOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenOpsRecallResponse, error)
+
 	// ExcludeMerchantWithBodyWithResponse Exclude an enterprise for good, on the public record
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -12199,6 +13486,27 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/ops/orders/{order_id}/refunds (the `RefundOrder` operationId).
 	RefundOrderWithResponse(ctx context.Context, orderId OrderId, params *RefundOrderParams, body RefundOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*RefundOrderResponse, error)
 
+	// CloseOpsRecallWithBodyWithResponse End a recall with its result
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+	CloseOpsRecallWithBodyWithResponse(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CloseOpsRecallResponse, error)
+
+	// CloseOpsRecallWithResponse End a recall with its result
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+	CloseOpsRecallWithResponse(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, body CloseOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*CloseOpsRecallResponse, error)
+
+	// ListOpsRecallOrdersWithResponse The orders that were served from the recalled lot
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/recalls/{recall_id}/orders (the `ListOpsRecallOrders` operationId).
+	ListOpsRecallOrdersWithResponse(ctx context.Context, recallId RecallId, params *ListOpsRecallOrdersParams, reqEditors ...RequestEditorFn) (*ListOpsRecallOrdersResponse, error)
+
 	// ListRefundsWithResponse Refunds by how far their money has come, newest first; those that failed wait for a decision
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -12284,6 +13592,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/public/merchants/{merchant_id} (the `GetMerchant` operationId).
 	GetMerchantWithResponse(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*GetMerchantResponse, error)
+
+	// ListRecallsWithResponse Lots that were called back, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
+	ListRecallsWithResponse(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*ListRecallsResponse, error)
 
 	// ListSessionsWithResponse Where the caller is signed in
 	//
@@ -14430,6 +15745,8 @@ type UploadFileResponse struct {
 	ApplicationproblemJSON400 *Invalid
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
@@ -14455,6 +15772,11 @@ func (r UploadFileResponse) GetApplicationproblemJSON400() *Invalid {
 // GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
 func (r UploadFileResponse) GetApplicationproblemJSON401() *Unauthenticated {
 	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
 }
 
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -14575,6 +15897,8 @@ type LinkFileResponse struct {
 	ApplicationproblemJSON400 *Invalid
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -14594,6 +15918,11 @@ func (r LinkFileResponse) GetApplicationproblemJSON400() *Invalid {
 // GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
 func (r LinkFileResponse) GetApplicationproblemJSON401() *Unauthenticated {
 	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r LinkFileResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
 }
 
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
@@ -15471,6 +16800,96 @@ func (r FileLicenceResponse) ContentType() string {
 	return ""
 }
 
+type OpenMerchantRecallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Recall
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r OpenMerchantRecallResponse) GetJSON201() *Recall {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r OpenMerchantRecallResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r OpenMerchantRecallResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r OpenMerchantRecallResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r OpenMerchantRecallResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r OpenMerchantRecallResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r OpenMerchantRecallResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r OpenMerchantRecallResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r OpenMerchantRecallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OpenMerchantRecallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OpenMerchantRecallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OpenMerchantRecallResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListMerchantOrdersResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -15685,6 +17104,172 @@ func (r ListMerchantProductsResponse) ContentType() string {
 	return ""
 }
 
+type CloseMerchantRecallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Recall
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CloseMerchantRecallResponse) GetJSON200() *Recall {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CloseMerchantRecallResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CloseMerchantRecallResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CloseMerchantRecallResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CloseMerchantRecallResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CloseMerchantRecallResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CloseMerchantRecallResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CloseMerchantRecallResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CloseMerchantRecallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CloseMerchantRecallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CloseMerchantRecallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CloseMerchantRecallResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListMerchantRecallOrdersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LotDrawPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMerchantRecallOrdersResponse) GetJSON200() *LotDrawPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListMerchantRecallOrdersResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListMerchantRecallOrdersResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListMerchantRecallOrdersResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListMerchantRecallOrdersResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListMerchantRecallOrdersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMerchantRecallOrdersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMerchantRecallOrdersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMerchantRecallOrdersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMerchantRecallOrdersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type SetSkuPriceResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -15769,6 +17354,165 @@ func (r SetSkuPriceResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r SetSkuPriceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListLotsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LotPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLotsResponse) GetJSON200() *LotPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListLotsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListLotsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListLotsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListLotsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLotsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLotsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLotsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLotsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReceiveLotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Lot
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ReceiveLotResponse) GetJSON201() *Lot {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReceiveLotResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReceiveLotResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReceiveLotResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReceiveLotResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReceiveLotResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReceiveLotResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReceiveLotResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReceiveLotResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReceiveLotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReceiveLotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReceiveLotResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -17808,6 +19552,96 @@ func (r LinkLicenceFilesResponse) ContentType() string {
 	return ""
 }
 
+type OpenOpsRecallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Recall
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r OpenOpsRecallResponse) GetJSON201() *Recall {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r OpenOpsRecallResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r OpenOpsRecallResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r OpenOpsRecallResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r OpenOpsRecallResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r OpenOpsRecallResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r OpenOpsRecallResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r OpenOpsRecallResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r OpenOpsRecallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OpenOpsRecallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OpenOpsRecallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OpenOpsRecallResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ExcludeMerchantResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -18680,6 +20514,172 @@ func (r RefundOrderResponse) ContentType() string {
 	return ""
 }
 
+type CloseOpsRecallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Recall
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CloseOpsRecallResponse) GetJSON200() *Recall {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CloseOpsRecallResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CloseOpsRecallResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CloseOpsRecallResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CloseOpsRecallResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CloseOpsRecallResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CloseOpsRecallResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CloseOpsRecallResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CloseOpsRecallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CloseOpsRecallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CloseOpsRecallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CloseOpsRecallResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListOpsRecallOrdersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LotDrawPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOpsRecallOrdersResponse) GetJSON200() *LotDrawPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOpsRecallOrdersResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListOpsRecallOrdersResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListOpsRecallOrdersResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListOpsRecallOrdersResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOpsRecallOrdersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOpsRecallOrdersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOpsRecallOrdersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOpsRecallOrdersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOpsRecallOrdersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRefundsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -19446,6 +21446,61 @@ func (r GetMerchantResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetMerchantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListRecallsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PublicRecallPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRecallsResponse) GetJSON200() *PublicRecallPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListRecallsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListRecallsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRecallsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRecallsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRecallsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRecallsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -20499,6 +22554,32 @@ func (c *ClientWithResponses) FileLicenceWithResponse(ctx context.Context, body 
 	return ParseFileLicenceResponse(rsp)
 }
 
+// OpenMerchantRecallWithBodyWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+func (c *ClientWithResponses) OpenMerchantRecallWithBodyWithResponse(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenMerchantRecallResponse, error) {
+	rsp, err := c.OpenMerchantRecallWithBody(ctx, lotId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenMerchantRecallResponse(rsp)
+}
+
+// OpenMerchantRecallWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+func (c *ClientWithResponses) OpenMerchantRecallWithResponse(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, body OpenMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenMerchantRecallResponse, error) {
+	rsp, err := c.OpenMerchantRecall(ctx, lotId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenMerchantRecallResponse(rsp)
+}
+
 // ListMerchantOrdersWithResponse Paid orders for the enterprises that the caller sells for, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -20538,6 +22619,45 @@ func (c *ClientWithResponses) ListMerchantProductsWithResponse(ctx context.Conte
 	return ParseListMerchantProductsResponse(rsp)
 }
 
+// CloseMerchantRecallWithBodyWithResponse End a recall with its result
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+func (c *ClientWithResponses) CloseMerchantRecallWithBodyWithResponse(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CloseMerchantRecallResponse, error) {
+	rsp, err := c.CloseMerchantRecallWithBody(ctx, recallId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCloseMerchantRecallResponse(rsp)
+}
+
+// CloseMerchantRecallWithResponse End a recall with its result
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+func (c *ClientWithResponses) CloseMerchantRecallWithResponse(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, body CloseMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*CloseMerchantRecallResponse, error) {
+	rsp, err := c.CloseMerchantRecall(ctx, recallId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCloseMerchantRecallResponse(rsp)
+}
+
+// ListMerchantRecallOrdersWithResponse The orders that were served from the recalled lot
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/recalls/{recall_id}/orders (the `ListMerchantRecallOrders` operationId).
+func (c *ClientWithResponses) ListMerchantRecallOrdersWithResponse(ctx context.Context, recallId RecallId, params *ListMerchantRecallOrdersParams, reqEditors ...RequestEditorFn) (*ListMerchantRecallOrdersResponse, error) {
+	rsp, err := c.ListMerchantRecallOrders(ctx, recallId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMerchantRecallOrdersResponse(rsp)
+}
+
 // SetSkuPriceWithBodyWithResponse Set a SKU's price; orders already placed keep theirs
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -20562,6 +22682,45 @@ func (c *ClientWithResponses) SetSkuPriceWithResponse(ctx context.Context, skuId
 		return nil, err
 	}
 	return ParseSetSkuPriceResponse(rsp)
+}
+
+// ListLotsWithResponse The lots of a SKU, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/skus/{sku_id}/lots (the `ListLots` operationId).
+func (c *ClientWithResponses) ListLotsWithResponse(ctx context.Context, skuId SkuId, params *ListLotsParams, reqEditors ...RequestEditorFn) (*ListLotsResponse, error) {
+	rsp, err := c.ListLots(ctx, skuId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLotsResponse(rsp)
+}
+
+// ReceiveLotWithBodyWithResponse Receive a lot; its pieces are on the shelf at once
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+func (c *ClientWithResponses) ReceiveLotWithBodyWithResponse(ctx context.Context, skuId SkuId, params *ReceiveLotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveLotResponse, error) {
+	rsp, err := c.ReceiveLotWithBody(ctx, skuId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReceiveLotResponse(rsp)
+}
+
+// ReceiveLotWithResponse Receive a lot; its pieces are on the shelf at once
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+func (c *ClientWithResponses) ReceiveLotWithResponse(ctx context.Context, skuId SkuId, params *ReceiveLotParams, body ReceiveLotJSONRequestBody, reqEditors ...RequestEditorFn) (*ReceiveLotResponse, error) {
+	rsp, err := c.ReceiveLot(ctx, skuId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReceiveLotResponse(rsp)
 }
 
 // AdjustStockWithBodyWithResponse Add pieces to a SKU's stock, or take some off
@@ -21046,6 +23205,32 @@ func (c *ClientWithResponses) LinkLicenceFilesWithResponse(ctx context.Context, 
 	return ParseLinkLicenceFilesResponse(rsp)
 }
 
+// OpenOpsRecallWithBodyWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+func (c *ClientWithResponses) OpenOpsRecallWithBodyWithResponse(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenOpsRecallResponse, error) {
+	rsp, err := c.OpenOpsRecallWithBody(ctx, lotId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenOpsRecallResponse(rsp)
+}
+
+// OpenOpsRecallWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+func (c *ClientWithResponses) OpenOpsRecallWithResponse(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, body OpenOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenOpsRecallResponse, error) {
+	rsp, err := c.OpenOpsRecall(ctx, lotId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenOpsRecallResponse(rsp)
+}
+
 // ExcludeMerchantWithBodyWithResponse Exclude an enterprise for good, on the public record
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -21280,6 +23465,45 @@ func (c *ClientWithResponses) RefundOrderWithResponse(ctx context.Context, order
 	return ParseRefundOrderResponse(rsp)
 }
 
+// CloseOpsRecallWithBodyWithResponse End a recall with its result
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+func (c *ClientWithResponses) CloseOpsRecallWithBodyWithResponse(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CloseOpsRecallResponse, error) {
+	rsp, err := c.CloseOpsRecallWithBody(ctx, recallId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCloseOpsRecallResponse(rsp)
+}
+
+// CloseOpsRecallWithResponse End a recall with its result
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+func (c *ClientWithResponses) CloseOpsRecallWithResponse(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, body CloseOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*CloseOpsRecallResponse, error) {
+	rsp, err := c.CloseOpsRecall(ctx, recallId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCloseOpsRecallResponse(rsp)
+}
+
+// ListOpsRecallOrdersWithResponse The orders that were served from the recalled lot
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/recalls/{recall_id}/orders (the `ListOpsRecallOrders` operationId).
+func (c *ClientWithResponses) ListOpsRecallOrdersWithResponse(ctx context.Context, recallId RecallId, params *ListOpsRecallOrdersParams, reqEditors ...RequestEditorFn) (*ListOpsRecallOrdersResponse, error) {
+	rsp, err := c.ListOpsRecallOrders(ctx, recallId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOpsRecallOrdersResponse(rsp)
+}
+
 // ListRefundsWithResponse Refunds by how far their money has come, newest first; those that failed wait for a decision
 //
 // Returns a wrapper object for the known response body format(s).
@@ -21436,6 +23660,19 @@ func (c *ClientWithResponses) GetMerchantWithResponse(ctx context.Context, merch
 		return nil, err
 	}
 	return ParseGetMerchantResponse(rsp)
+}
+
+// ListRecallsWithResponse Lots that were called back, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
+func (c *ClientWithResponses) ListRecallsWithResponse(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*ListRecallsResponse, error) {
+	rsp, err := c.ListRecalls(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRecallsResponse(rsp)
 }
 
 // ListSessionsWithResponse Where the caller is signed in
@@ -23212,6 +25449,13 @@ func ParseUploadFileResponse(rsp *http.Response) (*UploadFileResponse, error) {
 		}
 		response.ApplicationproblemJSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23329,6 +25573,13 @@ func ParseLinkFileResponse(rsp *http.Response) (*LinkFileResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
@@ -24023,6 +26274,81 @@ func ParseFileLicenceResponse(rsp *http.Response) (*FileLicenceResponse, error) 
 	return response, nil
 }
 
+// ParseOpenMerchantRecallResponse parses an HTTP response from a OpenMerchantRecallWithResponse call
+func ParseOpenMerchantRecallResponse(rsp *http.Response) (*OpenMerchantRecallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OpenMerchantRecallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Recall
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListMerchantOrdersResponse parses an HTTP response from a ListMerchantOrdersWithResponse call
 func ParseListMerchantOrdersResponse(rsp *http.Response) (*ListMerchantOrdersResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -24192,6 +26518,142 @@ func ParseListMerchantProductsResponse(rsp *http.Response) (*ListMerchantProduct
 	return response, nil
 }
 
+// ParseCloseMerchantRecallResponse parses an HTTP response from a CloseMerchantRecallWithResponse call
+func ParseCloseMerchantRecallResponse(rsp *http.Response) (*CloseMerchantRecallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CloseMerchantRecallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Recall
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListMerchantRecallOrdersResponse parses an HTTP response from a ListMerchantRecallOrdersWithResponse call
+func ParseListMerchantRecallOrdersResponse(rsp *http.Response) (*ListMerchantRecallOrdersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMerchantRecallOrdersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LotDrawPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseSetSkuPriceResponse parses an HTTP response from a SetSkuPriceWithResponse call
 func ParseSetSkuPriceResponse(rsp *http.Response) (*SetSkuPriceResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -24212,6 +26674,135 @@ func ParseSetSkuPriceResponse(rsp *http.Response) (*SetSkuPriceResponse, error) 
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListLotsResponse parses an HTTP response from a ListLotsWithResponse call
+func ParseListLotsResponse(rsp *http.Response) (*ListLotsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLotsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LotPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReceiveLotResponse parses an HTTP response from a ReceiveLotWithResponse call
+func ParseReceiveLotResponse(rsp *http.Response) (*ReceiveLotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReceiveLotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Lot
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Invalid
@@ -25925,6 +28516,81 @@ func ParseLinkLicenceFilesResponse(rsp *http.Response) (*LinkLicenceFilesRespons
 	return response, nil
 }
 
+// ParseOpenOpsRecallResponse parses an HTTP response from a OpenOpsRecallWithResponse call
+func ParseOpenOpsRecallResponse(rsp *http.Response) (*OpenOpsRecallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OpenOpsRecallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Recall
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseExcludeMerchantResponse parses an HTTP response from a ExcludeMerchantWithResponse call
 func ParseExcludeMerchantResponse(rsp *http.Response) (*ExcludeMerchantResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -26647,6 +29313,142 @@ func ParseRefundOrderResponse(rsp *http.Response) (*RefundOrderResponse, error) 
 	return response, nil
 }
 
+// ParseCloseOpsRecallResponse parses an HTTP response from a CloseOpsRecallWithResponse call
+func ParseCloseOpsRecallResponse(rsp *http.Response) (*CloseOpsRecallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CloseOpsRecallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Recall
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOpsRecallOrdersResponse parses an HTTP response from a ListOpsRecallOrdersWithResponse call
+func ParseListOpsRecallOrdersResponse(rsp *http.Response) (*ListOpsRecallOrdersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOpsRecallOrdersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LotDrawPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListRefundsResponse parses an HTTP response from a ListRefundsWithResponse call
 func ParseListRefundsResponse(rsp *http.Response) (*ListRefundsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -27241,6 +30043,46 @@ func ParseGetMerchantResponse(rsp *http.Response) (*GetMerchantResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListRecallsResponse parses an HTTP response from a ListRecallsWithResponse call
+func ParseListRecallsResponse(rsp *http.Response) (*ListRecallsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRecallsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PublicRecallPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

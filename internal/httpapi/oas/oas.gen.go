@@ -313,6 +313,30 @@ func (e ApplicationWayMode) Valid() bool {
 	}
 }
 
+// Defines values for CertificateKind.
+const (
+	Conformity CertificateKind = "conformity"
+	Import     CertificateKind = "import"
+	Inspection CertificateKind = "inspection"
+	Quarantine CertificateKind = "quarantine"
+)
+
+// Valid indicates whether the value is a known member of the CertificateKind enum.
+func (e CertificateKind) Valid() bool {
+	switch e {
+	case Conformity:
+		return true
+	case Import:
+		return true
+	case Inspection:
+		return true
+	case Quarantine:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CheckoutState.
 const (
 	CheckoutStateCanceled CheckoutState = "canceled"
@@ -607,6 +631,42 @@ func (e ProductNetUnit) Valid() bool {
 	case G:
 		return true
 	case ML:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublicRecallState.
+const (
+	PublicRecallStateClosed PublicRecallState = "closed"
+	PublicRecallStateOpen   PublicRecallState = "open"
+)
+
+// Valid indicates whether the value is a known member of the PublicRecallState enum.
+func (e PublicRecallState) Valid() bool {
+	switch e {
+	case PublicRecallStateClosed:
+		return true
+	case PublicRecallStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RecallState.
+const (
+	RecallStateClosed RecallState = "closed"
+	RecallStateOpen   RecallState = "open"
+)
+
+// Valid indicates whether the value is a known member of the RecallState enum.
+func (e RecallState) Valid() bool {
+	switch e {
+	case RecallStateClosed:
+		return true
+	case RecallStateOpen:
 		return true
 	default:
 		return false
@@ -1495,6 +1555,9 @@ type CategoryList struct {
 	Data []Category `json:"data"`
 }
 
+// CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
+type CertificateKind string
+
 // Checkout defines model for Checkout.
 type Checkout struct {
 	// ClosedAt When it expired or was cancelled
@@ -1855,6 +1918,58 @@ type LogEntry struct {
 // LogEntryState Pending until the log has taken it up, about a second: ask again
 type LogEntryState string
 
+// Lot What was received remains, or is withdrawn (recalled, past its day), drawn (sold) or lost (adjusted away).
+type Lot struct {
+	BestBefore *openapi_types.Date `json:"best_before,omitempty"`
+
+	// CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
+	CertificateKind *CertificateKind `json:"certificate_kind,omitempty"`
+	CertificateNo   *string          `json:"certificate_no,omitempty"`
+	Code            string           `json:"code"`
+	Drawn           int64            `json:"drawn"`
+	FileIds         []Id             `json:"file_ids,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id                  `json:"id"`
+	Lost       int64               `json:"lost"`
+	MadeOn     *openapi_types.Date `json:"made_on,omitempty"`
+	RecalledAt *time.Time          `json:"recalled_at,omitempty"`
+	Received   int64               `json:"received"`
+	ReceivedAt time.Time           `json:"received_at"`
+	Remaining  int64               `json:"remaining"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId     Id    `json:"sku_id"`
+	Withdrawn int64 `json:"withdrawn"`
+}
+
+// LotDraw defines model for LotDraw.
+type LotDraw struct {
+	// At When it was paid
+	At time.Time `json:"at"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id `json:"order_id"`
+
+	// Quantity Pieces of the lot that the order got
+	Quantity int64 `json:"quantity"`
+
+	// Returned Of these
+	Returned int64 `json:"returned"`
+}
+
+// LotDrawPage defines model for LotDrawPage.
+type LotDrawPage struct {
+	Data       []LotDraw `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// LotPage defines model for LotPage.
+type LotPage struct {
+	Data       []Lot   `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
 // MadeApiKey defines model for MadeApiKey.
 type MadeApiKey struct {
 	ApiKey ApiKey `json:"api_key"`
@@ -2017,6 +2132,52 @@ type NewLicence struct {
 
 	// ProductKinds The kinds of goods that it is for
 	ProductKinds []ProductKind `json:"product_kinds,omitempty"`
+}
+
+// NewLot Example: {"best_before":"2027-10-31","code":"20261101-A","made_on":"2026-11-01","quantity":200}
+type NewLot struct {
+	// BestBefore The last day on which it is sold
+	//
+	// Example: 2027-10-31
+	BestBefore *openapi_types.Date `json:"best_before,omitempty"`
+
+	// CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
+	CertificateKind *CertificateKind `json:"certificate_kind,omitempty"`
+
+	// CertificateNo Example: SY-2026-0001
+	CertificateNo *string `json:"certificate_no,omitempty"`
+
+	// Code As printed on the goods
+	//
+	// Example: 20261101-A
+	Code string `json:"code"`
+
+	// FileIds Pictures of the certificate that you uploaded
+	FileIds []Id `json:"file_ids,omitempty"`
+
+	// MadeOn Example: 2026-11-01
+	MadeOn *openapi_types.Date `json:"made_on,omitempty"`
+
+	// Quantity Example: 200
+	Quantity int64 `json:"quantity"`
+}
+
+// NewRecall Example: {"level":2,"notice":"本批次莜面水分超标，请停止食用并联系我们退款。","reason":"抽检水分超标"}
+type NewRecall struct {
+	// Level 1 grave harm, 2 some harm, 3 false label (食品召回管理办法 第十三条)
+	//
+	// Example: 2
+	Level int `json:"level"`
+
+	// Notice For the public
+	//
+	// Example: 本批次莜面水分超标，请停止食用并联系我们退款。
+	Notice string `json:"notice"`
+
+	// Reason For those who work on it
+	//
+	// Example: 抽检水分超标
+	Reason string `json:"reason"`
 }
 
 // NewSession defines model for NewSession.
@@ -2315,6 +2476,32 @@ type ProductPage struct {
 	NextCursor *string   `json:"next_cursor"`
 }
 
+// PublicRecall defines model for PublicRecall.
+type PublicRecall struct {
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+	Level    int        `json:"level"`
+	LotCode  string     `json:"lot_code"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id        `json:"merchant_id"`
+	Notice     string    `json:"notice"`
+	OpenedAt   time.Time `json:"opened_at"`
+	Result     *string   `json:"result,omitempty"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id                `json:"sku_id"`
+	State PublicRecallState `json:"state"`
+}
+
+// PublicRecallState defines model for PublicRecall.State.
+type PublicRecallState string
+
+// PublicRecallPage defines model for PublicRecallPage.
+type PublicRecallPage struct {
+	Data       []PublicRecall `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
 // Quantity Example: 2
 type Quantity = int64
 
@@ -2322,6 +2509,44 @@ type Quantity = int64
 type Reason struct {
 	// Reason Example: 许可证待核验
 	Reason string `json:"reason"`
+}
+
+// Recall defines model for Recall.
+type Recall struct {
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id      Id     `json:"id"`
+	Level   int    `json:"level"`
+	LotCode string `json:"lot_code"`
+
+	// LotId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	LotId Id `json:"lot_id"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id        `json:"merchant_id"`
+	Notice     string    `json:"notice"`
+	OpenedAt   time.Time `json:"opened_at"`
+	Reason     string    `json:"reason"`
+	Result     *string   `json:"result,omitempty"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id          `json:"sku_id"`
+	State RecallState `json:"state"`
+
+	// Stopped Pieces withdrawn at once
+	Stopped int64 `json:"stopped"`
+}
+
+// RecallState defines model for Recall.State.
+type RecallState string
+
+// RecallResult Example: {"result":"已召回全部售出商品并无害化处理。"}
+type RecallResult struct {
+	// Result For the public
+	//
+	// Example: 已召回全部售出商品并无害化处理。
+	Result string `json:"result"`
 }
 
 // Receipt Amounts of refunds are negative.
@@ -2942,6 +3167,9 @@ type LicenceId = Id
 // Limit defines model for Limit.
 type Limit = int
 
+// LotId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type LotId = Id
+
 // MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type MerchantId = Id
 
@@ -2950,6 +3178,9 @@ type OrderId = Id
 
 // ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ProductId = Id
+
+// RecallId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type RecallId = Id
 
 // RefundId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type RefundId = Id
@@ -3109,6 +3340,12 @@ type ListOwnLicencesParams struct {
 // ListOwnLicencesParamsState defines parameters for ListOwnLicences.
 type ListOwnLicencesParamsState string
 
+// OpenMerchantRecallParams defines parameters for OpenMerchantRecall.
+type OpenMerchantRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListMerchantOrdersParams defines parameters for ListMerchantOrders.
 type ListMerchantOrdersParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -3125,6 +3362,36 @@ type ListMerchantProductsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CloseMerchantRecallParams defines parameters for CloseMerchantRecall.
+type CloseMerchantRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListMerchantRecallOrdersParams defines parameters for ListMerchantRecallOrders.
+type ListMerchantRecallOrdersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListLotsParams defines parameters for ListLots.
+type ListLotsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ReceiveLotParams defines parameters for ReceiveLot.
+type ReceiveLotParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // AdjustStockParams defines parameters for AdjustStock.
@@ -3217,6 +3484,12 @@ type LinkLicenceFilesParams struct {
 	FileId *Id `form:"file_id,omitempty" json:"file_id,omitempty"`
 }
 
+// OpenOpsRecallParams defines parameters for OpenOpsRecall.
+type OpenOpsRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListSanctionsParams defines parameters for ListSanctions.
 type ListSanctionsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -3230,6 +3503,21 @@ type ListSanctionsParams struct {
 type RefundOrderParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CloseOpsRecallParams defines parameters for CloseOpsRecall.
+type CloseOpsRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListOpsRecallOrdersParams defines parameters for ListOpsRecallOrders.
+type ListOpsRecallOrdersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListRefundsParams defines parameters for ListRefunds.
@@ -3316,6 +3604,15 @@ type ListMerchantsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListRecallsParams defines parameters for ListRecalls.
+type ListRecallsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -3375,8 +3672,17 @@ type AskToLeaveJSONRequestBody = LeaveRequest
 // FileLicenceJSONRequestBody defines body for FileLicence for application/json ContentType.
 type FileLicenceJSONRequestBody = NewLicence
 
+// OpenMerchantRecallJSONRequestBody defines body for OpenMerchantRecall for application/json ContentType.
+type OpenMerchantRecallJSONRequestBody = NewRecall
+
+// CloseMerchantRecallJSONRequestBody defines body for CloseMerchantRecall for application/json ContentType.
+type CloseMerchantRecallJSONRequestBody = RecallResult
+
 // SetSkuPriceJSONRequestBody defines body for SetSkuPrice for application/json ContentType.
 type SetSkuPriceJSONRequestBody = PriceChange
+
+// ReceiveLotJSONRequestBody defines body for ReceiveLot for application/json ContentType.
+type ReceiveLotJSONRequestBody = NewLot
 
 // AdjustStockJSONRequestBody defines body for AdjustStock for application/json ContentType.
 type AdjustStockJSONRequestBody = StockAdjustment
@@ -3411,6 +3717,9 @@ type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
 // DeclineLicenceJSONRequestBody defines body for DeclineLicence for application/json ContentType.
 type DeclineLicenceJSONRequestBody = Reason
 
+// OpenOpsRecallJSONRequestBody defines body for OpenOpsRecall for application/json ContentType.
+type OpenOpsRecallJSONRequestBody = NewRecall
+
 // ExcludeMerchantJSONRequestBody defines body for ExcludeMerchant for application/json ContentType.
 type ExcludeMerchantJSONRequestBody = Sanctioning
 
@@ -3434,6 +3743,9 @@ type WarnMerchantJSONRequestBody = Sanctioning
 
 // RefundOrderJSONRequestBody defines body for RefundOrder for application/json ContentType.
 type RefundOrderJSONRequestBody = Refunding
+
+// CloseOpsRecallJSONRequestBody defines body for CloseOpsRecall for application/json ContentType.
+type CloseOpsRecallJSONRequestBody = RecallResult
 
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = Credentials
@@ -3572,6 +3884,9 @@ type ServerInterface interface {
 	// FileLicence File a licence; it counts when an operator has accepted it
 	// (POST /v1/merchant/licences)
 	FileLicence(c *gin.Context)
+	// OpenMerchantRecall Recall a lot; what remains of it is withdrawn from sale at once
+	// (POST /v1/merchant/lots/{lot_id}/recall)
+	OpenMerchantRecall(c *gin.Context, lotId LotId, params OpenMerchantRecallParams)
 	// ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/orders)
 	ListMerchantOrders(c *gin.Context, params ListMerchantOrdersParams)
@@ -3581,9 +3896,21 @@ type ServerInterface interface {
 	// ListMerchantProducts The products of the enterprises that the caller sells for, on sale or not
 	// (GET /v1/merchant/products)
 	ListMerchantProducts(c *gin.Context, params ListMerchantProductsParams)
+	// CloseMerchantRecall End a recall with its result
+	// (POST /v1/merchant/recalls/{recall_id}/close)
+	CloseMerchantRecall(c *gin.Context, recallId RecallId, params CloseMerchantRecallParams)
+	// ListMerchantRecallOrders The orders that were served from the recalled lot
+	// (GET /v1/merchant/recalls/{recall_id}/orders)
+	ListMerchantRecallOrders(c *gin.Context, recallId RecallId, params ListMerchantRecallOrdersParams)
 	// SetSkuPrice Set a SKU's price; orders already placed keep theirs
 	// (POST /v1/merchant/skus/{sku_id})
 	SetSkuPrice(c *gin.Context, skuId SkuId)
+	// ListLots The lots of a SKU, newest first
+	// (GET /v1/merchant/skus/{sku_id}/lots)
+	ListLots(c *gin.Context, skuId SkuId, params ListLotsParams)
+	// ReceiveLot Receive a lot; its pieces are on the shelf at once
+	// (POST /v1/merchant/skus/{sku_id}/lots)
+	ReceiveLot(c *gin.Context, skuId SkuId, params ReceiveLotParams)
 	// AdjustStock Add pieces to a SKU's stock, or take some off
 	// (POST /v1/merchant/skus/{sku_id}/stock)
 	AdjustStock(c *gin.Context, skuId SkuId, params AdjustStockParams)
@@ -3659,6 +3986,9 @@ type ServerInterface interface {
 	// LinkLicenceFiles Links to the scans of a licence, good for five minutes; that they were read is written down
 	// (POST /v1/ops/licences/{licence_id}/links)
 	LinkLicenceFiles(c *gin.Context, licenceId LicenceId, params LinkLicenceFilesParams)
+	// OpenOpsRecall Recall a lot; what remains of it is withdrawn from sale at once
+	// (POST /v1/ops/lots/{lot_id}/recall)
+	OpenOpsRecall(c *gin.Context, lotId LotId, params OpenOpsRecallParams)
 	// ExcludeMerchant Exclude an enterprise for good, on the public record
 	// (POST /v1/ops/merchants/{merchant_id}/exclude)
 	ExcludeMerchant(c *gin.Context, merchantId MerchantId)
@@ -3689,6 +4019,12 @@ type ServerInterface interface {
 	// RefundOrder Refund lines of a paid order, whole or in part; exactly one tenth of it leaves the fund again
 	// (POST /v1/ops/orders/{order_id}/refunds)
 	RefundOrder(c *gin.Context, orderId OrderId, params RefundOrderParams)
+	// CloseOpsRecall End a recall with its result
+	// (POST /v1/ops/recalls/{recall_id}/close)
+	CloseOpsRecall(c *gin.Context, recallId RecallId, params CloseOpsRecallParams)
+	// ListOpsRecallOrders The orders that were served from the recalled lot
+	// (GET /v1/ops/recalls/{recall_id}/orders)
+	ListOpsRecallOrders(c *gin.Context, recallId RecallId, params ListOpsRecallOrdersParams)
 	// ListRefunds Refunds by how far their money has come, newest first; those that failed wait for a decision
 	// (GET /v1/ops/refunds)
 	ListRefunds(c *gin.Context, params ListRefundsParams)
@@ -3725,6 +4061,9 @@ type ServerInterface interface {
 	// GetMerchant An enterprise, with its licences, what was done about it, and when it was last verified
 	// (GET /v1/public/merchants/{merchant_id})
 	GetMerchant(c *gin.Context, merchantId MerchantId)
+	// ListRecalls Lots that were called back, newest first
+	// (GET /v1/public/recalls)
+	ListRecalls(c *gin.Context, params ListRecallsParams)
 	// ListSessions Where the caller is signed in
 	// (GET /v1/sessions)
 	ListSessions(c *gin.Context, params ListSessionsParams)
@@ -4768,6 +5107,58 @@ func (siw *ServerInterfaceWrapper) FileLicence(c *gin.Context) {
 	siw.Handler.FileLicence(c)
 }
 
+// OpenMerchantRecall operation middleware
+func (siw *ServerInterfaceWrapper) OpenMerchantRecall(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "lot_id" -------------
+	var lotId LotId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "lot_id", c.Param("lot_id"), &lotId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter lot_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OpenMerchantRecallParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenMerchantRecall(c, lotId, params)
+}
+
 // ListMerchantOrders operation middleware
 func (siw *ServerInterfaceWrapper) ListMerchantOrders(c *gin.Context) {
 
@@ -4863,6 +5254,102 @@ func (siw *ServerInterfaceWrapper) ListMerchantProducts(c *gin.Context) {
 	siw.Handler.ListMerchantProducts(c, params)
 }
 
+// CloseMerchantRecall operation middleware
+func (siw *ServerInterfaceWrapper) CloseMerchantRecall(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "recall_id" -------------
+	var recallId RecallId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recall_id", c.Param("recall_id"), &recallId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter recall_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CloseMerchantRecallParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CloseMerchantRecall(c, recallId, params)
+}
+
+// ListMerchantRecallOrders operation middleware
+func (siw *ServerInterfaceWrapper) ListMerchantRecallOrders(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "recall_id" -------------
+	var recallId RecallId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recall_id", c.Param("recall_id"), &recallId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter recall_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMerchantRecallOrdersParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMerchantRecallOrders(c, recallId, params)
+}
+
 // SetSkuPrice operation middleware
 func (siw *ServerInterfaceWrapper) SetSkuPrice(c *gin.Context) {
 
@@ -4886,6 +5373,102 @@ func (siw *ServerInterfaceWrapper) SetSkuPrice(c *gin.Context) {
 	}
 
 	siw.Handler.SetSkuPrice(c, skuId)
+}
+
+// ListLots operation middleware
+func (siw *ServerInterfaceWrapper) ListLots(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "sku_id" -------------
+	var skuId SkuId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sku_id", c.Param("sku_id"), &skuId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter sku_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLotsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListLots(c, skuId, params)
+}
+
+// ReceiveLot operation middleware
+func (siw *ServerInterfaceWrapper) ReceiveLot(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "sku_id" -------------
+	var skuId SkuId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sku_id", c.Param("sku_id"), &skuId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter sku_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReceiveLotParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReceiveLot(c, skuId, params)
 }
 
 // AdjustStock operation middleware
@@ -5648,6 +6231,58 @@ func (siw *ServerInterfaceWrapper) LinkLicenceFiles(c *gin.Context) {
 	siw.Handler.LinkLicenceFiles(c, licenceId, params)
 }
 
+// OpenOpsRecall operation middleware
+func (siw *ServerInterfaceWrapper) OpenOpsRecall(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "lot_id" -------------
+	var lotId LotId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "lot_id", c.Param("lot_id"), &lotId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter lot_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OpenOpsRecallParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenOpsRecall(c, lotId, params)
+}
+
 // ExcludeMerchant operation middleware
 func (siw *ServerInterfaceWrapper) ExcludeMerchant(c *gin.Context) {
 
@@ -5942,6 +6577,102 @@ func (siw *ServerInterfaceWrapper) RefundOrder(c *gin.Context) {
 	}
 
 	siw.Handler.RefundOrder(c, orderId, params)
+}
+
+// CloseOpsRecall operation middleware
+func (siw *ServerInterfaceWrapper) CloseOpsRecall(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "recall_id" -------------
+	var recallId RecallId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recall_id", c.Param("recall_id"), &recallId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter recall_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CloseOpsRecallParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CloseOpsRecall(c, recallId, params)
+}
+
+// ListOpsRecallOrders operation middleware
+func (siw *ServerInterfaceWrapper) ListOpsRecallOrders(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "recall_id" -------------
+	var recallId RecallId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recall_id", c.Param("recall_id"), &recallId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter recall_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOpsRecallOrdersParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOpsRecallOrders(c, recallId, params)
 }
 
 // ListRefunds operation middleware
@@ -6355,6 +7086,41 @@ func (siw *ServerInterfaceWrapper) GetMerchant(c *gin.Context) {
 	siw.Handler.GetMerchant(c, merchantId)
 }
 
+// ListRecalls operation middleware
+func (siw *ServerInterfaceWrapper) ListRecalls(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRecallsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListRecalls(c, params)
+}
+
 // ListSessions operation middleware
 func (siw *ServerInterfaceWrapper) ListSessions(c *gin.Context) {
 
@@ -6586,6 +7352,15 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/ops/merchants/:merchant_id/exclude", wrapper.ExcludeMerchant)
 	router.POST(options.BaseURL+"/v1/ops/merchants/:merchant_id/leave", wrapper.ReleaseMerchant)
 	router.GET(options.BaseURL+"/v1/ops/merchants/:merchant_id/sanctions", wrapper.ListSanctions)
+	router.GET(options.BaseURL+"/v1/merchant/skus/:sku_id/lots", wrapper.ListLots)
+	router.POST(options.BaseURL+"/v1/merchant/skus/:sku_id/lots", wrapper.ReceiveLot)
+	router.POST(options.BaseURL+"/v1/merchant/lots/:lot_id/recall", wrapper.OpenMerchantRecall)
+	router.POST(options.BaseURL+"/v1/merchant/recalls/:recall_id/close", wrapper.CloseMerchantRecall)
+	router.GET(options.BaseURL+"/v1/merchant/recalls/:recall_id/orders", wrapper.ListMerchantRecallOrders)
+	router.POST(options.BaseURL+"/v1/ops/lots/:lot_id/recall", wrapper.OpenOpsRecall)
+	router.POST(options.BaseURL+"/v1/ops/recalls/:recall_id/close", wrapper.CloseOpsRecall)
+	router.GET(options.BaseURL+"/v1/ops/recalls/:recall_id/orders", wrapper.ListOpsRecallOrders)
+	router.GET(options.BaseURL+"/v1/public/recalls", wrapper.ListRecalls)
 	router.GET(options.BaseURL+"/v1/merchant/api-keys", wrapper.ListApiKeys)
 	router.POST(options.BaseURL+"/v1/merchant/api-keys", wrapper.MakeApiKey)
 	router.POST(options.BaseURL+"/v1/merchant/api-keys/:key_id/revoke", wrapper.RevokeApiKey)
@@ -9471,6 +10246,22 @@ func (response UploadFile401ApplicationProblemPlusJSONResponse) VisitUploadFileR
 	return err
 }
 
+type UploadFile403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile403ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UploadFile413ApplicationProblemPlusJSONResponse struct {
 	TooLargeApplicationProblemPlusJSONResponse
 }
@@ -9728,6 +10519,22 @@ func (response LinkFile401ApplicationProblemPlusJSONResponse) VisitLinkFileRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFile403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LinkFile403ApplicationProblemPlusJSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10906,6 +11713,143 @@ func (response FileLicencedefaultApplicationProblemPlusJSONResponse) VisitFileLi
 	return err
 }
 
+type OpenMerchantRecallRequestObject struct {
+	LotId  LotId `json:"lot_id"`
+	Params OpenMerchantRecallParams
+	Body   *OpenMerchantRecallJSONRequestBody
+}
+
+type OpenMerchantRecallResponseObject interface {
+	VisitOpenMerchantRecallResponse(w http.ResponseWriter) error
+}
+
+type OpenMerchantRecall201JSONResponse Recall
+
+func (response OpenMerchantRecall201JSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenMerchantRecall400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response OpenMerchantRecall400ApplicationProblemPlusJSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenMerchantRecall401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenMerchantRecall401ApplicationProblemPlusJSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenMerchantRecall403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response OpenMerchantRecall403ApplicationProblemPlusJSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenMerchantRecall404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response OpenMerchantRecall404ApplicationProblemPlusJSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenMerchantRecall409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response OpenMerchantRecall409ApplicationProblemPlusJSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenMerchantRecall422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenMerchantRecall422ApplicationProblemPlusJSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenMerchantRecalldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response OpenMerchantRecalldefaultApplicationProblemPlusJSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMerchantOrdersRequestObject struct {
 	Params ListMerchantOrdersParams
 }
@@ -11183,6 +12127,247 @@ func (response ListMerchantProductsdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type CloseMerchantRecallRequestObject struct {
+	RecallId RecallId `json:"recall_id"`
+	Params   CloseMerchantRecallParams
+	Body     *CloseMerchantRecallJSONRequestBody
+}
+
+type CloseMerchantRecallResponseObject interface {
+	VisitCloseMerchantRecallResponse(w http.ResponseWriter) error
+}
+
+type CloseMerchantRecall200JSONResponse Recall
+
+func (response CloseMerchantRecall200JSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMerchantRecall400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CloseMerchantRecall400ApplicationProblemPlusJSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMerchantRecall401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CloseMerchantRecall401ApplicationProblemPlusJSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMerchantRecall403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CloseMerchantRecall403ApplicationProblemPlusJSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMerchantRecall404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CloseMerchantRecall404ApplicationProblemPlusJSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMerchantRecall409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CloseMerchantRecall409ApplicationProblemPlusJSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMerchantRecall422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CloseMerchantRecall422ApplicationProblemPlusJSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMerchantRecalldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CloseMerchantRecalldefaultApplicationProblemPlusJSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantRecallOrdersRequestObject struct {
+	RecallId RecallId `json:"recall_id"`
+	Params   ListMerchantRecallOrdersParams
+}
+
+type ListMerchantRecallOrdersResponseObject interface {
+	VisitListMerchantRecallOrdersResponse(w http.ResponseWriter) error
+}
+
+type ListMerchantRecallOrders200JSONResponse LotDrawPage
+
+func (response ListMerchantRecallOrders200JSONResponse) VisitListMerchantRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantRecallOrders400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantRecallOrders400ApplicationProblemPlusJSONResponse) VisitListMerchantRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantRecallOrders401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantRecallOrders401ApplicationProblemPlusJSONResponse) VisitListMerchantRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantRecallOrders403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantRecallOrders403ApplicationProblemPlusJSONResponse) VisitListMerchantRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantRecallOrders404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantRecallOrders404ApplicationProblemPlusJSONResponse) VisitListMerchantRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantRecallOrdersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListMerchantRecallOrdersdefaultApplicationProblemPlusJSONResponse) VisitListMerchantRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SetSkuPriceRequestObject struct {
 	SkuId SkuId `json:"sku_id"`
 	Body  *SetSkuPriceJSONRequestBody
@@ -11308,6 +12493,231 @@ type SetSkuPricedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetSkuPricedefaultApplicationProblemPlusJSONResponse) VisitSetSkuPriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLotsRequestObject struct {
+	SkuId  SkuId `json:"sku_id"`
+	Params ListLotsParams
+}
+
+type ListLotsResponseObject interface {
+	VisitListLotsResponse(w http.ResponseWriter) error
+}
+
+type ListLots200JSONResponse LotPage
+
+func (response ListLots200JSONResponse) VisitListLotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLots400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListLots400ApplicationProblemPlusJSONResponse) VisitListLotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLots401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListLots401ApplicationProblemPlusJSONResponse) VisitListLotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLots403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListLots403ApplicationProblemPlusJSONResponse) VisitListLotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLotsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListLotsdefaultApplicationProblemPlusJSONResponse) VisitListLotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLotRequestObject struct {
+	SkuId  SkuId `json:"sku_id"`
+	Params ReceiveLotParams
+	Body   *ReceiveLotJSONRequestBody
+}
+
+type ReceiveLotResponseObject interface {
+	VisitReceiveLotResponse(w http.ResponseWriter) error
+}
+
+type ReceiveLot201JSONResponse Lot
+
+func (response ReceiveLot201JSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLot400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveLot400ApplicationProblemPlusJSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLot401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveLot401ApplicationProblemPlusJSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLot403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveLot403ApplicationProblemPlusJSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLot404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveLot404ApplicationProblemPlusJSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLot409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveLot409ApplicationProblemPlusJSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLot422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveLot422ApplicationProblemPlusJSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLotdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReceiveLotdefaultApplicationProblemPlusJSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -14211,6 +15621,143 @@ func (response LinkLicenceFilesdefaultApplicationProblemPlusJSONResponse) VisitL
 	return err
 }
 
+type OpenOpsRecallRequestObject struct {
+	LotId  LotId `json:"lot_id"`
+	Params OpenOpsRecallParams
+	Body   *OpenOpsRecallJSONRequestBody
+}
+
+type OpenOpsRecallResponseObject interface {
+	VisitOpenOpsRecallResponse(w http.ResponseWriter) error
+}
+
+type OpenOpsRecall201JSONResponse Recall
+
+func (response OpenOpsRecall201JSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenOpsRecall400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response OpenOpsRecall400ApplicationProblemPlusJSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenOpsRecall401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenOpsRecall401ApplicationProblemPlusJSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenOpsRecall403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response OpenOpsRecall403ApplicationProblemPlusJSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenOpsRecall404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response OpenOpsRecall404ApplicationProblemPlusJSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenOpsRecall409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response OpenOpsRecall409ApplicationProblemPlusJSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenOpsRecall422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenOpsRecall422ApplicationProblemPlusJSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenOpsRecalldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response OpenOpsRecalldefaultApplicationProblemPlusJSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExcludeMerchantRequestObject struct {
 	MerchantId MerchantId `json:"merchant_id"`
 	Body       *ExcludeMerchantJSONRequestBody
@@ -15507,6 +17054,247 @@ func (response RefundOrderdefaultApplicationProblemPlusJSONResponse) VisitRefund
 	return err
 }
 
+type CloseOpsRecallRequestObject struct {
+	RecallId RecallId `json:"recall_id"`
+	Params   CloseOpsRecallParams
+	Body     *CloseOpsRecallJSONRequestBody
+}
+
+type CloseOpsRecallResponseObject interface {
+	VisitCloseOpsRecallResponse(w http.ResponseWriter) error
+}
+
+type CloseOpsRecall200JSONResponse Recall
+
+func (response CloseOpsRecall200JSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseOpsRecall400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CloseOpsRecall400ApplicationProblemPlusJSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseOpsRecall401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CloseOpsRecall401ApplicationProblemPlusJSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseOpsRecall403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CloseOpsRecall403ApplicationProblemPlusJSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseOpsRecall404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CloseOpsRecall404ApplicationProblemPlusJSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseOpsRecall409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CloseOpsRecall409ApplicationProblemPlusJSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseOpsRecall422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CloseOpsRecall422ApplicationProblemPlusJSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseOpsRecalldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CloseOpsRecalldefaultApplicationProblemPlusJSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsRecallOrdersRequestObject struct {
+	RecallId RecallId `json:"recall_id"`
+	Params   ListOpsRecallOrdersParams
+}
+
+type ListOpsRecallOrdersResponseObject interface {
+	VisitListOpsRecallOrdersResponse(w http.ResponseWriter) error
+}
+
+type ListOpsRecallOrders200JSONResponse LotDrawPage
+
+func (response ListOpsRecallOrders200JSONResponse) VisitListOpsRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsRecallOrders400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsRecallOrders400ApplicationProblemPlusJSONResponse) VisitListOpsRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsRecallOrders401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsRecallOrders401ApplicationProblemPlusJSONResponse) VisitListOpsRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsRecallOrders403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsRecallOrders403ApplicationProblemPlusJSONResponse) VisitListOpsRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsRecallOrders404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsRecallOrders404ApplicationProblemPlusJSONResponse) VisitListOpsRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsRecallOrdersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOpsRecallOrdersdefaultApplicationProblemPlusJSONResponse) VisitListOpsRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRefundsRequestObject struct {
 	Params ListRefundsParams
 }
@@ -16462,6 +18250,61 @@ func (response GetMerchantdefaultApplicationProblemPlusJSONResponse) VisitGetMer
 	return err
 }
 
+type ListRecallsRequestObject struct {
+	Params ListRecallsParams
+}
+
+type ListRecallsResponseObject interface {
+	VisitListRecallsResponse(w http.ResponseWriter) error
+}
+
+type ListRecalls200JSONResponse PublicRecallPage
+
+func (response ListRecalls200JSONResponse) VisitListRecallsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecalls400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecalls400ApplicationProblemPlusJSONResponse) VisitListRecallsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecallsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListRecallsdefaultApplicationProblemPlusJSONResponse) VisitListRecallsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListSessionsRequestObject struct {
 	Params ListSessionsParams
 }
@@ -16952,6 +18795,9 @@ type StrictServerInterface interface {
 	// FileLicence File a licence; it counts when an operator has accepted it
 	// (POST /v1/merchant/licences)
 	FileLicence(ctx context.Context, request FileLicenceRequestObject) (FileLicenceResponseObject, error)
+	// OpenMerchantRecall Recall a lot; what remains of it is withdrawn from sale at once
+	// (POST /v1/merchant/lots/{lot_id}/recall)
+	OpenMerchantRecall(ctx context.Context, request OpenMerchantRecallRequestObject) (OpenMerchantRecallResponseObject, error)
 	// ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/orders)
 	ListMerchantOrders(ctx context.Context, request ListMerchantOrdersRequestObject) (ListMerchantOrdersResponseObject, error)
@@ -16961,9 +18807,21 @@ type StrictServerInterface interface {
 	// ListMerchantProducts The products of the enterprises that the caller sells for, on sale or not
 	// (GET /v1/merchant/products)
 	ListMerchantProducts(ctx context.Context, request ListMerchantProductsRequestObject) (ListMerchantProductsResponseObject, error)
+	// CloseMerchantRecall End a recall with its result
+	// (POST /v1/merchant/recalls/{recall_id}/close)
+	CloseMerchantRecall(ctx context.Context, request CloseMerchantRecallRequestObject) (CloseMerchantRecallResponseObject, error)
+	// ListMerchantRecallOrders The orders that were served from the recalled lot
+	// (GET /v1/merchant/recalls/{recall_id}/orders)
+	ListMerchantRecallOrders(ctx context.Context, request ListMerchantRecallOrdersRequestObject) (ListMerchantRecallOrdersResponseObject, error)
 	// SetSkuPrice Set a SKU's price; orders already placed keep theirs
 	// (POST /v1/merchant/skus/{sku_id})
 	SetSkuPrice(ctx context.Context, request SetSkuPriceRequestObject) (SetSkuPriceResponseObject, error)
+	// ListLots The lots of a SKU, newest first
+	// (GET /v1/merchant/skus/{sku_id}/lots)
+	ListLots(ctx context.Context, request ListLotsRequestObject) (ListLotsResponseObject, error)
+	// ReceiveLot Receive a lot; its pieces are on the shelf at once
+	// (POST /v1/merchant/skus/{sku_id}/lots)
+	ReceiveLot(ctx context.Context, request ReceiveLotRequestObject) (ReceiveLotResponseObject, error)
 	// AdjustStock Add pieces to a SKU's stock, or take some off
 	// (POST /v1/merchant/skus/{sku_id}/stock)
 	AdjustStock(ctx context.Context, request AdjustStockRequestObject) (AdjustStockResponseObject, error)
@@ -17039,6 +18897,9 @@ type StrictServerInterface interface {
 	// LinkLicenceFiles Links to the scans of a licence, good for five minutes; that they were read is written down
 	// (POST /v1/ops/licences/{licence_id}/links)
 	LinkLicenceFiles(ctx context.Context, request LinkLicenceFilesRequestObject) (LinkLicenceFilesResponseObject, error)
+	// OpenOpsRecall Recall a lot; what remains of it is withdrawn from sale at once
+	// (POST /v1/ops/lots/{lot_id}/recall)
+	OpenOpsRecall(ctx context.Context, request OpenOpsRecallRequestObject) (OpenOpsRecallResponseObject, error)
 	// ExcludeMerchant Exclude an enterprise for good, on the public record
 	// (POST /v1/ops/merchants/{merchant_id}/exclude)
 	ExcludeMerchant(ctx context.Context, request ExcludeMerchantRequestObject) (ExcludeMerchantResponseObject, error)
@@ -17069,6 +18930,12 @@ type StrictServerInterface interface {
 	// RefundOrder Refund lines of a paid order, whole or in part; exactly one tenth of it leaves the fund again
 	// (POST /v1/ops/orders/{order_id}/refunds)
 	RefundOrder(ctx context.Context, request RefundOrderRequestObject) (RefundOrderResponseObject, error)
+	// CloseOpsRecall End a recall with its result
+	// (POST /v1/ops/recalls/{recall_id}/close)
+	CloseOpsRecall(ctx context.Context, request CloseOpsRecallRequestObject) (CloseOpsRecallResponseObject, error)
+	// ListOpsRecallOrders The orders that were served from the recalled lot
+	// (GET /v1/ops/recalls/{recall_id}/orders)
+	ListOpsRecallOrders(ctx context.Context, request ListOpsRecallOrdersRequestObject) (ListOpsRecallOrdersResponseObject, error)
 	// ListRefunds Refunds by how far their money has come, newest first; those that failed wait for a decision
 	// (GET /v1/ops/refunds)
 	ListRefunds(ctx context.Context, request ListRefundsRequestObject) (ListRefundsResponseObject, error)
@@ -17105,6 +18972,9 @@ type StrictServerInterface interface {
 	// GetMerchant An enterprise, with its licences, what was done about it, and when it was last verified
 	// (GET /v1/public/merchants/{merchant_id})
 	GetMerchant(ctx context.Context, request GetMerchantRequestObject) (GetMerchantResponseObject, error)
+	// ListRecalls Lots that were called back, newest first
+	// (GET /v1/public/recalls)
+	ListRecalls(ctx context.Context, request ListRecallsRequestObject) (ListRecallsResponseObject, error)
 	// ListSessions Where the caller is signed in
 	// (GET /v1/sessions)
 	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
@@ -18502,6 +20372,51 @@ func (sh *strictHandler) FileLicence(ctx *gin.Context) {
 	}
 }
 
+// OpenMerchantRecall operation middleware
+func (sh *strictHandler) OpenMerchantRecall(ctx *gin.Context, lotId LotId, params OpenMerchantRecallParams) {
+	var request OpenMerchantRecallRequestObject
+
+	request.LotId = lotId
+	request.Params = params
+
+	var body OpenMerchantRecallJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenMerchantRecall(ctx, request.(OpenMerchantRecallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenMerchantRecall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OpenMerchantRecallResponseObject); ok {
+		if err := validResponse.VisitOpenMerchantRecallResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListMerchantOrders operation middleware
 func (sh *strictHandler) ListMerchantOrders(ctx *gin.Context, params ListMerchantOrdersParams) {
 	var request ListMerchantOrdersRequestObject
@@ -18580,6 +20495,78 @@ func (sh *strictHandler) ListMerchantProducts(ctx *gin.Context, params ListMerch
 	}
 }
 
+// CloseMerchantRecall operation middleware
+func (sh *strictHandler) CloseMerchantRecall(ctx *gin.Context, recallId RecallId, params CloseMerchantRecallParams) {
+	var request CloseMerchantRecallRequestObject
+
+	request.RecallId = recallId
+	request.Params = params
+
+	var body CloseMerchantRecallJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CloseMerchantRecall(ctx, request.(CloseMerchantRecallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CloseMerchantRecall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CloseMerchantRecallResponseObject); ok {
+		if err := validResponse.VisitCloseMerchantRecallResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListMerchantRecallOrders operation middleware
+func (sh *strictHandler) ListMerchantRecallOrders(ctx *gin.Context, recallId RecallId, params ListMerchantRecallOrdersParams) {
+	var request ListMerchantRecallOrdersRequestObject
+
+	request.RecallId = recallId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMerchantRecallOrders(ctx, request.(ListMerchantRecallOrdersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMerchantRecallOrders")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListMerchantRecallOrdersResponseObject); ok {
+		if err := validResponse.VisitListMerchantRecallOrdersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // SetSkuPrice operation middleware
 func (sh *strictHandler) SetSkuPrice(ctx *gin.Context, skuId SkuId) {
 	var request SetSkuPriceRequestObject
@@ -18617,6 +20604,78 @@ func (sh *strictHandler) SetSkuPrice(ctx *gin.Context, skuId SkuId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SetSkuPriceResponseObject); ok {
 		if err := validResponse.VisitSetSkuPriceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListLots operation middleware
+func (sh *strictHandler) ListLots(ctx *gin.Context, skuId SkuId, params ListLotsParams) {
+	var request ListLotsRequestObject
+
+	request.SkuId = skuId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLots(ctx, request.(ListLotsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLots")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListLotsResponseObject); ok {
+		if err := validResponse.VisitListLotsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReceiveLot operation middleware
+func (sh *strictHandler) ReceiveLot(ctx *gin.Context, skuId SkuId, params ReceiveLotParams) {
+	var request ReceiveLotRequestObject
+
+	request.SkuId = skuId
+	request.Params = params
+
+	var body ReceiveLotJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReceiveLot(ctx, request.(ReceiveLotRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReceiveLot")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReceiveLotResponseObject); ok {
+		if err := validResponse.VisitReceiveLotResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -19473,6 +21532,51 @@ func (sh *strictHandler) LinkLicenceFiles(ctx *gin.Context, licenceId LicenceId,
 	}
 }
 
+// OpenOpsRecall operation middleware
+func (sh *strictHandler) OpenOpsRecall(ctx *gin.Context, lotId LotId, params OpenOpsRecallParams) {
+	var request OpenOpsRecallRequestObject
+
+	request.LotId = lotId
+	request.Params = params
+
+	var body OpenOpsRecallJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenOpsRecall(ctx, request.(OpenOpsRecallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenOpsRecall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OpenOpsRecallResponseObject); ok {
+		if err := validResponse.VisitOpenOpsRecallResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ExcludeMerchant operation middleware
 func (sh *strictHandler) ExcludeMerchant(ctx *gin.Context, merchantId MerchantId) {
 	var request ExcludeMerchantRequestObject
@@ -19879,6 +21983,78 @@ func (sh *strictHandler) RefundOrder(ctx *gin.Context, orderId OrderId, params R
 	}
 }
 
+// CloseOpsRecall operation middleware
+func (sh *strictHandler) CloseOpsRecall(ctx *gin.Context, recallId RecallId, params CloseOpsRecallParams) {
+	var request CloseOpsRecallRequestObject
+
+	request.RecallId = recallId
+	request.Params = params
+
+	var body CloseOpsRecallJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CloseOpsRecall(ctx, request.(CloseOpsRecallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CloseOpsRecall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CloseOpsRecallResponseObject); ok {
+		if err := validResponse.VisitCloseOpsRecallResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOpsRecallOrders operation middleware
+func (sh *strictHandler) ListOpsRecallOrders(ctx *gin.Context, recallId RecallId, params ListOpsRecallOrdersParams) {
+	var request ListOpsRecallOrdersRequestObject
+
+	request.RecallId = recallId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOpsRecallOrders(ctx, request.(ListOpsRecallOrdersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOpsRecallOrders")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOpsRecallOrdersResponseObject); ok {
+		if err := validResponse.VisitListOpsRecallOrdersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListRefunds operation middleware
 func (sh *strictHandler) ListRefunds(ctx *gin.Context, params ListRefundsParams) {
 	var request ListRefundsRequestObject
@@ -20181,6 +22357,32 @@ func (sh *strictHandler) GetMerchant(ctx *gin.Context, merchantId MerchantId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetMerchantResponseObject); ok {
 		if err := validResponse.VisitGetMerchantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListRecalls operation middleware
+func (sh *strictHandler) ListRecalls(ctx *gin.Context, params ListRecallsParams) {
+	var request ListRecallsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRecalls(ctx, request.(ListRecallsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRecalls")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListRecallsResponseObject); ok {
+		if err := validResponse.VisitListRecallsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
