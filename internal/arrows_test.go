@@ -22,7 +22,7 @@ const module = "github.com/shiyi-market/shiyi/"
 var arrows = map[string][]string{
 	"aftersale":    {"fund", "identity", "inventory", "ledger", "order", "payment", "trail"},
 	"cart":         {"catalog", "identity"},
-	"catalog":      {"identity", "merchant", "trail"},
+	"catalog":      {"identity", "listing", "merchant", "price", "trail"},
 	"fund":         {"ledger"},
 	"identity":     {"trail"},
 	"inventory":    {},
@@ -30,8 +30,11 @@ var arrows = map[string][]string{
 	"listing":      {},
 	"merchant":     {"identity", "trail"},
 	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "payment"},
+	"origin":       {},
 	"payment":      {},
+	"price":        {},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},
+	"scrutiny":     {"catalog", "identity", "listing", "merchant"},
 	"trail":        {},
 	"transparency": {},
 }

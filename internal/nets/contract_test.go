@@ -49,6 +49,7 @@ var objects = map[string]object{
 	"checkout_id": {owners: []string{"buyer"}},
 	"order_id":    {owners: []string{"buyer", "merchant"}},
 	"sku_id":      {owners: []string{"merchant", "account"}}, // an enterprise's, or in somebody's cart
+	"listing_id":  {owners: []string{"merchant"}},            // a product in any state
 	"product_id":  {owners: []string{"merchant"}},
 	"merchant_id": {owners: []string{"merchant"}},
 	"account_id":  {owners: []string{"account"}},
@@ -58,7 +59,7 @@ var objects = map[string]object{
 }
 
 // headers are the required parameters of which the nets know a good value.
-var headers = []string{"Idempotency-Key", "Stripe-Signature"}
+var headers = []string{"Idempotency-Key", "If-Match", "Stripe-Signature"}
 
 // contract is the operations, in an order that does not change.
 func contract(t testing.TB) []*operation {

@@ -26,6 +26,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
@@ -167,9 +168,9 @@ func (r *Replay) open(ctx context.Context, at time.Time, e Enterprise, goods []P
 	}
 	m.ID = MerchantID(e.row["enterprise_id"])
 	seller := identity.Caller{Roles: []identity.Grant{{Role: identity.Merchant, Merchant: m.ID.UUID()}}}
-	shelf, shop := inventory.New(db), catalog.New(db, nil)
+	shelf := inventory.New(db)
 	for _, p := range goods {
-		if _, err := shop.Add(ctx, seller, p.listing()); err != nil && !errors.Is(err, catalog.ErrListed) {
+		if err := list(ctx, db, seller, p.listing(e)); err != nil {
 			return fmt.Errorf("list %s: %w", p.Code, err)
 		}
 		err := shelf.Open(ctx, seller.Account.UUID(), inventory.Line{Merchant: m.ID.UUID(), SKU: SKUID(p.Code).UUID(), Qty: p.Units + spare})
@@ -178,6 +179,25 @@ func (r *Replay) open(ctx context.Context, at time.Time, e Enterprise, goods []P
 		}
 	}
 	return nil
+}
+
+// list brings a product on sale as every product comes there: a draft, which its
+// enterprise submits and an operator approves. It goes on where a replay that was
+// stopped left it.
+func list(ctx context.Context, db *postgres.DB, seller identity.Caller, n catalog.NewProduct) error {
+	shop := catalog.New(db, nil)
+	desk := scrutiny.New(db, shop)
+	if _, err := shop.Add(ctx, seller, n); err != nil && !errors.Is(err, catalog.ErrListed) {
+		return err
+	}
+	c, err := desk.OwnProduct(ctx, seller, n.ID)
+	if err == nil && c.State == catalog.Draft {
+		c.Product, err = shop.Submit(ctx, seller, n.ID)
+	}
+	if err == nil && c.State == catalog.InReview {
+		_, err = desk.Approve(ctx, reviewer(), n.ID, c.Version)
+	}
+	return err
 }
 
 func (r *Replay) review(ctx context.Context, at time.Time, e Enterprise) error {
