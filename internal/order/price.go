@@ -60,15 +60,14 @@ func price(buyer identity.ID, chosen []Chosen, offers []catalog.Offer, now time.
 			}
 			return c, needs, err
 		}
-		each := offer.PriceFor(want.Quantity)
-		total, err := each.Times(want.Quantity)
+		total, err := offer.PriceFor(want.Quantity).Times(want.Quantity)
 		if err != nil {
 			return c, needs, ErrAmount.At(pointer+"/quantity", "maximum", "the line costs too much")
 		}
 		needs.Address = needs.Address || !offer.Voucher
 		needs.Adult = needs.Adult || offer.AgeRestricted
 		needs.Waiver = needs.Waiver || offer.ReturnRule.NeedsWaiver()
-		if err := c.add(offer, want.Quantity, each, total); err != nil {
+		if err := c.add(offer, want.Quantity, total); err != nil {
 			return c, needs, err
 		}
 	}
@@ -80,7 +79,7 @@ func price(buyer identity.ID, chosen []Chosen, offers []catalog.Offer, now time.
 }
 
 // add puts a line into the order of its merchant.
-func (c *Checkout) add(offer catalog.Offer, quantity int64, each, total money.Fen) error {
+func (c *Checkout) add(offer catalog.Offer, quantity int64, total money.Fen) error {
 	goods, err := c.Goods.Plus(total)
 	if err != nil {
 		return ErrAmount.With("the checkout costs too much")
@@ -98,7 +97,7 @@ func (c *Checkout) add(offer catalog.Offer, quantity int64, each, total money.Fe
 	o.Goods += total
 	o.Lines = append(o.Lines, Line{
 		N: len(o.Lines) + 1, SKU: offer.SKU, Product: offer.Product, Code: offer.Code, Name: offer.ProductName,
-		Spec: offer.Spec, Unit: offer.Unit, ReturnRule: string(offer.ReturnRule), Quantity: quantity, Price: each, Total: total,
+		Spec: offer.Spec, Unit: offer.Unit, ReturnRule: string(offer.ReturnRule), Quantity: quantity, Price: offer.PriceFor(quantity), Total: total,
 	})
 	return nil
 }

@@ -57,7 +57,7 @@ ALTER TABLE product
   ADD CONSTRAINT product_somebody_may_buy CHECK (consumers OR institutions),
   ADD CONSTRAINT product_label_is_object CHECK (jsonb_typeof(label) = 'object'),
   ADD CONSTRAINT product_pictures_bounded CHECK (jsonb_typeof(pictures) = 'array' AND jsonb_array_length(pictures) <= 20),
-  ADD CONSTRAINT product_review_was_asked_for CHECK (state <> 'in_review' OR submitted_at IS NOT NULL AND submitted_by IS NOT NULL),
+  ADD CONSTRAINT product_review_was_asked_for CHECK (state <> 'in_review' OR submitted_at IS NOT NULL),
   DROP CONSTRAINT product_state_known,
   ADD CONSTRAINT product_state_known CHECK (state IN ('draft', 'in_review', 'on_sale', 'withdrawn'));
 CREATE INDEX product_in_review ON product (submitted_at, id) WHERE state = 'in_review';
