@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -45,6 +46,9 @@ func (s *Service) Add(ctx context.Context, caller identity.Caller, n NewProduct)
 			if err := price.Note(ctx, tx, price.SKU{Merchant: p.Merchant.UUID(), SKU: k.ID.UUID()}, price.Base(k.Price, p.EditedBy)); err != nil {
 				return Product{}, err
 			}
+		}
+		if err := changed(ctx, tx, p.Merchant, p.ID); err != nil {
+			return Product{}, err
 		}
 		return p, note(ctx, tx, caller, "catalog.add", "product:"+p.ID.String(), map[string]any{"code": p.Code})
 	})
@@ -138,7 +142,7 @@ func Change(ctx context.Context, tx *postgres.Tx, caller identity.Caller, held *
 	}
 	held.Version++
 	held.UpdatedAt = tx.Now
-	if err := update(ctx, tx, *held); err != nil {
+	if err := errors.Join(update(ctx, tx, *held), changed(ctx, tx, held.Merchant, held.ID)); err != nil {
 		return err
 	}
 	return note(ctx, tx, caller, operation, "product:"+held.ID.String(), detail)

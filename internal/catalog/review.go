@@ -34,18 +34,6 @@ const (
 	Withdrawn State = "withdrawn"
 )
 
-// Next is what an enterprise may do with a product in this state.
-func (s State) Next() []string {
-	return map[State][]string{
-		Draft: {"edit", "add_sku", "submit"}, OnSale: {"edit", "add_sku", "withdraw"}, Withdrawn: {"edit", "add_sku", "submit"},
-	}[s]
-}
-
-// Decisions is what an operator may decide about a product in this state.
-func (s State) Decisions() []string {
-	return map[State][]string{InReview: {"approve", "return"}, OnSale: {"delist"}}[s]
-}
-
 // submit asks for a review: ErrIncomplete or ErrWording names what stands against
 // it. Words that an operator must decide about do not.
 func (p *Product) submit(by uuid.UUID, at time.Time) error {

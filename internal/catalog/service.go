@@ -78,7 +78,7 @@ func (s *Service) SetPrice(ctx context.Context, caller identity.Caller, sku SKUI
 		return SKU{}, err
 	}
 	return edited(ctx, s, func(tx *postgres.Tx) (SKU, error) {
-		m, k, err := lockSKU(ctx, tx, caller.Merchants(), sku)
+		m, p, k, err := lockSKU(ctx, tx, caller.Merchants(), sku)
 		if err != nil || k.Price == fen {
 			return k, err
 		}
@@ -90,6 +90,9 @@ func (s *Service) SetPrice(ctx context.Context, caller identity.Caller, sku SKUI
 		if err := price.Note(ctx, tx, price.SKU{Merchant: m.UUID(), SKU: sku.UUID()}, price.Base(fen, caller.Account.UUID())); err != nil {
 			return SKU{}, err
 		}
+		if err := changed(ctx, tx, m, p); err != nil {
+			return SKU{}, err
+		}
 		return k, note(ctx, tx, caller, "catalog.set_price", "sku:"+sku.String(), map[string]any{"from_fen": int64(old), "to_fen": int64(fen)})
 	})
 }
@@ -98,12 +101,15 @@ func (s *Service) SetPrice(ctx context.Context, caller identity.Caller, sku SKUI
 // those that it had. price.ErrTiers; ErrSKU when it is another enterprise's.
 func (s *Service) SetTiers(ctx context.Context, caller identity.Caller, sku SKUID, tiers []price.Tier) (SKU, error) {
 	return edited(ctx, s, func(tx *postgres.Tx) (SKU, error) {
-		m, k, err := lockSKU(ctx, tx, caller.Merchants(), sku)
+		m, p, k, err := lockSKU(ctx, tx, caller.Merchants(), sku)
 		if err != nil {
 			return SKU{}, err
 		}
 		k.Tiers, err = price.SetTiers(ctx, tx, price.SKU{Merchant: m.UUID(), SKU: sku.UUID()}, price.List{Base: k.Price, Tiers: tiers}, caller.Account.UUID())
 		if err != nil {
+			return SKU{}, err
+		}
+		if err := changed(ctx, tx, m, p); err != nil {
 			return SKU{}, err
 		}
 		return k, note(ctx, tx, caller, "catalog.set_tiers", "sku:"+sku.String(), map[string]any{"tiers": len(tiers)})

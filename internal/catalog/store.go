@@ -345,7 +345,7 @@ func update(ctx context.Context, tx *postgres.Tx, p Product) error {
 
 // lockSKU reads a SKU of one of these enterprises and keeps it from changing
 // until the end of tx.
-func lockSKU(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, sku SKUID) (merchant.ID, SKU, error) {
+func lockSKU(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, sku SKUID) (merchant.ID, ProductID, SKU, error) {
 	r, err := postgres.Row[struct {
 		Row   skuRow `gorm:"embedded"`
 		Tiers []byte
@@ -353,13 +353,13 @@ func lockSKU(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, sku SK
 		FROM sku s WHERE s.merchant_id = ANY(?::uuid[]) AND s.id = ? FOR UPDATE OF s`, postgres.Array(merchants), sku.UUID())
 	switch {
 	case errors.Is(err, postgres.ErrNoRows):
-		return merchant.ID{}, SKU{}, ErrSKU
+		return merchant.ID{}, ProductID{}, SKU{}, ErrSKU
 	case err != nil:
-		return merchant.ID{}, SKU{}, fmt.Errorf("lock SKU %s: %w", sku, err)
+		return merchant.ID{}, ProductID{}, SKU{}, fmt.Errorf("lock SKU %s: %w", sku, err)
 	}
 	k := r.Row.sku()
 	k.Tiers, err = price.Tiers(r.Tiers)
-	return id.From[merchant.Merchant](r.Row.MerchantID), k, err
+	return id.From[merchant.Merchant](r.Row.MerchantID), id.From[Product](r.Row.ProductID), k, err
 }
 
 // whereSKU is the enterprise at whose home a SKU lives, or uuid.Nil.

@@ -41,7 +41,7 @@ func (h listings) CreateProduct(ctx context.Context, r oas.CreateProductRequestO
 	if err != nil {
 		return nil, err
 	}
-	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, catalog.State.Next)
+	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, scrutiny.Next)
 	return oas.CreateProduct201JSONResponse{ListingJSONResponse: listed}, err
 }
 
@@ -79,7 +79,7 @@ func (h listings) GetMerchantProduct(ctx context.Context, r oas.GetMerchantProdu
 	if err != nil {
 		return nil, err
 	}
-	listed, err := h.listing(ctx, c, catalog.State.Next)
+	listed, err := h.listing(ctx, c, scrutiny.Next)
 	return oas.GetMerchantProduct200JSONResponse{ListingJSONResponse: listed}, err
 }
 
@@ -91,7 +91,7 @@ func (h listings) EditProduct(ctx context.Context, r oas.EditProductRequestObjec
 	if err != nil {
 		return nil, err
 	}
-	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, catalog.State.Next)
+	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, scrutiny.Next)
 	return oas.EditProduct200JSONResponse{ListingJSONResponse: listed}, err
 }
 
@@ -101,7 +101,7 @@ func (h listings) SubmitProduct(ctx context.Context, r oas.SubmitProductRequestO
 	if err != nil {
 		return nil, err
 	}
-	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, catalog.State.Next)
+	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, scrutiny.Next)
 	return oas.SubmitProduct200JSONResponse{ListingJSONResponse: listed}, err
 }
 
@@ -111,7 +111,7 @@ func (h listings) WithdrawProduct(ctx context.Context, r oas.WithdrawProductRequ
 	if err != nil {
 		return nil, err
 	}
-	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, catalog.State.Next)
+	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, scrutiny.Next)
 	return oas.WithdrawProduct200JSONResponse{ListingJSONResponse: listed}, err
 }
 
@@ -121,7 +121,7 @@ func (h listings) AddSku(ctx context.Context, r oas.AddSkuRequestObject) (oas.Ad
 	if err != nil {
 		return nil, err
 	}
-	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, catalog.State.Next)
+	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, scrutiny.Next)
 	return oas.AddSku201JSONResponse{ListingJSONResponse: listed}, err
 }
 
@@ -154,7 +154,7 @@ func (h listings) GetOpsProduct(ctx context.Context, r oas.GetOpsProductRequestO
 	if err != nil {
 		return nil, err
 	}
-	listed, err := h.listing(ctx, c, catalog.State.Decisions)
+	listed, err := h.listing(ctx, c, scrutiny.Open)
 	return oas.GetOpsProduct200JSONResponse{ListingJSONResponse: listed}, err
 }
 
@@ -164,7 +164,7 @@ func (h listings) ApproveProduct(ctx context.Context, r oas.ApproveProductReques
 	if err != nil {
 		return nil, err
 	}
-	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, catalog.State.Decisions)
+	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, scrutiny.Open)
 	return oas.ApproveProduct200JSONResponse{ListingJSONResponse: listed}, err
 }
 
@@ -174,7 +174,7 @@ func (h listings) ReturnProduct(ctx context.Context, r oas.ReturnProductRequestO
 	if err != nil {
 		return nil, err
 	}
-	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, catalog.State.Decisions)
+	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, scrutiny.Open)
 	return oas.ReturnProduct200JSONResponse{ListingJSONResponse: listed}, err
 }
 
@@ -184,7 +184,7 @@ func (h listings) DelistProduct(ctx context.Context, r oas.DelistProductRequestO
 	if err != nil {
 		return nil, err
 	}
-	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, catalog.State.Decisions)
+	listed, err := h.listing(ctx, scrutiny.Case{Product: p}, scrutiny.Open)
 	return oas.DelistProduct200JSONResponse{ListingJSONResponse: listed}, err
 }
 

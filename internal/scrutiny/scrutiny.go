@@ -70,3 +70,15 @@ type Case struct {
 	catalog.Product
 	Decisions []Decision // the newest first, at most 20
 }
+
+// Next is what an enterprise may do with a product in this state.
+func Next(s catalog.State) []string {
+	return map[catalog.State][]string{
+		catalog.Draft: {"edit", "add_sku", "submit"}, catalog.OnSale: {"edit", "add_sku", "withdraw"}, catalog.Withdrawn: {"edit", "add_sku", "submit"},
+	}[s]
+}
+
+// Open is what an operator may decide about a product in this state.
+func Open(s catalog.State) []string {
+	return map[catalog.State][]string{catalog.InReview: {"approve", "return"}, catalog.OnSale: {"delist"}}[s]
+}
