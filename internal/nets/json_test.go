@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"pgregory.net/rapid"
@@ -110,7 +111,11 @@ func (f *fuzzer) valid(t *rapid.T, schema *openapi3.Schema, name string) *node {
 		return f.validObject(t, schema)
 	case schema.Type.Is("array"):
 		n := &node{array: true}
-		for range rapid.IntRange(int(schema.MinItems), int(schema.MinItems)+3).Draw(t, name+" items") {
+		most := int(schema.MinItems) + 3
+		if schema.MaxItems != nil {
+			most = min(most, int(*schema.MaxItems))
+		}
+		for range rapid.IntRange(int(schema.MinItems), most).Draw(t, name+" items") {
 			n.members = append(n.members, member{value: f.valid(t, schema.Items.Value, "")})
 		}
 		return n
@@ -169,6 +174,9 @@ func validString(t *rapid.T, schema *openapi3.Schema, name string) string {
 	fits := func(s string) bool {
 		n := len([]rune(s))
 		return n >= least && n <= most && !strings.ContainsAny(s, "\x00\ufffd") // which no database keeps
+	}
+	if schema.Format == "date" {
+		return time.Date(2026, 1, rapid.IntRange(1, 1000).Draw(t, name), 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
 	}
 	if schema.Pattern != "" {
 		return rapid.StringMatching(schema.Pattern).Filter(fits).Draw(t, name)
