@@ -23,11 +23,13 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/schema"
+	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/trail"
@@ -161,6 +163,8 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Merchants = merchant.New(a.db)
 	s.Onboarding = onboarding.New(a.db)
 	s.Catalog = catalog.New(a.db, catalog.NewCache(a.redis))
+	s.Scrutiny = scrutiny.New(a.db, s.Catalog)
+	s.Origins = origin.New(a.db)
 	s.Inventory = inventory.New(a.db)
 	s.Carts = cart.New(a.db)
 	s.Fund = fund.New(a.db)

@@ -15,6 +15,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
 
@@ -42,14 +43,15 @@ func newShop(t *testing.T, n int) shop {
 	}
 	s := shop{db: db, svc: cart.New(db), goods: catalog.New(db, nil), clock: clock}
 	s.seller = identity.Caller{Roles: []identity.Grant{{Role: identity.Merchant, Merchant: m.ID.UUID()}}}
+	goods := shoptest.Services{Catalog: s.goods, Scrutiny: scrutiny.New(db, s.goods)}
 	for i := range n {
 		p, err := s.goods.Add(t.Context(), s.seller, catalog.NewProduct{
 			Merchant: m.ID, Code: fmt.Sprintf("P%03d", i), SKUs: []catalog.NewSKU{{Code: fmt.Sprintf("S%03d", i), Price: 100}},
-			Description: catalog.Description{
-				Category: "EGG", Name: "土鸡蛋", SaleUnit: "箱", Kind: "FRESH_FARM_PRODUCE", ColdChain: "N", VATTreatment: "9%",
-				ReturnRule: catalog.ExemptFresh, ShipZone: "NATIONWIDE",
-			},
+			Description: shoptest.Whole(catalog.Description{Category: "EGG", Name: "土鸡蛋", SaleUnit: "箱"}),
 		})
+		if err == nil {
+			p, err = goods.PutOnSale(t.Context(), p)
+		}
 		if err != nil {
 			t.Fatalf("add: %v", err)
 		}

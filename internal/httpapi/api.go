@@ -18,10 +18,12 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -45,6 +47,8 @@ type Services struct {
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
 	Standing     *standing.Service
+	Origins      *origin.Service
+	Scrutiny     *scrutiny.Service
 	Trail        *trail.Service
 	Files        *file.Service
 	Webhooks     *webhook.Service
@@ -63,6 +67,7 @@ type surface struct {
 	onboardings
 	apiKeys
 	outgoing
+	listings
 	operators
 	standings
 	funds
@@ -85,6 +90,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		onboardings{d.Onboarding},
 		apiKeys{d.Keys},
 		outgoing{d.Webhooks},
+		listings{d.Catalog, d.Scrutiny, d.Origins, d.Inventory},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
 		funds{d.Fund},

@@ -126,6 +126,10 @@ func statusOf(f *fault.Error) int {
 		return http.StatusRequestEntityTooLarge
 	case errMediaType.Code:
 		return http.StatusUnsupportedMediaType
+	case request.ErrStale.Code:
+		return http.StatusPreconditionFailed
+	case request.ErrUnconditional.Code:
+		return http.StatusPreconditionRequired
 	}
 	switch f.Kind {
 	case fault.Invalid:

@@ -19,6 +19,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/shiyi-market/shiyi/internal/fault"
+	"github.com/shiyi-market/shiyi/internal/request"
 )
 
 // maxBody is the largest body that is read, in bytes.
@@ -72,7 +73,11 @@ func (e *edge) check(c *gin.Context, x *exchange) error {
 	if err == nil {
 		return nil
 	}
-	return &misfit{errInvalid, unique(placesOf("", err))}
+	places := unique(placesOf("", err))
+	if len(places) == 1 && places[0] == (place{"header:If-Match", "required", ""}) {
+		return &misfit{request.ErrUnconditional, places}
+	}
+	return &misfit{errInvalid, places}
 }
 
 // validationOptions are those of every request: all faults at once, nothing

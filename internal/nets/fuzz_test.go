@@ -86,6 +86,10 @@ func (f *fuzzer) round() {
 		}
 		f.add("account_id", held.id.String())
 	}
+	for _, p := range f.things(t, "listing_id", nil, f.mine) {
+		f.add("listing_id", p)
+		f.seller[p] = []uuid.UUID{f.mine.id.UUID()}
+	}
 	heldFirm := f.firm(t)
 	if _, err := f.Merchants.Suspend(t.Context(), f.root, heldFirm.id, "to be reinstated"); err != nil {
 		t.Fatalf("suspend: %v", err)
@@ -108,6 +112,7 @@ func (f *fuzzer) round() {
 		f.add("merchant_id", m.id.String())
 		for _, product := range m.products {
 			f.add("product_id", product.ID.String())
+			f.add("listing_id", product.ID.String())
 			for _, k := range product.SKUs {
 				f.add("sku_id", k.ID.String())
 				f.seller[k.ID.String()] = []uuid.UUID{m.id.UUID()}

@@ -110,7 +110,11 @@ func (f *fuzzer) valid(t *rapid.T, schema *openapi3.Schema, name string) *node {
 		return f.validObject(t, schema)
 	case schema.Type.Is("array"):
 		n := &node{array: true}
-		for range rapid.IntRange(int(schema.MinItems), int(schema.MinItems)+3).Draw(t, name+" items") {
+		most := int(schema.MinItems) + 3
+		if schema.MaxItems != nil {
+			most = min(most, int(*schema.MaxItems))
+		}
+		for range rapid.IntRange(int(schema.MinItems), most).Draw(t, name+" items") {
 			n.members = append(n.members, member{value: f.valid(t, schema.Items.Value, "")})
 		}
 		return n

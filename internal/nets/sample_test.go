@@ -157,6 +157,8 @@ func (s *shop) good(name string, who caller, f *firm) (value any, leave bool) {
 	switch name {
 	case "sku_id":
 		return f.sku(), false
+	case "code":
+		return fmt.Sprintf("C%d", s.next()), false
 	case "merchant_id":
 		return f.id.String(), false
 	case "phone":

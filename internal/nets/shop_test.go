@@ -160,7 +160,7 @@ func (s *shop) firm(t testing.TB) *firm {
 	goods := oil()
 	liquor, voucher := goods, goods
 	liquor.Category, liquor.Name, liquor.AgeRestricted = "LIQUOR", "白酒", true
-	voucher.Category, voucher.Name, voucher.Kind, voucher.ColdChain = "TOURISM", "草原一日游", "SERVICE_VOUCHER", "VOUCHER"
+	voucher.Category, voucher.Name, voucher.NetContent, voucher.NetUnit = "TOURISM", "草原一日游", 0, ""
 	voucher.Voucher, voucher.VoucherValidDays, voucher.ReturnRule = true, 90, catalog.VoucherRule
 	for i, d := range []catalog.Description{goods, liquor, voucher, goods, goods} {
 		pieces := int64(1_000_000)
@@ -204,6 +204,19 @@ func (s *shop) list(t testing.TB, f *firm, d catalog.Description, pieces int64, 
 	p, err := s.Sell(t.Context(), listed, pieces)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return p
+}
+
+// draft lists a product and leaves it a draft.
+func (s *shop) draft(t testing.TB, f *firm) catalog.Product {
+	t.Helper()
+	n := s.next()
+	p, err := s.Catalog.Add(t.Context(), shoptest.Seller(f.id), catalog.NewProduct{
+		Merchant: f.id, Code: fmt.Sprintf("P%d", n), Description: shoptest.Whole(oil()), SKUs: []catalog.NewSKU{{Code: fmt.Sprintf("S%d", n), Price: 1990}},
+	})
+	if err != nil {
+		t.Fatalf("list a draft: %v", err)
 	}
 	return p
 }
@@ -321,6 +334,17 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		return []string{k.String()}
 	case "product_id":
 		return []string{f.products[0].ID.String()}
+	case "listing_id": // a product in each state, as its enterprise sees it
+		onSale, withdrawn := s.list(t, f, oil(), 10, 1990), s.list(t, f, oil(), 10, 1990)
+		draft, inReview := s.draft(t, f), s.draft(t, f)
+		_, err := s.Catalog.Withdraw(t.Context(), shoptest.Seller(f.id), withdrawn.ID)
+		if err == nil {
+			_, err = s.Catalog.Submit(t.Context(), shoptest.Seller(f.id), inReview.ID)
+		}
+		if err != nil {
+			t.Fatalf("bring products into their states: %v", err)
+		}
+		return []string{draft.ID.String(), inReview.ID.String(), onSale.ID.String(), withdrawn.ID.String()}
 	case "merchant_id":
 		active, suspended := s.firm(t), s.firm(t)
 		s.fileLicence(t, active, true)
@@ -498,6 +522,8 @@ func (s *shop) missing(param string) string {
 // header is a good value of a required header, for a body.
 func (s *shop) header(name string, body []byte) string {
 	switch name {
+	case "If-Match":
+		return "*"
 	case "Stripe-Signature":
 		return sandbox.Sign(body, s.Bank.Secret(), s.Clock.Now())
 	}

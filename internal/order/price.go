@@ -60,7 +60,7 @@ func price(buyer identity.ID, chosen []Chosen, offers []catalog.Offer, now time.
 			}
 			return c, needs, err
 		}
-		total, err := offer.Price.Times(want.Quantity)
+		total, err := offer.PriceFor(want.Quantity).Times(want.Quantity)
 		if err != nil {
 			return c, needs, ErrAmount.At(pointer+"/quantity", "maximum", "the line costs too much")
 		}
@@ -97,7 +97,7 @@ func (c *Checkout) add(offer catalog.Offer, quantity int64, total money.Fen) err
 	o.Goods += total
 	o.Lines = append(o.Lines, Line{
 		N: len(o.Lines) + 1, SKU: offer.SKU, Product: offer.Product, Code: offer.Code, Name: offer.ProductName,
-		Spec: offer.Spec, Unit: offer.Unit, ReturnRule: string(offer.ReturnRule), Quantity: quantity, Price: offer.Price, Total: total,
+		Spec: offer.Spec, Unit: offer.Unit, ReturnRule: string(offer.ReturnRule), Quantity: quantity, Price: offer.PriceFor(quantity), Total: total,
 	})
 	return nil
 }

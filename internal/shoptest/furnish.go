@@ -3,6 +3,7 @@ package shoptest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -21,9 +22,11 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -48,6 +51,8 @@ type Services struct {
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
 	Standing     *standing.Service
+	Origins      *origin.Service
+	Scrutiny     *scrutiny.Service
 	Trail        *trail.Service
 	Files        *file.Service
 	Webhooks     *webhook.Service
@@ -159,14 +164,60 @@ func Draft(e merchant.Enrolment) dossier.Draft {
 	return d
 }
 
-// Sell puts a product on sale, with so many pieces of each of its SKUs. Goods of
+// Whole fills in what the listing of goods must say and a test need not. Goods of
 // which no more is said are packaged food that is shipped anywhere.
+func Whole(d catalog.Description) catalog.Description {
+	kind, cold := "PACKAGED_FOOD", "N"
+	switch {
+	case d.Voucher:
+		kind, cold = "VOUCHER_SERVICE", "VOUCHER"
+	case d.AgeRestricted:
+		kind = "LIQUOR"
+	}
+	d.Spec, d.SaleUnit, d.Kind, d.ColdChain = cmp.Or(d.Spec, "一份"), cmp.Or(d.SaleUnit, "份"), cmp.Or(d.Kind, kind), cmp.Or(d.ColdChain, cold)
+	d.VATTreatment, d.ShipZone = cmp.Or(d.VATTreatment, "9%"), cmp.Or(d.ShipZone, "NATIONWIDE")
+	d.ReturnRule = cmp.Or(d.ReturnRule, catalog.NoReason)
+	d.Origin, d.RegionCode = cmp.Or(d.Origin, "内蒙古自治区锡林郭勒盟太仆寺旗"), cmp.Or(d.RegionCode, "152527")
+	d.Maker, d.MakerAddress = cmp.Or(d.Maker, "示例企业（虚构示例）"), cmp.Or(d.MakerAddress, "太仆寺旗宝昌镇")
+	if d.Voucher {
+		return d
+	}
+	if d.NetUnit == "" {
+		d.NetContent, d.NetUnit = 1000, "g"
+	}
+	d.Storage, d.ShelfLifeDays, d.StandardCode = cmp.Or(d.Storage, "常温避光"), cmp.Or(d.ShelfLifeDays, 365), cmp.Or(d.StandardCode, "Q/TEST 0001S")
+	d.Ingredients, d.Allergens, d.MadeOnRule = cmp.Or(d.Ingredients, "见包装"), cmp.Or(d.Allergens, "无"), cmp.Or(d.MadeOnRule, "见包装喷码")
+	d.LicenceNo, d.ConformityDoc = cmp.Or(d.LicenceNo, "SC10115252799011"), cmp.Or(d.ConformityDoc, "出厂检验报告")
+	return d
+}
+
+// license files a licence of an enterprise and accepts it, unless it has it.
+func (s Services) license(ctx context.Context, m merchant.ID, l merchant.Licence) error {
+	filed, err := s.Standing.FileLicence(ctx, Seller(m), m, l)
+	if errors.Is(err, merchant.ErrAccepted) {
+		return nil
+	}
+	if err == nil {
+		_, err = s.Standing.AcceptLicence(ctx, Operator, filed.ID)
+	}
+	return err
+}
+
+// Sell lists a product, lets Operator approve it, and opens the stock of each of its
+// SKUs with so many pieces. What Whole fills in need not be said, and an enterprise
+// that lacks a travel agency's licence gets one.
 func (s Services) Sell(ctx context.Context, p catalog.NewProduct, pieces int64) (catalog.Product, error) {
-	p.Spec, p.SaleUnit = cmp.Or(p.Spec, "一份"), cmp.Or(p.SaleUnit, "份")
-	p.Kind, p.VATTreatment = cmp.Or(p.Kind, "PACKAGED_FOOD"), cmp.Or(p.VATTreatment, "9%")
-	p.ColdChain, p.ShipZone = cmp.Or(p.ColdChain, "N"), cmp.Or(p.ShipZone, "NATIONWIDE")
-	p.ReturnRule = cmp.Or(p.ReturnRule, catalog.NoReason)
+	p.Description = Whole(p.Description)
+	if p.Voucher {
+		licence := merchant.Licence{Kind: "TRAVEL", No: "L-NMG-99001", ExpiresOn: "2099-12-31"}
+		if err := s.license(ctx, p.Merchant, licence); err != nil {
+			return catalog.Product{}, fmt.Errorf("license %s: %w", p.Code, err)
+		}
+	}
 	listed, err := s.Catalog.Add(ctx, Seller(p.Merchant), p)
+	if err == nil {
+		listed, err = s.PutOnSale(ctx, listed)
+	}
 	if err != nil {
 		return listed, fmt.Errorf("list %s: %w", p.Code, err)
 	}
@@ -176,6 +227,15 @@ func (s Services) Sell(ctx context.Context, p catalog.NewProduct, pieces int64) 
 		}
 	}
 	return listed, nil
+}
+
+// PutOnSale submits a draft, and lets Operator approve it.
+func (s Services) PutOnSale(ctx context.Context, p catalog.Product) (catalog.Product, error) {
+	submitted, err := s.Catalog.Submit(ctx, Seller(p.Merchant), p.ID)
+	if err != nil {
+		return submitted, err
+	}
+	return s.Scrutiny.Approve(ctx, Operator, p.ID, submitted.Version)
 }
 
 // SignUp registers somebody, gives him roles and signs him in.

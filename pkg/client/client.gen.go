@@ -314,6 +314,24 @@ func (e ApplicationWayMode) Valid() bool {
 	}
 }
 
+// Defines values for BuyerClass.
+const (
+	BuyerClassConsumer    BuyerClass = "consumer"
+	BuyerClassInstitution BuyerClass = "institution"
+)
+
+// Valid indicates whether the value is a known member of the BuyerClass enum.
+func (e BuyerClass) Valid() bool {
+	switch e {
+	case BuyerClassConsumer:
+		return true
+	case BuyerClassInstitution:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CertificateKind.
 const (
 	Conformity CertificateKind = "conformity"
@@ -461,6 +479,171 @@ func (e LicenceFilingState) Valid() bool {
 	}
 }
 
+// Defines values for ListingNextActions.
+const (
+	ListingNextActionsAddSku   ListingNextActions = "add_sku"
+	ListingNextActionsApprove  ListingNextActions = "approve"
+	ListingNextActionsDelist   ListingNextActions = "delist"
+	ListingNextActionsEdit     ListingNextActions = "edit"
+	ListingNextActionsReturn   ListingNextActions = "return"
+	ListingNextActionsSubmit   ListingNextActions = "submit"
+	ListingNextActionsWithdraw ListingNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the ListingNextActions enum.
+func (e ListingNextActions) Valid() bool {
+	switch e {
+	case ListingNextActionsAddSku:
+		return true
+	case ListingNextActionsApprove:
+		return true
+	case ListingNextActionsDelist:
+		return true
+	case ListingNextActionsEdit:
+		return true
+	case ListingNextActionsReturn:
+		return true
+	case ListingNextActionsSubmit:
+		return true
+	case ListingNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingChangeColdChain.
+const (
+	ListingChangeColdChainCHILLED ListingChangeColdChain = "CHILLED"
+	ListingChangeColdChainFROZEN  ListingChangeColdChain = "FROZEN"
+	ListingChangeColdChainN       ListingChangeColdChain = "N"
+	ListingChangeColdChainVOUCHER ListingChangeColdChain = "VOUCHER"
+)
+
+// Valid indicates whether the value is a known member of the ListingChangeColdChain enum.
+func (e ListingChangeColdChain) Valid() bool {
+	switch e {
+	case ListingChangeColdChainCHILLED:
+		return true
+	case ListingChangeColdChainFROZEN:
+		return true
+	case ListingChangeColdChainN:
+		return true
+	case ListingChangeColdChainVOUCHER:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingChangeNetUnit.
+const (
+	ListingChangeNetUnitEmpty ListingChangeNetUnit = ""
+	ListingChangeNetUnitG     ListingChangeNetUnit = "g"
+	ListingChangeNetUnitML    ListingChangeNetUnit = "mL"
+)
+
+// Valid indicates whether the value is a known member of the ListingChangeNetUnit enum.
+func (e ListingChangeNetUnit) Valid() bool {
+	switch e {
+	case ListingChangeNetUnitEmpty:
+		return true
+	case ListingChangeNetUnitG:
+		return true
+	case ListingChangeNetUnitML:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingChangeReturnRule.
+const (
+	ListingChangeReturnRuleEXEMPTFRESH        ListingChangeReturnRule = "EXEMPT_FRESH"
+	ListingChangeReturnRuleNOREASON7D         ListingChangeReturnRule = "NO_REASON_7D"
+	ListingChangeReturnRuleNOREASON7DUNOPENED ListingChangeReturnRule = "NO_REASON_7D_UNOPENED"
+	ListingChangeReturnRuleVOUCHERRULE        ListingChangeReturnRule = "VOUCHER_RULE"
+)
+
+// Valid indicates whether the value is a known member of the ListingChangeReturnRule enum.
+func (e ListingChangeReturnRule) Valid() bool {
+	switch e {
+	case ListingChangeReturnRuleEXEMPTFRESH:
+		return true
+	case ListingChangeReturnRuleNOREASON7D:
+		return true
+	case ListingChangeReturnRuleNOREASON7DUNOPENED:
+		return true
+	case ListingChangeReturnRuleVOUCHERRULE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingDecisionVerdict.
+const (
+	ListingDecisionVerdictApproved ListingDecisionVerdict = "approved"
+	ListingDecisionVerdictDelisted ListingDecisionVerdict = "delisted"
+	ListingDecisionVerdictReturned ListingDecisionVerdict = "returned"
+)
+
+// Valid indicates whether the value is a known member of the ListingDecisionVerdict enum.
+func (e ListingDecisionVerdict) Valid() bool {
+	switch e {
+	case ListingDecisionVerdictApproved:
+		return true
+	case ListingDecisionVerdictDelisted:
+		return true
+	case ListingDecisionVerdictReturned:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingState.
+const (
+	ListingStateDraft     ListingState = "draft"
+	ListingStateInReview  ListingState = "in_review"
+	ListingStateOnSale    ListingState = "on_sale"
+	ListingStateWithdrawn ListingState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ListingState enum.
+func (e ListingState) Valid() bool {
+	switch e {
+	case ListingStateDraft:
+		return true
+	case ListingStateInReview:
+		return true
+	case ListingStateOnSale:
+		return true
+	case ListingStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingWarningVerdict.
+const (
+	ListingWarningVerdictRefuse ListingWarningVerdict = "refuse"
+	ListingWarningVerdictReview ListingWarningVerdict = "review"
+)
+
+// Valid indicates whether the value is a known member of the ListingWarningVerdict enum.
+func (e ListingWarningVerdict) Valid() bool {
+	switch e {
+	case ListingWarningVerdictRefuse:
+		return true
+	case ListingWarningVerdictReview:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LogEntryState.
 const (
 	LogEntryStatePending LogEntryState = "pending"
@@ -569,21 +752,69 @@ func (e MerchantAlertSubject) Valid() bool {
 	}
 }
 
-// Defines values for MerchantProductState.
+// Defines values for NewListingColdChain.
 const (
-	MerchantProductStateDraft     MerchantProductState = "draft"
-	MerchantProductStateOnSale    MerchantProductState = "on_sale"
-	MerchantProductStateWithdrawn MerchantProductState = "withdrawn"
+	NewListingColdChainCHILLED NewListingColdChain = "CHILLED"
+	NewListingColdChainFROZEN  NewListingColdChain = "FROZEN"
+	NewListingColdChainN       NewListingColdChain = "N"
+	NewListingColdChainVOUCHER NewListingColdChain = "VOUCHER"
 )
 
-// Valid indicates whether the value is a known member of the MerchantProductState enum.
-func (e MerchantProductState) Valid() bool {
+// Valid indicates whether the value is a known member of the NewListingColdChain enum.
+func (e NewListingColdChain) Valid() bool {
 	switch e {
-	case MerchantProductStateDraft:
+	case NewListingColdChainCHILLED:
 		return true
-	case MerchantProductStateOnSale:
+	case NewListingColdChainFROZEN:
 		return true
-	case MerchantProductStateWithdrawn:
+	case NewListingColdChainN:
+		return true
+	case NewListingColdChainVOUCHER:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NewListingNetUnit.
+const (
+	NewListingNetUnitEmpty NewListingNetUnit = ""
+	NewListingNetUnitG     NewListingNetUnit = "g"
+	NewListingNetUnitML    NewListingNetUnit = "mL"
+)
+
+// Valid indicates whether the value is a known member of the NewListingNetUnit enum.
+func (e NewListingNetUnit) Valid() bool {
+	switch e {
+	case NewListingNetUnitEmpty:
+		return true
+	case NewListingNetUnitG:
+		return true
+	case NewListingNetUnitML:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NewListingReturnRule.
+const (
+	NewListingReturnRuleEXEMPTFRESH        NewListingReturnRule = "EXEMPT_FRESH"
+	NewListingReturnRuleNOREASON7D         NewListingReturnRule = "NO_REASON_7D"
+	NewListingReturnRuleNOREASON7DUNOPENED NewListingReturnRule = "NO_REASON_7D_UNOPENED"
+	NewListingReturnRuleVOUCHERRULE        NewListingReturnRule = "VOUCHER_RULE"
+)
+
+// Valid indicates whether the value is a known member of the NewListingReturnRule enum.
+func (e NewListingReturnRule) Valid() bool {
+	switch e {
+	case NewListingReturnRuleEXEMPTFRESH:
+		return true
+	case NewListingReturnRuleNOREASON7D:
+		return true
+	case NewListingReturnRuleNOREASON7DUNOPENED:
+		return true
+	case NewListingReturnRuleVOUCHERRULE:
 		return true
 	default:
 		return false
@@ -617,21 +848,42 @@ func (e OrderState) Valid() bool {
 	}
 }
 
+// Defines values for OriginRegionLevel.
+const (
+	OriginRegionLevelCounty   OriginRegionLevel = "county"
+	OriginRegionLevelTownship OriginRegionLevel = "township"
+	OriginRegionLevelVillage  OriginRegionLevel = "village"
+)
+
+// Valid indicates whether the value is a known member of the OriginRegionLevel enum.
+func (e OriginRegionLevel) Valid() bool {
+	switch e {
+	case OriginRegionLevelCounty:
+		return true
+	case OriginRegionLevelTownship:
+		return true
+	case OriginRegionLevelVillage:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProductNetUnit.
 const (
-	Empty ProductNetUnit = ""
-	G     ProductNetUnit = "g"
-	ML    ProductNetUnit = "mL"
+	ProductNetUnitEmpty ProductNetUnit = ""
+	ProductNetUnitG     ProductNetUnit = "g"
+	ProductNetUnitML    ProductNetUnit = "mL"
 )
 
 // Valid indicates whether the value is a known member of the ProductNetUnit enum.
 func (e ProductNetUnit) Valid() bool {
 	switch e {
-	case Empty:
+	case ProductNetUnitEmpty:
 		return true
-	case G:
+	case ProductNetUnitG:
 		return true
-	case ML:
+	case ProductNetUnitML:
 		return true
 	default:
 		return false
@@ -773,6 +1025,45 @@ func (e SanctionKind) Valid() bool {
 	case Suspension:
 		return true
 	case Warning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SkuUnit.
+const (
+	Kg SkuUnit = "kg"
+	L  SkuUnit = "L"
+)
+
+// Valid indicates whether the value is a known member of the SkuUnit enum.
+func (e SkuUnit) Valid() bool {
+	switch e {
+	case Kg:
+		return true
+	case L:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UnitMeasures.
+const (
+	Count  UnitMeasures = "count"
+	Mass   UnitMeasures = "mass"
+	Volume UnitMeasures = "volume"
+)
+
+// Valid indicates whether the value is a known member of the UnitMeasures enum.
+func (e UnitMeasures) Valid() bool {
+	switch e {
+	case Count:
+		return true
+	case Mass:
+		return true
+	case Volume:
 		return true
 	default:
 		return false
@@ -1496,6 +1787,35 @@ type ApplicationWay struct {
 // ApplicationWayMode defines model for ApplicationWay.Mode.
 type ApplicationWayMode string
 
+// Brand defines model for Brand.
+type Brand struct {
+	AboutEn string `json:"about_en"`
+	AboutZh string `json:"about_zh"`
+
+	// Code Example: HONGXI
+	Code string `json:"code"`
+
+	// Name Example: 红喜
+	Name string `json:"name"`
+
+	// RegionCode Where it is at home
+	//
+	// Example: 152527103001
+	RegionCode string `json:"region_code"`
+}
+
+// BrandPage defines model for BrandPage.
+type BrandPage struct {
+	Data       []Brand `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// BuyerClass defines model for BuyerClass.
+type BuyerClass string
+
+// BuyerClasses Who may buy it
+type BuyerClasses = []BuyerClass
+
 // Cart defines model for Cart.
 type Cart struct {
 	// GoodsFen Of the lines on sale
@@ -1741,6 +2061,28 @@ type FundStatement struct {
 	SoldFen int64 `json:"sold_fen"`
 }
 
+// GoodsKind defines model for GoodsKind.
+type GoodsKind struct {
+	// Certificate What `conformity_doc` must name
+	//
+	// Example: 承诺达标合格证
+	Certificate *string `json:"certificate,omitempty"`
+
+	// Code Example: PACKAGED_FOOD
+	Code string `json:"code"`
+
+	// ColdChain How it must be kept
+	ColdChain *string `json:"cold_chain,omitempty"`
+
+	// LicenceKind The licence that the enterprise must hold
+	//
+	// Example: SC
+	LicenceKind    *string  `json:"licence_kind,omitempty"`
+	NameEn         string   `json:"name_en"`
+	NameZh         string   `json:"name_zh"`
+	RequiredFields []string `json:"required_fields"`
+}
+
 // Health defines model for Health.
 type Health struct {
 	// Status Example: ok
@@ -1897,6 +2239,172 @@ type Linkage struct {
 	PoorHouseholds     int64 `json:"poor_households"`
 	PurchaseAgreements int64 `json:"purchase_agreements"`
 }
+
+// Listing defines model for Listing.
+type Listing struct {
+	// Decisions The newest first
+	Decisions []ListingDecision `json:"decisions"`
+
+	// Missing What its kind of goods requires and it does not say
+	Missing []ProblemField `json:"missing"`
+
+	// NextActions What the caller may do next
+	NextActions []ListingNextActions `json:"next_actions"`
+	Product     Product              `json:"product"`
+	State       ListingState         `json:"state"`
+	Stock       []Stock              `json:"stock"`
+	SubmittedAt *time.Time           `json:"submitted_at,omitempty"`
+
+	// Version Counts the edits of all but prices; `"3"` is the ETag of version 3
+	Version  int64            `json:"version"`
+	Warnings []ListingWarning `json:"warnings"`
+}
+
+// ListingNextActions defines model for Listing.NextActions.
+type ListingNextActions string
+
+// ListingChange What is not there stays as it is
+//
+// Example: {"name":"燕麦米（新米）"}
+type ListingChange struct {
+	// AgeRestricted Not for minors
+	AgeRestricted *bool `json:"age_restricted,omitempty"`
+
+	// Allergens 无 where there are none
+	Allergens *string `json:"allergens,omitempty"`
+	Brand     *string `json:"brand,omitempty"`
+
+	// BuyerClasses Who may buy it
+	BuyerClasses   *BuyerClasses           `json:"buyer_classes,omitempty"`
+	CategoryCode   *string                 `json:"category_code,omitempty"`
+	Certifications *string                 `json:"certifications,omitempty"`
+	ColdChain      *ListingChangeColdChain `json:"cold_chain,omitempty"`
+
+	// ConformityDoc The certificates that go with each batch
+	ConformityDoc *string `json:"conformity_doc,omitempty"`
+	Details       *string `json:"details,omitempty"`
+
+	// Ingredients In falling order
+	Ingredients *string `json:"ingredients,omitempty"`
+
+	// Kind A code; `listListingTerms` has them
+	Kind *string `json:"kind,omitempty"`
+
+	// LicenceNo Of the food production licence
+	LicenceNo *string `json:"licence_no,omitempty"`
+
+	// MadeOnRule Where the date of making is found
+	MadeOnRule   *string `json:"made_on_rule,omitempty"`
+	Maker        *string `json:"maker,omitempty"`
+	MakerAddress *string `json:"maker_address,omitempty"`
+	Name         *string `json:"name,omitempty"`
+
+	// NetContent In `net_unit`, per sale unit; 0 with the unit "" for goods that have none
+	NetContent *int64                `json:"net_content,omitempty"`
+	NetUnit    *ListingChangeNetUnit `json:"net_unit,omitempty"`
+	Origin     *string               `json:"origin,omitempty"`
+
+	// PictureIds Files that the caller uploaded; the first is the cover
+	PictureIds []Id `json:"picture_ids,omitempty"`
+
+	// PresaleWindows Days on which it is ordered ahead; none, and it is no presale
+	PresaleWindows []PresaleWindow `json:"presale_windows,omitempty"`
+
+	// RegionCode A region's code
+	RegionCode *string                  `json:"region_code,omitempty"`
+	ReturnRule *ListingChangeReturnRule `json:"return_rule,omitempty"`
+
+	// SaleUnit A unit that counts
+	SaleUnit      *string `json:"sale_unit,omitempty"`
+	ShelfLifeDays *int    `json:"shelf_life_days,omitempty"`
+
+	// ShipZone A zone's code
+	ShipZone     *string `json:"ship_zone,omitempty"`
+	Spec         *string `json:"spec,omitempty"`
+	StandardCode *string `json:"standard_code,omitempty"`
+	Storage      *string `json:"storage,omitempty"`
+	TraceCode    *string `json:"trace_code,omitempty"`
+
+	// VatTreatment A VAT class's code
+	VatTreatment *string `json:"vat_treatment,omitempty"`
+
+	// VoucherValidDays Above 0: a voucher, redeemed within so many days
+	VoucherValidDays *int `json:"voucher_valid_days,omitempty"`
+}
+
+// ListingChangeColdChain defines model for ListingChange.ColdChain.
+type ListingChangeColdChain string
+
+// ListingChangeNetUnit defines model for ListingChange.NetUnit.
+type ListingChangeNetUnit string
+
+// ListingChangeReturnRule defines model for ListingChange.ReturnRule.
+type ListingChangeReturnRule string
+
+// ListingDecision defines model for ListingDecision.
+type ListingDecision struct {
+	At      time.Time              `json:"at"`
+	Reasons []ListingReason        `json:"reasons"`
+	Verdict ListingDecisionVerdict `json:"verdict"`
+
+	// Version The one that the operator had before him
+	Version int64 `json:"version"`
+}
+
+// ListingDecisionVerdict defines model for ListingDecision.Verdict.
+type ListingDecisionVerdict string
+
+// ListingReason defines model for ListingReason.
+type ListingReason struct {
+	// Message Example: 请写明开封后的贮存条件
+	Message string `json:"message"`
+
+	// Pointer The field that it is about
+	//
+	// Example: /storage
+	Pointer *string `json:"pointer,omitempty"`
+}
+
+// ListingState defines model for ListingState.
+type ListingState string
+
+// ListingTerms defines model for ListingTerms.
+type ListingTerms struct {
+	Kinds      []GoodsKind    `json:"kinds"`
+	Units      []Unit         `json:"units"`
+	VatClasses []VatClass     `json:"vat_classes"`
+	Zones      []ShippingZone `json:"zones"`
+}
+
+// ListingWarning A word that a listing may not use
+type ListingWarning struct {
+	// End The character after its last
+	End int `json:"end"`
+
+	// Law Example: 广告法第九条第三项
+	Law string `json:"law"`
+
+	// Pointer Example: /name
+	Pointer string `json:"pointer"`
+
+	// Rule Example: superlative
+	Rule string `json:"rule"`
+
+	// Start In characters of the field, from 0
+	Start int `json:"start"`
+
+	// Text As it is written there
+	Text string `json:"text"`
+
+	// Verdict `refuse` forbids submitting; `review` is for the operator to decide
+	Verdict ListingWarningVerdict `json:"verdict"`
+
+	// Word Example: 最好
+	Word string `json:"word"`
+}
+
+// ListingWarningVerdict `refuse` forbids submitting; `review` is for the operator to decide
+type ListingWarningVerdict string
 
 // LogEntry The place of a sale or a refund in the public log
 type LogEntry struct {
@@ -2099,13 +2607,14 @@ type MerchantPage struct {
 
 // MerchantProduct defines model for MerchantProduct.
 type MerchantProduct struct {
-	Product Product              `json:"product"`
-	State   MerchantProductState `json:"state"`
-	Stock   []Stock              `json:"stock"`
-}
+	Product     Product      `json:"product"`
+	State       ListingState `json:"state"`
+	Stock       []Stock      `json:"stock"`
+	SubmittedAt *time.Time   `json:"submitted_at,omitempty"`
 
-// MerchantProductState defines model for MerchantProduct.State.
-type MerchantProductState string
+	// Version Counts the edits of all but prices
+	Version int64 `json:"version"`
+}
 
 // MerchantProductPage defines model for MerchantProductPage.
 type MerchantProductPage struct {
@@ -2134,6 +2643,91 @@ type NewLicence struct {
 	// ProductKinds The kinds of goods that it is for
 	ProductKinds []ProductKind `json:"product_kinds,omitempty"`
 }
+
+// NewListing A draft; what else its kind must say may follow
+//
+// Example: {"allergens":"含麸质的谷物","brand":"红喜","category_code":"GRAIN_MAI","code":"P101","cold_chain":"N","conformity_doc":"出厂检验报告","ingredients":"裸燕麦","kind":"PACKAGED_FOOD","licence_no":"SC10115252799020","made_on_rule":"见包装喷码","maker":"示例粮油厂（虚构示例）","maker_address":"太仆寺旗红旗镇","merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","name":"燕麦米","net_content":2500,"net_unit":"g","origin":"内蒙古自治区锡林郭勒盟太仆寺旗","region_code":"152527","return_rule":"NO_REASON_7D_UNOPENED","sale_unit":"袋","shelf_life_days":365,"ship_zone":"NATIONWIDE","skus":[{"code":"TPS-MAI-01","price_fen":2980}],"spec":"2.5kg/袋","standard_code":"LS/T 3245","storage":"常温避光干燥","vat_treatment":"9%"}
+type NewListing struct {
+	// AgeRestricted Not for minors
+	AgeRestricted *bool `json:"age_restricted,omitempty"`
+
+	// Allergens 无 where there are none
+	Allergens *string `json:"allergens,omitempty"`
+	Brand     *string `json:"brand,omitempty"`
+
+	// BuyerClasses Who may buy it
+	BuyerClasses   *BuyerClasses `json:"buyer_classes,omitempty"`
+	CategoryCode   string        `json:"category_code"`
+	Certifications *string       `json:"certifications,omitempty"`
+
+	// Code Unique in the enterprise
+	Code      string              `json:"code"`
+	ColdChain NewListingColdChain `json:"cold_chain"`
+
+	// ConformityDoc The certificates that go with each batch
+	ConformityDoc *string `json:"conformity_doc,omitempty"`
+	Details       *string `json:"details,omitempty"`
+
+	// Ingredients In falling order
+	Ingredients *string `json:"ingredients,omitempty"`
+
+	// Kind A code; `listListingTerms` has them
+	Kind string `json:"kind"`
+
+	// LicenceNo Of the food production licence
+	LicenceNo *string `json:"licence_no,omitempty"`
+
+	// MadeOnRule Where the date of making is found
+	MadeOnRule   *string `json:"made_on_rule,omitempty"`
+	Maker        *string `json:"maker,omitempty"`
+	MakerAddress *string `json:"maker_address,omitempty"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id     `json:"merchant_id"`
+	Name       string `json:"name"`
+
+	// NetContent In `net_unit`, per sale unit; 0 with the unit "" for goods that have none
+	NetContent *int64             `json:"net_content,omitempty"`
+	NetUnit    *NewListingNetUnit `json:"net_unit,omitempty"`
+	Origin     *string            `json:"origin,omitempty"`
+
+	// PictureIds Files that the caller uploaded; the first is the cover
+	PictureIds []Id `json:"picture_ids,omitempty"`
+
+	// PresaleWindows Days on which it is ordered ahead; none, and it is no presale
+	PresaleWindows []PresaleWindow `json:"presale_windows,omitempty"`
+
+	// RegionCode A region's code
+	RegionCode *string              `json:"region_code,omitempty"`
+	ReturnRule NewListingReturnRule `json:"return_rule"`
+
+	// SaleUnit A unit that counts
+	SaleUnit      string `json:"sale_unit"`
+	ShelfLifeDays *int   `json:"shelf_life_days,omitempty"`
+
+	// ShipZone A zone's code
+	ShipZone     string   `json:"ship_zone"`
+	Skus         []NewSku `json:"skus"`
+	Spec         *string  `json:"spec,omitempty"`
+	StandardCode *string  `json:"standard_code,omitempty"`
+	Storage      *string  `json:"storage,omitempty"`
+	TraceCode    *string  `json:"trace_code,omitempty"`
+
+	// VatTreatment A VAT class's code
+	VatTreatment string `json:"vat_treatment"`
+
+	// VoucherValidDays Above 0: a voucher, redeemed within so many days
+	VoucherValidDays *int `json:"voucher_valid_days,omitempty"`
+}
+
+// NewListingColdChain defines model for NewListing.ColdChain.
+type NewListingColdChain string
+
+// NewListingNetUnit defines model for NewListing.NetUnit.
+type NewListingNetUnit string
+
+// NewListingReturnRule defines model for NewListing.ReturnRule.
+type NewListingReturnRule string
 
 // NewLot Example: {"best_before":"2027-10-31","code":"20261101-A","made_on":"2026-11-01","quantity":200}
 type NewLot struct {
@@ -2191,6 +2785,16 @@ type NewSession struct {
 
 	// Token Not there when it travels in the cookie
 	Token *string `json:"token,omitempty"`
+}
+
+// NewSku Example: {"code":"TPS-MAI-02","price_fen":2980}
+type NewSku struct {
+	Code string `json:"code"`
+
+	// PriceFen Fen, at least one
+	//
+	// Example: 29760
+	PriceFen Price `json:"price_fen"`
 }
 
 // NextActions What the caller may do next; draw buttons from it and ignore what you do not know
@@ -2282,6 +2886,27 @@ type OrderPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// OriginRegion defines model for OriginRegion.
+type OriginRegion struct {
+	// Code Example: 152527103001
+	Code  string            `json:"code"`
+	Level OriginRegionLevel `json:"level"`
+
+	// NameEn Example: Hongxi
+	NameEn string `json:"name_en"`
+
+	// NameZh Example: 红喜村
+	NameZh string `json:"name_zh"`
+
+	// Parent The region that it lies in
+	//
+	// Example: 152527103
+	Parent *string `json:"parent,omitempty"`
+}
+
+// OriginRegionLevel defines model for OriginRegion.Level.
+type OriginRegionLevel string
+
 // Password 8 to 128 characters of any kind
 //
 // Example: correct-horse-battery
@@ -2327,6 +2952,15 @@ type PlacingLine struct {
 
 	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	SkuId Id `json:"sku_id"`
+}
+
+// PresaleWindow defines model for PresaleWindow.
+type PresaleWindow struct {
+	// From Its first day
+	From openapi_types.Date `json:"from"`
+
+	// Until Its last day
+	Until openapi_types.Date `json:"until"`
 }
 
 // Preview `lines`, or the cart with `from_cart`.
@@ -2415,24 +3049,42 @@ type ProblemField struct {
 // Product defines model for Product.
 type Product struct {
 	// AgeRestricted An adult must declare to be one at checkout
-	AgeRestricted bool   `json:"age_restricted"`
-	Brand         string `json:"brand"`
+	AgeRestricted bool    `json:"age_restricted"`
+	Allergens     *string `json:"allergens,omitempty"`
+	Brand         string  `json:"brand"`
+
+	// BuyerClasses Who may buy it
+	BuyerClasses BuyerClasses `json:"buyer_classes"`
 
 	// CategoryCode Example: OIL
-	CategoryCode string `json:"category_code"`
+	CategoryCode   string  `json:"category_code"`
+	Certifications *string `json:"certifications,omitempty"`
 
 	// Code Example: P032
 	Code string `json:"code"`
 
 	// ColdChain Example: N
-	ColdChain string `json:"cold_chain"`
+	ColdChain     string  `json:"cold_chain"`
+	ConformityDoc *string `json:"conformity_doc,omitempty"`
+	Details       *string `json:"details,omitempty"`
 
 	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	Id Id `json:"id"`
 
+	// Ingredients In falling order
+	Ingredients *string `json:"ingredients,omitempty"`
+
 	// Kind Example: PACKAGED_FOOD
-	Kind     string `json:"kind"`
-	Merchant Seller `json:"merchant"`
+	Kind string `json:"kind"`
+
+	// LicenceNo Of the food production licence
+	LicenceNo *string `json:"licence_no,omitempty"`
+
+	// MadeOnRule Where the date of making is found
+	MadeOnRule   *string `json:"made_on_rule,omitempty"`
+	Maker        *string `json:"maker,omitempty"`
+	MakerAddress *string `json:"maker_address,omitempty"`
+	Merchant     Seller  `json:"merchant"`
 
 	// Name Example: 冷榨亚麻籽油
 	Name string `json:"name"`
@@ -2441,6 +3093,15 @@ type Product struct {
 	NetContent int64          `json:"net_content"`
 	NetUnit    ProductNetUnit `json:"net_unit"`
 	Origin     string         `json:"origin"`
+
+	// PictureIds The first is the cover
+	PictureIds []Id `json:"picture_ids"`
+
+	// PresaleWindows Days on which it is ordered ahead
+	PresaleWindows []PresaleWindow `json:"presale_windows,omitempty"`
+
+	// RegionCode Example: 152527
+	RegionCode *string `json:"region_code,omitempty"`
 
 	// ReturnRule Example: NO_REASON_7D
 	ReturnRule string `json:"return_rule"`
@@ -2456,17 +3117,27 @@ type Product struct {
 	Skus     []Sku  `json:"skus"`
 
 	// Spec Example: 2.5L/桶
-	Spec         string `json:"spec"`
-	StandardCode string `json:"standard_code"`
-	Storage      string `json:"storage"`
-	VatTreatment string `json:"vat_treatment"`
+	Spec         string  `json:"spec"`
+	StandardCode string  `json:"standard_code"`
+	Storage      string  `json:"storage"`
+	TraceCode    *string `json:"trace_code,omitempty"`
+	VatTreatment string  `json:"vat_treatment"`
 
 	// Voucher A service; nothing is shipped
 	Voucher bool `json:"voucher"`
+
+	// VoucherValidDays For vouchers, how long they are good
+	VoucherValidDays *int64 `json:"voucher_valid_days,omitempty"`
 }
 
 // ProductNetUnit defines model for Product.NetUnit.
 type ProductNetUnit string
+
+// ProductDelisting Example: {"reason":"抽检不合格"}
+type ProductDelisting struct {
+	// Reason Example: 抽检不合格
+	Reason string `json:"reason"`
+}
 
 // ProductKind Example: PACKAGED_FOOD
 type ProductKind = string
@@ -2475,6 +3146,11 @@ type ProductKind = string
 type ProductPage struct {
 	Data       []Product `json:"data"`
 	NextCursor *string   `json:"next_cursor"`
+}
+
+// ProductReturn Example: {"reasons":[{"message":"请写明开封后的贮存条件","pointer":"/storage"}]}
+type ProductReturn struct {
+	Reasons []ListingReason `json:"reasons"`
 }
 
 // PublicRecall defines model for PublicRecall.
@@ -2738,6 +3414,12 @@ type Refunding struct {
 // Example: 152527
 type Region = string
 
+// RegionPage defines model for RegionPage.
+type RegionPage struct {
+	Data       []OriginRegion `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
 // Registration A phone number or an e-mail address, or both.
 //
 // Example: {"name":"李梅","password":"correct-horse-battery","phone":"13800000000"}
@@ -2935,6 +3617,14 @@ type SessionPage struct {
 	NextCursor *string   `json:"next_cursor"`
 }
 
+// ShippingZone defines model for ShippingZone.
+type ShippingZone struct {
+	// Code Example: NATIONWIDE
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+}
+
 // Sku defines model for Sku.
 type Sku struct {
 	// Code Example: TPS-OIL-01
@@ -2955,7 +3645,19 @@ type Sku struct {
 	//
 	// Example: 29760
 	PriceFen Fen `json:"price_fen"`
+
+	// Tiers Lower prices for larger quantities
+	Tiers []Tier `json:"tiers,omitempty"`
+
+	// Unit What unit_price_fen is the price of
+	Unit *SkuUnit `json:"unit,omitempty"`
+
+	// UnitPriceFen Per `unit`, for display alone: computed exactly from price_fen and the net content, then rounded half up to a fen
+	UnitPriceFen *int64 `json:"unit_price_fen,omitempty"`
 }
+
+// SkuUnit What unit_price_fen is the price of
+type SkuUnit string
 
 // Stock defines model for Stock.
 type Stock struct {
@@ -2977,6 +3679,24 @@ type StockAdjustment struct {
 	Reason string `json:"reason"`
 }
 
+// Tier What a piece costs those who buy so many or more at once
+type Tier struct {
+	BuyerClass BuyerClass `json:"buyer_class"`
+
+	// From Pieces
+	From int64 `json:"from"`
+
+	// PriceFen Fen, at least one
+	//
+	// Example: 29760
+	PriceFen Price `json:"price_fen"`
+}
+
+// TierChange Example: {"tiers":[{"buyer_class":"consumer","from":10,"price_fen":990},{"buyer_class":"institution","from":100,"price_fen":900}]}
+type TierChange struct {
+	Tiers []Tier `json:"tiers"`
+}
+
 // TrailEntry defines model for TrailEntry.
 type TrailEntry struct {
 	// ActorId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
@@ -2996,6 +3716,32 @@ type TrailEntry struct {
 type TrailPage struct {
 	Data       []TrailEntry `json:"data"`
 	NextCursor *string      `json:"next_cursor"`
+}
+
+// Unit defines model for Unit.
+type Unit struct {
+	// Base How many g, mL or pieces it is
+	Base int64 `json:"base"`
+
+	// Code Example: kg
+	Code     string       `json:"code"`
+	Measures UnitMeasures `json:"measures"`
+	NameEn   string       `json:"name_en"`
+	NameZh   string       `json:"name_zh"`
+}
+
+// UnitMeasures defines model for Unit.Measures.
+type UnitMeasures string
+
+// VatClass defines model for VatClass.
+type VatClass struct {
+	// Code Example: 9%
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+
+	// Percent 0 is exempt
+	Percent int `json:"percent"`
 }
 
 // Verification Example: {"checked":"营业执照、许可证、经营地址均与登记一致"}
@@ -3156,6 +3902,9 @@ type FileId = Id
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
 // KeyId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type KeyId = Id
 
@@ -3167,6 +3916,9 @@ type LicenceId = Id
 
 // Limit defines model for Limit.
 type Limit = int
+
+// ListingId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ListingId = Id
 
 // LotId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type LotId = Id
@@ -3207,6 +3959,9 @@ type NotFound = Problem
 // Refused RFC 9457
 type Refused = Problem
 
+// Stale RFC 9457
+type Stale = Problem
+
 // TooLarge RFC 9457
 type TooLarge = Problem
 
@@ -3218,6 +3973,9 @@ type Unauthenticated = Problem
 
 // Unavailable RFC 9457
 type Unavailable = Problem
+
+// Unconditional RFC 9457
+type Unconditional = Problem
 
 // GetDocsParams defines parameters for GetDocs.
 type GetDocsParams struct {
@@ -3239,6 +3997,15 @@ type GetProblemParamsLang string
 
 // ListApplicationsParams defines parameters for ListApplications.
 type ListApplicationsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListBrandsParams defines parameters for ListBrands.
+type ListBrandsParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -3358,11 +4125,26 @@ type ListMerchantOrdersParams struct {
 
 // ListMerchantProductsParams defines parameters for ListMerchantProducts.
 type ListMerchantProductsParams struct {
+	// State Only those in this state
+	State *ListingState `form:"state,omitempty" json:"state,omitempty"`
+
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// EditProductParams defines parameters for EditProduct.
+type EditProductParams struct {
+	// IfMatch The ETag of the product as it was read, or `*` for whatever it is by now
+	IfMatch IfMatch `json:"If-Match"`
+}
+
+// AddSkuParams defines parameters for AddSku.
+type AddSkuParams struct {
+	// IfMatch The ETag of the product as it was read, or `*` for whatever it is by now
+	IfMatch IfMatch `json:"If-Match"`
 }
 
 // CloseMerchantRecallParams defines parameters for CloseMerchantRecall.
@@ -3506,6 +4288,21 @@ type RefundOrderParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListReviewQueueParams defines parameters for ListReviewQueue.
+type ListReviewQueueParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ApproveProductParams defines parameters for ApproveProduct.
+type ApproveProductParams struct {
+	// IfMatch The ETag of the product as it was read, or `*` for whatever it is by now
+	IfMatch IfMatch `json:"If-Match"`
+}
+
 // CloseOpsRecallParams defines parameters for CloseOpsRecall.
 type CloseOpsRecallParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
@@ -3614,6 +4411,18 @@ type ListRecallsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListRegionsParams defines parameters for ListRegions.
+type ListRegionsParams struct {
+	// Parent Only what lies right within this region
+	Parent *string `form:"parent,omitempty" json:"parent,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -3676,6 +4485,15 @@ type FileLicenceJSONRequestBody = NewLicence
 // OpenMerchantRecallJSONRequestBody defines body for OpenMerchantRecall for application/json ContentType.
 type OpenMerchantRecallJSONRequestBody = NewRecall
 
+// CreateProductJSONRequestBody defines body for CreateProduct for application/json ContentType.
+type CreateProductJSONRequestBody = NewListing
+
+// EditProductJSONRequestBody defines body for EditProduct for application/json ContentType.
+type EditProductJSONRequestBody = ListingChange
+
+// AddSkuJSONRequestBody defines body for AddSku for application/json ContentType.
+type AddSkuJSONRequestBody = NewSku
+
 // CloseMerchantRecallJSONRequestBody defines body for CloseMerchantRecall for application/json ContentType.
 type CloseMerchantRecallJSONRequestBody = RecallResult
 
@@ -3687,6 +4505,9 @@ type ReceiveLotJSONRequestBody = NewLot
 
 // AdjustStockJSONRequestBody defines body for AdjustStock for application/json ContentType.
 type AdjustStockJSONRequestBody = StockAdjustment
+
+// SetSkuTiersJSONRequestBody defines body for SetSkuTiers for application/json ContentType.
+type SetSkuTiersJSONRequestBody = TierChange
 
 // CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
 type CreateWebhookJSONRequestBody = WebhookCreation
@@ -3744,6 +4565,12 @@ type WarnMerchantJSONRequestBody = Sanctioning
 
 // RefundOrderJSONRequestBody defines body for RefundOrder for application/json ContentType.
 type RefundOrderJSONRequestBody = Refunding
+
+// DelistProductJSONRequestBody defines body for DelistProduct for application/json ContentType.
+type DelistProductJSONRequestBody = ProductDelisting
+
+// ReturnProductJSONRequestBody defines body for ReturnProduct for application/json ContentType.
+type ReturnProductJSONRequestBody = ProductReturn
 
 // CloseOpsRecallJSONRequestBody defines body for CloseOpsRecall for application/json ContentType.
 type CloseOpsRecallJSONRequestBody = RecallResult
@@ -3948,6 +4775,11 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
 	SubmitApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListBrands Brands of villages, by code
+	//
+	// Corresponds with GET /v1/brands (the `ListBrands` operationId).
+	ListBrands(ctx context.Context, params *ListBrandsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetCart The caller's cart at today's prices
 	//
 	// Corresponds with GET /v1/cart (the `GetCart` operationId).
@@ -4105,6 +4937,11 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/fund/accounts (the `ListFundAccounts` operationId).
 	ListFundAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
+	//
+	// Corresponds with GET /v1/listing-terms (the `ListListingTerms` operationId).
+	ListListingTerms(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Me The caller's account
 	//
 	// Corresponds with GET /v1/me (the `Me` operationId).
@@ -4234,6 +5071,63 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/merchant/products (the `ListMerchantProducts` operationId).
 	ListMerchantProducts(ctx context.Context, params *ListMerchantProductsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CreateProductWithBody List a product of an enterprise that the caller sells for, as a draft
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+	CreateProductWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateProduct List a product of an enterprise that the caller sells for, as a draft
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+	CreateProduct(ctx context.Context, body CreateProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetMerchantProduct A product of an enterprise that the caller sells for, in any state, with what was decided about it
+	//
+	// Corresponds with GET /v1/merchant/products/{listing_id} (the `GetMerchantProduct` operationId).
+	GetMerchantProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditProductWithBody Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+	EditProductWithBody(ctx context.Context, listingId ListingId, params *EditProductParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditProduct Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+	EditProduct(ctx context.Context, listingId ListingId, params *EditProductParams, body EditProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddSkuWithBody Add a SKU behind the others
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+	AddSkuWithBody(ctx context.Context, listingId ListingId, params *AddSkuParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddSku Add a SKU behind the others
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+	AddSku(ctx context.Context, listingId ListingId, params *AddSkuParams, body AddSkuJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SubmitProduct Ask for a review of a draft, or of what was withdrawn
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/submit (the `SubmitProduct` operationId).
+	SubmitProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawProduct Take a product off sale
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/withdraw (the `WithdrawProduct` operationId).
+	WithdrawProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CloseMerchantRecallWithBody End a recall with its result
 	//
 	// Takes any type of body and a specified content type.
@@ -4299,6 +5193,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/merchant/skus/{sku_id}/stock (the `AdjustStock` operationId).
 	AdjustStock(ctx context.Context, skuId SkuId, params *AdjustStockParams, body AdjustStockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetSkuTiersWithBody Set the lower prices for larger quantities in place of those there were; they hold from now on
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+	SetSkuTiersWithBody(ctx context.Context, skuId SkuId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetSkuTiers Set the lower prices for larger quantities in place of those there were; they hold from now on
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+	SetSkuTiers(ctx context.Context, skuId SkuId, body SetSkuTiersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ResendWebhookDelivery Send a delivery once more, whatever became of it; its Webhook-Id stays the same
 	//
@@ -4660,6 +5568,49 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/ops/orders/{order_id}/refunds (the `RefundOrder` operationId).
 	RefundOrder(ctx context.Context, orderId OrderId, params *RefundOrderParams, body RefundOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListReviewQueue What waits for review, the longest waiting first
+	//
+	// Corresponds with GET /v1/ops/products (the `ListReviewQueue` operationId).
+	ListReviewQueue(ctx context.Context, params *ListReviewQueueParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetOpsProduct A product in any state, with what was decided about it
+	//
+	// Corresponds with GET /v1/ops/products/{listing_id} (the `GetOpsProduct` operationId).
+	GetOpsProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveProduct Put a product that is in review on sale; `If-Match` names the version that was read
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/approve (the `ApproveProduct` operationId).
+	ApproveProduct(ctx context.Context, listingId ListingId, params *ApproveProductParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DelistProductWithBody Take a product off sale
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+	DelistProductWithBody(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DelistProduct Take a product off sale
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+	DelistProduct(ctx context.Context, listingId ListingId, body DelistProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReturnProductWithBody Give a product back as a draft, with what is to be mended
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+	ReturnProductWithBody(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReturnProduct Give a product back as a draft, with what is to be mended
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+	ReturnProduct(ctx context.Context, listingId ListingId, body ReturnProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CloseOpsRecallWithBody End a recall with its result
 	//
 	// Takes any type of body and a specified content type.
@@ -4745,6 +5696,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
 	ListRecalls(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRegions Where goods come from: counties, townships, villages, by code
+	//
+	// Corresponds with GET /v1/regions (the `ListRegions` operationId).
+	ListRegions(ctx context.Context, params *ListRegionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSessions Where the caller is signed in
 	//
@@ -5083,6 +6039,21 @@ func (c *Client) AcceptLevyAgreement(ctx context.Context, applicationId Applicat
 // Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
 func (c *Client) SubmitApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSubmitApplicationRequest(c.Server, applicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListBrands Brands of villages, by code
+//
+// Corresponds with GET /v1/brands (the `ListBrands` operationId).
+func (c *Client) ListBrands(ctx context.Context, params *ListBrandsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListBrandsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5490,6 +6461,21 @@ func (c *Client) ListFundAccounts(ctx context.Context, reqEditors ...RequestEdit
 	return c.Client.Do(req)
 }
 
+// ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
+//
+// Corresponds with GET /v1/listing-terms (the `ListListingTerms` operationId).
+func (c *Client) ListListingTerms(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListListingTermsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Me The caller's account
 //
 // Corresponds with GET /v1/me (the `Me` operationId).
@@ -5809,6 +6795,153 @@ func (c *Client) ListMerchantProducts(ctx context.Context, params *ListMerchantP
 	return c.Client.Do(req)
 }
 
+// CreateProductWithBody List a product of an enterprise that the caller sells for, as a draft
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+func (c *Client) CreateProductWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateProductRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateProduct List a product of an enterprise that the caller sells for, as a draft
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+func (c *Client) CreateProduct(ctx context.Context, body CreateProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateProductRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMerchantProduct A product of an enterprise that the caller sells for, in any state, with what was decided about it
+//
+// Corresponds with GET /v1/merchant/products/{listing_id} (the `GetMerchantProduct` operationId).
+func (c *Client) GetMerchantProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMerchantProductRequest(c.Server, listingId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditProductWithBody Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+func (c *Client) EditProductWithBody(ctx context.Context, listingId ListingId, params *EditProductParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditProductRequestWithBody(c.Server, listingId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditProduct Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+func (c *Client) EditProduct(ctx context.Context, listingId ListingId, params *EditProductParams, body EditProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditProductRequest(c.Server, listingId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddSkuWithBody Add a SKU behind the others
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+func (c *Client) AddSkuWithBody(ctx context.Context, listingId ListingId, params *AddSkuParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddSkuRequestWithBody(c.Server, listingId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddSku Add a SKU behind the others
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+func (c *Client) AddSku(ctx context.Context, listingId ListingId, params *AddSkuParams, body AddSkuJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddSkuRequest(c.Server, listingId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SubmitProduct Ask for a review of a draft, or of what was withdrawn
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/submit (the `SubmitProduct` operationId).
+func (c *Client) SubmitProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitProductRequest(c.Server, listingId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawProduct Take a product off sale
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/withdraw (the `WithdrawProduct` operationId).
+func (c *Client) WithdrawProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawProductRequest(c.Server, listingId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CloseMerchantRecallWithBody End a recall with its result
 //
 // Takes any type of body and a specified content type.
@@ -5965,6 +7098,40 @@ func (c *Client) AdjustStockWithBody(ctx context.Context, skuId SkuId, params *A
 // Corresponds with POST /v1/merchant/skus/{sku_id}/stock (the `AdjustStock` operationId).
 func (c *Client) AdjustStock(ctx context.Context, skuId SkuId, params *AdjustStockParams, body AdjustStockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewAdjustStockRequest(c.Server, skuId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetSkuTiersWithBody Set the lower prices for larger quantities in place of those there were; they hold from now on
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+func (c *Client) SetSkuTiersWithBody(ctx context.Context, skuId SkuId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetSkuTiersRequestWithBody(c.Server, skuId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetSkuTiers Set the lower prices for larger quantities in place of those there were; they hold from now on
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+func (c *Client) SetSkuTiers(ctx context.Context, skuId SkuId, body SetSkuTiersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetSkuTiersRequest(c.Server, skuId, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6875,6 +8042,119 @@ func (c *Client) RefundOrder(ctx context.Context, orderId OrderId, params *Refun
 	return c.Client.Do(req)
 }
 
+// ListReviewQueue What waits for review, the longest waiting first
+//
+// Corresponds with GET /v1/ops/products (the `ListReviewQueue` operationId).
+func (c *Client) ListReviewQueue(ctx context.Context, params *ListReviewQueueParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListReviewQueueRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetOpsProduct A product in any state, with what was decided about it
+//
+// Corresponds with GET /v1/ops/products/{listing_id} (the `GetOpsProduct` operationId).
+func (c *Client) GetOpsProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOpsProductRequest(c.Server, listingId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveProduct Put a product that is in review on sale; `If-Match` names the version that was read
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/approve (the `ApproveProduct` operationId).
+func (c *Client) ApproveProduct(ctx context.Context, listingId ListingId, params *ApproveProductParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveProductRequest(c.Server, listingId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DelistProductWithBody Take a product off sale
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+func (c *Client) DelistProductWithBody(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDelistProductRequestWithBody(c.Server, listingId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DelistProduct Take a product off sale
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+func (c *Client) DelistProduct(ctx context.Context, listingId ListingId, body DelistProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDelistProductRequest(c.Server, listingId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReturnProductWithBody Give a product back as a draft, with what is to be mended
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+func (c *Client) ReturnProductWithBody(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReturnProductRequestWithBody(c.Server, listingId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReturnProduct Give a product back as a draft, with what is to be mended
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+func (c *Client) ReturnProduct(ctx context.Context, listingId ListingId, body ReturnProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReturnProductRequest(c.Server, listingId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CloseOpsRecallWithBody End a recall with its result
 //
 // Takes any type of body and a specified content type.
@@ -7111,6 +8391,21 @@ func (c *Client) GetMerchant(ctx context.Context, merchantId MerchantId, reqEdit
 // Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
 func (c *Client) ListRecalls(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListRecallsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRegions Where goods come from: counties, townships, villages, by code
+//
+// Corresponds with GET /v1/regions (the `ListRegions` operationId).
+func (c *Client) ListRegions(ctx context.Context, params *ListRegionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRegionsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -7778,6 +9073,72 @@ func NewSubmitApplicationRequest(server string, applicationId ApplicationId) (*h
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListBrandsRequest constructs an http.Request for the ListBrands method
+func NewListBrandsRequest(server string, params *ListBrandsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/brands")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -8590,6 +9951,33 @@ func NewListFundAccountsRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListListingTermsRequest constructs an http.Request for the ListListingTerms method
+func NewListListingTermsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/listing-terms")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewMeRequest constructs an http.Request for the Me method
 func NewMeRequest(server string) (*http.Request, error) {
 	var err error
@@ -9255,6 +10643,18 @@ func NewListMerchantProductsRequest(server string, params *ListMerchantProductsP
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Cursor != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -9286,6 +10686,268 @@ func NewListMerchantProductsRequest(server string, params *ListMerchantProductsP
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateProductRequest calls the generic CreateProduct builder with application/json body
+func NewCreateProductRequest(server string, body CreateProductJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateProductRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateProductRequestWithBody constructs an http.Request for the CreateProduct method, with any body, and a specified content type
+func NewCreateProductRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/products")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetMerchantProductRequest constructs an http.Request for the GetMerchantProduct method
+func NewGetMerchantProductRequest(server string, listingId ListingId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/products/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEditProductRequest calls the generic EditProduct builder with application/json body
+func NewEditProductRequest(server string, listingId ListingId, params *EditProductParams, body EditProductJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEditProductRequestWithBody(server, listingId, params, "application/json", bodyReader)
+}
+
+// NewEditProductRequestWithBody constructs an http.Request for the EditProduct method, with any body, and a specified content type
+func NewEditProductRequestWithBody(server string, listingId ListingId, params *EditProductParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/products/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-Match", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewAddSkuRequest calls the generic AddSku builder with application/json body
+func NewAddSkuRequest(server string, listingId ListingId, params *AddSkuParams, body AddSkuJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddSkuRequestWithBody(server, listingId, params, "application/json", bodyReader)
+}
+
+// NewAddSkuRequestWithBody constructs an http.Request for the AddSku method, with any body, and a specified content type
+func NewAddSkuRequestWithBody(server string, listingId ListingId, params *AddSkuParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/products/%s/skus", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-Match", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewSubmitProductRequest constructs an http.Request for the SubmitProduct method
+func NewSubmitProductRequest(server string, listingId ListingId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/products/%s/submit", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewWithdrawProductRequest constructs an http.Request for the WithdrawProduct method
+func NewWithdrawProductRequest(server string, listingId ListingId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/products/%s/withdraw", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -9662,6 +11324,53 @@ func NewAdjustStockRequestWithBody(server string, skuId SkuId, params *AdjustSto
 		req.Header.Set("Idempotency-Key", headerParam0)
 
 	}
+
+	return req, nil
+}
+
+// NewSetSkuTiersRequest calls the generic SetSkuTiers builder with application/json body
+func NewSetSkuTiersRequest(server string, skuId SkuId, body SetSkuTiersJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetSkuTiersRequestWithBody(server, skuId, "application/json", bodyReader)
+}
+
+// NewSetSkuTiersRequestWithBody constructs an http.Request for the SetSkuTiers method, with any body, and a specified content type
+func NewSetSkuTiersRequestWithBody(server string, skuId SkuId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "sku_id", skuId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/skus/%s/tiers", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -11447,6 +13156,247 @@ func NewRefundOrderRequestWithBody(server string, orderId OrderId, params *Refun
 	return req, nil
 }
 
+// NewListReviewQueueRequest constructs an http.Request for the ListReviewQueue method
+func NewListReviewQueueRequest(server string, params *ListReviewQueueParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/products")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetOpsProductRequest constructs an http.Request for the GetOpsProduct method
+func NewGetOpsProductRequest(server string, listingId ListingId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/products/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApproveProductRequest constructs an http.Request for the ApproveProduct method
+func NewApproveProductRequest(server string, listingId ListingId, params *ApproveProductParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/products/%s/approve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-Match", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewDelistProductRequest calls the generic DelistProduct builder with application/json body
+func NewDelistProductRequest(server string, listingId ListingId, body DelistProductJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDelistProductRequestWithBody(server, listingId, "application/json", bodyReader)
+}
+
+// NewDelistProductRequestWithBody constructs an http.Request for the DelistProduct method, with any body, and a specified content type
+func NewDelistProductRequestWithBody(server string, listingId ListingId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/products/%s/delist", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReturnProductRequest calls the generic ReturnProduct builder with application/json body
+func NewReturnProductRequest(server string, listingId ListingId, body ReturnProductJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReturnProductRequestWithBody(server, listingId, "application/json", bodyReader)
+}
+
+// NewReturnProductRequestWithBody constructs an http.Request for the ReturnProduct method, with any body, and a specified content type
+func NewReturnProductRequestWithBody(server string, listingId ListingId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/products/%s/return", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewCloseOpsRecallRequest calls the generic CloseOpsRecall builder with application/json body
 func NewCloseOpsRecallRequest(server string, recallId RecallId, params *CloseOpsRecallParams, body CloseOpsRecallJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -12317,6 +14267,84 @@ func NewListRecallsRequest(server string, params *ListRecallsParams) (*http.Requ
 	return req, nil
 }
 
+// NewListRegionsRequest constructs an http.Request for the ListRegions method
+func NewListRegionsRequest(server string, params *ListRegionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/regions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Parent != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "parent", *params.Parent, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListSessionsRequest constructs an http.Request for the ListSessions method
 func NewListSessionsRequest(server string, params *ListSessionsParams) (*http.Request, error) {
 	var err error
@@ -12694,6 +14722,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
 	SubmitApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*SubmitApplicationResponse, error)
 
+	// ListBrandsWithResponse Brands of villages, by code
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/brands (the `ListBrands` operationId).
+	ListBrandsWithResponse(ctx context.Context, params *ListBrandsParams, reqEditors ...RequestEditorFn) (*ListBrandsResponse, error)
+
 	// GetCartWithResponse The caller's cart at today's prices
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -12877,6 +14912,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/fund/accounts (the `ListFundAccounts` operationId).
 	ListFundAccountsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListFundAccountsResponse, error)
 
+	// ListListingTermsWithResponse Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/listing-terms (the `ListListingTerms` operationId).
+	ListListingTermsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListListingTermsResponse, error)
+
 	// MeWithResponse The caller's account
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -13024,6 +15066,69 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/merchant/products (the `ListMerchantProducts` operationId).
 	ListMerchantProductsWithResponse(ctx context.Context, params *ListMerchantProductsParams, reqEditors ...RequestEditorFn) (*ListMerchantProductsResponse, error)
 
+	// CreateProductWithBodyWithResponse List a product of an enterprise that the caller sells for, as a draft
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+	CreateProductWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateProductResponse, error)
+
+	// CreateProductWithResponse List a product of an enterprise that the caller sells for, as a draft
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+	CreateProductWithResponse(ctx context.Context, body CreateProductJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateProductResponse, error)
+
+	// GetMerchantProductWithResponse A product of an enterprise that the caller sells for, in any state, with what was decided about it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/products/{listing_id} (the `GetMerchantProduct` operationId).
+	GetMerchantProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*GetMerchantProductResponse, error)
+
+	// EditProductWithBodyWithResponse Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+	EditProductWithBodyWithResponse(ctx context.Context, listingId ListingId, params *EditProductParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditProductResponse, error)
+
+	// EditProductWithResponse Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+	EditProductWithResponse(ctx context.Context, listingId ListingId, params *EditProductParams, body EditProductJSONRequestBody, reqEditors ...RequestEditorFn) (*EditProductResponse, error)
+
+	// AddSkuWithBodyWithResponse Add a SKU behind the others
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+	AddSkuWithBodyWithResponse(ctx context.Context, listingId ListingId, params *AddSkuParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddSkuResponse, error)
+
+	// AddSkuWithResponse Add a SKU behind the others
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+	AddSkuWithResponse(ctx context.Context, listingId ListingId, params *AddSkuParams, body AddSkuJSONRequestBody, reqEditors ...RequestEditorFn) (*AddSkuResponse, error)
+
+	// SubmitProductWithResponse Ask for a review of a draft, or of what was withdrawn
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/submit (the `SubmitProduct` operationId).
+	SubmitProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*SubmitProductResponse, error)
+
+	// WithdrawProductWithResponse Take a product off sale
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/withdraw (the `WithdrawProduct` operationId).
+	WithdrawProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*WithdrawProductResponse, error)
+
 	// CloseMerchantRecallWithBodyWithResponse End a recall with its result
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -13093,6 +15198,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/merchant/skus/{sku_id}/stock (the `AdjustStock` operationId).
 	AdjustStockWithResponse(ctx context.Context, skuId SkuId, params *AdjustStockParams, body AdjustStockJSONRequestBody, reqEditors ...RequestEditorFn) (*AdjustStockResponse, error)
+
+	// SetSkuTiersWithBodyWithResponse Set the lower prices for larger quantities in place of those there were; they hold from now on
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+	SetSkuTiersWithBodyWithResponse(ctx context.Context, skuId SkuId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetSkuTiersResponse, error)
+
+	// SetSkuTiersWithResponse Set the lower prices for larger quantities in place of those there were; they hold from now on
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+	SetSkuTiersWithResponse(ctx context.Context, skuId SkuId, body SetSkuTiersJSONRequestBody, reqEditors ...RequestEditorFn) (*SetSkuTiersResponse, error)
 
 	// ResendWebhookDeliveryWithResponse Send a delivery once more, whatever became of it; its Webhook-Id stays the same
 	//
@@ -13486,6 +15605,55 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/ops/orders/{order_id}/refunds (the `RefundOrder` operationId).
 	RefundOrderWithResponse(ctx context.Context, orderId OrderId, params *RefundOrderParams, body RefundOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*RefundOrderResponse, error)
 
+	// ListReviewQueueWithResponse What waits for review, the longest waiting first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/products (the `ListReviewQueue` operationId).
+	ListReviewQueueWithResponse(ctx context.Context, params *ListReviewQueueParams, reqEditors ...RequestEditorFn) (*ListReviewQueueResponse, error)
+
+	// GetOpsProductWithResponse A product in any state, with what was decided about it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/products/{listing_id} (the `GetOpsProduct` operationId).
+	GetOpsProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*GetOpsProductResponse, error)
+
+	// ApproveProductWithResponse Put a product that is in review on sale; `If-Match` names the version that was read
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/approve (the `ApproveProduct` operationId).
+	ApproveProductWithResponse(ctx context.Context, listingId ListingId, params *ApproveProductParams, reqEditors ...RequestEditorFn) (*ApproveProductResponse, error)
+
+	// DelistProductWithBodyWithResponse Take a product off sale
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+	DelistProductWithBodyWithResponse(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DelistProductResponse, error)
+
+	// DelistProductWithResponse Take a product off sale
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+	DelistProductWithResponse(ctx context.Context, listingId ListingId, body DelistProductJSONRequestBody, reqEditors ...RequestEditorFn) (*DelistProductResponse, error)
+
+	// ReturnProductWithBodyWithResponse Give a product back as a draft, with what is to be mended
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+	ReturnProductWithBodyWithResponse(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReturnProductResponse, error)
+
+	// ReturnProductWithResponse Give a product back as a draft, with what is to be mended
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+	ReturnProductWithResponse(ctx context.Context, listingId ListingId, body ReturnProductJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnProductResponse, error)
+
 	// CloseOpsRecallWithBodyWithResponse End a recall with its result
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -13599,6 +15767,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
 	ListRecallsWithResponse(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*ListRecallsResponse, error)
+
+	// ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/regions (the `ListRegions` operationId).
+	ListRegionsWithResponse(ctx context.Context, params *ListRegionsParams, reqEditors ...RequestEditorFn) (*ListRegionsResponse, error)
 
 	// ListSessionsWithResponse Where the caller is signed in
 	//
@@ -14541,6 +16716,61 @@ func (r SubmitApplicationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r SubmitApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListBrandsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BrandPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListBrandsResponse) GetJSON200() *BrandPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListBrandsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListBrandsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListBrandsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListBrandsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListBrandsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListBrandsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -16026,6 +18256,54 @@ func (r ListFundAccountsResponse) ContentType() string {
 	return ""
 }
 
+type ListListingTermsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ListingTerms
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListListingTermsResponse) GetJSON200() *ListingTerms {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListListingTermsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListListingTermsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListListingTermsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListListingTermsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListListingTermsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type MeResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -17104,6 +19382,602 @@ func (r ListMerchantProductsResponse) ContentType() string {
 	return ""
 }
 
+// CreateProductResponse201Headers the declared response headers of an HTTP 201 response for CreateProduct
+type CreateProductResponse201Headers struct {
+	ETag string
+}
+
+type CreateProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateProductResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateProductResponse) GetJSON201() *Listing {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CreateProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateProductResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateProductResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetMerchantProductResponse200Headers the declared response headers of an HTTP 200 response for GetMerchantProduct
+type GetMerchantProductResponse200Headers struct {
+	ETag string
+}
+
+type GetMerchantProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetMerchantProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetMerchantProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetMerchantProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetMerchantProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetMerchantProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetMerchantProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetMerchantProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMerchantProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMerchantProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMerchantProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMerchantProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// EditProductResponse200Headers the declared response headers of an HTTP 200 response for EditProduct
+type EditProductResponse200Headers struct {
+	ETag string
+}
+
+type EditProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *Stale
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSON428 the response for an HTTP 428 `application/problem+json` response
+	ApplicationproblemJSON428 *Unconditional
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *EditProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EditProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON412() *Stale {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON428 returns the response for an HTTP 428 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON428() *Unconditional {
+	return r.ApplicationproblemJSON428
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EditProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EditProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EditProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EditProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AddSkuResponse201Headers the declared response headers of an HTTP 201 response for AddSku
+type AddSkuResponse201Headers struct {
+	ETag string
+}
+
+type AddSkuResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *Stale
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSON428 the response for an HTTP 428 `application/problem+json` response
+	ApplicationproblemJSON428 *Unconditional
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *AddSkuResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r AddSkuResponse) GetJSON201() *Listing {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON412() *Stale {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON428 returns the response for an HTTP 428 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON428() *Unconditional {
+	return r.ApplicationproblemJSON428
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AddSkuResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AddSkuResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AddSkuResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AddSkuResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SubmitProductResponse200Headers the declared response headers of an HTTP 200 response for SubmitProduct
+type SubmitProductResponse200Headers struct {
+	ETag string
+}
+
+type SubmitProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SubmitProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SubmitProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SubmitProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SubmitProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SubmitProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SubmitProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SubmitProductResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r SubmitProductResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SubmitProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SubmitProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SubmitProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SubmitProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SubmitProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WithdrawProductResponse200Headers the declared response headers of an HTTP 200 response for WithdrawProduct
+type WithdrawProductResponse200Headers struct {
+	ETag string
+}
+
+type WithdrawProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *WithdrawProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WithdrawProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WithdrawProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WithdrawProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WithdrawProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WithdrawProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WithdrawProductResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WithdrawProductResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WithdrawProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WithdrawProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WithdrawProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WithdrawProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WithdrawProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type CloseMerchantRecallResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -17603,6 +20477,96 @@ func (r AdjustStockResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r AdjustStockResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SetSkuTiersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Sku
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SetSkuTiersResponse) GetJSON200() *Sku {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SetSkuTiersResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SetSkuTiersResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SetSkuTiersResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SetSkuTiersResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SetSkuTiersResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r SetSkuTiersResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SetSkuTiersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SetSkuTiersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SetSkuTiersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetSkuTiersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SetSkuTiersResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -20514,6 +23478,463 @@ func (r RefundOrderResponse) ContentType() string {
 	return ""
 }
 
+type ListReviewQueueResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MerchantProductPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListReviewQueueResponse) GetJSON200() *MerchantProductPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListReviewQueueResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListReviewQueueResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListReviewQueueResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListReviewQueueResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListReviewQueueResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListReviewQueueResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListReviewQueueResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListReviewQueueResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetOpsProductResponse200Headers the declared response headers of an HTTP 200 response for GetOpsProduct
+type GetOpsProductResponse200Headers struct {
+	ETag string
+}
+
+type GetOpsProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetOpsProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetOpsProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetOpsProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetOpsProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetOpsProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetOpsProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetOpsProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetOpsProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetOpsProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetOpsProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetOpsProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApproveProductResponse200Headers the declared response headers of an HTTP 200 response for ApproveProduct
+type ApproveProductResponse200Headers struct {
+	ETag string
+}
+
+type ApproveProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *Stale
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSON428 the response for an HTTP 428 `application/problem+json` response
+	ApplicationproblemJSON428 *Unconditional
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ApproveProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON412() *Stale {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON428 returns the response for an HTTP 428 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON428() *Unconditional {
+	return r.ApplicationproblemJSON428
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DelistProductResponse200Headers the declared response headers of an HTTP 200 response for DelistProduct
+type DelistProductResponse200Headers struct {
+	ETag string
+}
+
+type DelistProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DelistProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DelistProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DelistProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DelistProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DelistProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DelistProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DelistProductResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DelistProductResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DelistProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DelistProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DelistProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DelistProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DelistProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReturnProductResponse200Headers the declared response headers of an HTTP 200 response for ReturnProduct
+type ReturnProductResponse200Headers struct {
+	ETag string
+}
+
+type ReturnProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReturnProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReturnProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReturnProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReturnProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReturnProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReturnProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReturnProductResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReturnProductResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReturnProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReturnProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReturnProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReturnProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReturnProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type CloseOpsRecallResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -21507,6 +24928,61 @@ func (r ListRecallsResponse) ContentType() string {
 	return ""
 }
 
+type ListRegionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RegionPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRegionsResponse) GetJSON200() *RegionPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListRegionsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListRegionsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRegionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRegionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRegionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRegionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListSessionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -22031,6 +25507,19 @@ func (c *ClientWithResponses) SubmitApplicationWithResponse(ctx context.Context,
 	return ParseSubmitApplicationResponse(rsp)
 }
 
+// ListBrandsWithResponse Brands of villages, by code
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/brands (the `ListBrands` operationId).
+func (c *ClientWithResponses) ListBrandsWithResponse(ctx context.Context, params *ListBrandsParams, reqEditors ...RequestEditorFn) (*ListBrandsResponse, error) {
+	rsp, err := c.ListBrands(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListBrandsResponse(rsp)
+}
+
 // GetCartWithResponse The caller's cart at today's prices
 //
 // Returns a wrapper object for the known response body format(s).
@@ -22358,6 +25847,19 @@ func (c *ClientWithResponses) ListFundAccountsWithResponse(ctx context.Context, 
 	return ParseListFundAccountsResponse(rsp)
 }
 
+// ListListingTermsWithResponse Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/listing-terms (the `ListListingTerms` operationId).
+func (c *ClientWithResponses) ListListingTermsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListListingTermsResponse, error) {
+	rsp, err := c.ListListingTerms(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListListingTermsResponse(rsp)
+}
+
 // MeWithResponse The caller's account
 //
 // Returns a wrapper object for the known response body format(s).
@@ -22619,6 +26121,123 @@ func (c *ClientWithResponses) ListMerchantProductsWithResponse(ctx context.Conte
 	return ParseListMerchantProductsResponse(rsp)
 }
 
+// CreateProductWithBodyWithResponse List a product of an enterprise that the caller sells for, as a draft
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+func (c *ClientWithResponses) CreateProductWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateProductResponse, error) {
+	rsp, err := c.CreateProductWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateProductResponse(rsp)
+}
+
+// CreateProductWithResponse List a product of an enterprise that the caller sells for, as a draft
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+func (c *ClientWithResponses) CreateProductWithResponse(ctx context.Context, body CreateProductJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateProductResponse, error) {
+	rsp, err := c.CreateProduct(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateProductResponse(rsp)
+}
+
+// GetMerchantProductWithResponse A product of an enterprise that the caller sells for, in any state, with what was decided about it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/products/{listing_id} (the `GetMerchantProduct` operationId).
+func (c *ClientWithResponses) GetMerchantProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*GetMerchantProductResponse, error) {
+	rsp, err := c.GetMerchantProduct(ctx, listingId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMerchantProductResponse(rsp)
+}
+
+// EditProductWithBodyWithResponse Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+func (c *ClientWithResponses) EditProductWithBodyWithResponse(ctx context.Context, listingId ListingId, params *EditProductParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditProductResponse, error) {
+	rsp, err := c.EditProductWithBody(ctx, listingId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditProductResponse(rsp)
+}
+
+// EditProductWithResponse Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+func (c *ClientWithResponses) EditProductWithResponse(ctx context.Context, listingId ListingId, params *EditProductParams, body EditProductJSONRequestBody, reqEditors ...RequestEditorFn) (*EditProductResponse, error) {
+	rsp, err := c.EditProduct(ctx, listingId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditProductResponse(rsp)
+}
+
+// AddSkuWithBodyWithResponse Add a SKU behind the others
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+func (c *ClientWithResponses) AddSkuWithBodyWithResponse(ctx context.Context, listingId ListingId, params *AddSkuParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddSkuResponse, error) {
+	rsp, err := c.AddSkuWithBody(ctx, listingId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddSkuResponse(rsp)
+}
+
+// AddSkuWithResponse Add a SKU behind the others
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+func (c *ClientWithResponses) AddSkuWithResponse(ctx context.Context, listingId ListingId, params *AddSkuParams, body AddSkuJSONRequestBody, reqEditors ...RequestEditorFn) (*AddSkuResponse, error) {
+	rsp, err := c.AddSku(ctx, listingId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddSkuResponse(rsp)
+}
+
+// SubmitProductWithResponse Ask for a review of a draft, or of what was withdrawn
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/submit (the `SubmitProduct` operationId).
+func (c *ClientWithResponses) SubmitProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*SubmitProductResponse, error) {
+	rsp, err := c.SubmitProduct(ctx, listingId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitProductResponse(rsp)
+}
+
+// WithdrawProductWithResponse Take a product off sale
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/withdraw (the `WithdrawProduct` operationId).
+func (c *ClientWithResponses) WithdrawProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*WithdrawProductResponse, error) {
+	rsp, err := c.WithdrawProduct(ctx, listingId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawProductResponse(rsp)
+}
+
 // CloseMerchantRecallWithBodyWithResponse End a recall with its result
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -22747,6 +26366,32 @@ func (c *ClientWithResponses) AdjustStockWithResponse(ctx context.Context, skuId
 		return nil, err
 	}
 	return ParseAdjustStockResponse(rsp)
+}
+
+// SetSkuTiersWithBodyWithResponse Set the lower prices for larger quantities in place of those there were; they hold from now on
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+func (c *ClientWithResponses) SetSkuTiersWithBodyWithResponse(ctx context.Context, skuId SkuId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetSkuTiersResponse, error) {
+	rsp, err := c.SetSkuTiersWithBody(ctx, skuId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetSkuTiersResponse(rsp)
+}
+
+// SetSkuTiersWithResponse Set the lower prices for larger quantities in place of those there were; they hold from now on
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+func (c *ClientWithResponses) SetSkuTiersWithResponse(ctx context.Context, skuId SkuId, body SetSkuTiersJSONRequestBody, reqEditors ...RequestEditorFn) (*SetSkuTiersResponse, error) {
+	rsp, err := c.SetSkuTiers(ctx, skuId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetSkuTiersResponse(rsp)
 }
 
 // ResendWebhookDeliveryWithResponse Send a delivery once more, whatever became of it; its Webhook-Id stays the same
@@ -23465,6 +27110,97 @@ func (c *ClientWithResponses) RefundOrderWithResponse(ctx context.Context, order
 	return ParseRefundOrderResponse(rsp)
 }
 
+// ListReviewQueueWithResponse What waits for review, the longest waiting first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/products (the `ListReviewQueue` operationId).
+func (c *ClientWithResponses) ListReviewQueueWithResponse(ctx context.Context, params *ListReviewQueueParams, reqEditors ...RequestEditorFn) (*ListReviewQueueResponse, error) {
+	rsp, err := c.ListReviewQueue(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListReviewQueueResponse(rsp)
+}
+
+// GetOpsProductWithResponse A product in any state, with what was decided about it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/products/{listing_id} (the `GetOpsProduct` operationId).
+func (c *ClientWithResponses) GetOpsProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*GetOpsProductResponse, error) {
+	rsp, err := c.GetOpsProduct(ctx, listingId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetOpsProductResponse(rsp)
+}
+
+// ApproveProductWithResponse Put a product that is in review on sale; `If-Match` names the version that was read
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/approve (the `ApproveProduct` operationId).
+func (c *ClientWithResponses) ApproveProductWithResponse(ctx context.Context, listingId ListingId, params *ApproveProductParams, reqEditors ...RequestEditorFn) (*ApproveProductResponse, error) {
+	rsp, err := c.ApproveProduct(ctx, listingId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveProductResponse(rsp)
+}
+
+// DelistProductWithBodyWithResponse Take a product off sale
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+func (c *ClientWithResponses) DelistProductWithBodyWithResponse(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DelistProductResponse, error) {
+	rsp, err := c.DelistProductWithBody(ctx, listingId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDelistProductResponse(rsp)
+}
+
+// DelistProductWithResponse Take a product off sale
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+func (c *ClientWithResponses) DelistProductWithResponse(ctx context.Context, listingId ListingId, body DelistProductJSONRequestBody, reqEditors ...RequestEditorFn) (*DelistProductResponse, error) {
+	rsp, err := c.DelistProduct(ctx, listingId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDelistProductResponse(rsp)
+}
+
+// ReturnProductWithBodyWithResponse Give a product back as a draft, with what is to be mended
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+func (c *ClientWithResponses) ReturnProductWithBodyWithResponse(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReturnProductResponse, error) {
+	rsp, err := c.ReturnProductWithBody(ctx, listingId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReturnProductResponse(rsp)
+}
+
+// ReturnProductWithResponse Give a product back as a draft, with what is to be mended
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+func (c *ClientWithResponses) ReturnProductWithResponse(ctx context.Context, listingId ListingId, body ReturnProductJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnProductResponse, error) {
+	rsp, err := c.ReturnProduct(ctx, listingId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReturnProductResponse(rsp)
+}
+
 // CloseOpsRecallWithBodyWithResponse End a recall with its result
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -23673,6 +27409,19 @@ func (c *ClientWithResponses) ListRecallsWithResponse(ctx context.Context, param
 		return nil, err
 	}
 	return ParseListRecallsResponse(rsp)
+}
+
+// ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/regions (the `ListRegions` operationId).
+func (c *ClientWithResponses) ListRegionsWithResponse(ctx context.Context, params *ListRegionsParams, reqEditors ...RequestEditorFn) (*ListRegionsResponse, error) {
+	rsp, err := c.ListRegions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRegionsResponse(rsp)
 }
 
 // ListSessionsWithResponse Where the caller is signed in
@@ -24434,6 +28183,49 @@ func ParseSubmitApplicationResponse(rsp *http.Response) (*SubmitApplicationRespo
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListBrandsResponse parses an HTTP response from a ListBrandsWithResponse call
+func ParseListBrandsResponse(rsp *http.Response) (*ListBrandsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListBrandsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BrandPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -25647,6 +29439,42 @@ func ParseListFundAccountsResponse(rsp *http.Response) (*ListFundAccountsRespons
 	return response, nil
 }
 
+// ParseListListingTermsResponse parses an HTTP response from a ListListingTermsWithResponse call
+func ParseListListingTermsResponse(rsp *http.Response) (*ListListingTermsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListListingTermsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ListingTerms
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseMeResponse parses an HTTP response from a MeWithResponse call
 func ParseMeResponse(rsp *http.Response) (*MeResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -26518,6 +30346,548 @@ func ParseListMerchantProductsResponse(rsp *http.Response) (*ListMerchantProduct
 	return response, nil
 }
 
+// ParseCreateProductResponse parses an HTTP response from a CreateProductWithResponse call
+func ParseCreateProductResponse(rsp *http.Response) (*CreateProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateProductResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetMerchantProductResponse parses an HTTP response from a GetMerchantProductWithResponse call
+func ParseGetMerchantProductResponse(rsp *http.Response) (*GetMerchantProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMerchantProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetMerchantProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseEditProductResponse parses an HTTP response from a EditProductWithResponse call
+func ParseEditProductResponse(rsp *http.Response) (*EditProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EditProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Stale
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 428:
+		var dest Unconditional
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON428 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers EditProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAddSkuResponse parses an HTTP response from a AddSkuWithResponse call
+func ParseAddSkuResponse(rsp *http.Response) (*AddSkuResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AddSkuResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Stale
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 428:
+		var dest Unconditional
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON428 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers AddSkuResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSubmitProductResponse parses an HTTP response from a SubmitProductWithResponse call
+func ParseSubmitProductResponse(rsp *http.Response) (*SubmitProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SubmitProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SubmitProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWithdrawProductResponse parses an HTTP response from a WithdrawProductWithResponse call
+func ParseWithdrawProductResponse(rsp *http.Response) (*WithdrawProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WithdrawProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers WithdrawProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseCloseMerchantRecallResponse parses an HTTP response from a CloseMerchantRecallWithResponse call
 func ParseCloseMerchantRecallResponse(rsp *http.Response) (*CloseMerchantRecallResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -26874,6 +31244,81 @@ func ParseAdjustStockResponse(rsp *http.Response) (*AdjustStockResponse, error) 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Stock
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSetSkuTiersResponse parses an HTTP response from a SetSkuTiersWithResponse call
+func ParseSetSkuTiersResponse(rsp *http.Response) (*SetSkuTiersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetSkuTiersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Sku
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -29313,6 +33758,412 @@ func ParseRefundOrderResponse(rsp *http.Response) (*RefundOrderResponse, error) 
 	return response, nil
 }
 
+// ParseListReviewQueueResponse parses an HTTP response from a ListReviewQueueWithResponse call
+func ParseListReviewQueueResponse(rsp *http.Response) (*ListReviewQueueResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListReviewQueueResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MerchantProductPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetOpsProductResponse parses an HTTP response from a GetOpsProductWithResponse call
+func ParseGetOpsProductResponse(rsp *http.Response) (*GetOpsProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetOpsProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetOpsProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseApproveProductResponse parses an HTTP response from a ApproveProductWithResponse call
+func ParseApproveProductResponse(rsp *http.Response) (*ApproveProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Stale
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 428:
+		var dest Unconditional
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON428 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ApproveProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDelistProductResponse parses an HTTP response from a DelistProductWithResponse call
+func ParseDelistProductResponse(rsp *http.Response) (*DelistProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DelistProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DelistProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReturnProductResponse parses an HTTP response from a ReturnProductWithResponse call
+func ParseReturnProductResponse(rsp *http.Response) (*ReturnProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReturnProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReturnProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseCloseOpsRecallResponse parses an HTTP response from a CloseOpsRecallWithResponse call
 func ParseCloseOpsRecallResponse(rsp *http.Response) (*CloseOpsRecallResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -30076,6 +34927,49 @@ func ParseListRecallsResponse(rsp *http.Response) (*ListRecallsResponse, error) 
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListRegionsResponse parses an HTTP response from a ListRegionsWithResponse call
+func ParseListRegionsResponse(rsp *http.Response) (*ListRegionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRegionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RegionPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Invalid

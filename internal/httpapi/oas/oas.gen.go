@@ -313,6 +313,24 @@ func (e ApplicationWayMode) Valid() bool {
 	}
 }
 
+// Defines values for BuyerClass.
+const (
+	BuyerClassConsumer    BuyerClass = "consumer"
+	BuyerClassInstitution BuyerClass = "institution"
+)
+
+// Valid indicates whether the value is a known member of the BuyerClass enum.
+func (e BuyerClass) Valid() bool {
+	switch e {
+	case BuyerClassConsumer:
+		return true
+	case BuyerClassInstitution:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CertificateKind.
 const (
 	Conformity CertificateKind = "conformity"
@@ -460,6 +478,171 @@ func (e LicenceFilingState) Valid() bool {
 	}
 }
 
+// Defines values for ListingNextActions.
+const (
+	ListingNextActionsAddSku   ListingNextActions = "add_sku"
+	ListingNextActionsApprove  ListingNextActions = "approve"
+	ListingNextActionsDelist   ListingNextActions = "delist"
+	ListingNextActionsEdit     ListingNextActions = "edit"
+	ListingNextActionsReturn   ListingNextActions = "return"
+	ListingNextActionsSubmit   ListingNextActions = "submit"
+	ListingNextActionsWithdraw ListingNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the ListingNextActions enum.
+func (e ListingNextActions) Valid() bool {
+	switch e {
+	case ListingNextActionsAddSku:
+		return true
+	case ListingNextActionsApprove:
+		return true
+	case ListingNextActionsDelist:
+		return true
+	case ListingNextActionsEdit:
+		return true
+	case ListingNextActionsReturn:
+		return true
+	case ListingNextActionsSubmit:
+		return true
+	case ListingNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingChangeColdChain.
+const (
+	ListingChangeColdChainCHILLED ListingChangeColdChain = "CHILLED"
+	ListingChangeColdChainFROZEN  ListingChangeColdChain = "FROZEN"
+	ListingChangeColdChainN       ListingChangeColdChain = "N"
+	ListingChangeColdChainVOUCHER ListingChangeColdChain = "VOUCHER"
+)
+
+// Valid indicates whether the value is a known member of the ListingChangeColdChain enum.
+func (e ListingChangeColdChain) Valid() bool {
+	switch e {
+	case ListingChangeColdChainCHILLED:
+		return true
+	case ListingChangeColdChainFROZEN:
+		return true
+	case ListingChangeColdChainN:
+		return true
+	case ListingChangeColdChainVOUCHER:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingChangeNetUnit.
+const (
+	ListingChangeNetUnitEmpty ListingChangeNetUnit = ""
+	ListingChangeNetUnitG     ListingChangeNetUnit = "g"
+	ListingChangeNetUnitML    ListingChangeNetUnit = "mL"
+)
+
+// Valid indicates whether the value is a known member of the ListingChangeNetUnit enum.
+func (e ListingChangeNetUnit) Valid() bool {
+	switch e {
+	case ListingChangeNetUnitEmpty:
+		return true
+	case ListingChangeNetUnitG:
+		return true
+	case ListingChangeNetUnitML:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingChangeReturnRule.
+const (
+	ListingChangeReturnRuleEXEMPTFRESH        ListingChangeReturnRule = "EXEMPT_FRESH"
+	ListingChangeReturnRuleNOREASON7D         ListingChangeReturnRule = "NO_REASON_7D"
+	ListingChangeReturnRuleNOREASON7DUNOPENED ListingChangeReturnRule = "NO_REASON_7D_UNOPENED"
+	ListingChangeReturnRuleVOUCHERRULE        ListingChangeReturnRule = "VOUCHER_RULE"
+)
+
+// Valid indicates whether the value is a known member of the ListingChangeReturnRule enum.
+func (e ListingChangeReturnRule) Valid() bool {
+	switch e {
+	case ListingChangeReturnRuleEXEMPTFRESH:
+		return true
+	case ListingChangeReturnRuleNOREASON7D:
+		return true
+	case ListingChangeReturnRuleNOREASON7DUNOPENED:
+		return true
+	case ListingChangeReturnRuleVOUCHERRULE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingDecisionVerdict.
+const (
+	ListingDecisionVerdictApproved ListingDecisionVerdict = "approved"
+	ListingDecisionVerdictDelisted ListingDecisionVerdict = "delisted"
+	ListingDecisionVerdictReturned ListingDecisionVerdict = "returned"
+)
+
+// Valid indicates whether the value is a known member of the ListingDecisionVerdict enum.
+func (e ListingDecisionVerdict) Valid() bool {
+	switch e {
+	case ListingDecisionVerdictApproved:
+		return true
+	case ListingDecisionVerdictDelisted:
+		return true
+	case ListingDecisionVerdictReturned:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingState.
+const (
+	ListingStateDraft     ListingState = "draft"
+	ListingStateInReview  ListingState = "in_review"
+	ListingStateOnSale    ListingState = "on_sale"
+	ListingStateWithdrawn ListingState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ListingState enum.
+func (e ListingState) Valid() bool {
+	switch e {
+	case ListingStateDraft:
+		return true
+	case ListingStateInReview:
+		return true
+	case ListingStateOnSale:
+		return true
+	case ListingStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingWarningVerdict.
+const (
+	ListingWarningVerdictRefuse ListingWarningVerdict = "refuse"
+	ListingWarningVerdictReview ListingWarningVerdict = "review"
+)
+
+// Valid indicates whether the value is a known member of the ListingWarningVerdict enum.
+func (e ListingWarningVerdict) Valid() bool {
+	switch e {
+	case ListingWarningVerdictRefuse:
+		return true
+	case ListingWarningVerdictReview:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LogEntryState.
 const (
 	LogEntryStatePending LogEntryState = "pending"
@@ -568,21 +751,69 @@ func (e MerchantAlertSubject) Valid() bool {
 	}
 }
 
-// Defines values for MerchantProductState.
+// Defines values for NewListingColdChain.
 const (
-	MerchantProductStateDraft     MerchantProductState = "draft"
-	MerchantProductStateOnSale    MerchantProductState = "on_sale"
-	MerchantProductStateWithdrawn MerchantProductState = "withdrawn"
+	NewListingColdChainCHILLED NewListingColdChain = "CHILLED"
+	NewListingColdChainFROZEN  NewListingColdChain = "FROZEN"
+	NewListingColdChainN       NewListingColdChain = "N"
+	NewListingColdChainVOUCHER NewListingColdChain = "VOUCHER"
 )
 
-// Valid indicates whether the value is a known member of the MerchantProductState enum.
-func (e MerchantProductState) Valid() bool {
+// Valid indicates whether the value is a known member of the NewListingColdChain enum.
+func (e NewListingColdChain) Valid() bool {
 	switch e {
-	case MerchantProductStateDraft:
+	case NewListingColdChainCHILLED:
 		return true
-	case MerchantProductStateOnSale:
+	case NewListingColdChainFROZEN:
 		return true
-	case MerchantProductStateWithdrawn:
+	case NewListingColdChainN:
+		return true
+	case NewListingColdChainVOUCHER:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NewListingNetUnit.
+const (
+	NewListingNetUnitEmpty NewListingNetUnit = ""
+	NewListingNetUnitG     NewListingNetUnit = "g"
+	NewListingNetUnitML    NewListingNetUnit = "mL"
+)
+
+// Valid indicates whether the value is a known member of the NewListingNetUnit enum.
+func (e NewListingNetUnit) Valid() bool {
+	switch e {
+	case NewListingNetUnitEmpty:
+		return true
+	case NewListingNetUnitG:
+		return true
+	case NewListingNetUnitML:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NewListingReturnRule.
+const (
+	NewListingReturnRuleEXEMPTFRESH        NewListingReturnRule = "EXEMPT_FRESH"
+	NewListingReturnRuleNOREASON7D         NewListingReturnRule = "NO_REASON_7D"
+	NewListingReturnRuleNOREASON7DUNOPENED NewListingReturnRule = "NO_REASON_7D_UNOPENED"
+	NewListingReturnRuleVOUCHERRULE        NewListingReturnRule = "VOUCHER_RULE"
+)
+
+// Valid indicates whether the value is a known member of the NewListingReturnRule enum.
+func (e NewListingReturnRule) Valid() bool {
+	switch e {
+	case NewListingReturnRuleEXEMPTFRESH:
+		return true
+	case NewListingReturnRuleNOREASON7D:
+		return true
+	case NewListingReturnRuleNOREASON7DUNOPENED:
+		return true
+	case NewListingReturnRuleVOUCHERRULE:
 		return true
 	default:
 		return false
@@ -616,21 +847,42 @@ func (e OrderState) Valid() bool {
 	}
 }
 
+// Defines values for OriginRegionLevel.
+const (
+	OriginRegionLevelCounty   OriginRegionLevel = "county"
+	OriginRegionLevelTownship OriginRegionLevel = "township"
+	OriginRegionLevelVillage  OriginRegionLevel = "village"
+)
+
+// Valid indicates whether the value is a known member of the OriginRegionLevel enum.
+func (e OriginRegionLevel) Valid() bool {
+	switch e {
+	case OriginRegionLevelCounty:
+		return true
+	case OriginRegionLevelTownship:
+		return true
+	case OriginRegionLevelVillage:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProductNetUnit.
 const (
-	Empty ProductNetUnit = ""
-	G     ProductNetUnit = "g"
-	ML    ProductNetUnit = "mL"
+	ProductNetUnitEmpty ProductNetUnit = ""
+	ProductNetUnitG     ProductNetUnit = "g"
+	ProductNetUnitML    ProductNetUnit = "mL"
 )
 
 // Valid indicates whether the value is a known member of the ProductNetUnit enum.
 func (e ProductNetUnit) Valid() bool {
 	switch e {
-	case Empty:
+	case ProductNetUnitEmpty:
 		return true
-	case G:
+	case ProductNetUnitG:
 		return true
-	case ML:
+	case ProductNetUnitML:
 		return true
 	default:
 		return false
@@ -772,6 +1024,45 @@ func (e SanctionKind) Valid() bool {
 	case Suspension:
 		return true
 	case Warning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SkuUnit.
+const (
+	Kg SkuUnit = "kg"
+	L  SkuUnit = "L"
+)
+
+// Valid indicates whether the value is a known member of the SkuUnit enum.
+func (e SkuUnit) Valid() bool {
+	switch e {
+	case Kg:
+		return true
+	case L:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UnitMeasures.
+const (
+	Count  UnitMeasures = "count"
+	Mass   UnitMeasures = "mass"
+	Volume UnitMeasures = "volume"
+)
+
+// Valid indicates whether the value is a known member of the UnitMeasures enum.
+func (e UnitMeasures) Valid() bool {
+	switch e {
+	case Count:
+		return true
+	case Mass:
+		return true
+	case Volume:
 		return true
 	default:
 		return false
@@ -1495,6 +1786,35 @@ type ApplicationWay struct {
 // ApplicationWayMode defines model for ApplicationWay.Mode.
 type ApplicationWayMode string
 
+// Brand defines model for Brand.
+type Brand struct {
+	AboutEn string `json:"about_en"`
+	AboutZh string `json:"about_zh"`
+
+	// Code Example: HONGXI
+	Code string `json:"code"`
+
+	// Name Example: 红喜
+	Name string `json:"name"`
+
+	// RegionCode Where it is at home
+	//
+	// Example: 152527103001
+	RegionCode string `json:"region_code"`
+}
+
+// BrandPage defines model for BrandPage.
+type BrandPage struct {
+	Data       []Brand `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// BuyerClass defines model for BuyerClass.
+type BuyerClass string
+
+// BuyerClasses Who may buy it
+type BuyerClasses = []BuyerClass
+
 // Cart defines model for Cart.
 type Cart struct {
 	// GoodsFen Of the lines on sale
@@ -1740,6 +2060,28 @@ type FundStatement struct {
 	SoldFen int64 `json:"sold_fen"`
 }
 
+// GoodsKind defines model for GoodsKind.
+type GoodsKind struct {
+	// Certificate What `conformity_doc` must name
+	//
+	// Example: 承诺达标合格证
+	Certificate *string `json:"certificate,omitempty"`
+
+	// Code Example: PACKAGED_FOOD
+	Code string `json:"code"`
+
+	// ColdChain How it must be kept
+	ColdChain *string `json:"cold_chain,omitempty"`
+
+	// LicenceKind The licence that the enterprise must hold
+	//
+	// Example: SC
+	LicenceKind    *string  `json:"licence_kind,omitempty"`
+	NameEn         string   `json:"name_en"`
+	NameZh         string   `json:"name_zh"`
+	RequiredFields []string `json:"required_fields"`
+}
+
 // Health defines model for Health.
 type Health struct {
 	// Status Example: ok
@@ -1896,6 +2238,172 @@ type Linkage struct {
 	PoorHouseholds     int64 `json:"poor_households"`
 	PurchaseAgreements int64 `json:"purchase_agreements"`
 }
+
+// Listing defines model for Listing.
+type Listing struct {
+	// Decisions The newest first
+	Decisions []ListingDecision `json:"decisions"`
+
+	// Missing What its kind of goods requires and it does not say
+	Missing []ProblemField `json:"missing"`
+
+	// NextActions What the caller may do next
+	NextActions []ListingNextActions `json:"next_actions"`
+	Product     Product              `json:"product"`
+	State       ListingState         `json:"state"`
+	Stock       []Stock              `json:"stock"`
+	SubmittedAt *time.Time           `json:"submitted_at,omitempty"`
+
+	// Version Counts the edits of all but prices; `"3"` is the ETag of version 3
+	Version  int64            `json:"version"`
+	Warnings []ListingWarning `json:"warnings"`
+}
+
+// ListingNextActions defines model for Listing.NextActions.
+type ListingNextActions string
+
+// ListingChange What is not there stays as it is
+//
+// Example: {"name":"燕麦米（新米）"}
+type ListingChange struct {
+	// AgeRestricted Not for minors
+	AgeRestricted *bool `json:"age_restricted,omitempty"`
+
+	// Allergens 无 where there are none
+	Allergens *string `json:"allergens,omitempty"`
+	Brand     *string `json:"brand,omitempty"`
+
+	// BuyerClasses Who may buy it
+	BuyerClasses   *BuyerClasses           `json:"buyer_classes,omitempty"`
+	CategoryCode   *string                 `json:"category_code,omitempty"`
+	Certifications *string                 `json:"certifications,omitempty"`
+	ColdChain      *ListingChangeColdChain `json:"cold_chain,omitempty"`
+
+	// ConformityDoc The certificates that go with each batch
+	ConformityDoc *string `json:"conformity_doc,omitempty"`
+	Details       *string `json:"details,omitempty"`
+
+	// Ingredients In falling order
+	Ingredients *string `json:"ingredients,omitempty"`
+
+	// Kind A code; `listListingTerms` has them
+	Kind *string `json:"kind,omitempty"`
+
+	// LicenceNo Of the food production licence
+	LicenceNo *string `json:"licence_no,omitempty"`
+
+	// MadeOnRule Where the date of making is found
+	MadeOnRule   *string `json:"made_on_rule,omitempty"`
+	Maker        *string `json:"maker,omitempty"`
+	MakerAddress *string `json:"maker_address,omitempty"`
+	Name         *string `json:"name,omitempty"`
+
+	// NetContent In `net_unit`, per sale unit; 0 with the unit "" for goods that have none
+	NetContent *int64                `json:"net_content,omitempty"`
+	NetUnit    *ListingChangeNetUnit `json:"net_unit,omitempty"`
+	Origin     *string               `json:"origin,omitempty"`
+
+	// PictureIds Files that the caller uploaded; the first is the cover
+	PictureIds []Id `json:"picture_ids,omitempty"`
+
+	// PresaleWindows Days on which it is ordered ahead; none, and it is no presale
+	PresaleWindows []PresaleWindow `json:"presale_windows,omitempty"`
+
+	// RegionCode A region's code
+	RegionCode *string                  `json:"region_code,omitempty"`
+	ReturnRule *ListingChangeReturnRule `json:"return_rule,omitempty"`
+
+	// SaleUnit A unit that counts
+	SaleUnit      *string `json:"sale_unit,omitempty"`
+	ShelfLifeDays *int    `json:"shelf_life_days,omitempty"`
+
+	// ShipZone A zone's code
+	ShipZone     *string `json:"ship_zone,omitempty"`
+	Spec         *string `json:"spec,omitempty"`
+	StandardCode *string `json:"standard_code,omitempty"`
+	Storage      *string `json:"storage,omitempty"`
+	TraceCode    *string `json:"trace_code,omitempty"`
+
+	// VatTreatment A VAT class's code
+	VatTreatment *string `json:"vat_treatment,omitempty"`
+
+	// VoucherValidDays Above 0: a voucher, redeemed within so many days
+	VoucherValidDays *int `json:"voucher_valid_days,omitempty"`
+}
+
+// ListingChangeColdChain defines model for ListingChange.ColdChain.
+type ListingChangeColdChain string
+
+// ListingChangeNetUnit defines model for ListingChange.NetUnit.
+type ListingChangeNetUnit string
+
+// ListingChangeReturnRule defines model for ListingChange.ReturnRule.
+type ListingChangeReturnRule string
+
+// ListingDecision defines model for ListingDecision.
+type ListingDecision struct {
+	At      time.Time              `json:"at"`
+	Reasons []ListingReason        `json:"reasons"`
+	Verdict ListingDecisionVerdict `json:"verdict"`
+
+	// Version The one that the operator had before him
+	Version int64 `json:"version"`
+}
+
+// ListingDecisionVerdict defines model for ListingDecision.Verdict.
+type ListingDecisionVerdict string
+
+// ListingReason defines model for ListingReason.
+type ListingReason struct {
+	// Message Example: 请写明开封后的贮存条件
+	Message string `json:"message"`
+
+	// Pointer The field that it is about
+	//
+	// Example: /storage
+	Pointer *string `json:"pointer,omitempty"`
+}
+
+// ListingState defines model for ListingState.
+type ListingState string
+
+// ListingTerms defines model for ListingTerms.
+type ListingTerms struct {
+	Kinds      []GoodsKind    `json:"kinds"`
+	Units      []Unit         `json:"units"`
+	VatClasses []VatClass     `json:"vat_classes"`
+	Zones      []ShippingZone `json:"zones"`
+}
+
+// ListingWarning A word that a listing may not use
+type ListingWarning struct {
+	// End The character after its last
+	End int `json:"end"`
+
+	// Law Example: 广告法第九条第三项
+	Law string `json:"law"`
+
+	// Pointer Example: /name
+	Pointer string `json:"pointer"`
+
+	// Rule Example: superlative
+	Rule string `json:"rule"`
+
+	// Start In characters of the field, from 0
+	Start int `json:"start"`
+
+	// Text As it is written there
+	Text string `json:"text"`
+
+	// Verdict `refuse` forbids submitting; `review` is for the operator to decide
+	Verdict ListingWarningVerdict `json:"verdict"`
+
+	// Word Example: 最好
+	Word string `json:"word"`
+}
+
+// ListingWarningVerdict `refuse` forbids submitting; `review` is for the operator to decide
+type ListingWarningVerdict string
 
 // LogEntry The place of a sale or a refund in the public log
 type LogEntry struct {
@@ -2098,13 +2606,14 @@ type MerchantPage struct {
 
 // MerchantProduct defines model for MerchantProduct.
 type MerchantProduct struct {
-	Product Product              `json:"product"`
-	State   MerchantProductState `json:"state"`
-	Stock   []Stock              `json:"stock"`
-}
+	Product     Product      `json:"product"`
+	State       ListingState `json:"state"`
+	Stock       []Stock      `json:"stock"`
+	SubmittedAt *time.Time   `json:"submitted_at,omitempty"`
 
-// MerchantProductState defines model for MerchantProduct.State.
-type MerchantProductState string
+	// Version Counts the edits of all but prices
+	Version int64 `json:"version"`
+}
 
 // MerchantProductPage defines model for MerchantProductPage.
 type MerchantProductPage struct {
@@ -2133,6 +2642,91 @@ type NewLicence struct {
 	// ProductKinds The kinds of goods that it is for
 	ProductKinds []ProductKind `json:"product_kinds,omitempty"`
 }
+
+// NewListing A draft; what else its kind must say may follow
+//
+// Example: {"allergens":"含麸质的谷物","brand":"红喜","category_code":"GRAIN_MAI","code":"P101","cold_chain":"N","conformity_doc":"出厂检验报告","ingredients":"裸燕麦","kind":"PACKAGED_FOOD","licence_no":"SC10115252799020","made_on_rule":"见包装喷码","maker":"示例粮油厂（虚构示例）","maker_address":"太仆寺旗红旗镇","merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","name":"燕麦米","net_content":2500,"net_unit":"g","origin":"内蒙古自治区锡林郭勒盟太仆寺旗","region_code":"152527","return_rule":"NO_REASON_7D_UNOPENED","sale_unit":"袋","shelf_life_days":365,"ship_zone":"NATIONWIDE","skus":[{"code":"TPS-MAI-01","price_fen":2980}],"spec":"2.5kg/袋","standard_code":"LS/T 3245","storage":"常温避光干燥","vat_treatment":"9%"}
+type NewListing struct {
+	// AgeRestricted Not for minors
+	AgeRestricted *bool `json:"age_restricted,omitempty"`
+
+	// Allergens 无 where there are none
+	Allergens *string `json:"allergens,omitempty"`
+	Brand     *string `json:"brand,omitempty"`
+
+	// BuyerClasses Who may buy it
+	BuyerClasses   *BuyerClasses `json:"buyer_classes,omitempty"`
+	CategoryCode   string        `json:"category_code"`
+	Certifications *string       `json:"certifications,omitempty"`
+
+	// Code Unique in the enterprise
+	Code      string              `json:"code"`
+	ColdChain NewListingColdChain `json:"cold_chain"`
+
+	// ConformityDoc The certificates that go with each batch
+	ConformityDoc *string `json:"conformity_doc,omitempty"`
+	Details       *string `json:"details,omitempty"`
+
+	// Ingredients In falling order
+	Ingredients *string `json:"ingredients,omitempty"`
+
+	// Kind A code; `listListingTerms` has them
+	Kind string `json:"kind"`
+
+	// LicenceNo Of the food production licence
+	LicenceNo *string `json:"licence_no,omitempty"`
+
+	// MadeOnRule Where the date of making is found
+	MadeOnRule   *string `json:"made_on_rule,omitempty"`
+	Maker        *string `json:"maker,omitempty"`
+	MakerAddress *string `json:"maker_address,omitempty"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id     `json:"merchant_id"`
+	Name       string `json:"name"`
+
+	// NetContent In `net_unit`, per sale unit; 0 with the unit "" for goods that have none
+	NetContent *int64             `json:"net_content,omitempty"`
+	NetUnit    *NewListingNetUnit `json:"net_unit,omitempty"`
+	Origin     *string            `json:"origin,omitempty"`
+
+	// PictureIds Files that the caller uploaded; the first is the cover
+	PictureIds []Id `json:"picture_ids,omitempty"`
+
+	// PresaleWindows Days on which it is ordered ahead; none, and it is no presale
+	PresaleWindows []PresaleWindow `json:"presale_windows,omitempty"`
+
+	// RegionCode A region's code
+	RegionCode *string              `json:"region_code,omitempty"`
+	ReturnRule NewListingReturnRule `json:"return_rule"`
+
+	// SaleUnit A unit that counts
+	SaleUnit      string `json:"sale_unit"`
+	ShelfLifeDays *int   `json:"shelf_life_days,omitempty"`
+
+	// ShipZone A zone's code
+	ShipZone     string   `json:"ship_zone"`
+	Skus         []NewSku `json:"skus"`
+	Spec         *string  `json:"spec,omitempty"`
+	StandardCode *string  `json:"standard_code,omitempty"`
+	Storage      *string  `json:"storage,omitempty"`
+	TraceCode    *string  `json:"trace_code,omitempty"`
+
+	// VatTreatment A VAT class's code
+	VatTreatment string `json:"vat_treatment"`
+
+	// VoucherValidDays Above 0: a voucher, redeemed within so many days
+	VoucherValidDays *int `json:"voucher_valid_days,omitempty"`
+}
+
+// NewListingColdChain defines model for NewListing.ColdChain.
+type NewListingColdChain string
+
+// NewListingNetUnit defines model for NewListing.NetUnit.
+type NewListingNetUnit string
+
+// NewListingReturnRule defines model for NewListing.ReturnRule.
+type NewListingReturnRule string
 
 // NewLot Example: {"best_before":"2027-10-31","code":"20261101-A","made_on":"2026-11-01","quantity":200}
 type NewLot struct {
@@ -2190,6 +2784,16 @@ type NewSession struct {
 
 	// Token Not there when it travels in the cookie
 	Token *string `json:"token,omitempty"`
+}
+
+// NewSku Example: {"code":"TPS-MAI-02","price_fen":2980}
+type NewSku struct {
+	Code string `json:"code"`
+
+	// PriceFen Fen, at least one
+	//
+	// Example: 29760
+	PriceFen Price `json:"price_fen"`
 }
 
 // NextActions What the caller may do next; draw buttons from it and ignore what you do not know
@@ -2281,6 +2885,27 @@ type OrderPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// OriginRegion defines model for OriginRegion.
+type OriginRegion struct {
+	// Code Example: 152527103001
+	Code  string            `json:"code"`
+	Level OriginRegionLevel `json:"level"`
+
+	// NameEn Example: Hongxi
+	NameEn string `json:"name_en"`
+
+	// NameZh Example: 红喜村
+	NameZh string `json:"name_zh"`
+
+	// Parent The region that it lies in
+	//
+	// Example: 152527103
+	Parent *string `json:"parent,omitempty"`
+}
+
+// OriginRegionLevel defines model for OriginRegion.Level.
+type OriginRegionLevel string
+
 // Password 8 to 128 characters of any kind
 //
 // Example: correct-horse-battery
@@ -2326,6 +2951,15 @@ type PlacingLine struct {
 
 	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	SkuId Id `json:"sku_id"`
+}
+
+// PresaleWindow defines model for PresaleWindow.
+type PresaleWindow struct {
+	// From Its first day
+	From openapi_types.Date `json:"from"`
+
+	// Until Its last day
+	Until openapi_types.Date `json:"until"`
 }
 
 // Preview `lines`, or the cart with `from_cart`.
@@ -2414,24 +3048,42 @@ type ProblemField struct {
 // Product defines model for Product.
 type Product struct {
 	// AgeRestricted An adult must declare to be one at checkout
-	AgeRestricted bool   `json:"age_restricted"`
-	Brand         string `json:"brand"`
+	AgeRestricted bool    `json:"age_restricted"`
+	Allergens     *string `json:"allergens,omitempty"`
+	Brand         string  `json:"brand"`
+
+	// BuyerClasses Who may buy it
+	BuyerClasses BuyerClasses `json:"buyer_classes"`
 
 	// CategoryCode Example: OIL
-	CategoryCode string `json:"category_code"`
+	CategoryCode   string  `json:"category_code"`
+	Certifications *string `json:"certifications,omitempty"`
 
 	// Code Example: P032
 	Code string `json:"code"`
 
 	// ColdChain Example: N
-	ColdChain string `json:"cold_chain"`
+	ColdChain     string  `json:"cold_chain"`
+	ConformityDoc *string `json:"conformity_doc,omitempty"`
+	Details       *string `json:"details,omitempty"`
 
 	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	Id Id `json:"id"`
 
+	// Ingredients In falling order
+	Ingredients *string `json:"ingredients,omitempty"`
+
 	// Kind Example: PACKAGED_FOOD
-	Kind     string `json:"kind"`
-	Merchant Seller `json:"merchant"`
+	Kind string `json:"kind"`
+
+	// LicenceNo Of the food production licence
+	LicenceNo *string `json:"licence_no,omitempty"`
+
+	// MadeOnRule Where the date of making is found
+	MadeOnRule   *string `json:"made_on_rule,omitempty"`
+	Maker        *string `json:"maker,omitempty"`
+	MakerAddress *string `json:"maker_address,omitempty"`
+	Merchant     Seller  `json:"merchant"`
 
 	// Name Example: 冷榨亚麻籽油
 	Name string `json:"name"`
@@ -2440,6 +3092,15 @@ type Product struct {
 	NetContent int64          `json:"net_content"`
 	NetUnit    ProductNetUnit `json:"net_unit"`
 	Origin     string         `json:"origin"`
+
+	// PictureIds The first is the cover
+	PictureIds []Id `json:"picture_ids"`
+
+	// PresaleWindows Days on which it is ordered ahead
+	PresaleWindows []PresaleWindow `json:"presale_windows,omitempty"`
+
+	// RegionCode Example: 152527
+	RegionCode *string `json:"region_code,omitempty"`
 
 	// ReturnRule Example: NO_REASON_7D
 	ReturnRule string `json:"return_rule"`
@@ -2455,17 +3116,27 @@ type Product struct {
 	Skus     []Sku  `json:"skus"`
 
 	// Spec Example: 2.5L/桶
-	Spec         string `json:"spec"`
-	StandardCode string `json:"standard_code"`
-	Storage      string `json:"storage"`
-	VatTreatment string `json:"vat_treatment"`
+	Spec         string  `json:"spec"`
+	StandardCode string  `json:"standard_code"`
+	Storage      string  `json:"storage"`
+	TraceCode    *string `json:"trace_code,omitempty"`
+	VatTreatment string  `json:"vat_treatment"`
 
 	// Voucher A service; nothing is shipped
 	Voucher bool `json:"voucher"`
+
+	// VoucherValidDays For vouchers, how long they are good
+	VoucherValidDays *int64 `json:"voucher_valid_days,omitempty"`
 }
 
 // ProductNetUnit defines model for Product.NetUnit.
 type ProductNetUnit string
+
+// ProductDelisting Example: {"reason":"抽检不合格"}
+type ProductDelisting struct {
+	// Reason Example: 抽检不合格
+	Reason string `json:"reason"`
+}
 
 // ProductKind Example: PACKAGED_FOOD
 type ProductKind = string
@@ -2474,6 +3145,11 @@ type ProductKind = string
 type ProductPage struct {
 	Data       []Product `json:"data"`
 	NextCursor *string   `json:"next_cursor"`
+}
+
+// ProductReturn Example: {"reasons":[{"message":"请写明开封后的贮存条件","pointer":"/storage"}]}
+type ProductReturn struct {
+	Reasons []ListingReason `json:"reasons"`
 }
 
 // PublicRecall defines model for PublicRecall.
@@ -2737,6 +3413,12 @@ type Refunding struct {
 // Example: 152527
 type Region = string
 
+// RegionPage defines model for RegionPage.
+type RegionPage struct {
+	Data       []OriginRegion `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
 // Registration A phone number or an e-mail address, or both.
 //
 // Example: {"name":"李梅","password":"correct-horse-battery","phone":"13800000000"}
@@ -2934,6 +3616,14 @@ type SessionPage struct {
 	NextCursor *string   `json:"next_cursor"`
 }
 
+// ShippingZone defines model for ShippingZone.
+type ShippingZone struct {
+	// Code Example: NATIONWIDE
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+}
+
 // Sku defines model for Sku.
 type Sku struct {
 	// Code Example: TPS-OIL-01
@@ -2954,7 +3644,19 @@ type Sku struct {
 	//
 	// Example: 29760
 	PriceFen Fen `json:"price_fen"`
+
+	// Tiers Lower prices for larger quantities
+	Tiers []Tier `json:"tiers,omitempty"`
+
+	// Unit What unit_price_fen is the price of
+	Unit *SkuUnit `json:"unit,omitempty"`
+
+	// UnitPriceFen Per `unit`, for display alone: computed exactly from price_fen and the net content, then rounded half up to a fen
+	UnitPriceFen *int64 `json:"unit_price_fen,omitempty"`
 }
+
+// SkuUnit What unit_price_fen is the price of
+type SkuUnit string
 
 // Stock defines model for Stock.
 type Stock struct {
@@ -2976,6 +3678,24 @@ type StockAdjustment struct {
 	Reason string `json:"reason"`
 }
 
+// Tier What a piece costs those who buy so many or more at once
+type Tier struct {
+	BuyerClass BuyerClass `json:"buyer_class"`
+
+	// From Pieces
+	From int64 `json:"from"`
+
+	// PriceFen Fen, at least one
+	//
+	// Example: 29760
+	PriceFen Price `json:"price_fen"`
+}
+
+// TierChange Example: {"tiers":[{"buyer_class":"consumer","from":10,"price_fen":990},{"buyer_class":"institution","from":100,"price_fen":900}]}
+type TierChange struct {
+	Tiers []Tier `json:"tiers"`
+}
+
 // TrailEntry defines model for TrailEntry.
 type TrailEntry struct {
 	// ActorId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
@@ -2995,6 +3715,32 @@ type TrailEntry struct {
 type TrailPage struct {
 	Data       []TrailEntry `json:"data"`
 	NextCursor *string      `json:"next_cursor"`
+}
+
+// Unit defines model for Unit.
+type Unit struct {
+	// Base How many g, mL or pieces it is
+	Base int64 `json:"base"`
+
+	// Code Example: kg
+	Code     string       `json:"code"`
+	Measures UnitMeasures `json:"measures"`
+	NameEn   string       `json:"name_en"`
+	NameZh   string       `json:"name_zh"`
+}
+
+// UnitMeasures defines model for Unit.Measures.
+type UnitMeasures string
+
+// VatClass defines model for VatClass.
+type VatClass struct {
+	// Code Example: 9%
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+
+	// Percent 0 is exempt
+	Percent int `json:"percent"`
 }
 
 // Verification Example: {"checked":"营业执照、许可证、经营地址均与登记一致"}
@@ -3155,6 +3901,9 @@ type FileId = Id
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
 // KeyId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type KeyId = Id
 
@@ -3166,6 +3915,9 @@ type LicenceId = Id
 
 // Limit defines model for Limit.
 type Limit = int
+
+// ListingId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ListingId = Id
 
 // LotId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type LotId = Id
@@ -3206,6 +3958,9 @@ type NotFound = Problem
 // Refused RFC 9457
 type Refused = Problem
 
+// Stale RFC 9457
+type Stale = Problem
+
 // TooLarge RFC 9457
 type TooLarge = Problem
 
@@ -3217,6 +3972,9 @@ type Unauthenticated = Problem
 
 // Unavailable RFC 9457
 type Unavailable = Problem
+
+// Unconditional RFC 9457
+type Unconditional = Problem
 
 // GetDocsParams defines parameters for GetDocs.
 type GetDocsParams struct {
@@ -3238,6 +3996,15 @@ type GetProblemParamsLang string
 
 // ListApplicationsParams defines parameters for ListApplications.
 type ListApplicationsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListBrandsParams defines parameters for ListBrands.
+type ListBrandsParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -3357,11 +4124,26 @@ type ListMerchantOrdersParams struct {
 
 // ListMerchantProductsParams defines parameters for ListMerchantProducts.
 type ListMerchantProductsParams struct {
+	// State Only those in this state
+	State *ListingState `form:"state,omitempty" json:"state,omitempty"`
+
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// EditProductParams defines parameters for EditProduct.
+type EditProductParams struct {
+	// IfMatch The ETag of the product as it was read, or `*` for whatever it is by now
+	IfMatch IfMatch `json:"If-Match"`
+}
+
+// AddSkuParams defines parameters for AddSku.
+type AddSkuParams struct {
+	// IfMatch The ETag of the product as it was read, or `*` for whatever it is by now
+	IfMatch IfMatch `json:"If-Match"`
 }
 
 // CloseMerchantRecallParams defines parameters for CloseMerchantRecall.
@@ -3505,6 +4287,21 @@ type RefundOrderParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListReviewQueueParams defines parameters for ListReviewQueue.
+type ListReviewQueueParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ApproveProductParams defines parameters for ApproveProduct.
+type ApproveProductParams struct {
+	// IfMatch The ETag of the product as it was read, or `*` for whatever it is by now
+	IfMatch IfMatch `json:"If-Match"`
+}
+
 // CloseOpsRecallParams defines parameters for CloseOpsRecall.
 type CloseOpsRecallParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
@@ -3613,6 +4410,18 @@ type ListRecallsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListRegionsParams defines parameters for ListRegions.
+type ListRegionsParams struct {
+	// Parent Only what lies right within this region
+	Parent *string `form:"parent,omitempty" json:"parent,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -3675,6 +4484,15 @@ type FileLicenceJSONRequestBody = NewLicence
 // OpenMerchantRecallJSONRequestBody defines body for OpenMerchantRecall for application/json ContentType.
 type OpenMerchantRecallJSONRequestBody = NewRecall
 
+// CreateProductJSONRequestBody defines body for CreateProduct for application/json ContentType.
+type CreateProductJSONRequestBody = NewListing
+
+// EditProductJSONRequestBody defines body for EditProduct for application/json ContentType.
+type EditProductJSONRequestBody = ListingChange
+
+// AddSkuJSONRequestBody defines body for AddSku for application/json ContentType.
+type AddSkuJSONRequestBody = NewSku
+
 // CloseMerchantRecallJSONRequestBody defines body for CloseMerchantRecall for application/json ContentType.
 type CloseMerchantRecallJSONRequestBody = RecallResult
 
@@ -3686,6 +4504,9 @@ type ReceiveLotJSONRequestBody = NewLot
 
 // AdjustStockJSONRequestBody defines body for AdjustStock for application/json ContentType.
 type AdjustStockJSONRequestBody = StockAdjustment
+
+// SetSkuTiersJSONRequestBody defines body for SetSkuTiers for application/json ContentType.
+type SetSkuTiersJSONRequestBody = TierChange
 
 // CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
 type CreateWebhookJSONRequestBody = WebhookCreation
@@ -3744,6 +4565,12 @@ type WarnMerchantJSONRequestBody = Sanctioning
 // RefundOrderJSONRequestBody defines body for RefundOrder for application/json ContentType.
 type RefundOrderJSONRequestBody = Refunding
 
+// DelistProductJSONRequestBody defines body for DelistProduct for application/json ContentType.
+type DelistProductJSONRequestBody = ProductDelisting
+
+// ReturnProductJSONRequestBody defines body for ReturnProduct for application/json ContentType.
+type ReturnProductJSONRequestBody = ProductReturn
+
 // CloseOpsRecallJSONRequestBody defines body for CloseOpsRecall for application/json ContentType.
 type CloseOpsRecallJSONRequestBody = RecallResult
 
@@ -3797,6 +4624,9 @@ type ServerInterface interface {
 	// SubmitApplication Hand the application to the county, or hand it in again
 	// (POST /v1/applications/{application_id}/submit)
 	SubmitApplication(c *gin.Context, applicationId ApplicationId)
+	// ListBrands Brands of villages, by code
+	// (GET /v1/brands)
+	ListBrands(c *gin.Context, params ListBrandsParams)
 	// GetCart The caller's cart at today's prices
 	// (GET /v1/cart)
 	GetCart(c *gin.Context)
@@ -3854,6 +4684,9 @@ type ServerInterface interface {
 	// ListFundAccounts Balances of the fund's accounts in the book
 	// (GET /v1/fund/accounts)
 	ListFundAccounts(c *gin.Context)
+	// ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
+	// (GET /v1/listing-terms)
+	ListListingTerms(c *gin.Context)
 	// Me The caller's account
 	// (GET /v1/me)
 	Me(c *gin.Context)
@@ -3896,6 +4729,24 @@ type ServerInterface interface {
 	// ListMerchantProducts The products of the enterprises that the caller sells for, on sale or not
 	// (GET /v1/merchant/products)
 	ListMerchantProducts(c *gin.Context, params ListMerchantProductsParams)
+	// CreateProduct List a product of an enterprise that the caller sells for, as a draft
+	// (POST /v1/merchant/products)
+	CreateProduct(c *gin.Context)
+	// GetMerchantProduct A product of an enterprise that the caller sells for, in any state, with what was decided about it
+	// (GET /v1/merchant/products/{listing_id})
+	GetMerchantProduct(c *gin.Context, listingId ListingId)
+	// EditProduct Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+	// (POST /v1/merchant/products/{listing_id})
+	EditProduct(c *gin.Context, listingId ListingId, params EditProductParams)
+	// AddSku Add a SKU behind the others
+	// (POST /v1/merchant/products/{listing_id}/skus)
+	AddSku(c *gin.Context, listingId ListingId, params AddSkuParams)
+	// SubmitProduct Ask for a review of a draft, or of what was withdrawn
+	// (POST /v1/merchant/products/{listing_id}/submit)
+	SubmitProduct(c *gin.Context, listingId ListingId)
+	// WithdrawProduct Take a product off sale
+	// (POST /v1/merchant/products/{listing_id}/withdraw)
+	WithdrawProduct(c *gin.Context, listingId ListingId)
 	// CloseMerchantRecall End a recall with its result
 	// (POST /v1/merchant/recalls/{recall_id}/close)
 	CloseMerchantRecall(c *gin.Context, recallId RecallId, params CloseMerchantRecallParams)
@@ -3914,6 +4765,9 @@ type ServerInterface interface {
 	// AdjustStock Add pieces to a SKU's stock, or take some off
 	// (POST /v1/merchant/skus/{sku_id}/stock)
 	AdjustStock(c *gin.Context, skuId SkuId, params AdjustStockParams)
+	// SetSkuTiers Set the lower prices for larger quantities in place of those there were; they hold from now on
+	// (POST /v1/merchant/skus/{sku_id}/tiers)
+	SetSkuTiers(c *gin.Context, skuId SkuId)
 	// ResendWebhookDelivery Send a delivery once more, whatever became of it; its Webhook-Id stays the same
 	// (POST /v1/merchant/webhook-deliveries/{delivery_id}/resend)
 	ResendWebhookDelivery(c *gin.Context, deliveryId DeliveryId)
@@ -4019,6 +4873,21 @@ type ServerInterface interface {
 	// RefundOrder Refund lines of a paid order, whole or in part; exactly one tenth of it leaves the fund again
 	// (POST /v1/ops/orders/{order_id}/refunds)
 	RefundOrder(c *gin.Context, orderId OrderId, params RefundOrderParams)
+	// ListReviewQueue What waits for review, the longest waiting first
+	// (GET /v1/ops/products)
+	ListReviewQueue(c *gin.Context, params ListReviewQueueParams)
+	// GetOpsProduct A product in any state, with what was decided about it
+	// (GET /v1/ops/products/{listing_id})
+	GetOpsProduct(c *gin.Context, listingId ListingId)
+	// ApproveProduct Put a product that is in review on sale; `If-Match` names the version that was read
+	// (POST /v1/ops/products/{listing_id}/approve)
+	ApproveProduct(c *gin.Context, listingId ListingId, params ApproveProductParams)
+	// DelistProduct Take a product off sale
+	// (POST /v1/ops/products/{listing_id}/delist)
+	DelistProduct(c *gin.Context, listingId ListingId)
+	// ReturnProduct Give a product back as a draft, with what is to be mended
+	// (POST /v1/ops/products/{listing_id}/return)
+	ReturnProduct(c *gin.Context, listingId ListingId)
 	// CloseOpsRecall End a recall with its result
 	// (POST /v1/ops/recalls/{recall_id}/close)
 	CloseOpsRecall(c *gin.Context, recallId RecallId, params CloseOpsRecallParams)
@@ -4064,6 +4933,9 @@ type ServerInterface interface {
 	// ListRecalls Lots that were called back, newest first
 	// (GET /v1/public/recalls)
 	ListRecalls(c *gin.Context, params ListRecallsParams)
+	// ListRegions Where goods come from: counties, townships, villages, by code
+	// (GET /v1/regions)
+	ListRegions(c *gin.Context, params ListRegionsParams)
 	// ListSessions Where the caller is signed in
 	// (GET /v1/sessions)
 	ListSessions(c *gin.Context, params ListSessionsParams)
@@ -4374,6 +5246,41 @@ func (siw *ServerInterfaceWrapper) SubmitApplication(c *gin.Context) {
 	}
 
 	siw.Handler.SubmitApplication(c, applicationId)
+}
+
+// ListBrands operation middleware
+func (siw *ServerInterfaceWrapper) ListBrands(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBrandsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListBrands(c, params)
 }
 
 // GetCart operation middleware
@@ -4871,6 +5778,19 @@ func (siw *ServerInterfaceWrapper) ListFundAccounts(c *gin.Context) {
 	siw.Handler.ListFundAccounts(c)
 }
 
+// ListListingTerms operation middleware
+func (siw *ServerInterfaceWrapper) ListListingTerms(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListListingTerms(c)
+}
+
 // Me operation middleware
 func (siw *ServerInterfaceWrapper) Me(c *gin.Context) {
 
@@ -5228,6 +6148,14 @@ func (siw *ServerInterfaceWrapper) ListMerchantProducts(c *gin.Context) {
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListMerchantProductsParams
 
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	// ------------- Optional query parameter "cursor" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -5252,6 +6180,198 @@ func (siw *ServerInterfaceWrapper) ListMerchantProducts(c *gin.Context) {
 	}
 
 	siw.Handler.ListMerchantProducts(c, params)
+}
+
+// CreateProduct operation middleware
+func (siw *ServerInterfaceWrapper) CreateProduct(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateProduct(c)
+}
+
+// GetMerchantProduct operation middleware
+func (siw *ServerInterfaceWrapper) GetMerchantProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetMerchantProduct(c, listingId)
+}
+
+// EditProduct operation middleware
+func (siw *ServerInterfaceWrapper) EditProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EditProductParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter If-Match is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EditProduct(c, listingId, params)
+}
+
+// AddSku operation middleware
+func (siw *ServerInterfaceWrapper) AddSku(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AddSkuParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter If-Match is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AddSku(c, listingId, params)
+}
+
+// SubmitProduct operation middleware
+func (siw *ServerInterfaceWrapper) SubmitProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SubmitProduct(c, listingId)
+}
+
+// WithdrawProduct operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WithdrawProduct(c, listingId)
 }
 
 // CloseMerchantRecall operation middleware
@@ -5521,6 +6641,31 @@ func (siw *ServerInterfaceWrapper) AdjustStock(c *gin.Context) {
 	}
 
 	siw.Handler.AdjustStock(c, skuId, params)
+}
+
+// SetSkuTiers operation middleware
+func (siw *ServerInterfaceWrapper) SetSkuTiers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "sku_id" -------------
+	var skuId SkuId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sku_id", c.Param("sku_id"), &skuId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter sku_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetSkuTiers(c, skuId)
 }
 
 // ResendWebhookDelivery operation middleware
@@ -6579,6 +7724,168 @@ func (siw *ServerInterfaceWrapper) RefundOrder(c *gin.Context) {
 	siw.Handler.RefundOrder(c, orderId, params)
 }
 
+// ListReviewQueue operation middleware
+func (siw *ServerInterfaceWrapper) ListReviewQueue(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReviewQueueParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListReviewQueue(c, params)
+}
+
+// GetOpsProduct operation middleware
+func (siw *ServerInterfaceWrapper) GetOpsProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetOpsProduct(c, listingId)
+}
+
+// ApproveProduct operation middleware
+func (siw *ServerInterfaceWrapper) ApproveProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApproveProductParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter If-Match is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApproveProduct(c, listingId, params)
+}
+
+// DelistProduct operation middleware
+func (siw *ServerInterfaceWrapper) DelistProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DelistProduct(c, listingId)
+}
+
+// ReturnProduct operation middleware
+func (siw *ServerInterfaceWrapper) ReturnProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReturnProduct(c, listingId)
+}
+
 // CloseOpsRecall operation middleware
 func (siw *ServerInterfaceWrapper) CloseOpsRecall(c *gin.Context) {
 
@@ -7121,6 +8428,49 @@ func (siw *ServerInterfaceWrapper) ListRecalls(c *gin.Context) {
 	siw.Handler.ListRecalls(c, params)
 }
 
+// ListRegions operation middleware
+func (siw *ServerInterfaceWrapper) ListRegions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRegionsParams
+
+	// ------------- Optional query parameter "parent" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "parent", c.Request.URL.Query(), &params.Parent, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter parent: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListRegions(c, params)
+}
+
 // ListSessions operation middleware
 func (siw *ServerInterfaceWrapper) ListSessions(c *gin.Context) {
 
@@ -7288,6 +8638,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/orders", wrapper.ListOrders)
 	router.GET(options.BaseURL+"/v1/orders/:order_id", wrapper.GetOrder)
 	router.GET(options.BaseURL+"/v1/merchant/products", wrapper.ListMerchantProducts)
+	router.POST(options.BaseURL+"/v1/merchant/products", wrapper.CreateProduct)
 	router.POST(options.BaseURL+"/v1/merchant/skus/:sku_id", wrapper.SetSkuPrice)
 	router.POST(options.BaseURL+"/v1/merchant/skus/:sku_id/stock", wrapper.AdjustStock)
 	router.GET(options.BaseURL+"/v1/merchant/orders", wrapper.ListMerchantOrders)
@@ -7352,6 +8703,20 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/ops/merchants/:merchant_id/exclude", wrapper.ExcludeMerchant)
 	router.POST(options.BaseURL+"/v1/ops/merchants/:merchant_id/leave", wrapper.ReleaseMerchant)
 	router.GET(options.BaseURL+"/v1/ops/merchants/:merchant_id/sanctions", wrapper.ListSanctions)
+	router.GET(options.BaseURL+"/v1/listing-terms", wrapper.ListListingTerms)
+	router.GET(options.BaseURL+"/v1/regions", wrapper.ListRegions)
+	router.GET(options.BaseURL+"/v1/brands", wrapper.ListBrands)
+	router.GET(options.BaseURL+"/v1/merchant/products/:listing_id", wrapper.GetMerchantProduct)
+	router.POST(options.BaseURL+"/v1/merchant/products/:listing_id", wrapper.EditProduct)
+	router.POST(options.BaseURL+"/v1/merchant/products/:listing_id/submit", wrapper.SubmitProduct)
+	router.POST(options.BaseURL+"/v1/merchant/products/:listing_id/withdraw", wrapper.WithdrawProduct)
+	router.POST(options.BaseURL+"/v1/merchant/products/:listing_id/skus", wrapper.AddSku)
+	router.POST(options.BaseURL+"/v1/merchant/skus/:sku_id/tiers", wrapper.SetSkuTiers)
+	router.GET(options.BaseURL+"/v1/ops/products", wrapper.ListReviewQueue)
+	router.GET(options.BaseURL+"/v1/ops/products/:listing_id", wrapper.GetOpsProduct)
+	router.POST(options.BaseURL+"/v1/ops/products/:listing_id/approve", wrapper.ApproveProduct)
+	router.POST(options.BaseURL+"/v1/ops/products/:listing_id/return", wrapper.ReturnProduct)
+	router.POST(options.BaseURL+"/v1/ops/products/:listing_id/delist", wrapper.DelistProduct)
 	router.GET(options.BaseURL+"/v1/merchant/skus/:sku_id/lots", wrapper.ListLots)
 	router.POST(options.BaseURL+"/v1/merchant/skus/:sku_id/lots", wrapper.ReceiveLot)
 	router.POST(options.BaseURL+"/v1/merchant/lots/:lot_id/recall", wrapper.OpenMerchantRecall)
@@ -7379,11 +8744,22 @@ type ForbiddenApplicationProblemPlusJSONResponse Problem
 
 type InvalidApplicationProblemPlusJSONResponse Problem
 
+type ListingResponseHeaders struct {
+	ETag string
+}
+type ListingJSONResponse struct {
+	Body Listing
+
+	Headers ListingResponseHeaders
+}
+
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
 type ProblemApplicationProblemPlusJSONResponse Problem
 
 type RefusedApplicationProblemPlusJSONResponse Problem
+
+type StaleApplicationProblemPlusJSONResponse Problem
 
 type TooLargeApplicationProblemPlusJSONResponse Problem
 
@@ -7392,6 +8768,8 @@ type TooManyApplicationProblemPlusJSONResponse Problem
 type UnauthenticatedApplicationProblemPlusJSONResponse Problem
 
 type UnavailableApplicationProblemPlusJSONResponse Problem
+
+type UnconditionalApplicationProblemPlusJSONResponse Problem
 
 type GetDocsRequestObject struct {
 	Params GetDocsParams
@@ -8514,6 +9892,69 @@ type SubmitApplicationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SubmitApplicationdefaultApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBrandsRequestObject struct {
+	Params ListBrandsParams
+}
+
+type ListBrandsResponseObject interface {
+	VisitListBrandsResponse(w http.ResponseWriter) error
+}
+
+type ListBrands200JSONResponse BrandPage
+
+func (response ListBrands200JSONResponse) VisitListBrandsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBrands304Response struct {
+}
+
+func (response ListBrands304Response) VisitListBrandsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListBrands400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListBrands400ApplicationProblemPlusJSONResponse) VisitListBrandsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBrandsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListBrandsdefaultApplicationProblemPlusJSONResponse) VisitListBrandsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10642,6 +12083,52 @@ func (response ListFundAccountsdefaultApplicationProblemPlusJSONResponse) VisitL
 	return err
 }
 
+type ListListingTermsRequestObject struct {
+}
+
+type ListListingTermsResponseObject interface {
+	VisitListListingTermsResponse(w http.ResponseWriter) error
+}
+
+type ListListingTerms200JSONResponse ListingTerms
+
+func (response ListListingTerms200JSONResponse) VisitListListingTermsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListListingTerms304Response struct {
+}
+
+func (response ListListingTerms304Response) VisitListListingTermsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListListingTermsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListListingTermsdefaultApplicationProblemPlusJSONResponse) VisitListListingTermsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type MeRequestObject struct {
 }
 
@@ -12127,6 +13614,858 @@ func (response ListMerchantProductsdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type CreateProductRequestObject struct {
+	Body *CreateProductJSONRequestBody
+}
+
+type CreateProductResponseObject interface {
+	VisitCreateProductResponse(w http.ResponseWriter) error
+}
+
+type CreateProduct201JSONResponse struct{ ListingJSONResponse }
+
+func (response CreateProduct201JSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateProduct400ApplicationProblemPlusJSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateProduct401ApplicationProblemPlusJSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateProduct403ApplicationProblemPlusJSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreateProduct404ApplicationProblemPlusJSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProduct409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateProduct409ApplicationProblemPlusJSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProduct422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateProduct422ApplicationProblemPlusJSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateProductdefaultApplicationProblemPlusJSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+}
+
+type GetMerchantProductResponseObject interface {
+	VisitGetMerchantProductResponse(w http.ResponseWriter) error
+}
+
+type GetMerchantProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response GetMerchantProduct200JSONResponse) VisitGetMerchantProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantProduct400ApplicationProblemPlusJSONResponse) VisitGetMerchantProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantProduct401ApplicationProblemPlusJSONResponse) VisitGetMerchantProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantProduct403ApplicationProblemPlusJSONResponse) VisitGetMerchantProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantProduct404ApplicationProblemPlusJSONResponse) VisitGetMerchantProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMerchantProductdefaultApplicationProblemPlusJSONResponse) VisitGetMerchantProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+	Params    EditProductParams
+	Body      *EditProductJSONRequestBody
+}
+
+type EditProductResponseObject interface {
+	VisitEditProductResponse(w http.ResponseWriter) error
+}
+
+type EditProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response EditProduct200JSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct400ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct401ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct403ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct404ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct409ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct412ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct422ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct428ApplicationProblemPlusJSONResponse struct {
+	UnconditionalApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct428ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(428)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EditProductdefaultApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSkuRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+	Params    AddSkuParams
+	Body      *AddSkuJSONRequestBody
+}
+
+type AddSkuResponseObject interface {
+	VisitAddSkuResponse(w http.ResponseWriter) error
+}
+
+type AddSku201JSONResponse struct{ ListingJSONResponse }
+
+func (response AddSku201JSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku400ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku401ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku403ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku404ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku409ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku412ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku422ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku428ApplicationProblemPlusJSONResponse struct {
+	UnconditionalApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku428ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(428)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSkudefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AddSkudefaultApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+}
+
+type SubmitProductResponseObject interface {
+	VisitSubmitProductResponse(w http.ResponseWriter) error
+}
+
+type SubmitProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response SubmitProduct200JSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitProduct400ApplicationProblemPlusJSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitProduct401ApplicationProblemPlusJSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitProduct403ApplicationProblemPlusJSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitProduct404ApplicationProblemPlusJSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProduct409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitProduct409ApplicationProblemPlusJSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProduct422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitProduct422ApplicationProblemPlusJSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SubmitProductdefaultApplicationProblemPlusJSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+}
+
+type WithdrawProductResponseObject interface {
+	VisitWithdrawProductResponse(w http.ResponseWriter) error
+}
+
+type WithdrawProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response WithdrawProduct200JSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawProduct400ApplicationProblemPlusJSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawProduct401ApplicationProblemPlusJSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawProduct403ApplicationProblemPlusJSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawProduct404ApplicationProblemPlusJSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProduct409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawProduct409ApplicationProblemPlusJSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProduct422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawProduct422ApplicationProblemPlusJSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawProductdefaultApplicationProblemPlusJSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CloseMerchantRecallRequestObject struct {
 	RecallId RecallId `json:"recall_id"`
 	Params   CloseMerchantRecallParams
@@ -12855,6 +15194,142 @@ type AdjustStockdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AdjustStockdefaultApplicationProblemPlusJSONResponse) VisitAdjustStockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiersRequestObject struct {
+	SkuId SkuId `json:"sku_id"`
+	Body  *SetSkuTiersJSONRequestBody
+}
+
+type SetSkuTiersResponseObject interface {
+	VisitSetSkuTiersResponse(w http.ResponseWriter) error
+}
+
+type SetSkuTiers200JSONResponse Sku
+
+func (response SetSkuTiers200JSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiers400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response SetSkuTiers400ApplicationProblemPlusJSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiers401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SetSkuTiers401ApplicationProblemPlusJSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiers403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SetSkuTiers403ApplicationProblemPlusJSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiers404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SetSkuTiers404ApplicationProblemPlusJSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiers409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SetSkuTiers409ApplicationProblemPlusJSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiers422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response SetSkuTiers422ApplicationProblemPlusJSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetSkuTiersdefaultApplicationProblemPlusJSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -17054,6 +19529,640 @@ func (response RefundOrderdefaultApplicationProblemPlusJSONResponse) VisitRefund
 	return err
 }
 
+type ListReviewQueueRequestObject struct {
+	Params ListReviewQueueParams
+}
+
+type ListReviewQueueResponseObject interface {
+	VisitListReviewQueueResponse(w http.ResponseWriter) error
+}
+
+type ListReviewQueue200JSONResponse MerchantProductPage
+
+func (response ListReviewQueue200JSONResponse) VisitListReviewQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviewQueue400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListReviewQueue400ApplicationProblemPlusJSONResponse) VisitListReviewQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviewQueue401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListReviewQueue401ApplicationProblemPlusJSONResponse) VisitListReviewQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviewQueue403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListReviewQueue403ApplicationProblemPlusJSONResponse) VisitListReviewQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviewQueuedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListReviewQueuedefaultApplicationProblemPlusJSONResponse) VisitListReviewQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+}
+
+type GetOpsProductResponseObject interface {
+	VisitGetOpsProductResponse(w http.ResponseWriter) error
+}
+
+type GetOpsProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response GetOpsProduct200JSONResponse) VisitGetOpsProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsProduct400ApplicationProblemPlusJSONResponse) VisitGetOpsProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsProduct401ApplicationProblemPlusJSONResponse) VisitGetOpsProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsProduct403ApplicationProblemPlusJSONResponse) VisitGetOpsProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsProduct404ApplicationProblemPlusJSONResponse) VisitGetOpsProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetOpsProductdefaultApplicationProblemPlusJSONResponse) VisitGetOpsProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+	Params    ApproveProductParams
+}
+
+type ApproveProductResponseObject interface {
+	VisitApproveProductResponse(w http.ResponseWriter) error
+}
+
+type ApproveProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response ApproveProduct200JSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct400ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct401ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct403ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct404ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct409ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct412ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct422ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct428ApplicationProblemPlusJSONResponse struct {
+	UnconditionalApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct428ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(428)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ApproveProductdefaultApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+	Body      *DelistProductJSONRequestBody
+}
+
+type DelistProductResponseObject interface {
+	VisitDelistProductResponse(w http.ResponseWriter) error
+}
+
+type DelistProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response DelistProduct200JSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DelistProduct400ApplicationProblemPlusJSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DelistProduct401ApplicationProblemPlusJSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DelistProduct403ApplicationProblemPlusJSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DelistProduct404ApplicationProblemPlusJSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProduct409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DelistProduct409ApplicationProblemPlusJSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProduct422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DelistProduct422ApplicationProblemPlusJSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DelistProductdefaultApplicationProblemPlusJSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+	Body      *ReturnProductJSONRequestBody
+}
+
+type ReturnProductResponseObject interface {
+	VisitReturnProductResponse(w http.ResponseWriter) error
+}
+
+type ReturnProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response ReturnProduct200JSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnProduct400ApplicationProblemPlusJSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnProduct401ApplicationProblemPlusJSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnProduct403ApplicationProblemPlusJSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnProduct404ApplicationProblemPlusJSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProduct409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnProduct409ApplicationProblemPlusJSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProduct422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnProduct422ApplicationProblemPlusJSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReturnProductdefaultApplicationProblemPlusJSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CloseOpsRecallRequestObject struct {
 	RecallId RecallId `json:"recall_id"`
 	Params   CloseOpsRecallParams
@@ -18305,6 +21414,69 @@ func (response ListRecallsdefaultApplicationProblemPlusJSONResponse) VisitListRe
 	return err
 }
 
+type ListRegionsRequestObject struct {
+	Params ListRegionsParams
+}
+
+type ListRegionsResponseObject interface {
+	VisitListRegionsResponse(w http.ResponseWriter) error
+}
+
+type ListRegions200JSONResponse RegionPage
+
+func (response ListRegions200JSONResponse) VisitListRegionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRegions304Response struct {
+}
+
+func (response ListRegions304Response) VisitListRegionsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListRegions400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListRegions400ApplicationProblemPlusJSONResponse) VisitListRegionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRegionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListRegionsdefaultApplicationProblemPlusJSONResponse) VisitListRegionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListSessionsRequestObject struct {
 	Params ListSessionsParams
 }
@@ -18708,6 +21880,9 @@ type StrictServerInterface interface {
 	// SubmitApplication Hand the application to the county, or hand it in again
 	// (POST /v1/applications/{application_id}/submit)
 	SubmitApplication(ctx context.Context, request SubmitApplicationRequestObject) (SubmitApplicationResponseObject, error)
+	// ListBrands Brands of villages, by code
+	// (GET /v1/brands)
+	ListBrands(ctx context.Context, request ListBrandsRequestObject) (ListBrandsResponseObject, error)
 	// GetCart The caller's cart at today's prices
 	// (GET /v1/cart)
 	GetCart(ctx context.Context, request GetCartRequestObject) (GetCartResponseObject, error)
@@ -18765,6 +21940,9 @@ type StrictServerInterface interface {
 	// ListFundAccounts Balances of the fund's accounts in the book
 	// (GET /v1/fund/accounts)
 	ListFundAccounts(ctx context.Context, request ListFundAccountsRequestObject) (ListFundAccountsResponseObject, error)
+	// ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
+	// (GET /v1/listing-terms)
+	ListListingTerms(ctx context.Context, request ListListingTermsRequestObject) (ListListingTermsResponseObject, error)
 	// Me The caller's account
 	// (GET /v1/me)
 	Me(ctx context.Context, request MeRequestObject) (MeResponseObject, error)
@@ -18807,6 +21985,24 @@ type StrictServerInterface interface {
 	// ListMerchantProducts The products of the enterprises that the caller sells for, on sale or not
 	// (GET /v1/merchant/products)
 	ListMerchantProducts(ctx context.Context, request ListMerchantProductsRequestObject) (ListMerchantProductsResponseObject, error)
+	// CreateProduct List a product of an enterprise that the caller sells for, as a draft
+	// (POST /v1/merchant/products)
+	CreateProduct(ctx context.Context, request CreateProductRequestObject) (CreateProductResponseObject, error)
+	// GetMerchantProduct A product of an enterprise that the caller sells for, in any state, with what was decided about it
+	// (GET /v1/merchant/products/{listing_id})
+	GetMerchantProduct(ctx context.Context, request GetMerchantProductRequestObject) (GetMerchantProductResponseObject, error)
+	// EditProduct Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+	// (POST /v1/merchant/products/{listing_id})
+	EditProduct(ctx context.Context, request EditProductRequestObject) (EditProductResponseObject, error)
+	// AddSku Add a SKU behind the others
+	// (POST /v1/merchant/products/{listing_id}/skus)
+	AddSku(ctx context.Context, request AddSkuRequestObject) (AddSkuResponseObject, error)
+	// SubmitProduct Ask for a review of a draft, or of what was withdrawn
+	// (POST /v1/merchant/products/{listing_id}/submit)
+	SubmitProduct(ctx context.Context, request SubmitProductRequestObject) (SubmitProductResponseObject, error)
+	// WithdrawProduct Take a product off sale
+	// (POST /v1/merchant/products/{listing_id}/withdraw)
+	WithdrawProduct(ctx context.Context, request WithdrawProductRequestObject) (WithdrawProductResponseObject, error)
 	// CloseMerchantRecall End a recall with its result
 	// (POST /v1/merchant/recalls/{recall_id}/close)
 	CloseMerchantRecall(ctx context.Context, request CloseMerchantRecallRequestObject) (CloseMerchantRecallResponseObject, error)
@@ -18825,6 +22021,9 @@ type StrictServerInterface interface {
 	// AdjustStock Add pieces to a SKU's stock, or take some off
 	// (POST /v1/merchant/skus/{sku_id}/stock)
 	AdjustStock(ctx context.Context, request AdjustStockRequestObject) (AdjustStockResponseObject, error)
+	// SetSkuTiers Set the lower prices for larger quantities in place of those there were; they hold from now on
+	// (POST /v1/merchant/skus/{sku_id}/tiers)
+	SetSkuTiers(ctx context.Context, request SetSkuTiersRequestObject) (SetSkuTiersResponseObject, error)
 	// ResendWebhookDelivery Send a delivery once more, whatever became of it; its Webhook-Id stays the same
 	// (POST /v1/merchant/webhook-deliveries/{delivery_id}/resend)
 	ResendWebhookDelivery(ctx context.Context, request ResendWebhookDeliveryRequestObject) (ResendWebhookDeliveryResponseObject, error)
@@ -18930,6 +22129,21 @@ type StrictServerInterface interface {
 	// RefundOrder Refund lines of a paid order, whole or in part; exactly one tenth of it leaves the fund again
 	// (POST /v1/ops/orders/{order_id}/refunds)
 	RefundOrder(ctx context.Context, request RefundOrderRequestObject) (RefundOrderResponseObject, error)
+	// ListReviewQueue What waits for review, the longest waiting first
+	// (GET /v1/ops/products)
+	ListReviewQueue(ctx context.Context, request ListReviewQueueRequestObject) (ListReviewQueueResponseObject, error)
+	// GetOpsProduct A product in any state, with what was decided about it
+	// (GET /v1/ops/products/{listing_id})
+	GetOpsProduct(ctx context.Context, request GetOpsProductRequestObject) (GetOpsProductResponseObject, error)
+	// ApproveProduct Put a product that is in review on sale; `If-Match` names the version that was read
+	// (POST /v1/ops/products/{listing_id}/approve)
+	ApproveProduct(ctx context.Context, request ApproveProductRequestObject) (ApproveProductResponseObject, error)
+	// DelistProduct Take a product off sale
+	// (POST /v1/ops/products/{listing_id}/delist)
+	DelistProduct(ctx context.Context, request DelistProductRequestObject) (DelistProductResponseObject, error)
+	// ReturnProduct Give a product back as a draft, with what is to be mended
+	// (POST /v1/ops/products/{listing_id}/return)
+	ReturnProduct(ctx context.Context, request ReturnProductRequestObject) (ReturnProductResponseObject, error)
 	// CloseOpsRecall End a recall with its result
 	// (POST /v1/ops/recalls/{recall_id}/close)
 	CloseOpsRecall(ctx context.Context, request CloseOpsRecallRequestObject) (CloseOpsRecallResponseObject, error)
@@ -18975,6 +22189,9 @@ type StrictServerInterface interface {
 	// ListRecalls Lots that were called back, newest first
 	// (GET /v1/public/recalls)
 	ListRecalls(ctx context.Context, request ListRecallsRequestObject) (ListRecallsResponseObject, error)
+	// ListRegions Where goods come from: counties, townships, villages, by code
+	// (GET /v1/regions)
+	ListRegions(ctx context.Context, request ListRegionsRequestObject) (ListRegionsResponseObject, error)
 	// ListSessions Where the caller is signed in
 	// (GET /v1/sessions)
 	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
@@ -19462,6 +22679,32 @@ func (sh *strictHandler) SubmitApplication(ctx *gin.Context, applicationId Appli
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SubmitApplicationResponseObject); ok {
 		if err := validResponse.VisitSubmitApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListBrands operation middleware
+func (sh *strictHandler) ListBrands(ctx *gin.Context, params ListBrandsParams) {
+	var request ListBrandsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBrands(ctx, request.(ListBrandsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBrands")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListBrandsResponseObject); ok {
+		if err := validResponse.VisitListBrandsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -20050,6 +23293,30 @@ func (sh *strictHandler) ListFundAccounts(ctx *gin.Context) {
 	}
 }
 
+// ListListingTerms operation middleware
+func (sh *strictHandler) ListListingTerms(ctx *gin.Context) {
+	var request ListListingTermsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListListingTerms(ctx, request.(ListListingTermsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListListingTerms")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListListingTermsResponseObject); ok {
+		if err := validResponse.VisitListListingTermsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Me operation middleware
 func (sh *strictHandler) Me(ctx *gin.Context) {
 	var request MeRequestObject
@@ -20495,6 +23762,216 @@ func (sh *strictHandler) ListMerchantProducts(ctx *gin.Context, params ListMerch
 	}
 }
 
+// CreateProduct operation middleware
+func (sh *strictHandler) CreateProduct(ctx *gin.Context) {
+	var request CreateProductRequestObject
+
+	var body CreateProductJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateProduct(ctx, request.(CreateProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateProductResponseObject); ok {
+		if err := validResponse.VisitCreateProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMerchantProduct operation middleware
+func (sh *strictHandler) GetMerchantProduct(ctx *gin.Context, listingId ListingId) {
+	var request GetMerchantProductRequestObject
+
+	request.ListingId = listingId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMerchantProduct(ctx, request.(GetMerchantProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMerchantProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetMerchantProductResponseObject); ok {
+		if err := validResponse.VisitGetMerchantProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EditProduct operation middleware
+func (sh *strictHandler) EditProduct(ctx *gin.Context, listingId ListingId, params EditProductParams) {
+	var request EditProductRequestObject
+
+	request.ListingId = listingId
+	request.Params = params
+
+	var body EditProductJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EditProduct(ctx, request.(EditProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EditProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(EditProductResponseObject); ok {
+		if err := validResponse.VisitEditProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AddSku operation middleware
+func (sh *strictHandler) AddSku(ctx *gin.Context, listingId ListingId, params AddSkuParams) {
+	var request AddSkuRequestObject
+
+	request.ListingId = listingId
+	request.Params = params
+
+	var body AddSkuJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddSku(ctx, request.(AddSkuRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddSku")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AddSkuResponseObject); ok {
+		if err := validResponse.VisitAddSkuResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SubmitProduct operation middleware
+func (sh *strictHandler) SubmitProduct(ctx *gin.Context, listingId ListingId) {
+	var request SubmitProductRequestObject
+
+	request.ListingId = listingId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SubmitProduct(ctx, request.(SubmitProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SubmitProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SubmitProductResponseObject); ok {
+		if err := validResponse.VisitSubmitProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WithdrawProduct operation middleware
+func (sh *strictHandler) WithdrawProduct(ctx *gin.Context, listingId ListingId) {
+	var request WithdrawProductRequestObject
+
+	request.ListingId = listingId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawProduct(ctx, request.(WithdrawProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(WithdrawProductResponseObject); ok {
+		if err := validResponse.VisitWithdrawProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // CloseMerchantRecall operation middleware
 func (sh *strictHandler) CloseMerchantRecall(ctx *gin.Context, recallId RecallId, params CloseMerchantRecallParams) {
 	var request CloseMerchantRecallRequestObject
@@ -20721,6 +24198,50 @@ func (sh *strictHandler) AdjustStock(ctx *gin.Context, skuId SkuId, params Adjus
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(AdjustStockResponseObject); ok {
 		if err := validResponse.VisitAdjustStockResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetSkuTiers operation middleware
+func (sh *strictHandler) SetSkuTiers(ctx *gin.Context, skuId SkuId) {
+	var request SetSkuTiersRequestObject
+
+	request.SkuId = skuId
+
+	var body SetSkuTiersJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetSkuTiers(ctx, request.(SetSkuTiersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetSkuTiers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SetSkuTiersResponseObject); ok {
+		if err := validResponse.VisitSetSkuTiersResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -21983,6 +25504,173 @@ func (sh *strictHandler) RefundOrder(ctx *gin.Context, orderId OrderId, params R
 	}
 }
 
+// ListReviewQueue operation middleware
+func (sh *strictHandler) ListReviewQueue(ctx *gin.Context, params ListReviewQueueParams) {
+	var request ListReviewQueueRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReviewQueue(ctx, request.(ListReviewQueueRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReviewQueue")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListReviewQueueResponseObject); ok {
+		if err := validResponse.VisitListReviewQueueResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetOpsProduct operation middleware
+func (sh *strictHandler) GetOpsProduct(ctx *gin.Context, listingId ListingId) {
+	var request GetOpsProductRequestObject
+
+	request.ListingId = listingId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOpsProduct(ctx, request.(GetOpsProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOpsProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetOpsProductResponseObject); ok {
+		if err := validResponse.VisitGetOpsProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApproveProduct operation middleware
+func (sh *strictHandler) ApproveProduct(ctx *gin.Context, listingId ListingId, params ApproveProductParams) {
+	var request ApproveProductRequestObject
+
+	request.ListingId = listingId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveProduct(ctx, request.(ApproveProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ApproveProductResponseObject); ok {
+		if err := validResponse.VisitApproveProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DelistProduct operation middleware
+func (sh *strictHandler) DelistProduct(ctx *gin.Context, listingId ListingId) {
+	var request DelistProductRequestObject
+
+	request.ListingId = listingId
+
+	var body DelistProductJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DelistProduct(ctx, request.(DelistProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DelistProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DelistProductResponseObject); ok {
+		if err := validResponse.VisitDelistProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReturnProduct operation middleware
+func (sh *strictHandler) ReturnProduct(ctx *gin.Context, listingId ListingId) {
+	var request ReturnProductRequestObject
+
+	request.ListingId = listingId
+
+	var body ReturnProductJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReturnProduct(ctx, request.(ReturnProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReturnProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReturnProductResponseObject); ok {
+		if err := validResponse.VisitReturnProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // CloseOpsRecall operation middleware
 func (sh *strictHandler) CloseOpsRecall(ctx *gin.Context, recallId RecallId, params CloseOpsRecallParams) {
 	var request CloseOpsRecallRequestObject
@@ -22383,6 +26071,32 @@ func (sh *strictHandler) ListRecalls(ctx *gin.Context, params ListRecallsParams)
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListRecallsResponseObject); ok {
 		if err := validResponse.VisitListRecallsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListRegions operation middleware
+func (sh *strictHandler) ListRegions(ctx *gin.Context, params ListRegionsParams) {
+	var request ListRegionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRegions(ctx, request.(ListRegionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRegions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListRegionsResponseObject); ok {
+		if err := validResponse.VisitListRegionsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
