@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	openapi_types "github.com/oapi-codegen/runtime/types"
@@ -10,6 +11,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/recall"
 )
@@ -44,33 +46,33 @@ func (h lots) ReceiveLot(ctx context.Context, r oas.ReceiveLotRequestObject) (oa
 
 // OpenMerchantRecall answers POST /v1/merchant/lots/{lot_id}/recall.
 func (h lots) OpenMerchantRecall(ctx context.Context, r oas.OpenMerchantRecallRequestObject) (oas.OpenMerchantRecallResponseObject, error) {
-	return h.open(ctx, r.LotId, *r.Body, r.Params.IdempotencyKey)
+	return h.open(ctx, asSeller(callerOf(ctx)), r.LotId, *r.Body, r.Params.IdempotencyKey)
 }
 
 // CloseMerchantRecall answers POST /v1/merchant/recalls/{recall_id}/close.
 func (h lots) CloseMerchantRecall(ctx context.Context, r oas.CloseMerchantRecallRequestObject) (oas.CloseMerchantRecallResponseObject, error) {
-	return h.close(ctx, r.RecallId, r.Body.Result, r.Params.IdempotencyKey)
+	return h.close(ctx, asSeller(callerOf(ctx)), r.RecallId, r.Body.Result, r.Params.IdempotencyKey)
 }
 
 // ListMerchantRecallOrders answers GET /v1/merchant/recalls/{recall_id}/orders.
 func (h lots) ListMerchantRecallOrders(ctx context.Context, r oas.ListMerchantRecallOrdersRequestObject) (oas.ListMerchantRecallOrdersResponseObject, error) {
-	p, err := h.orders(ctx, r.RecallId, r.Params.Cursor, r.Params.Limit)
+	p, err := h.orders(ctx, asSeller(callerOf(ctx)), r.RecallId, r.Params.Cursor, r.Params.Limit)
 	return oas.ListMerchantRecallOrders200JSONResponse(p), err
 }
 
 // OpenOpsRecall answers POST /v1/ops/lots/{lot_id}/recall.
 func (h lots) OpenOpsRecall(ctx context.Context, r oas.OpenOpsRecallRequestObject) (oas.OpenOpsRecallResponseObject, error) {
-	return h.open(ctx, r.LotId, *r.Body, r.Params.IdempotencyKey)
+	return h.open(ctx, callerOf(ctx), r.LotId, *r.Body, r.Params.IdempotencyKey)
 }
 
 // CloseOpsRecall answers POST /v1/ops/recalls/{recall_id}/close.
 func (h lots) CloseOpsRecall(ctx context.Context, r oas.CloseOpsRecallRequestObject) (oas.CloseOpsRecallResponseObject, error) {
-	return h.close(ctx, r.RecallId, r.Body.Result, r.Params.IdempotencyKey)
+	return h.close(ctx, callerOf(ctx), r.RecallId, r.Body.Result, r.Params.IdempotencyKey)
 }
 
 // ListOpsRecallOrders answers GET /v1/ops/recalls/{recall_id}/orders.
 func (h lots) ListOpsRecallOrders(ctx context.Context, r oas.ListOpsRecallOrdersRequestObject) (oas.ListOpsRecallOrdersResponseObject, error) {
-	p, err := h.orders(ctx, r.RecallId, r.Params.Cursor, r.Params.Limit)
+	p, err := h.orders(ctx, callerOf(ctx), r.RecallId, r.Params.Cursor, r.Params.Limit)
 	return oas.ListOpsRecallOrders200JSONResponse(p), err
 }
 
@@ -84,9 +86,16 @@ func (h lots) ListRecalls(ctx context.Context, r oas.ListRecallsRequestObject) (
 	return oas.ListRecalls200JSONResponse{Data: data, NextCursor: next}, nil
 }
 
-func (h lots) open(ctx context.Context, lot oas.Id, b oas.NewRecall, key string) (*remembered, error) {
+// asSeller is the caller with what he may do as a seller alone: under /v1/merchant an
+// operator who also sells reaches the goods of his own enterprise, and no others.
+func asSeller(c identity.Caller) identity.Caller {
+	c.Roles = slices.DeleteFunc(slices.Clone(c.Roles), func(g identity.Grant) bool { return g.Role != identity.Merchant })
+	return c
+}
+
+func (h lots) open(ctx context.Context, caller identity.Caller, lot oas.Id, b oas.NewRecall, key string) (*remembered, error) {
 	render, answer := remember(http.StatusCreated, wireRecall)
-	_, err := h.recalls.Open(ctx, callerOf(ctx), id.From[inventory.Lot](lot),
+	_, err := h.recalls.Open(ctx, caller, id.From[inventory.Lot](lot),
 		recall.Opening{Level: recall.Level(b.Level), Reason: b.Reason, Notice: b.Notice}, claimOf(ctx, key), render)
 	if err != nil {
 		return nil, err
@@ -94,16 +103,16 @@ func (h lots) open(ctx context.Context, lot oas.Id, b oas.NewRecall, key string)
 	return answer, nil
 }
 
-func (h lots) close(ctx context.Context, rid oas.Id, result, key string) (*remembered, error) {
+func (h lots) close(ctx context.Context, caller identity.Caller, rid oas.Id, result, key string) (*remembered, error) {
 	render, answer := remember(http.StatusOK, wireRecall)
-	if _, err := h.recalls.Close(ctx, callerOf(ctx), id.From[recall.Recall](rid), result, claimOf(ctx, key), render); err != nil {
+	if _, err := h.recalls.Close(ctx, caller, id.From[recall.Recall](rid), result, claimOf(ctx, key), render); err != nil {
 		return nil, err
 	}
 	return answer, nil
 }
 
-func (h lots) orders(ctx context.Context, rid oas.Id, cursor *oas.Cursor, limit *oas.Limit) (oas.LotDrawPage, error) {
-	p, err := h.recalls.Orders(ctx, callerOf(ctx), id.From[recall.Recall](rid), fromPage(cursor, limit))
+func (h lots) orders(ctx context.Context, caller identity.Caller, rid oas.Id, cursor *oas.Cursor, limit *oas.Limit) (oas.LotDrawPage, error) {
+	p, err := h.recalls.Orders(ctx, caller, id.From[recall.Recall](rid), fromPage(cursor, limit))
 	if err != nil {
 		return oas.LotDrawPage{}, err
 	}

@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -61,7 +62,16 @@ func shelve(ctx context.Context, tx *postgres.Tx, held Level, delta int64, reaso
 // Lots lists the lots of a SKU, the newest first. A SKU of none of the enterprises
 // has none.
 func (s *Service) Lots(ctx context.Context, merchants []uuid.UUID, sku uuid.UUID, p page.Request) (page.Of[Lot], error) {
-	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[Lot], error) { return lots(ctx, tx, merchants, sku, p) })
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Lot], error) {
+		held, err := levels(ctx, tx, []uuid.UUID{sku})
+		if err != nil {
+			return page.Of[Lot]{}, err
+		}
+		if l, ok := held[sku]; !ok || !slices.Contains(merchants, l.Merchant) {
+			return page.Of[Lot]{}, ErrUnknown
+		}
+		return lots(ctx, tx, merchants, sku, p)
+	})
 }
 
 // LotOf is a lot as it stands, whosesoever it is; ErrLot if there is none.

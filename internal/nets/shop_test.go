@@ -179,7 +179,7 @@ func (s *shop) firm(t testing.TB) *firm {
 // to count.
 func (s *shop) fileLicence(t testing.TB, f *firm, counts bool) string {
 	t.Helper()
-	filed, err := s.Standing.FileLicence(t.Context(), shoptest.Seller(f.id), f.id, merchant.Licence{Kind: "CCC", No: fmt.Sprintf("CCC-%d", s.next()), ExpiresOn: "2099-12-31"})
+	filed, err := s.Standing.FileLicence(t.Context(), shoptest.Seller(f.id), f.id, merchant.Licence{Kind: "CCC", No: fmt.Sprintf("2019%012d", s.next()), ExpiresOn: "2099-12-31"})
 	if err == nil && counts {
 		_, err = s.Standing.AcceptLicence(t.Context(), s.root, filed.ID)
 	}
@@ -398,17 +398,21 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 func (s *shop) applications(t testing.TB, p *person) []string {
 	t.Helper()
 	applicant := identity.Caller{Account: p.id}
-	start := func() onboarding.ID {
+	draft := func() onboarding.ID {
 		code := fmt.Sprintf("A%d", s.next())
 		a, err := s.Onboarding.Record(t.Context(), applicant, id.New[onboarding.Application](s.Clock.Now()),
 			onboarding.Given{Merchant: id.New[merchant.Merchant](s.Clock.Now())}, shoptest.Draft(merchant.Enrolment{Code: code}))
-		if err == nil {
-			_, err = s.Onboarding.Submit(t.Context(), applicant, a.ID)
-		}
 		if err != nil {
 			t.Fatalf("apply: %v", err)
 		}
 		return a.ID
+	}
+	start := func() onboarding.ID {
+		a := draft()
+		if _, err := s.Onboarding.Submit(t.Context(), applicant, a); err != nil {
+			t.Fatalf("submit: %v", err)
+		}
+		return a
 	}
 	submitted, returned, recommended, approved := start(), start(), start(), start()
 	_, err := s.Onboarding.Return(t.Context(), shoptest.Official, onboarding.County, returned,
@@ -424,7 +428,7 @@ func (s *shop) applications(t testing.TB, p *person) []string {
 	if err != nil {
 		t.Fatalf("decide on applications: %v", err)
 	}
-	return []string{submitted.String(), returned.String(), recommended.String(), approved.String()}
+	return []string{draft().String(), submitted.String(), returned.String(), recommended.String(), approved.String()}
 }
 
 // apiKey is a new key of an enterprise.

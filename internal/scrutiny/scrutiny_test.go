@@ -371,8 +371,8 @@ func TestPicturesAreTheCallersOwnAndStayWhenAColleagueEdits(t *testing.T) {
 	upload := func(owner identity.ID) file.ID {
 		t.Helper()
 		f := id.New[file.File](s.Clock.Now())
-		_, err := s.DB.SQL().ExecContext(t.Context(), `INSERT INTO file (id, owner_id, name, media_type, size, sha256, width, height, private, created_at)
-			VALUES ($1, $2, 'x.png', 'image/png', 1, sha256('x'), 1, 1, false, now())`, f.UUID(), owner.UUID())
+		_, err := s.DB.SQL().ExecContext(t.Context(), `INSERT INTO file (id, owner_id, name, media_type, size, sha256, from_sha256, width, height, private, created_at)
+			VALUES ($1, $2, 'x.png', 'image/png', 1, sha256('x'), sha256('x'), 1, 1, false, now())`, f.UUID(), owner.UUID())
 		if err != nil {
 			t.Fatal(err)
 		}

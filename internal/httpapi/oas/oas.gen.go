@@ -2462,7 +2462,7 @@ type LotDraw struct {
 	// Quantity Pieces of the lot that the order got
 	Quantity int64 `json:"quantity"`
 
-	// Returned Of these
+	// Returned Of these, those that came back
 	Returned int64 `json:"returned"`
 }
 
@@ -14910,6 +14910,22 @@ func (response ListLots403ApplicationProblemPlusJSONResponse) VisitListLotsRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLots404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListLots404ApplicationProblemPlusJSONResponse) VisitListLotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
