@@ -37,11 +37,11 @@ func form(t testing.TB, pairs ...string) (body, contentType string) {
 	return out.String(), w.FormDataContentType()
 }
 
-// drawing is a small PNG.
-func drawing(t testing.TB, w, h int) string {
+// drawing is a small PNG, w pixels wide and three high.
+func drawing(t testing.TB, w int) string {
 	t.Helper()
 	var out bytes.Buffer
-	must(t, png.Encode(&out, image.NewRGBA(image.Rect(0, 0, w, h))))
+	must(t, png.Encode(&out, image.NewRGBA(image.Rect(0, 0, w, 3))))
 	return out.String()
 }
 
@@ -66,7 +66,7 @@ func uploaded(t testing.TB, w *httptest.ResponseRecorder) string {
 func TestAPublicFileIsReadByEverybodyAndKeptForEver(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, options{})
-	fid := uploaded(t, s.upload(t, "li", "private", "false", "file:莜面.png", drawing(t, 4, 3)))
+	fid := uploaded(t, s.upload(t, "li", "private", "false", "file:莜面.png", drawing(t, 4)))
 	w := s.call(t, http.MethodGet, "/v1/files/"+fid, "", nil)
 	got := map[string]string{}
 	for _, name := range []string{
@@ -117,8 +117,8 @@ func TestAPrivateFileNeedsItsLinkAndAPDFIsAnAttachment(t *testing.T) {
 func TestAnUploadThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, options{})
-	good, kind := form(t, "file:a.png", drawing(t, 4, 3))
-	large, largeKind := form(t, "file:a.png", drawing(t, 4, 3)+strings.Repeat("x", 11<<20))
+	good, kind := form(t, "file:a.png", drawing(t, 4))
+	large, largeKind := form(t, "file:a.png", drawing(t, 4)+strings.Repeat("x", 11<<20))
 	named := func(pairs ...string) [2]string {
 		body, kind := form(t, pairs...)
 		return [2]string{body, kind}

@@ -10,8 +10,8 @@ import (
 func TestWhoReadsTheScanOfALicenceIsWrittenDown(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, options{})
-	scan := uploaded(t, s.upload(t, "miller", "file:许可证.png", drawing(t, 4, 3)))
-	other := uploaded(t, s.upload(t, "li", "file:身份证.png", drawing(t, 5, 3)))
+	scan := uploaded(t, s.upload(t, "miller", "file:许可证.png", drawing(t, 4)))
+	other := uploaded(t, s.upload(t, "li", "file:身份证.png", drawing(t, 5)))
 	w := s.call(t, http.MethodPost, "/v1/merchant/licences", s.token(t, "miller"), map[string]any{
 		"merchant_id": names()["miller"], "kind": "SC", "no": "SC10115252799011", "issued_on": "2026-11-02", "expires_on": "2031-11-01", "file_ids": []string{scan},
 	})

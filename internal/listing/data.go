@@ -48,7 +48,7 @@ type Zone struct {
 }
 
 // tables are the data, read once.
-var tables = sync.OnceValue(func() (t struct {
+var tables = sync.OnceValue(func() (t struct { //nolint:gochecknoglobals // read once, and never changed
 	kinds []Kind
 	units []Unit
 	vat   []VATClass

@@ -131,7 +131,7 @@ type span struct{ from, to int }
 func (s span) in(o span) bool { return o.from <= s.from && s.to <= o.to }
 
 // lexicon is the word lists, each word under its first character, read once.
-var lexicon = sync.OnceValue(func() (l struct {
+var lexicon = sync.OnceValue(func() (l struct { //nolint:gochecknoglobals // read once, and never changed
 	rules      map[string]Rule
 	words      map[rune][]word
 	exceptions map[rune][][]rune

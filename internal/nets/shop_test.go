@@ -428,7 +428,7 @@ func (s *shop) applications(t testing.TB, p *person) []string {
 	if err != nil {
 		t.Fatalf("decide on applications: %v", err)
 	}
-	return []string{draft().String(), submitted.String(), returned.String(), recommended.String(), approved.String()}
+	return []string{submitted.String(), returned.String(), recommended.String(), approved.String()}
 }
 
 // apiKey is a new key of an enterprise.

@@ -308,7 +308,7 @@ func TestOthersSeeNothing(t *testing.T) {
 	}
 	for _, side := range []onboarding.Side{onboarding.County, onboarding.Platform} {
 		got, err := o.Onboarding.Application(t.Context(), o.side(side), side, a.ID)
-		if err != nil || got.Contacts != nil || len(got.Draft.Licences) != 1 {
+		if err != nil || got.Contacts != nil || len(got.Licences) != 1 {
 			t.Errorf("the %s sees %+v, %v; want all but the contacts", side, got.Draft, err)
 		}
 		contacts, err := o.Onboarding.Contacts(t.Context(), o.side(side), side, a.ID)

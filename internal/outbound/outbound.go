@@ -82,7 +82,7 @@ func Post(ctx context.Context, via http.RoundTripper, m Message) (Answer, error)
 	defer cancel()
 	r, err := http.NewRequestWithContext(limited, http.MethodPost, m.URL, strings.NewReader(m.Body))
 	if err != nil {
-		return Answer{Err: "address"}, nil //nolint:nilerr // an address that was taken once and is none: the endpoint's fault
+		return Answer{Err: "address"}, nil // one that was taken once and is none: the endpoint's fault
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", agent)

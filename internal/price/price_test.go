@@ -21,8 +21,16 @@ func TestAPieceCostsWhatItsTierSays(t *testing.T) {
 		quantity int64
 		want     money.Fen
 	}{
-		{price.Consumer, 1, 1000}, {price.Consumer, 4, 1000}, {price.Consumer, 5, 900}, {price.Consumer, 19, 900}, {price.Consumer, 20, 800}, {price.Consumer, 999, 800},
-		{price.Institution, 1, 950}, {price.Institution, 5, 900}, {price.Institution, 99, 800}, {price.Institution, 100, 700},
+		{price.Consumer, 1, 1000},
+		{price.Consumer, 4, 1000},
+		{price.Consumer, 5, 900},
+		{price.Consumer, 19, 900},
+		{price.Consumer, 20, 800},
+		{price.Consumer, 999, 800},
+		{price.Institution, 1, 950},
+		{price.Institution, 5, 900},
+		{price.Institution, 99, 800},
+		{price.Institution, 100, 700},
 	} {
 		if got := l.At(tt.class, tt.quantity); got != tt.want {
 			t.Errorf("%d for a %s cost %d each, want %d", tt.quantity, tt.class, got, tt.want)

@@ -154,8 +154,11 @@ func modeOf(label string) dossier.Mode {
 		word string
 		mode dossier.Mode
 	}{
-		{"订单", dossier.Purchase}, {"务工", dossier.Employment}, {"手工", dossier.Employment},
-		{"土地", dossier.Land}, {"分红", dossier.Dividend},
+		{"订单", dossier.Purchase},
+		{"务工", dossier.Employment},
+		{"手工", dossier.Employment},
+		{"土地", dossier.Land},
+		{"分红", dossier.Dividend},
 	} {
 		if strings.Contains(label, m.word) {
 			return m.mode

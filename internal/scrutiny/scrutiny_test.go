@@ -3,6 +3,7 @@ package scrutiny_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -216,7 +217,7 @@ func TestAStaleEditIsRefused(t *testing.T) {
 		t.Errorf("an edit of what has been edited: %v, want %v", err, request.ErrStale)
 	}
 	won := pgtest.AtOnce(t, 8, func(i int) error {
-		_, err := s.Catalog.Edit(t.Context(), miller, p.ID, edited.Version, rename(fmt.Sprint(i)))
+		_, err := s.Catalog.Edit(t.Context(), miller, p.ID, edited.Version, rename(strconv.Itoa(i)))
 		return err
 	}, request.ErrStale)
 	if won != 1 {
@@ -415,7 +416,7 @@ func TestAQuantityHasOnePriceFromTheCartToTheOrder(t *testing.T) {
 		t.Fatalf("tiers = %+v, %v", k, err)
 	}
 	for quantity, each := range map[int64]money.Fen{1: 3300, 2: 3300, 3: 3000, 4: 3000, 5: 2500, 7: 2500} {
-		buyer := shoptest.Buyer(fmt.Sprint(quantity))
+		buyer := shoptest.Buyer(strconv.FormatInt(quantity, 10))
 		if err := s.Carts.SetLine(t.Context(), buyer.Account, flour, quantity); err != nil {
 			t.Fatal(err)
 		}

@@ -76,7 +76,7 @@ const ping Type = "ping"
 // Types are those that an endpoint may choose from, by name.
 func Types() []Type { return []Type{LicenceExpiring, OrderPaid, OrderRefunded, ProductApproved} }
 
-// EndpointID, EventID and DeliveryID name things. None is a secret.
+// EndpointID names an endpoint. It is no secret, nor are the other ids here.
 type (
 	EndpointID = id.Of[Endpoint]
 	EventID    = id.Of[Event]

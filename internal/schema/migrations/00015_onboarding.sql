@@ -84,7 +84,7 @@ CREATE TABLE application (
     AND (state IN ('approved', 'signed', 'active')) = (approved_by IS NOT NULL)),
   CONSTRAINT application_signed CHECK (state NOT IN ('signed', 'active') OR (code <> '' AND agreement_no <> ''))
 );
-CREATE UNIQUE INDEX application_open_uscc ON application (uscc) WHERE state IN ('submitted', 'returned', 'recommended', 'approved', 'signed');
+CREATE UNIQUE INDEX application_open_uscc ON application (uscc) WHERE uscc <> '' AND state IN ('submitted', 'returned', 'recommended', 'approved', 'signed');
 CREATE INDEX application_by_applicant ON application (applicant_id, id);
 CREATE INDEX application_by_region ON application (region, state, id);
 CREATE INDEX application_by_state ON application (state, id);
