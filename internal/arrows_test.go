@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"catalog":      {"identity", "merchant", "trail"},
 	"fund":         {"ledger"},
 	"identity":     {"trail"},
+	"intake":       {"catalog", "identity", "inventory", "merchant", "trail"},
 	"inventory":    {},
 	"ledger":       {"transparency"},
 	"merchant":     {"identity", "trail"},

@@ -16,6 +16,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
@@ -155,6 +156,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
 	s.Aftersales = aftersale.New(a.db)
+	s.Intake = intake.New(a.db, s.Catalog)
 	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
 	return nil
 }
@@ -215,6 +217,6 @@ func (d database) current(ctx context.Context) (err error) {
 func (a *App) newWorker() (*worker.Worker, error) {
 	return worker.New(a.cfg.Worker, a.db, worker.Deps{
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
-		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity,
+		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Intake: a.services.Intake,
 	}, a.log, a.metrics)
 }

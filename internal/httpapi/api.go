@@ -12,6 +12,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/order"
@@ -37,6 +38,7 @@ type Services struct {
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
 	Trail        *trail.Service
+	Intake       *intake.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.

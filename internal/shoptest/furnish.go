@@ -14,6 +14,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/order"
@@ -39,6 +40,7 @@ type Services struct {
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
 	Trail        *trail.Service
+	Intake       *intake.Service
 }
 
 // Enrol enrols an invented enterprise that may sell. It needs a code of at most

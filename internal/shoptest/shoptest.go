@@ -22,6 +22,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
@@ -128,6 +129,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Catalog, s.Carts, s.Fund = catalog.New(s.DB, o.Cache), cart.New(s.DB), fund.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Aftersales = aftersale.New(s.DB)
+	s.Intake = intake.New(s.DB, s.Catalog)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	return s
 }
@@ -230,6 +232,8 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 		return s.Payments.SettleRefund(ctx, j.Event)
 	case payment.Close:
 		return s.Payments.Close(ctx, j.Buyer, j.Intent)
+	case intake.Write:
+		return s.Intake.Write(ctx, j)
 	}
 	return fmt.Errorf("nobody knows the job %s: teach Shop.do what the worker does with it", j.Kind())
 }

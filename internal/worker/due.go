@@ -10,6 +10,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -25,6 +26,7 @@ type Deps struct {
 	Log      *transparency.Service
 	Fund     *fund.Service
 	Identity *identity.Service
+	Intake   *intake.Service
 }
 
 // batch is how many things one sweep ends at most in one go.
@@ -53,6 +55,7 @@ func (w *Worker) register(jobs *river.Workers) error {
 			return payments.PerformRefund(ctx, j.Buyer, j.Refund)
 		}),
 		on(w, jobs, func(ctx context.Context, j payment.Close) error { return payments.Close(ctx, j.Buyer, j.Intent) }),
+		on(w, jobs, w.deps.Intake.Write),
 	)
 }
 
@@ -73,6 +76,7 @@ func (w *Worker) dues() []sweep {
 			n, err := d.Identity.Sweep(ctx)
 			return int(n), err
 		}},
+		{"intake.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Intake.Forget) }},
 		{"business.measure", 15 * time.Second, w.measure},
 	}
 }
