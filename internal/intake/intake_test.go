@@ -223,6 +223,7 @@ func TestASheetChangesWhatItNamesAndNothingElse(t *testing.T) {
 	t.Parallel()
 	s := stocked(t)
 	brought(t, s, sheet.CSV, file(t, goods(1), goods(2)))
+	s.Clock.Advance(time.Second)
 	before := product(t, s, "P00001")
 	i := brought(t, s, sheet.CSV, []byte("价格（元）,商品编号,规格编号\n199.90,P00001,K00001\n168.00,P00002,K00002\n"))
 	if i.Rows != (intake.Counts{Changed: 1, Unchanged: 1}) {
@@ -446,7 +447,8 @@ func firstRows(body []byte, f sheet.Format, n int) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return out.Bytes(), w.Close()
+	err = w.Close()
+	return out.Bytes(), err
 }
 
 func TestAnExportBroughtAgainChangesNothing(t *testing.T) {
@@ -533,10 +535,12 @@ func TestTwoCommitsAtOnceAreOne(t *testing.T) {
 	t.Parallel()
 	s := stocked(t)
 	i := check(t, s, sheet.CSV, file(t, goods(1)))
+	s.Clock.Advance(time.Second)
 	pgtest.AtOnce(t, 4, func(int) error {
 		_, err := s.Intake.Commit(t.Context(), miller, i.ID)
 		return err
 	})
+	s.Clock.Advance(time.Second)
 	w := intake.Write{Merchant: shoptest.Miller, Import: i.ID}
 	pgtest.AtOnce(t, 3, func(int) error { return s.Intake.Write(t.Context(), w) })
 	s.Perform(t)

@@ -180,6 +180,9 @@ func (s *Service) write(ctx context.Context, tx *postgres.Tx, kept stored, t she
 	if len(bad) > 0 {
 		return overtake(ctx, tx, held, bad)
 	}
+	if err := replan(ctx, tx); err != nil {
+		return err
+	}
 	if err := s.goods(ctx, tx, held, p); err != nil {
 		return err
 	}

@@ -270,6 +270,16 @@ func forget(ctx context.Context, tx *postgres.Tx, before time.Time, limit int) (
 	return len(rows), nil
 }
 
+// replan lets PostgreSQL plan each statement of tx for the tables as they are by then,
+// the checks of foreign keys among them. The plans that a connection keeps were made
+// when the tables may have been empty, and read the whole of them for each row.
+func replan(ctx context.Context, tx *postgres.Tx) error {
+	if _, err := tx.Exec(ctx, `SET LOCAL plan_cache_mode = force_custom_plan`); err != nil {
+		return fmt.Errorf("plan anew: %w", err)
+	}
+	return nil
+}
+
 // storable is a text without the one character that PostgreSQL cannot keep.
 func storable(s string) string {
 	out := []rune(s)
