@@ -21,6 +21,7 @@ const module = "github.com/shiyi-market/shiyi/"
 // is taken out.
 var arrows = map[string][]string{
 	"aftersale":    {"fund", "identity", "inventory", "ledger", "order", "payment", "trail"},
+	"apikey":       {"identity", "trail"},
 	"cart":         {"catalog", "identity"},
 	"catalog":      {"identity", "merchant", "trail"},
 	"fund":         {"ledger"},
@@ -28,10 +29,13 @@ var arrows = map[string][]string{
 	"intake":       {"catalog", "identity", "inventory", "merchant", "trail"},
 	"inventory":    {},
 	"ledger":       {"transparency"},
+	"listing":      {},
 	"merchant":     {"identity", "trail"},
+	"onboarding":   {"identity", "merchant", "trail"},
 	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "payment"},
 	"payment":      {},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},
+	"standing":     {"identity", "merchant", "trail"},
 	"trail":        {},
 	"transparency": {},
 }

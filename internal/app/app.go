@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -20,6 +21,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/receipt"
@@ -149,7 +151,9 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 		return err
 	}
 	s.Trail = trail.New(a.db)
+	s.Keys = apikey.New(a.db)
 	s.Merchants = merchant.New(a.db)
+	s.Onboarding = onboarding.New(a.db)
 	s.Catalog = catalog.New(a.db, catalog.NewCache(a.redis))
 	s.Inventory = inventory.New(a.db)
 	s.Carts = cart.New(a.db)

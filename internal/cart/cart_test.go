@@ -15,6 +15,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
 
 type shop struct {
@@ -31,10 +32,11 @@ func newShop(t *testing.T, n int) shop {
 	t.Helper()
 	clock := pgtest.NewClock(pgtest.Noon)
 	db := pgtest.NewAt(t, clock.Now)
-	m, err := merchant.New(db).Enrol(t.Context(), merchant.Enrolment{
-		Code: "E01", LegalName: "企业", ShortName: "企业", EntityType: "合作社", Region: "152527", Township: "宝昌镇", USCC: "93152527XXXXXX0192",
-		AgreementNo: "A", AgreementSignedOn: "2019-12-13", Licences: []merchant.Licence{{Kind: "SC", No: "1", ExpiresOn: "2030-01-01"}},
-	})
+	e := merchant.Enrolment{
+		Code: "E01", LegalName: "企业", ShortName: "企业", EntityType: "合作社", Region: "152527", Township: "宝昌镇", USCC: shoptest.USCC(1),
+		AgreementNo: "A", AgreementSignedOn: "2019-12-13", Licences: []merchant.Licence{{Kind: "SC", No: shoptest.SC(1), ExpiresOn: "2030-01-01"}},
+	}
+	m, err := postgres.InTx(t.Context(), db, func(tx *postgres.Tx) (merchant.Merchant, error) { return merchant.Enrol(t.Context(), tx, e) })
 	if err != nil {
 		t.Fatalf("enrol: %v", err)
 	}

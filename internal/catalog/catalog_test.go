@@ -22,6 +22,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
+	"github.com/shiyi-market/shiyi/internal/shoptest"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
@@ -57,11 +58,12 @@ func newShop(t *testing.T, cache *catalog.Cache) shop {
 
 func (s shop) enrol(t testing.TB, code string) merchant.Merchant {
 	t.Helper()
-	m, err := s.merchants.Enrol(t.Context(), merchant.Enrolment{
+	e := merchant.Enrolment{
 		Code: code, LegalName: "企业" + code, ShortName: code + "号", EntityType: "有限责任公司", Region: "152527", Township: "宝昌镇",
-		USCC: "91152527XXXXXX" + code + "X", AgreementNo: "EDU-DON-" + code, AgreementSignedOn: "2019-12-13",
-		Licences: []merchant.Licence{{Kind: "SC", No: "SC-" + code, ExpiresOn: "2026-12-01"}},
-	})
+		USCC: shoptest.USCC(int(code[2])), AgreementNo: "EDU-DON-" + code, AgreementSignedOn: "2019-12-13",
+		Licences: []merchant.Licence{{Kind: "SC", No: shoptest.SC(int(code[2])), ExpiresOn: "2026-12-01"}},
+	}
+	m, err := postgres.InTx(t.Context(), s.db, func(tx *postgres.Tx) (merchant.Merchant, error) { return merchant.Enrol(t.Context(), tx, e) })
 	if err != nil {
 		t.Fatalf("enrol %s: %v", code, err)
 	}
@@ -254,8 +256,10 @@ func TestThePublicSeesOnlyWhatItCanBuy(t *testing.T) {
 	check("in the licence's last second", p, nil)
 	s.clock.Advance(time.Second)
 	check("after it", p, merchant.ErrLicenceExpired)
-	_, err = s.merchants.RenewLicence(t.Context(), s.a.ID, merchant.Licence{Kind: "SC", No: "SC-E01", ExpiresOn: "2031-12-01"})
-	must(err)
+	must(postgres.Do(t.Context(), s.db, func(tx *postgres.Tx) error {
+		_, err := merchant.Renew(t.Context(), tx, s.a.ID, merchant.Licence{Kind: "SC", No: shoptest.SC(int("E01"[2])), ExpiresOn: "2031-12-01"})
+		return err
+	}))
 	check("renewed", p, nil)
 }
 

@@ -87,6 +87,9 @@ func (s *Service) Add(ctx context.Context, caller identity.Caller, n NewProduct)
 				return Product{}, err
 			}
 		}
+		if err := changed(ctx, tx, p.Merchant, p.ID); err != nil {
+			return Product{}, err
+		}
 		return p, note(ctx, tx, caller, "catalog.add", "product:"+p.ID.String(), map[string]any{"code": p.Code, "state": string(p.State)})
 	})
 	if err == nil {
@@ -102,16 +105,19 @@ func (s *Service) SetPrice(ctx context.Context, caller identity.Caller, sku SKUI
 		return SKU{}, err
 	}
 	set, err := postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (SKU, error) {
-		m, k, err := lockSKU(ctx, tx, caller.Merchants(), sku)
+		p, k, err := lockSKU(ctx, tx, caller.Merchants(), sku)
 		if err != nil || k.Price == price {
 			return k, err
 		}
-		old := k.Price
+		m, old := p.merchant, k.Price
 		k.Price = price
 		if err := updatePrice(ctx, tx, m, k); err != nil {
 			return SKU{}, err
 		}
 		if err := insertPrice(ctx, tx, m, sku, PricePoint{Price: price, Since: tx.Now, Actor: caller.Account.UUID()}); err != nil {
+			return SKU{}, err
+		}
+		if err := changed(ctx, tx, m, p.product); err != nil {
 			return SKU{}, err
 		}
 		return k, note(ctx, tx, caller, "catalog.set_price", "sku:"+sku.String(), map[string]any{"from_fen": int64(old), "to_fen": int64(price)})
@@ -143,6 +149,9 @@ func (s *Service) change(ctx context.Context, caller identity.Caller, p ProductI
 		}
 		held.UpdatedAt = tx.Now
 		if err := updateState(ctx, tx, held); err != nil {
+			return Product{}, err
+		}
+		if err := changed(ctx, tx, held.Merchant, held.ID); err != nil {
 			return Product{}, err
 		}
 		return held, note(ctx, tx, caller, operation, "product:"+p.String(), nil)

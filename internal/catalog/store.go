@@ -287,18 +287,24 @@ func updateState(ctx context.Context, tx *postgres.Tx, p Product) error {
 	return nil
 }
 
+// place is whose a SKU is, and of which product.
+type place struct {
+	merchant merchant.ID
+	product  ProductID
+}
+
 // lockSKU reads a SKU of one of these enterprises and keeps it from changing
 // until the end of tx.
-func lockSKU(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, sku SKUID) (merchant.ID, SKU, error) {
+func lockSKU(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, sku SKUID) (place, SKU, error) {
 	r, err := postgres.Row[skuRow](ctx, tx, `SELECT * FROM sku WHERE merchant_id = ANY(?::uuid[]) AND id = ? FOR UPDATE`,
 		postgres.Array(merchants), sku.UUID())
 	switch {
 	case errors.Is(err, postgres.ErrNoRows):
-		return merchant.ID{}, SKU{}, ErrSKU
+		return place{}, SKU{}, ErrSKU
 	case err != nil:
-		return merchant.ID{}, SKU{}, fmt.Errorf("lock SKU %s: %w", sku, err)
+		return place{}, SKU{}, fmt.Errorf("lock SKU %s: %w", sku, err)
 	}
-	return id.From[merchant.Merchant](r.MerchantID), r.sku(), nil
+	return place{id.From[merchant.Merchant](r.MerchantID), id.From[Product](r.ProductID)}, r.sku(), nil
 }
 
 func updatePrice(ctx context.Context, tx *postgres.Tx, m merchant.ID, k SKU) error {

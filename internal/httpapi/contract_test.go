@@ -38,7 +38,7 @@ func TestTheContractIsValidIncludingItsExamples(t *testing.T) {
 
 func TestEveryOperationSaysWhoMayCall(t *testing.T) {
 	t.Parallel()
-	roles := []string{"consumer", "merchant", "operator", "fund_admin", "auditor", "institution"}
+	roles := []string{"consumer", "merchant", "operator", "fund_admin", "auditor", "institution", "county"}
 	owners := []string{"account", "buyer", "merchant", "none"}
 	operations(contract(t), func(where string, _ *openapi3.PathItem, o *openapi3.Operation) {
 		authz, ok := o.Extensions["x-authz"].(map[string]any)

@@ -182,7 +182,7 @@ func (c *conversation) tell(t *testing.T, body []byte) string {
 	path, _, _ := strings.Cut(c.path, "?")
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	noun := segments[len(segments)-1]
-	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry"}, noun) {
+	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry", "revoke"}, noun) {
 		noun = segments[len(segments)-2]
 	}
 	v = c.name(v, strings.TrimSuffix(noun, "s"))
@@ -211,7 +211,9 @@ func (c *conversation) name(v any, noun string) any {
 				v[key] = c.name(v[key], strings.TrimSuffix(key, "s"))
 			case key == "next_cursor":
 				v[key] = c.nameOf(s, "cursor")
-			case slices.Contains([]string{"token", "salt", "leaf", "proof", "key", "pay_url", "how_to_verify", "failure"}, key):
+			case key == "key" && strings.HasPrefix(s, "shy_live_"):
+				v[key] = c.nameOf(s, "secret-key")
+			case slices.Contains([]string{"token", "salt", "leaf", "proof", "key", "pay_url", "how_to_verify", "failure", "prefix", "secret"}, key):
 				v[key] = "…"
 			case uuid.Validate(s) == nil && len(s) == 36:
 				v[key] = c.nameOf(s, cmp.Or(strings.TrimSuffix(strings.TrimSuffix(key, "id"), "_"), noun))

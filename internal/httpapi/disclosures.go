@@ -57,7 +57,7 @@ func wireMerchant(m merchant.Merchant, now time.Time) oas.Merchant {
 		MaySell:     merchant.MaySell(m.Standing(), now) == nil,
 		AgreementNo: m.AgreementNo, AgreementSignedOn: wireDate(m.AgreementSignedOn.Time()),
 		Licences: wireAll(m.Licences, wireLicence), Linkage: wireLinkage(m.Linkage),
-		ReviewedAt: wireTime(m.ReviewedAt), NextReviewDue: wireDate(m.NextReviewDue.Time()),
+		ReviewedAt: wireTime(m.VerifiedAt), NextReviewDue: wireDate(m.ReverificationDue.Time()),
 	}
 }
 

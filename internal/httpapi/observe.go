@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -82,11 +83,14 @@ func (e *edge) finish(c *gin.Context, x *exchange, took time.Duration) {
 	if !e.deps.Log.Enabled(ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 9)
+	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs, slog.String("request_id", x.id), slog.String("method", c.Request.Method),
 		slog.String("route", route), slog.Int("status", status), slog.Duration("took", took))
 	if !x.caller.Account.IsZero() {
 		attrs = append(attrs, slog.String("caller", x.caller.Account.String()))
+	}
+	if x.caller.Key != uuid.Nil {
+		attrs = append(attrs, slog.String("api_key", x.caller.Key.String()))
 	}
 	if x.code != "" {
 		attrs = append(attrs, slog.String("code", x.code))

@@ -171,7 +171,7 @@ func (h operators) ListTrail(ctx context.Context, r oas.ListTrailRequestObject) 
 }
 
 func fromRole(r *oas.RoleChange) identity.Grant {
-	return identity.Grant{Role: identity.Role(r.Role), Merchant: value(r.MerchantId)}
+	return identity.Grant{Role: identity.Role(r.Role), Merchant: value(r.MerchantId), Region: value(r.Region)}
 }
 
 func fromRefundLine(l oas.RefundLine) order.RefundLine {

@@ -26,8 +26,9 @@ type authz struct {
 type operation struct {
 	id, method, path string
 	authz            authz
-	raw              bool // x-raw-body: somebody else's body, which the contract does not describe
-	cached           bool // x-cached
+	scope            string // x-scope: what an API key needs to call it, or "": it takes none
+	raw              bool   // x-raw-body: somebody else's body, which the contract does not describe
+	cached           bool   // x-cached
 	params           []*openapi3.Parameter
 	body             *openapi3.Schema // nil: it takes none
 	responses        *openapi3.Responses
@@ -53,6 +54,7 @@ var objects = map[string]object{
 	"merchant_id": {owners: []string{"merchant"}},
 	"account_id":  {owners: []string{"account"}},
 	"refund_id":   {owners: []string{"buyer"}},
+	"key_id":      {owners: []string{"merchant"}},
 	"path":        {},
 	"code":        {},
 }
@@ -94,6 +96,7 @@ func readContract(raw []byte) (ops []*operation, flaws []string) {
 func newOperation(path, method string, item *openapi3.PathItem, o *openapi3.Operation) *operation {
 	op := &operation{id: o.OperationID, method: method, path: path, responses: o.Responses}
 	extension(o, "x-authz", &op.authz)
+	extension(o, "x-scope", &op.scope)
 	extension(o, "x-raw-body", &op.raw)
 	extension(o, "x-cached", &op.cached)
 	for _, p := range slices.Concat(item.Parameters, o.Parameters) {

@@ -119,6 +119,9 @@ func (f *fuzzer) round() {
 		f.add("refund_id", f.refuse(t, returned))
 		f.bought(p, f.buy(t, p, f.mine))
 	}
+	for range 3 {
+		f.add("key_id", f.apiKey(t, f.people[2], f.mine))
+	}
 	f.ids["path"] = []string{"0/000.p/1", "entries/000.p/1", "5/999", "0/x001/000"}
 	f.ids["code"] = []string{"internal", "request.invalid", "no.such"}
 }

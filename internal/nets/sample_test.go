@@ -17,6 +17,7 @@ type caller struct {
 	header   http.Header
 	standing standing
 	roles    []string // those in force
+	scopes   []string // of the API key that he calls with; nil: he is a person
 }
 
 // standing is what a caller's credential is worth.

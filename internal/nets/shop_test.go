@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -305,6 +306,8 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		paid := s.buy(t, p, f)
 		s.settle(t, paid)
 		return []string{s.refuse(t, paid)}
+	case "key_id":
+		return []string{s.apiKey(t, p, f)}
 	case "path":
 		paid := s.buy(t, p, f) // so that the log is not empty
 		s.settle(t, paid)
@@ -314,6 +317,21 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 	}
 	t.Fatalf("the shop makes no things for the path parameter {%s}: teach shop.things", param)
 	return nil
+}
+
+// apiKey is a new key of an enterprise.
+func (s *shop) apiKey(t testing.TB, p *person, f *firm) string {
+	t.Helper()
+	caller := shoptest.Seller(f.id)
+	caller.Account = p.id
+	k, _, err := s.Keys.Make(t.Context(), caller, apikey.Making{
+		Merchant: f.id.UUID(), Name: "test", Scopes: apikey.Scopes(), ExpiresAt: s.Clock.Now().Add(time.Hour),
+	})
+	if err != nil {
+		t.Fatalf("make a key: %v", err)
+	}
+	s.keep(secret{"an API key", nil, []uuid.UUID{f.id.UUID()}}, k.ID.String())
+	return k.ID.String()
 }
 
 // missing is a well-formed name of a thing that is not there.

@@ -6,7 +6,6 @@ import (
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/merchant"
-	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
 )
 
@@ -28,23 +27,6 @@ func MerchantID(code string) merchant.ID { return id.FromName[merchant.Merchant]
 // SKUID is the id of a recorded product's one SKU, the same in every replay.
 func SKUID(code string) catalog.SKUID { return id.FromName[catalog.SKU]("sku", code) }
 
-// enrolment is the enterprise as it was approved.
-func (e Enterprise) enrolment() merchant.Enrolment {
-	return merchant.Enrolment{
-		ID: MerchantID(e.row["enterprise_id"]), Code: e.row["enterprise_id"], LegalName: e.row["legal_name"], ShortName: e.row["short_name"],
-		EntityType: e.row["entity_type"], Fictional: e.yes("is_fictional"), Region: county, Township: e.row["township"],
-		USCC: e.row["uscc_placeholder"], Brands: e.list("brands"),
-		RecommendationNo: e.row["county_recommendation_no"], RecommendedOn: merchant.Date(e.row["county_recommended_on"]),
-		AgreementNo: e.row["donation_agreement_no"], AgreementSignedOn: merchant.Date(e.row["donation_agreement_signed_on"]),
-		Licences: []merchant.Licence{e.licence()},
-		Linkage: merchant.Linkage{
-			Modes: e.list("linkage_modes"), Households: e.int("linked_households"), PoorHouseholds: e.int("linked_poor_households"),
-			Employed: e.int("employed_poor_persons"), LandMu: e.int("land_transfer_mu"), PurchaseAgreements: e.int("purchase_agreement_households"),
-			Dividends: money.Fen(e.int("dividends_2020_fen")), Evidence: e.list("linkage_evidence"),
-		},
-	}
-}
-
 // licence is the one that the data names. Lamps need a CCC certificate and travel
 // an agency's licence, of which the data has neither number nor end: they are
 // invented, and well formed.
@@ -59,9 +41,9 @@ func (e Enterprise) licence() merchant.Licence {
 	return l
 }
 
-// approvedAt is when the enterprise was let in: at nine in the morning after the
+// opensAt is when the enterprise lists its goods: at nine in the morning after the
 // agreement was signed.
-func (e Enterprise) approvedAt() time.Time {
+func (e Enterprise) opensAt() time.Time {
 	return e.date("donation_agreement_signed_on").AddDate(0, 0, 1).Add(9 * time.Hour)
 }
 

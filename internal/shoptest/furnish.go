@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -17,6 +18,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/receipt"
@@ -29,10 +31,12 @@ import (
 // tests need not compile it.
 type Services struct {
 	Identity     *identity.Service
+	Keys         *apikey.Service
 	Merchants    *merchant.Service
 	Catalog      *catalog.Service
 	Inventory    *inventory.Service
 	Carts        *cart.Service
+	Onboarding   *onboarding.Service
 	Orders       *order.Service
 	Payments     *payment.Service
 	Fund         *fund.Service
@@ -43,23 +47,109 @@ type Services struct {
 	Intake       *intake.Service
 }
 
-// Enrol enrols an invented enterprise that may sell. It needs a code of at most
-// ten characters; what else matters to nobody's test need not be said.
+// USCC is a unified social credit code that passes its check: the n-th of this
+// region's cooperatives, which does not exist.
+func USCC(n int) string {
+	return checked(fmt.Sprintf("93152527XX%07d", n), merchant.CheckUSCC)
+}
+
+// SC is the number of a food production licence that passes its check.
+func SC(n int) string { return checked(fmt.Sprintf("SC101152527%04d", n), merchant.CheckSC) }
+
+// checked is a number with its last character.
+func checked(but string, check func(string) error) string {
+	for _, last := range "0123456789ABCDEFGHJKLMNPQRTUWXY" {
+		if whole := but + string(last); check(whole) == nil {
+			return whole
+		}
+	}
+	panic("shoptest: no check character fits " + but)
+}
+
+// number is a small one that follows from an enterprise's code.
+func number(code string) int {
+	n := 0
+	for _, r := range code {
+		n = (n*31 + int(r)) % 10_000_000
+	}
+	return n
+}
+
+// Enrol lets an invented enterprise in, which may sell. It needs a code; what else
+// matters to nobody's test need not be said. It comes in through the door: somebody
+// applies, an official recommends, an operator approves, the agreement is signed.
 func (s Services) Enrol(ctx context.Context, e merchant.Enrolment) (merchant.Merchant, error) {
-	e.ShortName = cmp.Or(e.ShortName, e.Code)
-	e.LegalName, e.EntityType, e.Fictional = e.ShortName+"（虚构示例）", "农民专业合作社", true
-	e.Region, e.Township = "152527", "红旗镇"
-	e.USCC = cmp.Or(e.USCC, "93152527"+strings.Repeat("X", 10-len(e.Code))+e.Code)
-	e.RecommendationNo, e.RecommendedOn = "R-"+e.Code, "2026-01-01"
-	e.AgreementNo, e.AgreementSignedOn = "A-"+e.Code, "2026-01-02"
-	if e.Licences == nil {
-		e.Licences = []merchant.Licence{{Kind: "SC", No: "SC-" + e.Code, ExpiresOn: "2099-12-31"}}
+	if e.ID.IsZero() {
+		e.ID = id.FromName[merchant.Merchant]("test", e.Code)
 	}
-	m, err := s.Merchants.Enrol(ctx, e)
+	applicant := identity.Account{ID: id.FromName[identity.Account]("applicant", e.Code), Email: strings.ToLower(e.Code) + "@applicant.example", Name: "申请人 " + e.Code}
+	if err := s.Identity.Record(ctx, applicant); err != nil {
+		return merchant.Merchant{}, err
+	}
+	a, err := s.Onboarding.Record(ctx, identity.Caller{Account: applicant.ID}, id.FromName[onboarding.Application]("test", e.Code),
+		onboarding.Given{Merchant: e.ID, Code: e.Code, AgreementNo: "A-" + e.Code}, draft(e))
+	if err == nil {
+		a, err = s.Pass(ctx, a, "R-"+e.Code)
+	}
 	if err != nil {
-		return m, fmt.Errorf("enrol %s: %w", e.Code, err)
+		return merchant.Merchant{}, fmt.Errorf("enrol %s: %w", e.Code, err)
 	}
-	return m, nil
+	return s.Merchants.Merchant(ctx, a.Merchant)
+}
+
+// Official is an official of the county that all invented enterprises are in.
+var Official = identity.Caller{
+	Account: id.FromName[identity.Account]("test", "official"), Roles: []identity.Grant{{Role: identity.County, Region: "152527"}},
+}
+
+// Pass brings a draft through to the enterprise.
+func (s Services) Pass(ctx context.Context, a onboarding.Application, recommendation string) (onboarding.Application, error) {
+	applicant := identity.Caller{Account: a.Applicant}
+	agreement, err := s.Onboarding.Agreement(ctx)
+	if err != nil {
+		return a, err
+	}
+	for _, act := range []func() (onboarding.Application, error){
+		func() (onboarding.Application, error) { return s.Onboarding.Submit(ctx, applicant, a.ID) },
+		func() (onboarding.Application, error) {
+			return s.Onboarding.Recommend(ctx, Official, a.ID, recommendation, "情况属实")
+		},
+		func() (onboarding.Application, error) {
+			return s.Onboarding.Approve(ctx, Operator, a.ID, "材料齐全")
+		},
+		func() (onboarding.Application, error) {
+			return s.Onboarding.Accept(ctx, applicant, a.ID, onboarding.Acceptance{
+				Version: agreement.Version, SHA256: agreement.SHA256, Name: "测试", Position: "负责人",
+			})
+		},
+	} {
+		if a, err = act(); err != nil {
+			return a, err
+		}
+	}
+	return a, nil
+}
+
+// draft is what an invented enterprise says of itself.
+func draft(e merchant.Enrolment) onboarding.Draft {
+	short := cmp.Or(e.ShortName, e.Code)
+	d := onboarding.Draft{
+		Entity: onboarding.Entity{
+			LegalName: short + "（虚构示例）", ShortName: short, EntityType: "农民专业合作社", USCC: cmp.Or(e.USCC, USCC(number(e.Code))),
+			Region: "152527", Township: "红旗镇", Fictional: true,
+		},
+		Contacts: []onboarding.Contact{{Role: onboarding.Representative, Name: "测试", Phone: "+8613800000000"}},
+		Linkage: onboarding.Linkage{Households: max(1, e.Linkage.Households), Ways: []onboarding.Way{{
+			Mode: onboarding.Cooperative, Villages: []string{"红喜村"}, Households: 1, From: "2026-01-01", To: "2026-12-31",
+		}}},
+	}
+	if e.Licences == nil {
+		e.Licences = []merchant.Licence{{Kind: "SC", No: SC(number(e.Code) % 10_000), ExpiresOn: "2099-12-31"}}
+	}
+	for _, l := range e.Licences {
+		d.Licences = append(d.Licences, onboarding.Licence{Kind: l.Kind, No: l.No, IssuedOn: "2020-01-01", ExpiresOn: l.ExpiresOn, For: []string{"PACKAGED_FOOD"}})
+	}
+	return d
 }
 
 // Sell puts a product on sale, with so many pieces of each of its SKUs. Goods of

@@ -17,6 +17,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -27,6 +28,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
@@ -126,7 +128,9 @@ func New(t testing.TB, o Options) *Shop {
 	must(t, err)
 	must(t, s.Transparency.Sign(t.Context()))
 	s.Trail, s.Merchants, s.Inventory = trail.New(s.DB), merchant.New(s.DB), inventory.New(s.DB)
+	s.Keys = apikey.New(s.DB)
 	s.Catalog, s.Carts, s.Fund = catalog.New(s.DB, o.Cache), cart.New(s.DB), fund.New(s.DB)
+	s.Onboarding = onboarding.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Aftersales = aftersale.New(s.DB)
 	s.Intake = intake.New(s.DB, s.Catalog)
@@ -139,8 +143,8 @@ func New(t testing.TB, o Options) *Shop {
 func (s *Shop) StockUp(t testing.TB, pieces int64, more ...catalog.NewProduct) {
 	t.Helper()
 	for i, m := range []merchant.Enrolment{
-		{ID: Miller, Code: "E01", ShortName: "磨坊", USCC: "91152527XXXXXX01E1"},
-		{ID: Distiller, Code: "E02", ShortName: "酒坊", USCC: "91152527XXXXXX02E2"},
+		{ID: Miller, Code: "E01", ShortName: "磨坊", USCC: USCC(1)},
+		{ID: Distiller, Code: "E02", ShortName: "酒坊", USCC: USCC(2)},
 	} {
 		m.Licences = []merchant.Licence{{Kind: "SC", No: "SC10115252799011", ExpiresOn: "2027-01-01"}}
 		m.Linkage.Households = int64(100 + i)
@@ -224,6 +228,8 @@ func (s *Shop) Perform(t testing.TB) {
 // do does a job, as the worker would.
 func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 	switch j := j.(type) {
+	case catalog.Changed:
+		return nil
 	case payment.Received:
 		return s.Orders.Capture(ctx, j.Event)
 	case payment.PerformRefund:

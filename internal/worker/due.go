@@ -8,6 +8,7 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
@@ -49,6 +50,7 @@ const (
 func (w *Worker) register(jobs *river.Workers) error {
 	orders, payments := w.deps.Orders, w.deps.Payments
 	return errors.Join(
+		on(w, jobs, func(context.Context, catalog.Changed) error { return nil }),
 		on(w, jobs, func(ctx context.Context, j payment.Received) error { return orders.Capture(ctx, j.Event) }),
 		on(w, jobs, func(ctx context.Context, j payment.RefundMoved) error { return payments.SettleRefund(ctx, j.Event) }),
 		on(w, jobs, func(ctx context.Context, j payment.PerformRefund) error {
