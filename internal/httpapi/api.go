@@ -57,6 +57,7 @@ type surface struct {
 	apiKeys
 	operators
 	funds
+	imports
 	webhooks
 	publicLog
 	system
@@ -74,6 +75,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		apiKeys{d.Keys},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		funds{d.Fund},
+		imports{d.Intake},
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		system{d.Ready, site},

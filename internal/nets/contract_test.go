@@ -26,9 +26,10 @@ type authz struct {
 type operation struct {
 	id, method, path string
 	authz            authz
-	scope            string // x-scope: what an API key needs to call it, or "": it takes none
-	raw              bool   // x-raw-body: somebody else's body, which the contract does not describe
-	cached           bool   // x-cached
+	scope            string   // x-scope: what an API key needs to call it, or "": it takes none
+	raw              bool     // x-raw-body: somebody else's body, which the contract does not describe
+	cached           bool     // x-cached
+	media            []string // x-media-types: what its body may be, where that is no JSON
 	params           []*openapi3.Parameter
 	body             *openapi3.Schema // nil: it takes none
 	responses        *openapi3.Responses
@@ -55,6 +56,7 @@ var objects = map[string]object{
 	"account_id":  {owners: []string{"account"}},
 	"refund_id":   {owners: []string{"buyer"}},
 	"key_id":      {owners: []string{"merchant"}},
+	"import_id":   {owners: []string{"merchant"}},
 	"path":        {},
 	"code":        {},
 }
@@ -99,6 +101,7 @@ func newOperation(path, method string, item *openapi3.PathItem, o *openapi3.Oper
 	extension(o, "x-scope", &op.scope)
 	extension(o, "x-raw-body", &op.raw)
 	extension(o, "x-cached", &op.cached)
+	extension(o, "x-media-types", &op.media)
 	for _, p := range slices.Concat(item.Parameters, o.Parameters) {
 		op.params = append(op.params, p.Value)
 	}

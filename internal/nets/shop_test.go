@@ -27,6 +27,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	idempotent "github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/sheet"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
 
@@ -302,6 +303,12 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 			t.Fatalf("suspend an account: %v", err)
 		}
 		return []string{active.id.String(), suspended.id.String()}
+	case "import_id":
+		i, err := s.Intake.Check(t.Context(), shoptest.Seller(f.id), f.id, sheet.CSV, s.sheet(f))
+		if err != nil {
+			t.Fatalf("bring a sheet: %v", err)
+		}
+		return []string{i.ID.String()}
 	case "refund_id":
 		paid := s.buy(t, p, f)
 		s.settle(t, paid)
