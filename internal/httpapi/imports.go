@@ -148,7 +148,7 @@ func wireImport(i intake.Import) oas.Import {
 
 func wireBadCells(p page.Of[intake.BadCell], english bool) oas.BadCellPage {
 	data, next := wirePage(p, func(b intake.BadCell) oas.BadCell {
-		w := oas.BadCell{Cell: b.String(), Row: b.Row, Column: b.Column, Key: b.Key, Code: b.Code, Value: b.Value, Message: b.MessageZH}
+		w := oas.BadCell{Cell: b.String(), Row: b.Row, Column: b.Column, Field: b.Key, Code: b.Code, Value: b.Value, Message: b.MessageZH}
 		if english {
 			w.Message = b.MessageEN
 		}

@@ -537,10 +537,10 @@ type BadCell struct {
 	// Column Example: 3
 	Column int `json:"column"`
 
-	// Key The column, empty when it is none of ours
+	// Field The column, empty when it is none of ours
 	//
 	// Example: price
-	Key string `json:"key"`
+	Field string `json:"field"`
 
 	// Message In the caller's language
 	Message string `json:"message"`
