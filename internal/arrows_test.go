@@ -22,11 +22,12 @@ const module = "github.com/shiyi-market/shiyi/"
 var arrows = map[string][]string{
 	"aftersale":    {"fund", "identity", "inventory", "ledger", "order", "payment", "trail"},
 	"apikey":       {"identity", "trail"},
+	"assortment":   {"catalog", "inventory", "merchant"},
 	"cart":         {"catalog", "identity"},
 	"catalog":      {"identity", "merchant", "trail"},
 	"fund":         {"ledger"},
 	"identity":     {"trail"},
-	"intake":       {"catalog", "identity", "inventory", "merchant", "trail"},
+	"intake":       {"assortment", "catalog", "identity", "inventory", "merchant", "trail"},
 	"inventory":    {},
 	"ledger":       {"transparency"},
 	"listing":      {},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/assortment"
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -29,8 +30,6 @@ var (
 	ErrImport = fault.New(fault.NotFound, "intake.import_not_found", "No such import", "导入记录不存在")
 	// ErrMerchant says that the caller sells for no such enterprise, or for several and names none.
 	ErrMerchant = fault.New(fault.NotFound, "intake.merchant_not_found", "Say for which of your enterprises", "请指明您所属的企业")
-	// ErrColumns says that the header lacks the columns by which rows are known.
-	ErrColumns = fault.New(fault.Invalid, "intake.wrong_columns", "The header lacks the columns that rows are known by", "表头缺少用于识别商品的列")
 	// ErrFormat says that the body is of no format that is read.
 	ErrFormat = fault.New(fault.Invalid, "intake.wrong_format", "Send an XLSX or a CSV", "请上传 XLSX 或 CSV 文件")
 	// ErrState says that the import is not in a state to be committed.
@@ -52,14 +51,6 @@ const (
 
 // ID names an import.
 type ID = id.Of[Import]
-
-// Counts are rows of a sheet by what becomes of them.
-type Counts struct {
-	New       int // of a product or a SKU that there was not
-	Changed   int
-	Unchanged int
-	Bad       int // with cells that will not do
-}
 
 // Import is a sheet that was brought.
 type Import struct {
@@ -116,19 +107,12 @@ func (i *Import) fail(at time.Time) error {
 // maxListed bounds how many bad cells of an import are kept one by one.
 const maxListed = 5000
 
-// BadCell is a cell that will not do.
-type BadCell struct {
-	sheet.Place
-	N         int    // its number among the bad cells, from 1, by row and column
-	Key       string // its column: "price"; "" when the column is none of ours
-	Code      string // what is wrong, for programs: "required", "duplicate"
-	Value     string // as it was read, at most 100 characters
-	MessageZH string
-	MessageEN string
-}
+// Counts are rows of a sheet by what becomes of them, and BadCell is a cell that
+// will not do.
+type (
+	Counts  = assortment.Counts
+	BadCell = assortment.BadCell
+)
 
-// message is the same thing in both languages.
-type message struct{ code, zh, en string }
-
-// key is what lists of bad cells are sorted by.
-func (b BadCell) key() (string, uuid.UUID) { return strconv.Itoa(b.N), uuid.Nil }
+// keyOf is what lists of bad cells are sorted by.
+func keyOf(b BadCell) (string, uuid.UUID) { return strconv.Itoa(b.N), uuid.Nil }

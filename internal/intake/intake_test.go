@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/xuri/excelize/v2"
 
+	"github.com/shiyi-market/shiyi/internal/assortment"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
@@ -313,9 +314,9 @@ func TestHeadersAreKnownByAnyOfTheirNames(t *testing.T) {
 		head string
 		want error
 	}{
-		"no SKU code":  {"商品编号,名称\nP,x\n", intake.ErrColumns},
+		"no SKU code":  {"商品编号,名称\nP,x\n", assortment.ErrColumns},
 		"no sheet":     {"", sheet.ErrUnreadable},
-		"both strange": {"a,b\n1,2\n", intake.ErrColumns},
+		"both strange": {"a,b\n1,2\n", assortment.ErrColumns},
 	} {
 		if _, err := s.Intake.Check(t.Context(), miller, merchant.ID{}, sheet.CSV, []byte(c.head)); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/shiyi-market/shiyi/internal/assortment"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -32,8 +33,8 @@ func New(db *postgres.DB, goods *catalog.Service) *Service {
 
 // Check reads a sheet of an enterprise that the caller sells for (the zero id means
 // the only one) and says what it would do. Nothing of it is written: it is kept to be
-// committed, or with its bad cells. ErrMerchant, ErrFormat, ErrColumns, or the
-// faults of package sheet.
+// committed, or with its bad cells. ErrMerchant, ErrFormat,
+// assortment.ErrColumns, or the faults of package sheet.
 func (s *Service) Check(ctx context.Context, caller identity.Caller, m merchant.ID, f sheet.Format, body []byte) (Import, error) {
 	m, err := sellsFor(caller, m)
 	if err != nil {
@@ -53,18 +54,18 @@ func (s *Service) Check(ctx context.Context, caller identity.Caller, m merchant.
 		}
 		i := Import{
 			ID: id.New[Import](tx.Now), Merchant: m, Account: caller.Account, Format: f, State: Checked,
-			Rows: p.rows, BadCells: len(p.bad), CreatedAt: tx.Now, UpdatedAt: tx.Now,
+			Rows: p.Rows, BadCells: len(p.Bad), CreatedAt: tx.Now, UpdatedAt: tx.Now,
 		}
-		if len(p.bad) > 0 {
+		if len(p.Bad) > 0 {
 			i.State = Failed
 		}
-		if err := insert(ctx, tx, i, body, p.basis, p.bad); err != nil {
+		if err := insert(ctx, tx, i, body, p.Basis, p.Bad); err != nil {
 			return Import{}, err
 		}
 		if err := forgetAllBut(ctx, tx, m, keptSheets); err != nil {
 			return Import{}, err
 		}
-		return i, note(ctx, tx, i, "intake.check", map[string]any{"rows": len(r.table.Rows), "bad_cells": i.BadCells})
+		return i, note(ctx, tx, i, "intake.check", map[string]any{"rows": r.Rows(), "bad_cells": i.BadCells})
 	})
 }
 
@@ -80,25 +81,24 @@ func (s *Service) table(ctx context.Context, f sheet.Format, body []byte) (sheet
 }
 
 // planned compares a sheet with the goods that there are.
-func planned(ctx context.Context, tx *postgres.Tx, m merchant.ID, t sheet.Table) (*reading, *plan, error) {
-	now := present{merchant: m}
-	var err error
-	if now.categories, err = catalog.Categories(ctx, tx); err != nil {
-		return nil, nil, err
-	}
-	all := columns(now.categories)
-	r, err := read(t, all)
+func planned(ctx context.Context, tx *postgres.Tx, m merchant.ID, t sheet.Table) (*assortment.Reading, *assortment.Plan, error) {
+	goods, err := shape(ctx, tx)
 	if err != nil {
 		return nil, nil, err
 	}
-	codes, skus := r.codes()
-	if now.products, err = catalog.Known(ctx, tx, m, codes, skus); err != nil {
+	r, err := goods.Read(t)
+	if err != nil {
 		return nil, nil, err
 	}
-	if now.openings, err = inventory.Openings(ctx, tx, m.UUID(), skusOf(now.products)); err != nil {
+	now := assortment.Present{Merchant: m}
+	codes, skus := r.Codes()
+	if now.Products, err = catalog.Known(ctx, tx, m, codes, skus); err != nil {
 		return nil, nil, err
 	}
-	return r, r.plan(all, now), nil
+	if now.Openings, err = inventory.Openings(ctx, tx, m.UUID(), skusOf(now.Products)); err != nil {
+		return nil, nil, err
+	}
+	return r, r.Plan(now), nil
 }
 
 // Import is an import of an enterprise that the caller sells for, with how far it
@@ -176,7 +176,7 @@ func (s *Service) write(ctx context.Context, tx *postgres.Tx, kept stored, t she
 	if err != nil {
 		return err
 	}
-	bad := append(r.overtaken(kept.basis, p.basis), p.bad...)
+	bad := append(r.Overtaken(kept.basis, p.Basis), p.Bad...)
 	if len(bad) > 0 {
 		return overtake(ctx, tx, held, bad)
 	}
@@ -196,12 +196,12 @@ func (s *Service) write(ctx context.Context, tx *postgres.Tx, kept stored, t she
 }
 
 // held compares a sheet with goods that nobody else changes until the end of tx.
-func (s *Service) held(ctx context.Context, tx *postgres.Tx, i Import, t sheet.Table) (*reading, *plan, error) {
-	r, err := read(t, columns(nil))
+func (s *Service) held(ctx context.Context, tx *postgres.Tx, i Import, t sheet.Table) (*assortment.Reading, *assortment.Plan, error) {
+	r, err := assortment.New(nil).Read(t)
 	if err != nil {
 		return nil, nil, err
 	}
-	codes, _ := r.codes()
+	codes, _ := r.Codes()
 	if err := catalog.Hold(ctx, tx, i.Merchant, codes); err != nil {
 		return nil, nil, err
 	}
@@ -229,41 +229,41 @@ func overtake(ctx context.Context, tx *postgres.Tx, i Import, bad []BadCell) err
 const step = 500
 
 // goods writes the goods of a plan.
-func (s *Service) goods(ctx context.Context, tx *postgres.Tx, i Import, p *plan) error {
+func (s *Service) goods(ctx context.Context, tx *postgres.Tx, i Import, p *assortment.Plan) error {
 	actor, done := i.Account.UUID(), 0
-	for len(p.add) > 0 {
-		n := min(step, len(p.add))
-		added, err := catalog.AddAll(ctx, tx, actor, p.add[:n])
+	for len(p.Add) > 0 {
+		n := min(step, len(p.Add))
+		added, err := catalog.AddAll(ctx, tx, actor, p.Add[:n])
 		if err != nil {
 			return err
 		}
 		var lines []inventory.Line
 		for _, product := range added {
-			done += p.lines[product.Code]
+			done += p.Lines[product.Code]
 			for _, k := range product.SKUs {
-				lines = append(lines, inventory.Line{Merchant: i.Merchant.UUID(), SKU: k.ID.UUID(), Qty: p.open[k.Code]})
+				lines = append(lines, inventory.Line{Merchant: i.Merchant.UUID(), SKU: k.ID.UUID(), Qty: p.Open[k.Code]})
 			}
 		}
 		if err := inventory.OpenAll(ctx, tx, actor, lines); err != nil {
 			return err
 		}
-		p.add = p.add[n:]
+		p.Add = p.Add[n:]
 		s.progress(ctx, i, done)
 	}
-	for len(p.revise) > 0 {
-		n := min(step, len(p.revise))
-		added, err := catalog.ReviseAll(ctx, tx, actor, p.revise[:n])
+	for len(p.Revise) > 0 {
+		n := min(step, len(p.Revise))
+		added, err := catalog.ReviseAll(ctx, tx, actor, p.Revise[:n])
 		if err != nil {
 			return err
 		}
 		var lines []inventory.Line
 		for _, k := range added {
-			lines = append(lines, inventory.Line{Merchant: i.Merchant.UUID(), SKU: k.ID.UUID(), Qty: p.open[k.Code]})
+			lines = append(lines, inventory.Line{Merchant: i.Merchant.UUID(), SKU: k.ID.UUID(), Qty: p.Open[k.Code]})
 		}
-		for _, r := range p.revise[:n] {
-			done += p.lines[r.Code]
+		for _, r := range p.Revise[:n] {
+			done += p.Lines[r.Code]
 			for _, k := range r.SKUs {
-				if qty, ok := p.open[k.Code]; ok {
+				if qty, ok := p.Open[k.Code]; ok {
 					lines = append(lines, inventory.Line{Merchant: i.Merchant.UUID(), SKU: k.ID.UUID(), Qty: qty})
 				}
 			}
@@ -271,7 +271,7 @@ func (s *Service) goods(ctx context.Context, tx *postgres.Tx, i Import, p *plan)
 		if err := inventory.OpenAll(ctx, tx, actor, lines); err != nil {
 			return err
 		}
-		p.revise = p.revise[n:]
+		p.Revise = p.Revise[n:]
 		s.progress(ctx, i, done)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/assortment"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
@@ -16,17 +17,14 @@ import (
 	"github.com/shiyi-market/shiyi/internal/sheet"
 )
 
-// The names of the sheets of a book.
-const goodsSheet, guideSheet = "商品 Products", "说明 Guide"
-
 // Template writes an empty sheet with a guide, for anybody who sells.
 func (s *Service) Template(ctx context.Context, out io.Writer) error {
-	all, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]column, error) { return columnsNow(ctx, tx) })
+	goods, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (assortment.Shape, error) { return shape(ctx, tx) })
 	if err != nil {
 		return err
 	}
-	b := book(all)
-	b.GuideName, b.Guide = guideSheet, guide(all)
+	b := goods.Book()
+	b.GuideName, b.Guide = goods.Guide()
 	w, err := sheet.NewWriter(sheet.XLSX, out, b)
 	if err != nil {
 		return err
@@ -34,52 +32,10 @@ func (s *Service) Template(ctx context.Context, out io.Writer) error {
 	return w.Close()
 }
 
-func columnsNow(ctx context.Context, tx *postgres.Tx) ([]column, error) {
+// shape is the shape of sheets by now.
+func shape(ctx context.Context, tx *postgres.Tx) (assortment.Shape, error) {
 	categories, err := catalog.Categories(ctx, tx)
-	return columns(categories), err
-}
-
-// book is the shape of all sheets of goods.
-func book(all []column) sheet.Book {
-	b := sheet.Book{Name: goodsSheet, Choosable: sheet.Usual().Rows + 1}
-	for _, c := range all {
-		shape := sheet.Column{Title: c.title(), Kind: c.kind, Width: 14}
-		if c.key == "name" || c.key == "storage" {
-			shape.Width = 28
-		}
-		for _, one := range c.choices {
-			shape.Choices = append(shape.Choices, one.code)
-		}
-		b.Columns = append(b.Columns, shape)
-	}
-	return b
-}
-
-// guide explains the columns.
-func guide(all []column) [][]string {
-	rows := [][]string{
-		{"一行是一个规格；同一商品的多个规格各占一行，商品各项须相同。", "A row is a SKU; SKUs of one product have a row each and say the same of the product."},
-		{"按商品编号和规格编号识别：已有的会更新，没有的列保持原样，不会删除任何商品。新商品为草稿。", "Rows are known by product and SKU code: what there is is updated, columns left out stay as they are, nothing is deleted. New goods are drafts."},
-		{"期初库存只在建立库存时填写。不接受公式。带 * 的列新商品必填。", "Opening stock is for stock that is not kept yet. Formulas are not taken. New goods need the columns with a *."},
-		{},
-		{"列", "Column", "必填 / Required", "示例 / Example", "可填的值 / Values"},
-	}
-	for _, c := range all {
-		needed := ""
-		if c.required {
-			needed = "*"
-		}
-		var values []string
-		for _, one := range c.choices {
-			value := one.code
-			if one.zh != one.code {
-				value += "（" + one.zh + " / " + one.en + "）"
-			}
-			values = append(values, value)
-		}
-		rows = append(rows, []string{c.zh, c.en, needed, c.example, strings.Join(values, "；")})
-	}
-	return rows
+	return assortment.New(categories), err
 }
 
 // exported is how many products are read at once for an export.
@@ -93,7 +49,7 @@ func (s *Service) Export(ctx context.Context, caller identity.Caller, m merchant
 	if err != nil {
 		return err
 	}
-	all, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]column, error) { return columnsNow(ctx, tx) })
+	goods, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (assortment.Shape, error) { return shape(ctx, tx) })
 	if err != nil {
 		return err
 	}
@@ -101,24 +57,22 @@ func (s *Service) Export(ctx context.Context, caller identity.Caller, m merchant
 	if err != nil {
 		return err
 	}
-	w, err := sheet.NewWriter(f, out, book(all))
+	w, err := sheet.NewWriter(f, out, goods.Book())
 	if err != nil {
 		return err
 	}
-	p := &planner{all: all}
-	for len(now.products) > 0 {
-		p.present = now
-		for _, product := range now.products {
+	for len(now.Products) > 0 {
+		for _, product := range now.Products {
 			for _, k := range product.SKUs {
-				if err := w.Row(p.cells(product, k)); err != nil {
+				if err := w.Row(goods.Row(now, product, k)); err != nil {
 					return err
 				}
 			}
 		}
-		if len(now.products) < exported {
+		if len(now.Products) < exported {
 			break
 		}
-		if now, err = s.after(ctx, m, now.products[len(now.products)-1].Code); err != nil {
+		if now, err = s.after(ctx, m, now.Products[len(now.Products)-1].Code); err != nil {
 			return err
 		}
 	}
@@ -126,24 +80,14 @@ func (s *Service) Export(ctx context.Context, caller identity.Caller, m merchant
 }
 
 // after reads the next products of an enterprise.
-func (s *Service) after(ctx context.Context, m merchant.ID, code string) (present, error) {
-	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (now present, err error) {
-		if now.products, err = catalog.After(ctx, tx, m, code, exported); err != nil {
+func (s *Service) after(ctx context.Context, m merchant.ID, code string) (assortment.Present, error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (now assortment.Present, err error) {
+		if now.Products, err = catalog.After(ctx, tx, m, code, exported); err != nil {
 			return now, err
 		}
-		now.openings, err = inventory.Openings(ctx, tx, m.UUID(), skusOf(now.products))
+		now.Openings, err = inventory.Openings(ctx, tx, m.UUID(), skusOf(now.Products))
 		return now, err
 	})
-}
-
-// cells are the row of a SKU.
-func (p *planner) cells(product catalog.Product, k catalog.SKU) []sheet.Cell {
-	e := p.entry(product, owned{product, k})
-	cells := make([]sheet.Cell, len(p.all))
-	for i, c := range p.all {
-		cells[i].Text = c.get(&e)
-	}
-	return cells
 }
 
 // Returned writes the sheet of an import as it was brought, each bad cell marked with
@@ -159,14 +103,14 @@ func (s *Service) Returned(ctx context.Context, caller identity.Caller, i ID, ou
 		return err
 	}
 	width := len(table.Header)
-	if plain(table.Header[width-1]) == plain(reasons) {
+	if assortment.IsReasons(table.Header[width-1]) {
 		width-- // it was returned before, and comes anew
 	}
-	b := sheet.Book{Name: goodsSheet}
+	b := sheet.Book{Name: assortment.GoodsSheet}
 	for _, header := range table.Header[:width] {
 		b.Columns = append(b.Columns, sheet.Column{Title: header, Width: 16})
 	}
-	b.Columns = append(b.Columns, sheet.Column{Title: reasons, Width: 60})
+	b.Columns = append(b.Columns, sheet.Column{Title: assortment.Reasons, Width: 60})
 	w, err := sheet.NewWriter(sheet.XLSX, out, b)
 	if err != nil {
 		return err

@@ -223,7 +223,7 @@ func badCells(ctx context.Context, tx *postgres.Tx, i Import, p page.Request) (p
 	for n, r := range rows {
 		out[n] = r.badCell()
 	}
-	return page.Cut(out, p.Size(), BadCell.key), nil
+	return page.Cut(out, p.Size(), keyOf), nil
 }
 
 // allBad are the bad cells of an import by their row.

@@ -1,4 +1,4 @@
-package intake
+package assortment
 
 import (
 	"bytes"
@@ -18,26 +18,24 @@ import (
 	"github.com/shiyi-market/shiyi/internal/sheet"
 )
 
-// reasons is the column in which a returned sheet says what is wrong; it may be
-// sent back as it is.
-const reasons = "问题 / Problems"
-
-// reading is a sheet whose columns are known.
-type reading struct {
+// Reading is a sheet whose columns are known.
+type Reading struct {
 	table   sheet.Table
+	all     []column
 	columns []column       // as far as the sheet has them, in their own order
 	at      map[string]int // key → the sheet's column, from 0
 	strange []int          // columns of the sheet that are none of ours
 	twice   []int          // columns of the sheet that another one is already
 }
 
-// read finds the columns. ErrColumns when rows cannot be known.
-func read(t sheet.Table, all []column) (*reading, error) {
-	r := &reading{table: t, at: make(map[string]int)}
+// Read finds the columns of a table. ErrColumns when rows cannot be known.
+func (s Shape) Read(t sheet.Table) (*Reading, error) {
+	all := s.columns
+	r := &Reading{table: t, all: all, at: make(map[string]int)}
 	for i, header := range t.Header {
 		n := slices.IndexFunc(all, func(c column) bool { return c.called(header) })
 		switch {
-		case n < 0 && header != "" && plain(header) != plain(reasons):
+		case n < 0 && header != "" && !IsReasons(header):
 			r.strange = append(r.strange, i)
 		case n < 0:
 		default:
@@ -63,15 +61,18 @@ func read(t sheet.Table, all []column) (*reading, error) {
 }
 
 // text is a cell of a row, "" where the sheet lacks the column.
-func (r *reading) text(row sheet.Row, key string) string {
+func (r *Reading) text(row sheet.Row, key string) string {
 	if i, ok := r.at[key]; ok {
 		return strings.TrimSpace(row.Cells[i])
 	}
 	return ""
 }
 
-// codes are the codes of all products and SKUs that the sheet names.
-func (r *reading) codes() (products, skus []string) {
+// Rows is how many rows the sheet has.
+func (r *Reading) Rows() int { return len(r.table.Rows) }
+
+// Codes are the codes of all products and SKUs that the sheet names.
+func (r *Reading) Codes() (products, skus []string) {
 	for _, row := range r.table.Rows {
 		products, skus = append(products, r.text(row, codeKey)), append(skus, r.text(row, skuKey))
 	}
@@ -82,23 +83,22 @@ func (r *reading) codes() (products, skus []string) {
 	return products, skus
 }
 
-// present is what there is of the goods that a sheet names.
-type present struct {
-	merchant   merchant.ID
-	categories []catalog.Category
-	products   []catalog.Product
-	openings   map[uuid.UUID]int64 // by SKU
+// Present is what there is of the goods that a sheet names.
+type Present struct {
+	Merchant merchant.ID
+	Products []catalog.Product
+	Openings map[uuid.UUID]int64 // by SKU: the pieces with which its stock was opened
 }
 
-// plan is what a sheet would do.
-type plan struct {
-	rows   Counts
-	bad    []BadCell // by row and column
-	add    []catalog.NewProduct
-	revise []catalog.Revision
-	open   map[string]int64 // by SKU code: stock that is to be opened
-	lines  map[string]int   // by product code: how many rows are written with it
-	basis  []byte           // basisSize bytes of each row: what there was of it
+// Plan is what a sheet would do.
+type Plan struct {
+	Rows   Counts
+	Bad    []BadCell // by row and column
+	Add    []catalog.NewProduct
+	Revise []catalog.Revision
+	Open   map[string]int64 // by SKU code: pieces with which stock is to be opened
+	Lines  map[string]int   // by product code: how many rows are written with it
+	Basis  []byte           // 8 bytes of each row, a digest of what there was of it
 }
 
 // basisSize is how many bytes of a digest tell whether goods changed.
@@ -106,10 +106,9 @@ const basisSize = 8
 
 // planner makes a plan.
 type planner struct {
-	*reading
-	*plan
-	all      []column
-	present  present
+	*Reading
+	*Plan
+	present  Present
 	byCode   map[string]catalog.Product
 	bySKU    map[string]owned
 	badRows  map[int]bool
@@ -128,14 +127,14 @@ type group struct {
 	rows []sheet.Row
 }
 
-// plan compares a sheet with what there is.
-func (r *reading) plan(all []column, now present) *plan {
+// Plan compares a sheet with what there is.
+func (r *Reading) Plan(now Present) *Plan {
 	p := &planner{
-		reading: r, plan: &plan{open: make(map[string]int64), lines: make(map[string]int)}, all: all, present: now,
+		Reading: r, Plan: &Plan{Open: make(map[string]int64), Lines: make(map[string]int)}, present: now,
 		byCode: make(map[string]catalog.Product), bySKU: make(map[string]owned),
 		badRows: make(map[int]bool), badCells: make(map[sheet.Place]bool),
 	}
-	for _, known := range now.products {
+	for _, known := range now.Products {
 		p.byCode[known.Code] = known
 		for _, k := range known.SKUs {
 			p.bySKU[k.Code] = owned{known, k}
@@ -148,12 +147,12 @@ func (r *reading) plan(all []column, now present) *plan {
 	for _, g := range p.groups() {
 		p.group(g)
 	}
-	p.rows.Bad = len(p.badRows)
-	slices.SortFunc(p.bad, func(a, b BadCell) int { return cmp.Or(cmp.Compare(a.Row, b.Row), cmp.Compare(a.Column, b.Column)) })
-	for i := range p.bad {
-		p.bad[i].N = i + 1
+	p.Plan.Rows.Bad = len(p.badRows)
+	slices.SortFunc(p.Bad, func(a, b BadCell) int { return cmp.Or(cmp.Compare(a.Row, b.Row), cmp.Compare(a.Column, b.Column)) })
+	for i := range p.Bad {
+		p.Bad[i].N = i + 1
 	}
-	return p.plan
+	return p.Plan
 }
 
 func (p *planner) header() {
@@ -195,7 +194,7 @@ func (p *planner) groups() []*group {
 	byCode, bySKU := make(map[string]*group), make(map[string]int)
 	for _, row := range p.table.Rows {
 		code, sku := p.text(row, codeKey), p.text(row, skuKey)
-		p.basis = append(p.basis, p.before(code, sku)...)
+		p.Basis = append(p.Basis, p.before(code, sku)...)
 		if code == "" || sku == "" {
 			for key, text := range map[string]string{codeKey: code, skuKey: sku} {
 				if text == "" {
@@ -226,7 +225,7 @@ func (p *planner) groups() []*group {
 func (p *planner) before(code, sku string) []byte {
 	h := sha256.New()
 	if known, ok := p.byCode[code]; ok {
-		e := p.entry(known, p.bySKU[sku])
+		e := p.present.entry(known, p.bySKU[sku])
 		for _, c := range p.all {
 			_, _ = fmt.Fprintf(h, "%q", c.get(&e))
 		}
@@ -235,11 +234,11 @@ func (p *planner) before(code, sku string) []byte {
 }
 
 // entry is what a sheet would say of a SKU that there is.
-func (p *planner) entry(known catalog.Product, of owned) entry {
+func (p Present) entry(known catalog.Product, of owned) entry {
 	e := entry{Code: known.Code, Description: known.Description}
 	if of.product.ID == known.ID {
 		e.SKU, e.Price = of.sku.Code, of.sku.Price
-		if n, ok := p.present.openings[of.sku.ID.UUID()]; ok {
+		if n, ok := p.Openings[of.sku.ID.UUID()]; ok {
 			e.Stock = &n
 		}
 	}
@@ -250,12 +249,12 @@ func (p *planner) entry(known catalog.Product, of owned) entry {
 func (p *planner) group(g *group) {
 	known, exists := p.byCode[g.code]
 	first := g.rows[0]
-	now := p.entry(known, owned{})
+	now := p.present.entry(known, owned{})
 	now.Code = g.code
 	if !exists {
 		p.complete(first)
 	}
-	for _, c := range p.reading.columns {
+	for _, c := range p.columns {
 		if c.perSKU || c.key == codeKey {
 			continue
 		}
@@ -312,10 +311,10 @@ func (p *planner) set(e *entry, c column, row sheet.Row, isNew bool) {
 // sku reads what a row says of its SKU.
 func (p *planner) sku(known catalog.Product, now entry, row sheet.Row) entry {
 	of, exists := p.bySKU[p.text(row, skuKey)]
-	e := p.entry(known, of)
+	e := p.present.entry(known, of)
 	before := e.Stock
 	e.Code, e.Description = now.Code, now.Description
-	for _, c := range p.reading.columns {
+	for _, c := range p.columns {
 		if c.perSKU {
 			p.set(&e, c, row, !exists)
 		}
@@ -333,7 +332,7 @@ func (p *planner) sku(known catalog.Product, now entry, row sheet.Row) entry {
 
 // check lets the catalogue judge the product as it would be.
 func (p *planner) check(g *group, known catalog.Product, now entry, entries []entry) {
-	whole := catalog.NewProduct{Merchant: p.present.merchant, Code: g.code, Description: now.Description, Draft: true}
+	whole := catalog.NewProduct{Merchant: p.present.Merchant, Code: g.code, Description: now.Description, Draft: true}
 	var rows []sheet.Row
 	for i, e := range entries {
 		whole.SKUs, rows = append(whole.SKUs, catalog.NewSKU{Code: e.SKU, Price: max(e.Price, 1)}), append(rows, g.rows[i])
@@ -356,7 +355,7 @@ func (p *planner) check(g *group, known catalog.Product, now entry, entries []en
 			row, pointer = rows[n], "/skus/"+field
 		}
 		key := codeKey
-		for _, c := range p.reading.columns {
+		for _, c := range p.columns {
 			if c.pointer == pointer {
 				key = c.key
 			}
@@ -384,18 +383,18 @@ func phrases() map[string]string {
 }
 
 func (p *planner) added(g *group, now entry, entries []entry) {
-	n := catalog.NewProduct{Merchant: p.present.merchant, Code: g.code, Description: now.Description, Draft: true}
+	n := catalog.NewProduct{Merchant: p.present.Merchant, Code: g.code, Description: now.Description, Draft: true}
 	for _, e := range entries {
 		n.SKUs = append(n.SKUs, catalog.NewSKU{Code: e.SKU, Price: e.Price})
 		p.stock(e)
 	}
-	p.add = append(p.add, n)
-	p.rows.New += len(entries)
-	p.lines[g.code] = len(entries)
+	p.Add = append(p.Add, n)
+	p.Plan.Rows.New += len(entries)
+	p.Lines[g.code] = len(entries)
 }
 
 func (p *planner) revised(g *group, known catalog.Product, now entry, entries []entry) {
-	before := p.entry(known, owned{})
+	before := p.present.entry(known, owned{})
 	r := catalog.Revision{Product: known, Prices: make(map[catalog.SKUID]money.Fen)}
 	r.Description = now.Description
 	for _, c := range p.all {
@@ -403,12 +402,12 @@ func (p *planner) revised(g *group, known catalog.Product, now entry, entries []
 	}
 	for i, e := range entries {
 		of, exists := p.bySKU[e.SKU]
-		was := p.entry(known, of)
+		was := p.present.entry(known, of)
 		switch {
 		case !exists:
 			r.Added = append(r.Added, catalog.NewSKU{Code: e.SKU, Price: e.Price})
 			p.stock(e)
-			p.rows.New++
+			p.Plan.Rows.New++
 		case e.Price != was.Price || was.Stock == nil && e.Stock != nil || i == 0 && r.Described:
 			if e.Price != was.Price {
 				r.Prices[of.sku.ID] = e.Price
@@ -416,22 +415,22 @@ func (p *planner) revised(g *group, known catalog.Product, now entry, entries []
 			if was.Stock == nil && e.Stock != nil {
 				p.stock(e)
 			}
-			p.rows.Changed++
+			p.Plan.Rows.Changed++
 		default:
-			p.rows.Unchanged++
+			p.Plan.Rows.Unchanged++
 			continue
 		}
-		p.lines[g.code]++
+		p.Lines[g.code]++
 	}
-	if p.lines[g.code] > 0 {
-		p.revise = append(p.revise, r)
+	if p.Lines[g.code] > 0 {
+		p.Revise = append(p.Revise, r)
 	}
 }
 
 func (p *planner) stock(e entry) {
-	p.open[e.SKU] = 0
+	p.Open[e.SKU] = 0
 	if e.Stock != nil {
-		p.open[e.SKU] = *e.Stock
+		p.Open[e.SKU] = *e.Stock
 	}
 }
 
@@ -449,7 +448,7 @@ func (p *planner) say(row, i int, key string, m message) {
 		return
 	}
 	p.badCells[at] = true
-	p.bad = append(p.bad, BadCell{Place: at, Key: key, Code: m.code, Value: short(p.value(row, i)), MessageZH: m.zh, MessageEN: m.en})
+	p.Bad = append(p.Bad, BadCell{Place: at, Key: key, Code: m.code, Value: short(p.value(row, i)), MessageZH: m.zh, MessageEN: m.en})
 }
 
 func (p *planner) value(n, i int) string {
@@ -475,9 +474,9 @@ func short(s string) string {
 	return s
 }
 
-// overtaken are the rows whose goods are not what they were when the sheet was
+// Overtaken are the rows whose goods are not what they were when the sheet was
 // checked.
-func (r *reading) overtaken(basis, now []byte) []BadCell {
+func (r *Reading) Overtaken(basis, now []byte) []BadCell {
 	var out []BadCell
 	for i, row := range r.table.Rows {
 		from, to := i*basisSize, (i+1)*basisSize
