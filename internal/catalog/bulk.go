@@ -98,7 +98,7 @@ func ReviseAll(ctx context.Context, tx *postgres.Tx, actor uuid.UUID, all []Revi
 	if err := updateAll(ctx, tx, described, priced); err != nil {
 		return nil, err
 	}
-	if err := insertSKUs(ctx, tx, more); err != nil {
+	if err := insertManySKUs(ctx, tx, more); err != nil {
 		return nil, err
 	}
 	return added, insertPrices(ctx, tx, actor, append(points, priced...))

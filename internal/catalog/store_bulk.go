@@ -61,11 +61,11 @@ func insertAll(ctx context.Context, tx *postgres.Tx, all []Product) error {
 	if err := listing(postgres.CreateAll(ctx, tx, places)); err != nil {
 		return err
 	}
-	return insertSKUs(ctx, tx, all)
+	return insertManySKUs(ctx, tx, all)
 }
 
-// insertSKUs writes the SKUs of products that are there.
-func insertSKUs(ctx context.Context, tx *postgres.Tx, all []Product) error {
+// insertManySKUs writes the SKUs of products that are there.
+func insertManySKUs(ctx context.Context, tx *postgres.Tx, all []Product) error {
 	var places []directoryRow
 	var skus []skuRow
 	for _, p := range all {
