@@ -157,11 +157,10 @@ func requireJSON(r *http.Request, x *exchange) error {
 		return nil // nothing is needed, or missing: which of these the contract says
 	}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || !slices.Contains(x.op.types, kind) {
-		return errMediaType.With("Content-Type must be %s", strings.Join(x.op.types, " or "))
-	}
-	if charset := params["charset"]; kind == "application/json" && charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return errMediaType.With("Content-Type must be application/json in UTF-8")
+	charset := params["charset"]
+	foreign := kind == "application/json" && charset != "" && !strings.EqualFold(charset, "utf-8")
+	if err != nil || foreign || !slices.Contains(x.op.types, kind) {
+		return errMediaType.With("Content-Type must be %s", strings.Replace(strings.Join(x.op.types, " or "), "application/json", "application/json in UTF-8", 1))
 	}
 	if x.op.raw {
 		return nil
