@@ -1,11 +1,13 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/assortment"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
@@ -41,11 +43,11 @@ func (s *Service) Check(ctx context.Context, caller identity.Caller, m merchant.
 		return Import{}, err
 	}
 	if f != sheet.XLSX && f != sheet.CSV {
-		return Import{}, ErrFormat
+		return Import{}, placed(ErrFormat)
 	}
 	table, err := s.table(ctx, f, body)
 	if err != nil {
-		return Import{}, err
+		return Import{}, placed(err)
 	}
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Import, error) {
 		r, p, err := planned(ctx, tx, m, table)
@@ -67,6 +69,14 @@ func (s *Service) Check(ctx context.Context, caller identity.Caller, m merchant.
 		}
 		return i, note(ctx, tx, i, "intake.check", map[string]any{"rows": r.Rows(), "bad_cells": i.BadCells})
 	})
+}
+
+// placed is a fault that names the body as its place, when it names none.
+func placed(err error) error {
+	if f := fault.Of(err); f != nil && len(f.Fields) == 0 {
+		return f.At("", "sheet", cmp.Or(f.Detail, f.Title))
+	}
+	return err
 }
 
 // table reads a sheet, when few enough are being read.
