@@ -301,7 +301,7 @@ func TestTheUseOfAKeyIsNotedOnceAMinute(t *testing.T) {
 		wait       time.Duration
 		statements int64
 		seen       time.Duration // after Noon
-	}{{0, 2, 0}, {59 * time.Second, 1, 0}, {time.Second, 2, time.Minute}, {30 * time.Second, 1, time.Minute}} {
+	}{{0, 4, 0}, {59 * time.Second, 1, 0}, {time.Second, 4, time.Minute}, {30 * time.Second, 1, time.Minute}} {
 		s.Clock.Advance(step.wait)
 		before := s.DB.Statements()
 		_, _, err := s.Keys.Resolve(t.Context(), secret)

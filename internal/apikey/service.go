@@ -84,7 +84,7 @@ func (s *Service) Revoke(ctx context.Context, caller identity.Caller, key ID) (K
 }
 
 // Resolve says whom a key acts for and what it reaches, in one statement, and
-// once a minute a second one that notes its use. The caller sells for the key's
+// once a minute notes its use. The caller sells for the key's
 // enterprise and has no other role. identity.ErrUnauthenticated when the key is
 // unknown, expired, revoked, or its maker may not sell for the enterprise: it
 // acts for that person, and can do no more than he.
@@ -93,19 +93,13 @@ func (s *Service) Resolve(ctx context.Context, secret string) (identity.Caller, 
 	if !ok {
 		return identity.Caller{}, nil, identity.ErrUnauthenticated
 	}
-	k, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Key, error) {
-		k, err := byHash(ctx, tx, hash)
-		if err != nil {
-			return Key{}, err
-		}
-		if k.State != Live {
-			return Key{}, identity.ErrUnauthenticated
-		}
-		if tx.Now.Sub(k.LastUsedAt) < seenEvery {
-			return k, nil
-		}
-		return k, touch(ctx, tx, k)
-	})
+	k, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Key, error) { return byHash(ctx, tx, hash) })
+	if err == nil && k.State != Live {
+		err = identity.ErrUnauthenticated
+	}
+	if err == nil && s.db.Now().Sub(k.LastUsedAt) >= seenEvery {
+		err = postgres.Do(ctx, s.db, func(tx *postgres.Tx) error { return touch(ctx, tx, k) })
+	}
 	if err != nil {
 		return identity.Caller{}, nil, err
 	}

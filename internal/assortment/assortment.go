@@ -49,8 +49,11 @@ type message struct{ code, zh, en string }
 // Shape is the columns of all sheets of goods.
 type Shape struct{ columns []column }
 
-// New is the shape of sheets of goods that lie on these shelves.
-func New(categories []catalog.Category) Shape { return Shape{columns(categories)} }
+// New is the shape of sheets of goods that lie on these shelves and come from these
+// regions, which are named by their codes.
+func New(categories []catalog.Category, regions []string) Shape {
+	return Shape{columns(categories, regions)}
+}
 
 // Book is the shape of all sheets of goods.
 func (s Shape) Book() sheet.Book {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/listing"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/sheet"
 )
@@ -44,7 +45,7 @@ const (
 
 // columns are all columns in their order. A further field of a product is one line
 // more; the checks of what it may hold are the catalogue's.
-func columns(categories []catalog.Category) []column {
+func columns(categories []catalog.Category, regions []string) []column {
 	return []column{
 		text(codeKey, "商品编号", "Product code", "/code", "P001", func(e *entry) *string { return &e.Code }).must(),
 		text("name", "名称", "Name", "/name", "莜面（虚构示例）", func(e *entry) *string { return &e.Name }).must(),
@@ -53,23 +54,30 @@ func columns(categories []catalog.Category) []column {
 		text("spec", "规格", "Specification", "/spec", "2.5kg/袋", func(e *entry) *string { return &e.Spec }),
 		whole("net_content", "净含量", "Net content", "/net_content", "2500", func(e *entry) *int64 { return &e.NetContent }),
 		text("net_unit", "净含量单位", "Net unit", "/net_unit", "g", func(e *entry) *string { return &e.NetUnit }).of(units()),
-		text("sale_unit", "销售单位", "Sale unit", "/sale_unit", "袋", func(e *entry) *string { return &e.SaleUnit }).must(),
-		text("kind", "商品类型", "Kind", "/kind", "PACKAGED_FOOD", func(e *entry) *string { return &e.Kind }).must(),
+		text("sale_unit", "销售单位", "Sale unit", "/sale_unit", "袋", func(e *entry) *string { return &e.SaleUnit }).of(counted()).must(),
+		text("kind", "商品类型", "Kind", "/kind", "PACKAGED_FOOD", func(e *entry) *string { return &e.Kind }).of(kinds()).must(),
 		text("storage", "贮存条件", "Storage", "/storage", "阴凉干燥处", func(e *entry) *string { return &e.Storage }),
 		text("cold_chain", "冷链", "Cold chain", "/cold_chain", "N", func(e *entry) *string { return &e.ColdChain }).of(chains()).must(),
 		whole("shelf_life_days", "保质期（天）", "Shelf life (days)", "/shelf_life_days", "365", func(e *entry) *int { return &e.ShelfLifeDays }),
 		text("origin", "产地", "Origin", "/origin", "太仆寺旗", func(e *entry) *string { return &e.Origin }),
+		text("region_code", "产地代码", "Region code", "/region_code", "152527", func(e *entry) *string { return &e.RegionCode }).among(regions),
 		text("standard_code", "执行标准", "Standard", "/standard_code", "LS/T 3250", func(e *entry) *string { return &e.StandardCode }),
 		text("conformity_doc", "合格证明", "Conformity document", "/conformity_doc", "", func(e *entry) *string { return &e.ConformityDoc }),
 		text("certifications", "认证", "Certifications", "/certifications", "", func(e *entry) *string { return &e.Certifications }),
 		text("trace_code", "追溯码", "Trace code", "/trace_code", "", func(e *entry) *string { return &e.TraceCode }),
-		text("vat_treatment", "税务处理", "VAT treatment", "/vat_treatment", "9%", func(e *entry) *string { return &e.VATTreatment }).must(),
+		text("ingredients", "配料", "Ingredients", "/ingredients", "莜麦", func(e *entry) *string { return &e.Ingredients }),
+		text("allergens", "致敏物质", "Allergens", "/allergens", "无", func(e *entry) *string { return &e.Allergens }),
+		text("maker", "生产者", "Maker", "/maker", "", func(e *entry) *string { return &e.Maker }),
+		text("maker_address", "生产者地址", "Maker address", "/maker_address", "", func(e *entry) *string { return &e.MakerAddress }),
+		text("licence_no", "生产许可证编号", "Production licence no.", "/licence_no", "", func(e *entry) *string { return &e.LicenceNo }),
+		text("made_on_rule", "生产日期标示", "Where the date of making is", "/made_on_rule", "见包装喷码", func(e *entry) *string { return &e.MadeOnRule }),
+		text("vat_treatment", "税务处理", "VAT treatment", "/vat_treatment", "9%", func(e *entry) *string { return &e.VATTreatment }).of(taxes()).must(),
 		text("return_rule", "退货规则", "Return rule", "/return_rule", "NO_REASON_7D", func(e *entry) *catalog.ReturnRule { return &e.ReturnRule }).of(returns()).must(),
 		yes("age_restricted", "限成年人", "Adults only", "/age_restricted", func(e *entry) *bool { return &e.AgeRestricted }),
 		yes("presale", "预售", "Presale", "/presale", func(e *entry) *bool { return &e.Presale }),
 		yes("voucher", "服务券", "Voucher", "/voucher", func(e *entry) *bool { return &e.Voucher }),
 		whole("voucher_valid_days", "券有效天数", "Voucher valid days", "/voucher_valid_days", "", func(e *entry) *int { return &e.VoucherValidDays }),
-		text("ship_zone", "发货范围", "Ship zone", "/ship_zone", "NATIONWIDE", func(e *entry) *string { return &e.ShipZone }).must(),
+		text("ship_zone", "发货范围", "Ship zone", "/ship_zone", "NATIONWIDE", func(e *entry) *string { return &e.ShipZone }).of(zones()).must(),
 		text(skuKey, "规格编号", "SKU code", "/skus/code", "P001-1", func(e *entry) *string { return &e.SKU }).must().each(),
 		price().must().each(),
 		stock().each(),
@@ -105,6 +113,18 @@ func (c column) of(choices []choice) column {
 		}
 		list := strings.Join(codes, "、")
 		return &message{"enum", "只能是以下之一：" + list, "must be one of " + strings.ReplaceAll(list, "、", ", ")}
+	}
+	return c
+}
+
+// among is the column of something that is one of many codes, or nothing.
+func (c column) among(codes []string) column {
+	set := c.set
+	c.set = func(e *entry, s string) *message {
+		if s != "" && !slices.Contains(codes, s) {
+			return &message{"exists", "没有这个代码", "there is no such code"}
+		}
+		return set(e, s)
 	}
 	return c
 }
@@ -247,4 +267,35 @@ func (c column) called(header string) bool {
 // plain is a header without what people change about it: stars, blanks, case.
 func plain(s string) string {
 	return strings.ToLower(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" *＊\t\r\n\u3000", r) }), ""))
+}
+
+func kinds() (out []choice) {
+	for _, k := range listing.Kinds() {
+		out = append(out, choice{k.Code, k.NameZH, k.NameEN})
+	}
+	return out
+}
+
+// counted are the units by which goods are sold.
+func counted() (out []choice) {
+	for _, u := range listing.Units() {
+		if u.Measures == "count" {
+			out = append(out, choice{u.Code, u.NameZH, u.Code})
+		}
+	}
+	return out
+}
+
+func taxes() (out []choice) {
+	for _, v := range listing.VATClasses() {
+		out = append(out, choice{v.Code, v.NameZH, v.NameEN})
+	}
+	return out
+}
+
+func zones() (out []choice) {
+	for _, z := range listing.Zones() {
+		out = append(out, choice{z.Code, z.NameZH, z.NameEN})
+	}
+	return out
 }

@@ -332,7 +332,7 @@ func (p *planner) sku(known catalog.Product, now entry, row sheet.Row) entry {
 
 // check lets the catalogue judge the product as it would be.
 func (p *planner) check(g *group, known catalog.Product, now entry, entries []entry) {
-	whole := catalog.NewProduct{Merchant: p.present.Merchant, Code: g.code, Description: now.Description, Draft: true}
+	whole := catalog.NewProduct{Merchant: p.present.Merchant, Code: g.code, Description: now.Description}
 	var rows []sheet.Row
 	for i, e := range entries {
 		whole.SKUs, rows = append(whole.SKUs, catalog.NewSKU{Code: e.SKU, Price: max(e.Price, 1)}), append(rows, g.rows[i])
@@ -383,7 +383,7 @@ func phrases() map[string]string {
 }
 
 func (p *planner) added(g *group, now entry, entries []entry) {
-	n := catalog.NewProduct{Merchant: p.present.Merchant, Code: g.code, Description: now.Description, Draft: true}
+	n := catalog.NewProduct{Merchant: p.present.Merchant, Code: g.code, Description: now.Description}
 	for _, e := range entries {
 		n.SKUs = append(n.SKUs, catalog.NewSKU{Code: e.SKU, Price: e.Price})
 		p.stock(e)
@@ -399,6 +399,10 @@ func (p *planner) revised(g *group, known catalog.Product, now entry, entries []
 	r.Description = now.Description
 	for _, c := range p.all {
 		r.Described = r.Described || !c.perSKU && c.get(&before) != c.get(&now)
+	}
+	if known.State == catalog.InReview && (r.Described || slices.ContainsFunc(entries, func(e entry) bool { return p.bySKU[e.SKU].product.ID.IsZero() })) {
+		p.saySomething(g.rows[0], codeKey, message{"in_review", "商品正在审核，请等待审核结果", "the product is in review: wait for the decision"})
+		return
 	}
 	for i, e := range entries {
 		of, exists := p.bySKU[e.SKU]

@@ -2,13 +2,14 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
 
-	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/price"
 )
 
 // skuPrice is a price of a SKU of an enterprise, from now on.
@@ -17,7 +18,10 @@ type skuPrice struct {
 	sku      SKU
 }
 
-func known(ctx context.Context, tx *postgres.Tx, m merchant.ID, codes, skus []string) ([]Product, error) {
+// Known lists the products of an enterprise that have one of the codes, or a SKU
+// with one of the SKU codes, in whatever state, by code. It needs no caller:
+// whoever calls has checked whose enterprise it is.
+func Known(ctx context.Context, tx *postgres.Tx, m merchant.ID, codes, skus []string) ([]Product, error) {
 	rows, err := postgres.Rows[listedRow](ctx, tx, listed+`WHERE p.merchant_id = ? AND (p.code = ANY(?::text[]) OR p.id IN (
 		SELECT s.product_id FROM sku s WHERE s.merchant_id = ? AND s.code = ANY(?::text[]))) ORDER BY p.code`,
 		m, postgres.Array(codes), m, postgres.Array(skus))
@@ -27,7 +31,9 @@ func known(ctx context.Context, tx *postgres.Tx, m merchant.ID, codes, skus []st
 	return products(rows)
 }
 
-func hold(ctx context.Context, tx *postgres.Tx, m merchant.ID, codes []string) error {
+// Hold keeps those of the products of Known that have one of the codes, and their
+// prices, from changing until the end of tx.
+func Hold(ctx context.Context, tx *postgres.Tx, m merchant.ID, codes []string) error {
 	for _, lock := range []string{
 		`SELECT p.id FROM product p WHERE p.merchant_id = ? AND p.code = ANY(?::text[]) ORDER BY p.id FOR UPDATE`,
 		`SELECT s.id FROM sku s JOIN product p ON p.merchant_id = s.merchant_id AND p.id = s.product_id
@@ -40,7 +46,8 @@ func hold(ctx context.Context, tx *postgres.Tx, m merchant.ID, codes []string) e
 	return nil
 }
 
-func after(ctx context.Context, tx *postgres.Tx, m merchant.ID, code string, limit int) ([]Product, error) {
+// After lists products of one enterprise, in whatever state, from after a code on.
+func After(ctx context.Context, tx *postgres.Tx, m merchant.ID, code string, limit int) ([]Product, error) {
 	rows, err := postgres.Rows[listedRow](ctx, tx, listed+`WHERE p.merchant_id = ? AND p.code > ? ORDER BY p.code LIMIT ?`, m, code, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list an enterprise's products: %w", err)
@@ -50,22 +57,22 @@ func after(ctx context.Context, tx *postgres.Tx, m merchant.ID, code string, lim
 
 // insertAll writes products with their SKUs.
 func insertAll(ctx context.Context, tx *postgres.Tx, all []Product) error {
-	rows, places := make([]productRow, len(all)), make([]directoryRow, len(all))
+	rows, err := toRows(all)
+	if err != nil {
+		return err
+	}
+	places := make([]directoryRow, len(all))
 	for i, p := range all {
-		rows[i] = toRow(p)
 		places[i] = directoryRow{ID: p.ID.UUID(), MerchantID: p.Merchant.UUID(), ProductID: p.ID.UUID()}
 	}
-	if err := listing(postgres.CreateAll(ctx, tx, rows)); err != nil {
-		return err
+	if err := errors.Join(postgres.CreateAll(ctx, tx, rows), postgres.CreateAll(ctx, tx, places)); err != nil {
+		return refusal(err)
 	}
-	if err := listing(postgres.CreateAll(ctx, tx, places)); err != nil {
-		return err
-	}
-	return insertManySKUs(ctx, tx, all)
+	return insertSKUs(ctx, tx, all)
 }
 
-// insertManySKUs writes the SKUs of products that are there.
-func insertManySKUs(ctx context.Context, tx *postgres.Tx, all []Product) error {
+// insertSKUs writes the SKUs of products that are there.
+func insertSKUs(ctx context.Context, tx *postgres.Tx, all []Product) error {
 	var places []directoryRow
 	var skus []skuRow
 	for _, p := range all {
@@ -77,51 +84,63 @@ func insertManySKUs(ctx context.Context, tx *postgres.Tx, all []Product) error {
 			})
 		}
 	}
-	if err := listing(postgres.CreateAll(ctx, tx, places)); err != nil {
+	if err := refusal(postgres.CreateAll(ctx, tx, places)); err != nil {
 		return err
 	}
-	return listing(postgres.CreateAll(ctx, tx, skus))
+	return refusal(postgres.CreateAll(ctx, tx, skus))
 }
 
-// updateAll writes what products say of themselves, and prices of SKUs.
-func updateAll(ctx context.Context, tx *postgres.Tx, described []Product, priced []skuPrice) error {
-	rows := make([]productRow, len(described))
-	for i, p := range described {
-		rows[i] = toRow(p)
+// update writes all of products but their SKUs.
+func update(ctx context.Context, tx *postgres.Tx, all ...Product) error {
+	rows, err := toRows(all)
+	if err != nil {
+		return err
 	}
-	n, err := postgres.UpdateAll(ctx, tx, rows, "code", "state", "created_at")
-	if err != nil || n != int64(len(rows)) {
-		return listing(counted(err, n, len(rows)))
+	n, err := postgres.UpdateAll(ctx, tx, rows, "code", "created_at")
+	return refusal(counted(err, n, len(rows)))
+}
+
+func toRows(all []Product) ([]productRow, error) {
+	rows := make([]productRow, len(all))
+	for i, p := range all {
+		var err error
+		if rows[i], err = toRow(p); err != nil {
+			return nil, err
+		}
 	}
-	skus := make([]skuRow, len(priced))
+	return rows, nil
+}
+
+func updatePrices(ctx context.Context, tx *postgres.Tx, priced []skuPrice) error {
+	rows := make([]skuRow, len(priced))
 	for i, p := range priced {
-		skus[i] = skuRow{MerchantID: p.merchant.UUID(), ID: p.sku.ID.UUID(), PriceFen: int64(p.sku.Price), UpdatedAt: tx.Now}
+		rows[i] = skuRow{MerchantID: p.merchant.UUID(), ID: p.sku.ID.UUID(), PriceFen: int64(p.sku.Price), UpdatedAt: tx.Now}
 	}
-	if n, err = postgres.UpdateAll(ctx, tx, skus, "product_id", "code", "position", "created_at"); err != nil || n != int64(len(skus)) {
-		return listing(counted(err, n, len(skus)))
-	}
-	return nil
+	n, err := postgres.UpdateAll(ctx, tx, rows, "product_id", "code", "position", "created_at")
+	return refusal(counted(err, n, len(rows)))
 }
 
 func counted(err error, n int64, want int) error {
-	if err == nil {
+	if err == nil && n != int64(want) {
 		err = fmt.Errorf("%d rows were there, want %d", n, want)
 	}
 	return err
 }
 
-func insertPrices(ctx context.Context, tx *postgres.Tx, actor uuid.UUID, points []skuPrice) error {
-	rows := make([]priceRow, len(points))
-	for i, p := range points {
-		rows[i] = priceRow{
-			MerchantID: p.merchant.UUID(), SKUID: p.sku.ID.UUID(), ID: id.New[PricePoint](tx.Now).UUID(), PriceFen: int64(p.sku.Price), Since: tx.Now,
-		}
-		if actor != uuid.Nil {
-			rows[i].ActorID = &actor
+// notePrices writes down prices that hold from now on.
+func notePrices(ctx context.Context, tx *postgres.Tx, actor uuid.UUID, all []skuPrice) error {
+	notes := make([]price.Written, len(all))
+	for i, p := range all {
+		notes[i] = price.Written{SKU: price.SKU{Merchant: p.merchant.UUID(), SKU: p.sku.ID.UUID()}, Point: price.Base(p.sku.Price, actor)}
+	}
+	return price.NoteAll(ctx, tx, notes)
+}
+
+func pricesOf(all ...Product) (out []skuPrice) {
+	for _, p := range all {
+		for _, k := range p.SKUs {
+			out = append(out, skuPrice{p.Merchant, k})
 		}
 	}
-	if err := postgres.CreateAll(ctx, tx, rows); err != nil {
-		return fmt.Errorf("write down prices: %w", err)
-	}
-	return nil
+	return out
 }

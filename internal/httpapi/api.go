@@ -10,6 +10,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -18,12 +19,17 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/scrutiny"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/web"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Services are the contexts that answer. All are needed.
@@ -41,8 +47,14 @@ type Services struct {
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
+	Standing     *standing.Service
+	Origins      *origin.Service
+	Scrutiny     *scrutiny.Service
 	Trail        *trail.Service
 	Intake       *intake.Service
+	Files        *file.Service
+	Webhooks     *webhook.Service
+	Recalls      *recall.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -54,10 +66,16 @@ type surface struct {
 	checkouts
 	orders
 	sellers
+	onboardings
 	apiKeys
+	outgoing
+	listings
 	operators
+	standings
 	funds
 	imports
+	files
+	lots
 	webhooks
 	publicLog
 	system
@@ -72,10 +90,16 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		checkouts{d.Orders, d.Receipts, d.Clock},
 		orders{d.Orders, d.Aftersales},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
+		onboardings{d.Onboarding},
 		apiKeys{d.Keys},
+		outgoing{d.Webhooks},
+		listings{d.Catalog, d.Scrutiny, d.Origins, d.Inventory},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
+		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
 		funds{d.Fund},
 		imports{d.Intake},
+		files{d.Files},
+		lots{d.Inventory, d.Recalls},
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		system{d.Ready, site},

@@ -26,6 +26,7 @@ type operation struct {
 	limit  string       // x-rate-limit: the name of the limit that applies, or ""
 	cached bool         // x-cached: everybody gets the same answer, which may be some seconds old
 	raw    bool         // x-raw-body: the body is somebody else's, and not checked here
+	upload bool         // x-upload: the body is a form with a file, which the handler reads as it comes
 
 	route  *routers.Route
 	types  []string        // x-media-types, or those of its body
@@ -84,7 +85,7 @@ func newOperation(doc *openapi3.T, path, method string, item *openapi3.PathItem,
 	wildcard := false
 	for name, into := range map[string]any{
 		"x-authz": &op.authz, "x-scope": &op.scope, "x-rate-limit": &op.limit, "x-cached": &op.cached,
-		"x-raw-body": &op.raw, "x-max-body": &op.most, "x-media-types": &op.types, "x-wildcard": &wildcard,
+		"x-raw-body": &op.raw, "x-upload": &op.upload, "x-max-body": &op.most, "x-media-types": &op.types, "x-wildcard": &wildcard,
 	} {
 		if err := extension(o, name, into); err != nil {
 			return nil, err

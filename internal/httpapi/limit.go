@@ -34,6 +34,8 @@ type Limits struct {
 	Checkout int `env:"LIMIT_CHECKOUT, default=120"`
 	// APIKey bounds all that one API key asks for.
 	APIKey int `env:"LIMIT_API_KEY, default=600"`
+	// Upload bounds the files that one account uploads.
+	Upload int `env:"LIMIT_UPLOAD, default=60"`
 }
 
 // perMinute is the limit that the contract names in x-rate-limit.
@@ -45,6 +47,8 @@ func (l Limits) perMinute(name string) int {
 		return l.Register
 	case "checkout":
 		return l.Checkout
+	case "upload":
+		return l.Upload
 	}
 	return 0
 }

@@ -52,7 +52,7 @@ func (x *exchange) english() bool {
 func (e *edge) observe(c *gin.Context) {
 	start := e.deps.Clock()
 	x := &exchange{id: requestID(c.Request), r: c.Request, op: e.routes[c.Request.Method][c.FullPath()]}
-	ctx, cancel := context.WithTimeout(context.WithValue(c.Request.Context(), exchangeKey{}, x), e.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(c.Request.Context(), exchangeKey{}, x), e.timeout(c, x))
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
 	secure(c.Writer.Header(), x.id)

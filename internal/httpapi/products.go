@@ -6,9 +6,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/listing"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 )
 
@@ -78,10 +80,21 @@ func wireProduct(p catalog.Product, inStock map[uuid.UUID]bool) oas.Product {
 		NetContent: p.NetContent, NetUnit: oas.ProductNetUnit(p.NetUnit), Storage: p.Storage, Origin: p.Origin,
 		StandardCode: p.StandardCode, VatTreatment: p.VATTreatment, ReturnRule: string(p.ReturnRule),
 		ShipZone: p.ShipZone, ColdChain: p.ColdChain, AgeRestricted: p.AgeRestricted, Voucher: p.Voucher,
-		ShelfLifeDays: optional(int64(p.ShelfLifeDays)), Skus: make([]oas.Sku, len(p.SKUs)),
+		ShelfLifeDays: optional(int64(p.ShelfLifeDays)), VoucherValidDays: optional(int64(p.VoucherValidDays)),
+		Ingredients: optional(p.Ingredients), Allergens: optional(p.Allergens), Maker: optional(p.Maker), MakerAddress: optional(p.MakerAddress),
+		LicenceNo: optional(p.LicenceNo), MadeOnRule: optional(p.MadeOnRule), RegionCode: optional(p.RegionCode),
+		ConformityDoc: optional(p.ConformityDoc), Certifications: optional(p.Certifications), TraceCode: optional(p.TraceCode),
+		Details: optional(p.Details), BuyerClasses: wireBuyerClasses(p.Description), Skus: make([]oas.Sku, len(p.SKUs)),
+		PictureIds: wireAll(p.Pictures, func(f file.ID) oas.Id { return f.UUID() }),
+	}
+	if p.Presale {
+		w.PresaleWindows = wireAll(p.PresaleWindows, wireWindow)
 	}
 	for i, k := range p.SKUs {
 		w.Skus[i] = wireSKU(k)
+		if fen, per, ok := listing.UnitPrice(k.Price, p.NetContent, p.NetUnit); ok {
+			w.Skus[i].UnitPriceFen, w.Skus[i].Unit = optional(int64(fen)), optional(oas.SkuUnit(per))
+		}
 		available := inStock[k.ID.UUID()]
 		w.Skus[i].InStock = &available
 	}
@@ -89,5 +102,9 @@ func wireProduct(p catalog.Product, inStock map[uuid.UUID]bool) oas.Product {
 }
 
 func wireSKU(k catalog.SKU) oas.Sku {
-	return oas.Sku{Id: k.ID.UUID(), Code: k.Code, PriceFen: int64(k.Price), LevyLi: int64(k.Price.Tenth())}
+	w := oas.Sku{Id: k.ID.UUID(), Code: k.Code, PriceFen: int64(k.Price), LevyLi: int64(k.Price.Tenth())}
+	if len(k.Tiers) > 0 {
+		w.Tiers = wireAll(k.Tiers, wireTier)
+	}
+	return w
 }

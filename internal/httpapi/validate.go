@@ -19,6 +19,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/shiyi-market/shiyi/internal/fault"
+	"github.com/shiyi-market/shiyi/internal/request"
 )
 
 // maxBody is the largest body that is read where the contract says nothing else, in
@@ -49,14 +50,18 @@ func (e *edge) check(c *gin.Context, x *exchange) error {
 	if err := checkQuery(x.op, c.Request.URL.RawQuery); err != nil {
 		return err
 	}
-	if err := readBody(c.Writer, c.Request, x); err != nil {
+	if x.op.upload {
+		if err := e.boundUpload(c); err != nil {
+			return err
+		}
+	} else if err := readBody(c.Writer, c.Request, x); err != nil {
 		return err
 	}
 	if !x.op.checks {
 		return nil
 	}
 	options := e.validation
-	if x.op.raw {
+	if x.op.raw || x.op.upload {
 		options = e.rawValidation
 	}
 	err := openapi3filter.ValidateRequest(c.Request.Context(), &openapi3filter.RequestValidationInput{
@@ -69,7 +74,11 @@ func (e *edge) check(c *gin.Context, x *exchange) error {
 	if err == nil {
 		return nil
 	}
-	return &misfit{errInvalid, unique(placesOf("", err))}
+	places := unique(placesOf("", err))
+	if len(places) == 1 && places[0] == (place{"header:If-Match", "required", ""}) {
+		return &misfit{request.ErrUnconditional, places}
+	}
+	return &misfit{errInvalid, places}
 }
 
 // validationOptions are those of every request: all faults at once, nothing

@@ -207,7 +207,7 @@ func (s *Service) write(ctx context.Context, tx *postgres.Tx, kept stored, t she
 
 // held compares a sheet with goods that nobody else changes until the end of tx.
 func (s *Service) held(ctx context.Context, tx *postgres.Tx, i Import, t sheet.Table) (*assortment.Reading, *assortment.Plan, error) {
-	r, err := assortment.New(nil).Read(t)
+	r, err := assortment.New(nil, nil).Read(t)
 	if err != nil {
 		return nil, nil, err
 	}

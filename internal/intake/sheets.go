@@ -13,8 +13,10 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/sheet"
+	"github.com/shiyi-market/shiyi/internal/shelf"
 )
 
 // Template writes an empty sheet with a guide, for anybody who sells.
@@ -34,8 +36,12 @@ func (s *Service) Template(ctx context.Context, out io.Writer) error {
 
 // shape is the shape of sheets by now.
 func shape(ctx context.Context, tx *postgres.Tx) (assortment.Shape, error) {
-	categories, err := catalog.Categories(ctx, tx)
-	return assortment.New(categories), err
+	categories, err := shelf.Categories(ctx, tx)
+	if err != nil {
+		return assortment.Shape{}, err
+	}
+	regions, err := origin.Codes(ctx, tx)
+	return assortment.New(categories, regions), err
 }
 
 // exported is how many products are read at once for an export.

@@ -64,7 +64,7 @@ func (s *Service) Sanction(ctx context.Context, caller identity.Caller, m ID, g 
 	if err := g.check(); err != nil {
 		return Merchant{}, err
 	}
-	return s.change(ctx, caller, m, measures[g.Kind].operation, map[string]any{"reason": g.Reason}, func(tx *postgres.Tx, m *Merchant) error {
+	return s.change(ctx, caller, m, g.Kind.measure().operation, map[string]any{"reason": g.Reason}, func(tx *postgres.Tx, m *Merchant) error {
 		done, err := m.sanction(g, caller.Account, tx.Now)
 		if err != nil {
 			return err

@@ -13,7 +13,7 @@ import (
 // and no other part of a sale.
 const (
 	EntryFee     money.Fen = 0
-	CommissionBP           = 0 // of each sale, in basis points (1/10,000)
+	CommissionBP int       = 0 // of each sale, in basis points (1/10,000)
 )
 
 // Expired is not a state that an enterprise is put into: it is what the public sees
@@ -73,20 +73,33 @@ type Sanctioning struct {
 	NoticeEN string
 }
 
-// measures are what the kinds of sanction do, and the words for them.
-var measures = map[SanctionKind]struct {
+// measure is what a kind of sanction does, and the standing words for it.
+type measure struct {
 	operation, zh, en string
 	act               func(*Merchant) error
-}{
-	Warning: {"merchant.warn", "平台对该企业作出警告。", "The platform has warned this enterprise.", func(m *Merchant) error {
-		if m.State == Left {
-			return ErrState.With("the enterprise has left")
-		}
-		return nil
-	}},
-	Suspension:    {"merchant.suspend", "平台暂停该企业销售。", "The platform has suspended this enterprise's sales.", (*Merchant).Suspend},
-	Reinstatement: {"merchant.reinstate", "平台恢复该企业销售。", "The platform has lifted the suspension of this enterprise.", (*Merchant).Reinstate},
-	Exclusion:     {"merchant.exclude", "平台终止与该企业的合作。", "The platform has excluded this enterprise.", (*Merchant).Leave},
+}
+
+// measure is the kind's; there is none of a kind that is not known.
+func (k SanctionKind) measure() measure {
+	switch k {
+	case Warning:
+		return measure{"merchant.warn", "平台对该企业作出警告。", "The platform has warned this enterprise.", (*Merchant).warn}
+	case Suspension:
+		return measure{"merchant.suspend", "平台暂停该企业销售。", "The platform has suspended this enterprise's sales.", (*Merchant).Suspend}
+	case Reinstatement:
+		return measure{"merchant.reinstate", "平台恢复该企业销售。", "The platform has lifted the suspension of this enterprise.", (*Merchant).Reinstate}
+	case Exclusion:
+		return measure{"merchant.exclude", "平台终止与该企业的合作。", "The platform has excluded this enterprise.", (*Merchant).Leave}
+	}
+	return measure{}
+}
+
+// warn changes nothing, and is of nobody who has left.
+func (m *Merchant) warn() error {
+	if m.State == Left {
+		return ErrState.With("the enterprise has left")
+	}
+	return nil
 }
 
 func (g Sanctioning) check() error {
@@ -94,7 +107,7 @@ func (g Sanctioning) check() error {
 		return err
 	}
 	bad := ErrInvalid
-	if _, ok := measures[g.Kind]; !ok {
+	if g.Kind.measure().act == nil {
 		bad = bad.At("/kind", "enum", "no such sanction")
 	}
 	if (g.NoticeZH == "") != (g.NoticeEN == "") {
@@ -113,7 +126,7 @@ func (g Sanctioning) check() error {
 
 // sanction does to the enterprise what g says, and adds it to its record.
 func (m *Merchant) sanction(g Sanctioning, by identity.ID, at time.Time) (Sanction, error) {
-	does := measures[g.Kind]
+	does := g.Kind.measure()
 	if err := does.act(m); err != nil {
 		return Sanction{}, err
 	}

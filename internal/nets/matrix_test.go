@@ -82,6 +82,7 @@ func (s *stage) keyholders(t testing.TB) []caller {
 	if _, err := s.Identity.Suspend(t.Context(), s.root, held.id, "for a test"); err != nil {
 		t.Fatalf("suspend: %v", err)
 	}
+	outcast.person = s.person(t) // whose password is good
 	s.Clock.Set(pgtest.Noon.Add(-2 * time.Hour))
 	expired, _ := with("API key that has expired", p, stranger, every, time.Hour)
 	s.Clock.Set(pgtest.Noon)
@@ -94,7 +95,8 @@ func (s *stage) keyholders(t testing.TB) []caller {
 func (s *stage) insider(t testing.TB) *person {
 	t.Helper()
 	p := s.person(t, identity.Grant{Role: identity.Merchant, Merchant: s.mine.id.UUID()}, identity.Grant{Role: identity.Operator},
-		identity.Grant{Role: identity.FundAdmin}, identity.Grant{Role: identity.Auditor}, identity.Grant{Role: identity.Institution})
+		identity.Grant{Role: identity.FundAdmin}, identity.Grant{Role: identity.Auditor}, identity.Grant{Role: identity.Institution},
+		identity.Grant{Role: identity.County, Region: "152527"})
 	p.firm = s.mine
 	return p
 }
@@ -153,6 +155,7 @@ func (s *stage) cast(t testing.TB) []caller {
 		signedIn("fund_admin", role(identity.FundAdmin)),
 		signedIn("auditor", role(identity.Auditor)),
 		signedIn("institution", role(identity.Institution)),
+		signedIn("county", s.person(t, identity.Grant{Role: identity.County, Region: "152527"})),
 	)
 }
 
@@ -244,7 +247,7 @@ func (m *play) refused(t testing.TB, who caller, status int, code string) {
 func (m *play) reached(t testing.TB, who caller) {
 	t.Helper()
 	owner := who.person
-	if who.standing < elsewhere { // and so the operation is public, and nothing anybody's own
+	if who.standing < elsewhere || m.op.authz.Owner == "none" { // nothing is anybody's own
 		owner = m.other
 	}
 	own := []map[string]string{{}}

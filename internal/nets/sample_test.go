@@ -1,8 +1,13 @@
 package nets_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"image"
+	"image/png"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strings"
@@ -55,6 +60,9 @@ func (s *shop) sample(t testing.TB, op *operation, who caller, f *firm, in map[s
 		r.body = s.sheet(f)
 	case op.raw:
 		r.body = s.event()
+	case op.upload:
+		r.body = form(t)
+		r.header.Set("Content-Type", formType)
 	case op.body != nil:
 		raw, err := json.Marshal(s.fill(op.example(t), who, f))
 		if err != nil {
@@ -85,6 +93,25 @@ func (op *operation) mediaType() string {
 func (s *shop) sheet(f *firm) []byte {
 	p := f.products[0]
 	return fmt.Appendf(nil, "code,sku_code,price\n%s,%s,%d.00\n", p.Code, p.SKUs[0].Code, 10+s.next()%100)
+}
+
+// formType is the Content-Type of form.
+const formType = "multipart/form-data; boundary=nets"
+
+// form is a form with a small picture for everybody.
+func form(t testing.TB) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := multipart.NewWriter(&out)
+	err := errors.Join(w.SetBoundary("nets"), w.WriteField("private", "false"))
+	part, failed := w.CreateFormFile("file", "a.png")
+	if err = errors.Join(err, failed); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(png.Encode(part, image.NewGray(image.Rect(0, 0, 2, 2))), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // target is the path with its parameters filled in.
@@ -146,6 +173,8 @@ func (s *shop) good(name string, who caller, f *firm) (value any, leave bool) {
 	switch name {
 	case "sku_id":
 		return f.sku(), false
+	case "code":
+		return fmt.Sprintf("C%d", s.next()), false
 	case "merchant_id":
 		return f.id.String(), false
 	case "phone":

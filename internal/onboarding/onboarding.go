@@ -4,13 +4,16 @@
 package onboarding
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/dossier"
 	"github.com/shiyi-market/shiyi/internal/fault"
-	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/merchant"
@@ -24,8 +27,6 @@ var (
 	ErrState = fault.New(fault.Conflict, "onboarding.wrong_state", "The application's state does not allow this", "申请当前状态不允许此操作")
 	// ErrStale says that the application was edited since the caller read it.
 	ErrStale = fault.New(fault.Conflict, "onboarding.stale", "The application was edited in the meantime", "申请内容已被更新，请刷新后再编辑")
-	// ErrIncomplete names all that is missing or wrong in what is submitted.
-	ErrIncomplete = fault.New(fault.Refused, "onboarding.incomplete", "The application is not complete", "申请材料不完整或有误")
 	// ErrTaken says that the enterprise is enrolled, or that another application for it is open.
 	ErrTaken = fault.New(fault.Conflict, "onboarding.enterprise_taken", "The enterprise is enrolled, or another application for it is open", "该企业已入驻，或已有进行中的申请")
 	// ErrFourEyes says that who applied, who recommends and who approves are three people.
@@ -52,7 +53,7 @@ type Application struct {
 	State     State
 	Version   int // how often it was edited; an edit names the one that it changes
 	Round     int // how often it was submitted
-	Draft
+	dossier.Draft
 	Given            // what it will be called
 	RecommendationNo string
 	RecommendedBy    identity.ID // zero: not recommended
@@ -66,98 +67,6 @@ type Application struct {
 	Events           []Event // what was done, the oldest first; only where one is read
 }
 
-// Draft is what an applicant says of his enterprise. It is kept however little of
-// it is there, and checked when it is submitted. Its JSON is how it is stored, and
-// the pointers of ErrIncomplete and of items lead into it.
-type Draft struct {
-	Entity   Entity    `json:"entity"`
-	Contacts []Contact `json:"-"` // personal data: kept apart, never public, never in the trail
-	Licences []Licence `json:"licences"`
-	Linkage  Linkage   `json:"linkage"`
-}
-
-// Entity is the enterprise itself.
-type Entity struct {
-	LegalName  string   `json:"legal_name"`
-	ShortName  string   `json:"short_name"`
-	EntityType string   `json:"entity_type"` // "农民专业合作社"
-	USCC       string   `json:"uscc"`        // GB 32100
-	Region     string   `json:"region"`      // the county that recommends it, GB/T 2260
-	Township   string   `json:"township"`
-	Village    string   `json:"village,omitempty"`
-	Brands     []string `json:"brands,omitempty"`
-	Fictional  bool     `json:"fictional,omitempty"` // an invented example
-}
-
-// ContactRole says what somebody is to the enterprise.
-type ContactRole string
-
-// The people whom an application names.
-const (
-	Representative ContactRole = "legal_representative" // with a paper that shows who he is
-	Person         ContactRole = "contact"
-)
-
-// Contact is somebody who speaks for the enterprise.
-type Contact struct {
-	Role  ContactRole `json:"role"`
-	Name  string      `json:"name"`
-	Phone string      `json:"phone"`
-	Email string      `json:"email,omitempty"`
-	Files []file.ID   `json:"files,omitempty"` // papers that show who he is
-}
-
-// Licence is a paper by which the enterprise may trade.
-type Licence struct {
-	Kind      string        `json:"kind"` // as merchant.Licence has it
-	No        string        `json:"no"`
-	IssuedOn  merchant.Date `json:"issued_on"`
-	ExpiresOn merchant.Date `json:"expires_on"` // its last day
-	For       []string      `json:"for"`        // kinds of product that it is for: "PACKAGED_FOOD"
-	Files     []file.ID     `json:"files,omitempty"`
-}
-
-// Mode is a way by which households earn through an enterprise (联农带农).
-type Mode string
-
-// The ways.
-const (
-	Purchase    Mode = "purchase_agreement" // it buys what they grow, as agreed before
-	Employment  Mode = "employment"
-	Land        Mode = "land" // it leases their land
-	Dividend    Mode = "dividend"
-	Cooperative Mode = "cooperative" // they are its members, or work with it otherwise
-)
-
-// label is the way's name in Chinese.
-func (m Mode) label() string {
-	return map[Mode]string{Purchase: "订单收购", Employment: "务工就业", Land: "土地流转", Dividend: "合作社分红", Cooperative: "合作经营"}[m]
-}
-
-// Linkage is how households earn through the enterprise. Households and
-// PoorHouseholds count each once, however many ways it earns by.
-type Linkage struct {
-	Households     int64    `json:"households"`
-	PoorHouseholds int64    `json:"poor_households"`
-	Evidence       []string `json:"evidence,omitempty"` // kinds of proof that there are
-	Ways           []Way    `json:"ways"`
-}
-
-// Way is one way, in one period.
-type Way struct {
-	Mode           Mode          `json:"mode"`
-	Label          string        `json:"label,omitempty"` // as the enterprise calls it
-	Villages       []string      `json:"villages"`
-	Households     int64         `json:"households"`
-	PoorHouseholds int64         `json:"poor_households"`
-	Persons        int64         `json:"persons,omitempty"`    // poor people on the payroll, of Employment
-	LandMu         int64         `json:"land_mu,omitempty"`    // mu (1/15 hectare), of Land
-	AmountFen      int64         `json:"amount_fen,omitempty"` // paid to households in the period
-	From           merchant.Date `json:"from"`
-	To             merchant.Date `json:"to"`
-	Files          []file.ID     `json:"files,omitempty"` // the evidence
-}
-
 // Given is what an enterprise is called by who brings it in. From outside it is
 // empty, and the program gives it when the agreement is signed.
 type Given struct {
@@ -165,29 +74,6 @@ type Given struct {
 	Code        string // "E01"
 	AgreementNo string
 	Recorded    bool // its papers lie elsewhere, and no scans of them are asked for
-}
-
-// Files are all files that a draft refers to.
-func (d Draft) Files() []file.ID { return append(d.papers(), d.identities()...) }
-
-// papers are the licences' scans and the evidence.
-func (d Draft) papers() []file.ID {
-	var all []file.ID
-	for _, l := range d.Licences {
-		all = append(all, l.Files...)
-	}
-	for _, w := range d.Linkage.Ways {
-		all = append(all, w.Files...)
-	}
-	return all
-}
-
-func (d Draft) identities() []file.ID {
-	var all []file.ID
-	for _, c := range d.Contacts {
-		all = append(all, c.Files...)
-	}
-	return all
 }
 
 // Problem says what is wrong in a place.
@@ -258,7 +144,7 @@ func items(side Side, round int, given []Item) ([]Item, error) {
 	out := slices.Clone(given)
 	for i := range out {
 		it := &out[i]
-		at := pointer("/items", i)
+		at := fmt.Sprintf("/items/%d", i)
 		if !lengthIn(it.Pointer, 1, 200) || it.Pointer[0] != '/' {
 			bad = bad.At(at+"/pointer", "format", "a JSON pointer into the application")
 		}
@@ -278,3 +164,9 @@ func items(side Side, round int, given []Item) ([]Item, error) {
 
 // maxItems bounds for how much at once an application is returned.
 const maxItems = 100
+
+// lengthIn reports whether s is text of so many characters.
+func lengthIn(s string, least, most int) bool {
+	n := utf8.RuneCountInString(s)
+	return n >= least && n <= most && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
+}

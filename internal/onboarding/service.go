@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/shiyi-market/shiyi/internal/dossier"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -22,7 +24,7 @@ func New(db *postgres.DB) *Service { return &Service{db: db} }
 
 // Start makes a draft of the caller's, however little is in it. file.ErrUnknown
 // when it refers to a file that he has not uploaded.
-func (s *Service) Start(ctx context.Context, caller identity.Caller, d Draft) (Application, error) {
+func (s *Service) Start(ctx context.Context, caller identity.Caller, d dossier.Draft) (Application, error) {
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Application, error) {
 		return start(ctx, tx, caller, id.New[Application](tx.Now), Given{Merchant: id.New[merchant.Merchant](tx.Now)}, d)
 	})
@@ -30,7 +32,7 @@ func (s *Service) Start(ctx context.Context, caller identity.Caller, d Draft) (A
 
 // Record is Start for the program: an enterprise that brings its own name, and the
 // application's with it. Again it gives the application as it has become.
-func (s *Service) Record(ctx context.Context, caller identity.Caller, a ID, g Given, d Draft) (Application, error) {
+func (s *Service) Record(ctx context.Context, caller identity.Caller, a ID, g Given, d dossier.Draft) (Application, error) {
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Application, error) {
 		switch before, err := lock(ctx, tx, a); {
 		case err == nil:
@@ -43,8 +45,8 @@ func (s *Service) Record(ctx context.Context, caller identity.Caller, a ID, g Gi
 	})
 }
 
-func start(ctx context.Context, tx *postgres.Tx, caller identity.Caller, as ID, g Given, d Draft) (Application, error) {
-	d = d.normal()
+func start(ctx context.Context, tx *postgres.Tx, caller identity.Caller, as ID, g Given, d dossier.Draft) (Application, error) {
+	d = d.Normal()
 	a := Application{
 		ID: as, Applicant: caller.Account, State: Drafted, Version: 1, Draft: d, Given: g, CreatedAt: tx.Now, UpdatedAt: tx.Now,
 	}
@@ -59,7 +61,7 @@ func start(ctx context.Context, tx *postgres.Tx, caller identity.Caller, as ID, 
 
 // Edit replaces the caller's draft, or what was returned to him. version is the one
 // that he has read: ErrStale when it was edited since.
-func (s *Service) Edit(ctx context.Context, caller identity.Caller, a ID, version int, d Draft) (Application, error) {
+func (s *Service) Edit(ctx context.Context, caller identity.Caller, a ID, version int, d dossier.Draft) (Application, error) {
 	return s.change(ctx, caller, a, Applicant, Edit, "", func(tx *postgres.Tx, a *Application) error {
 		if a.Version != version {
 			return ErrStale.With("it is version %d now", a.Version)
@@ -67,17 +69,17 @@ func (s *Service) Edit(ctx context.Context, caller identity.Caller, a ID, versio
 		if err := file.Check(ctx, tx, caller.Account.UUID(), d.Files()...); err != nil {
 			return err
 		}
-		a.Version, a.Draft = a.Version+1, d.normal()
+		a.Version, a.Draft = a.Version+1, d.Normal()
 		return updateDraft(ctx, tx, *a)
 	})
 }
 
 // Submit hands the caller's application to the county, for the first time or after
-// it was returned. ErrIncomplete names all that is missing or wrong; ErrTaken says
+// it was returned. dossier.ErrIncomplete names all that is missing or wrong; ErrTaken says
 // that the enterprise is here, or about to be.
 func (s *Service) Submit(ctx context.Context, caller identity.Caller, a ID) (Application, error) {
 	return s.change(ctx, caller, a, Applicant, Submit, "", func(tx *postgres.Tx, a *Application) error {
-		if err := a.check(merchant.DateOf(tx.Now)); err != nil {
+		if err := a.Check(merchant.DateOf(tx.Now), a.Recorded); err != nil {
 			return err
 		}
 		if known, err := merchant.Enrolled(ctx, tx, a.Entity.USCC); err != nil || known {
@@ -109,9 +111,9 @@ func (s *Service) Recommend(ctx context.Context, caller identity.Caller, a ID, n
 	})
 }
 
-// recommend notes by whom the application is recommended; nobody takes it back.
+// recommend notes by whom the application is recommended; by nobody takes it back.
 func (a *Application) recommend(by identity.ID, no string) {
-	a.RecommendedBy, a.RecommendationNo = by, no
+	a.RecommendedBy, a.RecommendationNo, a.RecommendedAt = by, no, time.Time{}
 }
 
 // Return gives an application back to its applicant, for the county or the
@@ -178,6 +180,7 @@ func take(ctx context.Context, tx *postgres.Tx, a Application, caller identity.C
 	if err := effect(tx, &a); err != nil {
 		return Application{}, err
 	}
+	a.UpdatedAt = tx.Now
 	if err := update(ctx, tx, a); err != nil {
 		return Application{}, err
 	}
@@ -261,7 +264,10 @@ func sign(ctx context.Context, tx *postgres.Tx, a *Application, by Acceptance) e
 
 // letIn enrols the enterprise, for which the applicant then sells.
 func letIn(ctx context.Context, tx *postgres.Tx, a *Application) error {
-	m, err := merchant.Enrol(ctx, tx, a.enrolment(merchant.DateOf(tx.Now)))
+	e := a.Enrolment()
+	e.ID, e.Code, e.AgreementNo, e.AgreementSignedOn = a.Merchant, a.Code, a.AgreementNo, merchant.DateOf(tx.Now)
+	e.RecommendationNo, e.RecommendedOn = a.RecommendationNo, merchant.DateOf(a.RecommendedAt)
+	m, err := merchant.Enrol(ctx, tx, e)
 	if err != nil {
 		return err
 	}
@@ -329,8 +335,8 @@ func (s *Service) list(ctx context.Context, p page.Request, f filter) (page.Of[A
 
 // Contacts are the people whom an application names, for an official who sees it.
 // That he asked is noted in the trail.
-func (s *Service) Contacts(ctx context.Context, caller identity.Caller, side Side, as ID) ([]Contact, error) {
-	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) ([]Contact, error) {
+func (s *Service) Contacts(ctx context.Context, caller identity.Caller, side Side, as ID) ([]dossier.Contact, error) {
+	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) ([]dossier.Contact, error) {
 		a, err := byID(ctx, tx, as)
 		switch {
 		case err != nil:

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shiyi-market/shiyi/internal/dossier"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/merchant"
@@ -85,14 +86,14 @@ func person(name string) identity.Account {
 
 // draft is what the enterprise says of itself. Its contact and what the data does
 // not tell of its licence and its households are invented.
-func (e Enterprise) draft(goods []Product) onboarding.Draft {
-	d := onboarding.Draft{
-		Entity: onboarding.Entity{
+func (e Enterprise) draft(goods []Product) dossier.Draft {
+	d := dossier.Draft{
+		Entity: dossier.Entity{
 			LegalName: e.row["legal_name"], ShortName: e.row["short_name"], EntityType: e.row["entity_type"], USCC: e.row["uscc_placeholder"],
 			Region: county, Township: e.row["township"], Brands: e.list("brands"), Fictional: e.yes("is_fictional"),
 		},
-		Contacts: []onboarding.Contact{{Role: onboarding.Representative, Name: "负责人（虚构）", Phone: "+8613800000000"}},
-		Linkage: onboarding.Linkage{
+		Contacts: []dossier.Contact{{Role: dossier.Representative, Name: "负责人（虚构）", Phone: "+8613800000000"}},
+		Linkage: dossier.Linkage{
 			Households: e.int("linked_households"), PoorHouseholds: e.int("linked_poor_households"), Evidence: e.list("linkage_evidence"), Ways: e.ways(),
 		},
 	}
@@ -107,16 +108,16 @@ func (e Enterprise) draft(goods []Product) onboarding.Draft {
 	if latest := e.date("county_recommended_on").AddDate(0, -1, 0); issued.After(latest) {
 		issued = latest
 	}
-	d.Licences = []onboarding.Licence{{Kind: l.Kind, No: l.No, IssuedOn: merchant.DateOf(issued), ExpiresOn: l.ExpiresOn, For: kinds}}
+	d.Licences = []dossier.Licence{{Kind: l.Kind, No: l.No, IssuedOn: merchant.DateOf(issued), ExpiresOn: l.ExpiresOn, For: kinds}}
 	return d
 }
 
 // ways are the data's ways, and one for each figure that none of them is of. Where
 // the data has no households of a way, all that are linked are taken.
-func (e Enterprise) ways() []onboarding.Way {
-	var all []onboarding.Way
-	add := func(m onboarding.Mode, label string) *onboarding.Way {
-		all = append(all, onboarding.Way{
+func (e Enterprise) ways() []dossier.Way {
+	var all []dossier.Way
+	add := func(m dossier.Mode, label string) *dossier.Way {
+		all = append(all, dossier.Way{
 			Mode: m, Label: label, Villages: []string{e.row["township"]}, Households: e.int("linked_households"), From: "2020-01-01", To: "2020-12-31",
 		})
 		return &all[len(all)-1]
@@ -124,7 +125,7 @@ func (e Enterprise) ways() []onboarding.Way {
 	for _, label := range e.list("linkage_modes") {
 		add(modeOf(label), label)
 	}
-	of := func(m onboarding.Mode) *onboarding.Way {
+	of := func(m dossier.Mode) *dossier.Way {
 		for i := range all {
 			if all[i].Mode == m {
 				return &all[i]
@@ -133,32 +134,32 @@ func (e Enterprise) ways() []onboarding.Way {
 		return add(m, "")
 	}
 	if n := e.int("purchase_agreement_households"); n > 0 {
-		of(onboarding.Purchase).Households = n
+		of(dossier.Purchase).Households = n
 	}
 	if n := e.int("employed_poor_persons"); n > 0 {
-		of(onboarding.Employment).Persons = n
+		of(dossier.Employment).Persons = n
 	}
 	if n := e.int("land_transfer_mu"); n > 0 {
-		of(onboarding.Land).LandMu = n
+		of(dossier.Land).LandMu = n
 	}
 	if n := e.int("dividends_2020_fen"); n > 0 {
-		of(onboarding.Dividend).AmountFen = n
+		of(dossier.Dividend).AmountFen = n
 	}
 	return all
 }
 
 // modeOf is the way that the data's own name of it stands for.
-func modeOf(label string) onboarding.Mode {
+func modeOf(label string) dossier.Mode {
 	for _, m := range []struct {
 		word string
-		mode onboarding.Mode
+		mode dossier.Mode
 	}{
-		{"订单", onboarding.Purchase}, {"务工", onboarding.Employment}, {"手工", onboarding.Employment},
-		{"土地", onboarding.Land}, {"分红", onboarding.Dividend},
+		{"订单", dossier.Purchase}, {"务工", dossier.Employment}, {"手工", dossier.Employment},
+		{"土地", dossier.Land}, {"分红", dossier.Dividend},
 	} {
 		if strings.Contains(label, m.word) {
 			return m.mode
 		}
 	}
-	return onboarding.Cooperative
+	return dossier.Cooperative
 }

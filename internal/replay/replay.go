@@ -26,6 +26,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
@@ -167,10 +168,9 @@ func (r *Replay) open(ctx context.Context, at time.Time, e Enterprise, goods []P
 	}
 	mid := MerchantID(e.row["enterprise_id"])
 	seller := identity.Caller{Roles: []identity.Grant{{Role: identity.Merchant, Merchant: mid.UUID()}}}
-	// What follows from a listing is done when the year is over.
-	shelf, shop := inventory.New(db), catalog.New(db.Collecting(func(river.JobArgs) {}), nil)
+	shelf := inventory.New(db)
 	for _, p := range goods {
-		if _, err := shop.Add(ctx, seller, p.listing()); err != nil && !errors.Is(err, catalog.ErrListed) {
+		if err := list(ctx, db, seller, p.listing(e)); err != nil {
 			return fmt.Errorf("list %s: %w", p.Code, err)
 		}
 		err := shelf.Open(ctx, seller.Account.UUID(), inventory.Line{Merchant: mid.UUID(), SKU: SKUID(p.Code).UUID(), Qty: p.Units + spare})
@@ -179,6 +179,26 @@ func (r *Replay) open(ctx context.Context, at time.Time, e Enterprise, goods []P
 		}
 	}
 	return nil
+}
+
+// list brings a product on sale as every product comes there: a draft, which its
+// enterprise submits and an operator approves. It goes on where a replay that was
+// stopped left it.
+func list(ctx context.Context, db *postgres.DB, seller identity.Caller, n catalog.NewProduct) error {
+	db = db.Collecting(func(river.JobArgs) {}) // what follows from a listing is done when the year is over
+	shop := catalog.New(db, nil)
+	desk := scrutiny.New(db, shop)
+	if _, err := shop.Add(ctx, seller, n); err != nil && !errors.Is(err, catalog.ErrListed) {
+		return err
+	}
+	c, err := desk.OwnProduct(ctx, seller, n.ID)
+	if err == nil && c.State == catalog.Draft {
+		c.Product, err = shop.Submit(ctx, seller, n.ID)
+	}
+	if err == nil && c.State == catalog.InReview {
+		_, err = desk.Approve(ctx, reviewer(), n.ID, c.Version)
+	}
+	return err
 }
 
 // reverify verifies an enterprise again, unless that was done on that day or since.

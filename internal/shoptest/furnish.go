@@ -3,6 +3,7 @@ package shoptest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -12,6 +13,8 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/dossier"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -20,10 +23,15 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/scrutiny"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Services are the contexts of a shop, whoever assembled it. They convert to
@@ -43,8 +51,14 @@ type Services struct {
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
+	Standing     *standing.Service
+	Origins      *origin.Service
+	Scrutiny     *scrutiny.Service
 	Trail        *trail.Service
 	Intake       *intake.Service
+	Files        *file.Service
+	Webhooks     *webhook.Service
+	Recalls      *recall.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this
@@ -87,7 +101,7 @@ func (s Services) Enrol(ctx context.Context, e merchant.Enrolment) (merchant.Mer
 		return merchant.Merchant{}, err
 	}
 	a, err := s.Onboarding.Record(ctx, identity.Caller{Account: applicant.ID}, id.FromName[onboarding.Application]("test", e.Code),
-		onboarding.Given{Merchant: e.ID, Code: e.Code, AgreementNo: "A-" + e.Code}, draft(e))
+		onboarding.Given{Merchant: e.ID, Code: e.Code, AgreementNo: "A-" + e.Code}, Draft(e))
 	if err == nil {
 		a, err = s.Pass(ctx, a, "R-"+e.Code)
 	}
@@ -130,36 +144,82 @@ func (s Services) Pass(ctx context.Context, a onboarding.Application, recommenda
 	return a, nil
 }
 
-// draft is what an invented enterprise says of itself.
-func draft(e merchant.Enrolment) onboarding.Draft {
+// Draft is what an invented enterprise says of itself, without scans.
+func Draft(e merchant.Enrolment) dossier.Draft {
 	short := cmp.Or(e.ShortName, e.Code)
-	d := onboarding.Draft{
-		Entity: onboarding.Entity{
+	d := dossier.Draft{
+		Entity: dossier.Entity{
 			LegalName: short + "（虚构示例）", ShortName: short, EntityType: "农民专业合作社", USCC: cmp.Or(e.USCC, USCC(number(e.Code))),
 			Region: "152527", Township: "红旗镇", Fictional: true,
 		},
-		Contacts: []onboarding.Contact{{Role: onboarding.Representative, Name: "测试", Phone: "+8613800000000"}},
-		Linkage: onboarding.Linkage{Households: max(1, e.Linkage.Households), Ways: []onboarding.Way{{
-			Mode: onboarding.Cooperative, Villages: []string{"红喜村"}, Households: 1, From: "2026-01-01", To: "2026-12-31",
+		Contacts: []dossier.Contact{{Role: dossier.Representative, Name: "测试", Phone: "+8613800000000"}},
+		Linkage: dossier.Linkage{Households: max(1, e.Linkage.Households), Ways: []dossier.Way{{
+			Mode: dossier.Cooperative, Villages: []string{"红喜村"}, Households: 1, From: "2026-01-01", To: "2026-12-31",
 		}}},
 	}
 	if e.Licences == nil {
 		e.Licences = []merchant.Licence{{Kind: "SC", No: SC(number(e.Code) % 10_000), ExpiresOn: "2099-12-31"}}
 	}
 	for _, l := range e.Licences {
-		d.Licences = append(d.Licences, onboarding.Licence{Kind: l.Kind, No: l.No, IssuedOn: "2020-01-01", ExpiresOn: l.ExpiresOn, For: []string{"PACKAGED_FOOD"}})
+		d.Licences = append(d.Licences, dossier.Licence{Kind: l.Kind, No: l.No, IssuedOn: "2020-01-01", ExpiresOn: l.ExpiresOn, For: []string{"PACKAGED_FOOD"}})
 	}
 	return d
 }
 
-// Sell puts a product on sale, with so many pieces of each of its SKUs. Goods of
+// Whole fills in what the listing of goods must say and a test need not. Goods of
 // which no more is said are packaged food that is shipped anywhere.
+func Whole(d catalog.Description) catalog.Description {
+	kind, cold := "PACKAGED_FOOD", "N"
+	switch {
+	case d.Voucher:
+		kind, cold = "VOUCHER_SERVICE", "VOUCHER"
+	case d.AgeRestricted:
+		kind = "LIQUOR"
+	}
+	d.Spec, d.SaleUnit, d.Kind, d.ColdChain = cmp.Or(d.Spec, "一份"), cmp.Or(d.SaleUnit, "份"), cmp.Or(d.Kind, kind), cmp.Or(d.ColdChain, cold)
+	d.VATTreatment, d.ShipZone = cmp.Or(d.VATTreatment, "9%"), cmp.Or(d.ShipZone, "NATIONWIDE")
+	d.ReturnRule = cmp.Or(d.ReturnRule, catalog.NoReason)
+	d.Origin, d.RegionCode = cmp.Or(d.Origin, "内蒙古自治区锡林郭勒盟太仆寺旗"), cmp.Or(d.RegionCode, "152527")
+	d.Maker, d.MakerAddress = cmp.Or(d.Maker, "示例企业（虚构示例）"), cmp.Or(d.MakerAddress, "太仆寺旗宝昌镇")
+	if d.Voucher {
+		return d
+	}
+	if d.NetUnit == "" {
+		d.NetContent, d.NetUnit = 1000, "g"
+	}
+	d.Storage, d.ShelfLifeDays, d.StandardCode = cmp.Or(d.Storage, "常温避光"), cmp.Or(d.ShelfLifeDays, 365), cmp.Or(d.StandardCode, "Q/TEST 0001S")
+	d.Ingredients, d.Allergens, d.MadeOnRule = cmp.Or(d.Ingredients, "见包装"), cmp.Or(d.Allergens, "无"), cmp.Or(d.MadeOnRule, "见包装喷码")
+	d.LicenceNo, d.ConformityDoc = cmp.Or(d.LicenceNo, "SC10115252799011"), cmp.Or(d.ConformityDoc, "出厂检验报告")
+	return d
+}
+
+// license files a licence of an enterprise and accepts it, unless it has it.
+func (s Services) license(ctx context.Context, m merchant.ID, l merchant.Licence) error {
+	filed, err := s.Standing.FileLicence(ctx, Seller(m), m, l)
+	if errors.Is(err, merchant.ErrAccepted) {
+		return nil
+	}
+	if err == nil {
+		_, err = s.Standing.AcceptLicence(ctx, Operator, filed.ID)
+	}
+	return err
+}
+
+// Sell lists a product, lets Operator approve it, and opens the stock of each of its
+// SKUs with so many pieces. What Whole fills in need not be said, and an enterprise
+// that lacks a travel agency's licence gets one.
 func (s Services) Sell(ctx context.Context, p catalog.NewProduct, pieces int64) (catalog.Product, error) {
-	p.Spec, p.SaleUnit = cmp.Or(p.Spec, "一份"), cmp.Or(p.SaleUnit, "份")
-	p.Kind, p.VATTreatment = cmp.Or(p.Kind, "PACKAGED_FOOD"), cmp.Or(p.VATTreatment, "9%")
-	p.ColdChain, p.ShipZone = cmp.Or(p.ColdChain, "N"), cmp.Or(p.ShipZone, "NATIONWIDE")
-	p.ReturnRule = cmp.Or(p.ReturnRule, catalog.NoReason)
+	p.Description = Whole(p.Description)
+	if p.Voucher {
+		licence := merchant.Licence{Kind: "TRAVEL", No: "L-NMG-99001", ExpiresOn: "2099-12-31"}
+		if err := s.license(ctx, p.Merchant, licence); err != nil {
+			return catalog.Product{}, fmt.Errorf("license %s: %w", p.Code, err)
+		}
+	}
 	listed, err := s.Catalog.Add(ctx, Seller(p.Merchant), p)
+	if err == nil {
+		listed, err = s.PutOnSale(ctx, listed)
+	}
 	if err != nil {
 		return listed, fmt.Errorf("list %s: %w", p.Code, err)
 	}
@@ -169,6 +229,15 @@ func (s Services) Sell(ctx context.Context, p catalog.NewProduct, pieces int64) 
 		}
 	}
 	return listed, nil
+}
+
+// PutOnSale submits a draft, and lets Operator approve it.
+func (s Services) PutOnSale(ctx context.Context, p catalog.Product) (catalog.Product, error) {
+	submitted, err := s.Catalog.Submit(ctx, Seller(p.Merchant), p.ID)
+	if err != nil {
+		return submitted, err
+	}
+	return s.Scrutiny.Approve(ctx, Operator, p.ID, submitted.Version)
 }
 
 // SignUp registers somebody, gives him roles and signs him in.

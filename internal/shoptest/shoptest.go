@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -30,15 +32,20 @@ import (
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/scrutiny"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Shop is a shop that is open. It may be used by many goroutines.
@@ -75,7 +82,7 @@ var goods = []catalog.NewProduct{
 	Product(Distiller, "liquor", 12345, catalog.Description{Category: "LIQUOR", Name: "草原白酒", ReturnRule: catalog.NoReasonUnopened, AgeRestricted: true}),
 	Product(Distiller, "stay", 29900, catalog.Description{
 		Category: "TOURISM", Name: "农家院一晚", ReturnRule: catalog.VoucherRule,
-		Voucher: true, VoucherValidDays: 180, ColdChain: "VOUCHER", ShipZone: "NONE",
+		Voucher: true, VoucherValidDays: 180, ShipZone: "NONE",
 	}),
 }
 
@@ -128,14 +135,28 @@ func New(t testing.TB, o Options) *Shop {
 	must(t, err)
 	must(t, s.Transparency.Sign(t.Context()))
 	s.Trail, s.Merchants, s.Inventory = trail.New(s.DB), merchant.New(s.DB), inventory.New(s.DB)
-	s.Keys = apikey.New(s.DB)
+	s.Keys, s.Webhooks = apikey.New(s.DB), webhook.New(s.DB, webhook.Config{}, listener{})
 	s.Catalog, s.Carts, s.Fund = catalog.New(s.DB, o.Cache), cart.New(s.DB), fund.New(s.DB)
 	s.Onboarding = onboarding.New(s.DB)
+	s.Files, err = file.Open(s.DB, file.Config{Folder: t.TempDir(), MaxBytes: 10 << 20, DailyBytes: 200 << 20})
+	must(t, err)
+	s.Scrutiny, s.Origins = scrutiny.New(s.DB, s.Catalog), origin.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Aftersales = aftersale.New(s.DB)
 	s.Intake = intake.New(s.DB, s.Catalog)
+	s.Recalls = recall.New(s.DB)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
+	s.Standing = standing.New(s.DB)
 	return s
+}
+
+// listener stands for all systems of enterprises: it hears every message, and
+// nothing leaves the process.
+type listener struct{}
+
+// RoundTrip answers 204.
+func (listener) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: r}, nil
 }
 
 // StockUp enrols the two enterprises and puts their goods on sale, and more, with
@@ -225,6 +246,14 @@ func (s *Shop) Perform(t testing.TB) {
 	}
 }
 
+// Tell sends what waits to be sent to enterprises' own systems.
+func (s *Shop) Tell(t testing.TB) {
+	t.Helper()
+	if _, err := s.Webhooks.Deliver(t.Context()); err != nil {
+		t.Fatalf("send messages: %v", err)
+	}
+}
+
 // do does a job, as the worker would.
 func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 	switch j := j.(type) {
@@ -311,6 +340,16 @@ func (s *Shop) Pieces(t testing.TB, code string) [2]int64 {
 		t.Fatalf("stock of %s: %v", code, err)
 	}
 	return [2]int64{all[sku].Available, all[sku].Reserved}
+}
+
+// File is a private picture that somebody has uploaded, as far as the database knows.
+func (s *Shop) File(t testing.TB, owner uuid.UUID, name string) file.ID {
+	t.Helper()
+	f := id.FromName[file.File]("test", owner.String()+name)
+	_, err := s.DB.SQL().ExecContext(t.Context(), `INSERT INTO file (id, owner_id, name, media_type, size, sha256, width, height, private, created_at)
+		VALUES ($1, $2, $3, 'image/png', 1, sha256(convert_to($3, 'UTF8')), 1, 1, true, $4) ON CONFLICT (id) DO NOTHING`, f.UUID(), owner, name, s.Clock.Now())
+	must(t, err)
+	return f
 }
 
 func must(t testing.TB, err error) {

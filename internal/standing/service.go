@@ -3,6 +3,7 @@ package standing
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -128,6 +129,36 @@ func (s *Service) decide(ctx context.Context, caller identity.Caller, l LicenceI
 			detail["reason"] = reason
 		}
 		return f, note(ctx, tx, caller, operation, f.Merchant, detail)
+	})
+}
+
+// ReadScans writes down that an operator is about to read the scans of a licence that was
+// filed, or one of them, and names them. The links he gets of the file service.
+// ErrLicence, or file.ErrUnknown when it has no such scan.
+func (s *Service) ReadScans(ctx context.Context, caller identity.Caller, l LicenceID, one file.ID) ([]file.ID, error) {
+	if err := caller.Must(identity.Operator); err != nil {
+		return nil, err
+	}
+	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) ([]file.ID, error) {
+		f, err := byID(ctx, tx, l)
+		if err != nil {
+			return nil, err
+		}
+		scans := f.Files
+		if !one.IsZero() {
+			if !slices.Contains(scans, one) {
+				return nil, file.ErrUnknown
+			}
+			scans = []file.ID{one}
+		}
+		for _, scan := range scans {
+			detail := f.detail()
+			detail["file"] = scan.String()
+			if err := note(ctx, tx, caller, "standing.read_scan", f.Merchant, detail); err != nil {
+				return nil, err
+			}
+		}
+		return scans, nil
 	})
 }
 

@@ -81,7 +81,9 @@ func (f *Filing) Accept(caller identity.Caller, at time.Time) error {
 }
 
 // Decline leaves the licence without effect.
-func (f *Filing) Decline(caller identity.Caller, _ time.Time) error { return f.decide(caller, Declined) }
+func (f *Filing) Decline(caller identity.Caller, _ time.Time) error {
+	return f.decide(caller, Declined)
+}
 
 // decide refuses those who may not decide, and a licence that waits for nobody.
 func (f *Filing) decide(caller identity.Caller, verdict LicenceState) error {

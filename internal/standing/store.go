@@ -279,8 +279,8 @@ func overdue(ctx context.Context, tx *postgres.Tx) (int64, error) {
 	return r.N, nil
 }
 
-// passed is what ends, with the nearest threshold that is passed and was not told of.
-const passed = `SELECT x.* FROM (
+// untold is what ends, with the nearest threshold that is passed and was not told of.
+const untold = `SELECT x.* FROM (
 		SELECT e.merchant_id, e.subject, e.kind, e.number, e.due_on,
 		       (SELECT min(d) FROM unnest('{0,7,30,90}'::int[]) AS d WHERE e.due_on - ?::date <= d AND (d > 0 OR e.due_on < ?::date)) AS days
 		FROM merchant_ending e
@@ -291,7 +291,7 @@ const passed = `SELECT x.* FROM (
 // warn raises so many alerts at most, and says how many of them it was who raised them.
 func warn(ctx context.Context, tx *postgres.Tx, limit int) (int, error) {
 	today := string(merchant.DateOf(tx.Now))
-	rows, err := postgres.Rows[alertRow](ctx, tx, passed, today, today, limit)
+	rows, err := postgres.Rows[alertRow](ctx, tx, untold, today, today, limit)
 	if err != nil {
 		return 0, fmt.Errorf("look for what ends: %w", err)
 	}

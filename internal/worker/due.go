@@ -8,26 +8,39 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
+	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Deps are the contexts that the worker calls.
 type Deps struct {
-	DB       *postgres.DB
-	Orders   *order.Service
-	Payments *payment.Service
-	Log      *transparency.Service
-	Fund     *fund.Service
-	Identity *identity.Service
-	Intake   *intake.Service
+	DB         *postgres.DB
+	Orders     *order.Service
+	Payments   *payment.Service
+	Log        *transparency.Service
+	Fund       *fund.Service
+	Identity   *identity.Service
+	Intake     *intake.Service
+	Files      *file.Service
+	Standing   *standing.Service
+	Aftersales *aftersale.Service
+	Merchants  *merchant.Service
+	Webhooks   *webhook.Service
+	// Inventory withdraws lots that are past their day.
+	Inventory *inventory.Service
 }
 
 // batch is how many things one sweep ends at most in one go.
@@ -74,11 +87,17 @@ func (w *Worker) dues() []sweep {
 			return int(n), err
 		}},
 		{"payment.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, w.forgetBodies) }},
+		{"file.sweep", time.Hour, d.Files.Sweep},
+		{"inventory.withdraw", time.Minute, func(ctx context.Context) (int, error) { return all(ctx, d.Inventory.WithdrawDue) }},
 		{"identity.sweep", time.Hour, func(ctx context.Context) (int, error) {
 			n, err := d.Identity.Sweep(ctx)
 			return int(n), err
 		}},
 		{"intake.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Intake.Forget) }},
+		{"standing.alert", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Standing.RaiseAlerts) }},
+		{"webhook.announce", w.cfg.Sweep, w.announce},
+		{"webhook.deliver", time.Second, d.Webhooks.Deliver},
+		{"webhook.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Webhooks.Forget) }},
 		{"business.measure", 15 * time.Second, w.measure},
 	}
 }
@@ -118,7 +137,7 @@ func all(ctx context.Context, f func(ctx context.Context, limit int) (int, error
 	}
 }
 
-// measure tells how the fund, the log and the refunds stand: what the fund was
+// measure tells how the fund, the log, the refunds and the re-verifications stand: what the fund was
 // levied must be one tenth of net sales, n li for n fen.
 func (w *Worker) measure(ctx context.Context) (int, error) {
 	st, err := w.deps.Fund.Statement(ctx)
@@ -136,5 +155,10 @@ func (w *Worker) measure(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	w.metrics.FailedRefunds(failed)
+	overdue, err := w.deps.Standing.Overdue(ctx)
+	if err != nil {
+		return 0, err
+	}
+	w.metrics.OverdueReverifications(overdue)
 	return 0, nil
 }

@@ -89,6 +89,273 @@ func (e ApiKeyScope) Valid() bool {
 	}
 }
 
+// Defines values for ApplicationNextActions.
+const (
+	ApplicationNextActionsApprove   ApplicationNextActions = "approve"
+	ApplicationNextActionsEdit      ApplicationNextActions = "edit"
+	ApplicationNextActionsRecommend ApplicationNextActions = "recommend"
+	ApplicationNextActionsRefuse    ApplicationNextActions = "refuse"
+	ApplicationNextActionsReturn    ApplicationNextActions = "return"
+	ApplicationNextActionsSign      ApplicationNextActions = "sign"
+	ApplicationNextActionsSubmit    ApplicationNextActions = "submit"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationNextActions enum.
+func (e ApplicationNextActions) Valid() bool {
+	switch e {
+	case ApplicationNextActionsApprove:
+		return true
+	case ApplicationNextActionsEdit:
+		return true
+	case ApplicationNextActionsRecommend:
+		return true
+	case ApplicationNextActionsRefuse:
+		return true
+	case ApplicationNextActionsReturn:
+		return true
+	case ApplicationNextActionsSign:
+		return true
+	case ApplicationNextActionsSubmit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationContactRole.
+const (
+	Contact             ApplicationContactRole = "contact"
+	LegalRepresentative ApplicationContactRole = "legal_representative"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationContactRole enum.
+func (e ApplicationContactRole) Valid() bool {
+	switch e {
+	case Contact:
+		return true
+	case LegalRepresentative:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationEventAction.
+const (
+	ApplicationEventActionActivate  ApplicationEventAction = "activate"
+	ApplicationEventActionApprove   ApplicationEventAction = "approve"
+	ApplicationEventActionEdit      ApplicationEventAction = "edit"
+	ApplicationEventActionRecommend ApplicationEventAction = "recommend"
+	ApplicationEventActionRefuse    ApplicationEventAction = "refuse"
+	ApplicationEventActionReturn    ApplicationEventAction = "return"
+	ApplicationEventActionSign      ApplicationEventAction = "sign"
+	ApplicationEventActionStart     ApplicationEventAction = "start"
+	ApplicationEventActionSubmit    ApplicationEventAction = "submit"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationEventAction enum.
+func (e ApplicationEventAction) Valid() bool {
+	switch e {
+	case ApplicationEventActionActivate:
+		return true
+	case ApplicationEventActionApprove:
+		return true
+	case ApplicationEventActionEdit:
+		return true
+	case ApplicationEventActionRecommend:
+		return true
+	case ApplicationEventActionRefuse:
+		return true
+	case ApplicationEventActionReturn:
+		return true
+	case ApplicationEventActionSign:
+		return true
+	case ApplicationEventActionStart:
+		return true
+	case ApplicationEventActionSubmit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationItemProblem.
+const (
+	ApplicationItemProblemContradictory ApplicationItemProblem = "contradictory"
+	ApplicationItemProblemExpired       ApplicationItemProblem = "expired"
+	ApplicationItemProblemMissing       ApplicationItemProblem = "missing"
+	ApplicationItemProblemOther         ApplicationItemProblem = "other"
+	ApplicationItemProblemUnreadable    ApplicationItemProblem = "unreadable"
+	ApplicationItemProblemWrong         ApplicationItemProblem = "wrong"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationItemProblem enum.
+func (e ApplicationItemProblem) Valid() bool {
+	switch e {
+	case ApplicationItemProblemContradictory:
+		return true
+	case ApplicationItemProblemExpired:
+		return true
+	case ApplicationItemProblemMissing:
+		return true
+	case ApplicationItemProblemOther:
+		return true
+	case ApplicationItemProblemUnreadable:
+		return true
+	case ApplicationItemProblemWrong:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationItemState.
+const (
+	ApplicationItemStateAnswered ApplicationItemState = "answered"
+	ApplicationItemStateOpen     ApplicationItemState = "open"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationItemState enum.
+func (e ApplicationItemState) Valid() bool {
+	switch e {
+	case ApplicationItemStateAnswered:
+		return true
+	case ApplicationItemStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationSide.
+const (
+	ApplicationSideApplicant ApplicationSide = "applicant"
+	ApplicationSideCounty    ApplicationSide = "county"
+	ApplicationSidePlatform  ApplicationSide = "platform"
+	ApplicationSideProgram   ApplicationSide = "program"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationSide enum.
+func (e ApplicationSide) Valid() bool {
+	switch e {
+	case ApplicationSideApplicant:
+		return true
+	case ApplicationSideCounty:
+		return true
+	case ApplicationSidePlatform:
+		return true
+	case ApplicationSideProgram:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationState.
+const (
+	ApplicationStateActive      ApplicationState = "active"
+	ApplicationStateApproved    ApplicationState = "approved"
+	ApplicationStateDraft       ApplicationState = "draft"
+	ApplicationStateRecommended ApplicationState = "recommended"
+	ApplicationStateRefused     ApplicationState = "refused"
+	ApplicationStateReturned    ApplicationState = "returned"
+	ApplicationStateSigned      ApplicationState = "signed"
+	ApplicationStateSubmitted   ApplicationState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationState enum.
+func (e ApplicationState) Valid() bool {
+	switch e {
+	case ApplicationStateActive:
+		return true
+	case ApplicationStateApproved:
+		return true
+	case ApplicationStateDraft:
+		return true
+	case ApplicationStateRecommended:
+		return true
+	case ApplicationStateRefused:
+		return true
+	case ApplicationStateReturned:
+		return true
+	case ApplicationStateSigned:
+		return true
+	case ApplicationStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationWayMode.
+const (
+	Cooperative       ApplicationWayMode = "cooperative"
+	Dividend          ApplicationWayMode = "dividend"
+	Employment        ApplicationWayMode = "employment"
+	Land              ApplicationWayMode = "land"
+	PurchaseAgreement ApplicationWayMode = "purchase_agreement"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationWayMode enum.
+func (e ApplicationWayMode) Valid() bool {
+	switch e {
+	case Cooperative:
+		return true
+	case Dividend:
+		return true
+	case Employment:
+		return true
+	case Land:
+		return true
+	case PurchaseAgreement:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BuyerClass.
+const (
+	BuyerClassConsumer    BuyerClass = "consumer"
+	BuyerClassInstitution BuyerClass = "institution"
+)
+
+// Valid indicates whether the value is a known member of the BuyerClass enum.
+func (e BuyerClass) Valid() bool {
+	switch e {
+	case BuyerClassConsumer:
+		return true
+	case BuyerClassInstitution:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CertificateKind.
+const (
+	CertificateKindConformity CertificateKind = "conformity"
+	CertificateKindImport     CertificateKind = "import"
+	CertificateKindInspection CertificateKind = "inspection"
+	CertificateKindQuarantine CertificateKind = "quarantine"
+)
+
+// Valid indicates whether the value is a known member of the CertificateKind enum.
+func (e CertificateKind) Valid() bool {
+	switch e {
+	case CertificateKindConformity:
+		return true
+	case CertificateKindImport:
+		return true
+	case CertificateKindInspection:
+		return true
+	case CertificateKindQuarantine:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CheckoutState.
 const (
 	CheckoutStateCanceled CheckoutState = "canceled"
@@ -152,6 +419,27 @@ func (e CredentialsTransport) Valid() bool {
 	}
 }
 
+// Defines values for FileMediaType.
+const (
+	Applicationpdf FileMediaType = "application/pdf"
+	Imagejpeg      FileMediaType = "image/jpeg"
+	Imagepng       FileMediaType = "image/png"
+)
+
+// Valid indicates whether the value is a known member of the FileMediaType enum.
+func (e FileMediaType) Valid() bool {
+	switch e {
+	case Applicationpdf:
+		return true
+	case Imagejpeg:
+		return true
+	case Imagepng:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ImportFormat.
 const (
 	Csv  ImportFormat = "csv"
@@ -194,6 +482,210 @@ func (e ImportState) Valid() bool {
 	}
 }
 
+// Defines values for LicenceState.
+const (
+	LicenceStateExpired LicenceState = "expired"
+	LicenceStateValid   LicenceState = "valid"
+)
+
+// Valid indicates whether the value is a known member of the LicenceState enum.
+func (e LicenceState) Valid() bool {
+	switch e {
+	case LicenceStateExpired:
+		return true
+	case LicenceStateValid:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LicenceFilingState.
+const (
+	LicenceFilingStateAccepted LicenceFilingState = "accepted"
+	LicenceFilingStateDeclined LicenceFilingState = "declined"
+	LicenceFilingStateFiled    LicenceFilingState = "filed"
+)
+
+// Valid indicates whether the value is a known member of the LicenceFilingState enum.
+func (e LicenceFilingState) Valid() bool {
+	switch e {
+	case LicenceFilingStateAccepted:
+		return true
+	case LicenceFilingStateDeclined:
+		return true
+	case LicenceFilingStateFiled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingNextActions.
+const (
+	ListingNextActionsAddSku   ListingNextActions = "add_sku"
+	ListingNextActionsApprove  ListingNextActions = "approve"
+	ListingNextActionsDelist   ListingNextActions = "delist"
+	ListingNextActionsEdit     ListingNextActions = "edit"
+	ListingNextActionsReturn   ListingNextActions = "return"
+	ListingNextActionsSubmit   ListingNextActions = "submit"
+	ListingNextActionsWithdraw ListingNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the ListingNextActions enum.
+func (e ListingNextActions) Valid() bool {
+	switch e {
+	case ListingNextActionsAddSku:
+		return true
+	case ListingNextActionsApprove:
+		return true
+	case ListingNextActionsDelist:
+		return true
+	case ListingNextActionsEdit:
+		return true
+	case ListingNextActionsReturn:
+		return true
+	case ListingNextActionsSubmit:
+		return true
+	case ListingNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingChangeColdChain.
+const (
+	ListingChangeColdChainCHILLED ListingChangeColdChain = "CHILLED"
+	ListingChangeColdChainFROZEN  ListingChangeColdChain = "FROZEN"
+	ListingChangeColdChainN       ListingChangeColdChain = "N"
+	ListingChangeColdChainVOUCHER ListingChangeColdChain = "VOUCHER"
+)
+
+// Valid indicates whether the value is a known member of the ListingChangeColdChain enum.
+func (e ListingChangeColdChain) Valid() bool {
+	switch e {
+	case ListingChangeColdChainCHILLED:
+		return true
+	case ListingChangeColdChainFROZEN:
+		return true
+	case ListingChangeColdChainN:
+		return true
+	case ListingChangeColdChainVOUCHER:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingChangeNetUnit.
+const (
+	ListingChangeNetUnitEmpty ListingChangeNetUnit = ""
+	ListingChangeNetUnitG     ListingChangeNetUnit = "g"
+	ListingChangeNetUnitML    ListingChangeNetUnit = "mL"
+)
+
+// Valid indicates whether the value is a known member of the ListingChangeNetUnit enum.
+func (e ListingChangeNetUnit) Valid() bool {
+	switch e {
+	case ListingChangeNetUnitEmpty:
+		return true
+	case ListingChangeNetUnitG:
+		return true
+	case ListingChangeNetUnitML:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingChangeReturnRule.
+const (
+	ListingChangeReturnRuleEXEMPTFRESH        ListingChangeReturnRule = "EXEMPT_FRESH"
+	ListingChangeReturnRuleNOREASON7D         ListingChangeReturnRule = "NO_REASON_7D"
+	ListingChangeReturnRuleNOREASON7DUNOPENED ListingChangeReturnRule = "NO_REASON_7D_UNOPENED"
+	ListingChangeReturnRuleVOUCHERRULE        ListingChangeReturnRule = "VOUCHER_RULE"
+)
+
+// Valid indicates whether the value is a known member of the ListingChangeReturnRule enum.
+func (e ListingChangeReturnRule) Valid() bool {
+	switch e {
+	case ListingChangeReturnRuleEXEMPTFRESH:
+		return true
+	case ListingChangeReturnRuleNOREASON7D:
+		return true
+	case ListingChangeReturnRuleNOREASON7DUNOPENED:
+		return true
+	case ListingChangeReturnRuleVOUCHERRULE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingDecisionVerdict.
+const (
+	ListingDecisionVerdictApproved ListingDecisionVerdict = "approved"
+	ListingDecisionVerdictDelisted ListingDecisionVerdict = "delisted"
+	ListingDecisionVerdictReturned ListingDecisionVerdict = "returned"
+)
+
+// Valid indicates whether the value is a known member of the ListingDecisionVerdict enum.
+func (e ListingDecisionVerdict) Valid() bool {
+	switch e {
+	case ListingDecisionVerdictApproved:
+		return true
+	case ListingDecisionVerdictDelisted:
+		return true
+	case ListingDecisionVerdictReturned:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingState.
+const (
+	ListingStateDraft     ListingState = "draft"
+	ListingStateInReview  ListingState = "in_review"
+	ListingStateOnSale    ListingState = "on_sale"
+	ListingStateWithdrawn ListingState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ListingState enum.
+func (e ListingState) Valid() bool {
+	switch e {
+	case ListingStateDraft:
+		return true
+	case ListingStateInReview:
+		return true
+	case ListingStateOnSale:
+		return true
+	case ListingStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingWarningVerdict.
+const (
+	ListingWarningVerdictRefuse ListingWarningVerdict = "refuse"
+	ListingWarningVerdictReview ListingWarningVerdict = "review"
+)
+
+// Valid indicates whether the value is a known member of the ListingWarningVerdict enum.
+func (e ListingWarningVerdict) Valid() bool {
+	switch e {
+	case ListingWarningVerdictRefuse:
+		return true
+	case ListingWarningVerdictReview:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LogEntryState.
 const (
 	LogEntryStatePending LogEntryState = "pending"
@@ -215,6 +707,7 @@ func (e LogEntryState) Valid() bool {
 // Defines values for MerchantState.
 const (
 	MerchantStateActive    MerchantState = "active"
+	MerchantStateExpired   MerchantState = "expired"
 	MerchantStateLeft      MerchantState = "left"
 	MerchantStateSuspended MerchantState = "suspended"
 )
@@ -223,6 +716,8 @@ const (
 func (e MerchantState) Valid() bool {
 	switch e {
 	case MerchantStateActive:
+		return true
+	case MerchantStateExpired:
 		return true
 	case MerchantStateLeft:
 		return true
@@ -233,21 +728,135 @@ func (e MerchantState) Valid() bool {
 	}
 }
 
-// Defines values for MerchantProductState.
+// Defines values for MerchantAlertDays.
 const (
-	Draft     MerchantProductState = "draft"
-	OnSale    MerchantProductState = "on_sale"
-	Withdrawn MerchantProductState = "withdrawn"
+	N0  MerchantAlertDays = 0
+	N30 MerchantAlertDays = 30
+	N7  MerchantAlertDays = 7
+	N90 MerchantAlertDays = 90
 )
 
-// Valid indicates whether the value is a known member of the MerchantProductState enum.
-func (e MerchantProductState) Valid() bool {
+// Valid indicates whether the value is a known member of the MerchantAlertDays enum.
+func (e MerchantAlertDays) Valid() bool {
 	switch e {
-	case Draft:
+	case N0:
 		return true
-	case OnSale:
+	case N30:
 		return true
-	case Withdrawn:
+	case N7:
+		return true
+	case N90:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MerchantAlertState.
+const (
+	MerchantAlertStateAcknowledged MerchantAlertState = "acknowledged"
+	MerchantAlertStateOpen         MerchantAlertState = "open"
+	MerchantAlertStateSuperseded   MerchantAlertState = "superseded"
+)
+
+// Valid indicates whether the value is a known member of the MerchantAlertState enum.
+func (e MerchantAlertState) Valid() bool {
+	switch e {
+	case MerchantAlertStateAcknowledged:
+		return true
+	case MerchantAlertStateOpen:
+		return true
+	case MerchantAlertStateSuperseded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MerchantAlertSubject.
+const (
+	MerchantAlertSubjectLeaving        MerchantAlertSubject = "leaving"
+	MerchantAlertSubjectLicence        MerchantAlertSubject = "licence"
+	MerchantAlertSubjectReverification MerchantAlertSubject = "reverification"
+)
+
+// Valid indicates whether the value is a known member of the MerchantAlertSubject enum.
+func (e MerchantAlertSubject) Valid() bool {
+	switch e {
+	case MerchantAlertSubjectLeaving:
+		return true
+	case MerchantAlertSubjectLicence:
+		return true
+	case MerchantAlertSubjectReverification:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NewListingColdChain.
+const (
+	NewListingColdChainCHILLED NewListingColdChain = "CHILLED"
+	NewListingColdChainFROZEN  NewListingColdChain = "FROZEN"
+	NewListingColdChainN       NewListingColdChain = "N"
+	NewListingColdChainVOUCHER NewListingColdChain = "VOUCHER"
+)
+
+// Valid indicates whether the value is a known member of the NewListingColdChain enum.
+func (e NewListingColdChain) Valid() bool {
+	switch e {
+	case NewListingColdChainCHILLED:
+		return true
+	case NewListingColdChainFROZEN:
+		return true
+	case NewListingColdChainN:
+		return true
+	case NewListingColdChainVOUCHER:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NewListingNetUnit.
+const (
+	NewListingNetUnitEmpty NewListingNetUnit = ""
+	NewListingNetUnitG     NewListingNetUnit = "g"
+	NewListingNetUnitML    NewListingNetUnit = "mL"
+)
+
+// Valid indicates whether the value is a known member of the NewListingNetUnit enum.
+func (e NewListingNetUnit) Valid() bool {
+	switch e {
+	case NewListingNetUnitEmpty:
+		return true
+	case NewListingNetUnitG:
+		return true
+	case NewListingNetUnitML:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NewListingReturnRule.
+const (
+	NewListingReturnRuleEXEMPTFRESH        NewListingReturnRule = "EXEMPT_FRESH"
+	NewListingReturnRuleNOREASON7D         NewListingReturnRule = "NO_REASON_7D"
+	NewListingReturnRuleNOREASON7DUNOPENED NewListingReturnRule = "NO_REASON_7D_UNOPENED"
+	NewListingReturnRuleVOUCHERRULE        NewListingReturnRule = "VOUCHER_RULE"
+)
+
+// Valid indicates whether the value is a known member of the NewListingReturnRule enum.
+func (e NewListingReturnRule) Valid() bool {
+	switch e {
+	case NewListingReturnRuleEXEMPTFRESH:
+		return true
+	case NewListingReturnRuleNOREASON7D:
+		return true
+	case NewListingReturnRuleNOREASON7DUNOPENED:
+		return true
+	case NewListingReturnRuleVOUCHERRULE:
 		return true
 	default:
 		return false
@@ -281,21 +890,78 @@ func (e OrderState) Valid() bool {
 	}
 }
 
+// Defines values for OriginRegionLevel.
+const (
+	OriginRegionLevelCounty   OriginRegionLevel = "county"
+	OriginRegionLevelTownship OriginRegionLevel = "township"
+	OriginRegionLevelVillage  OriginRegionLevel = "village"
+)
+
+// Valid indicates whether the value is a known member of the OriginRegionLevel enum.
+func (e OriginRegionLevel) Valid() bool {
+	switch e {
+	case OriginRegionLevelCounty:
+		return true
+	case OriginRegionLevelTownship:
+		return true
+	case OriginRegionLevelVillage:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProductNetUnit.
 const (
-	Empty ProductNetUnit = ""
-	G     ProductNetUnit = "g"
-	ML    ProductNetUnit = "mL"
+	ProductNetUnitEmpty ProductNetUnit = ""
+	ProductNetUnitG     ProductNetUnit = "g"
+	ProductNetUnitML    ProductNetUnit = "mL"
 )
 
 // Valid indicates whether the value is a known member of the ProductNetUnit enum.
 func (e ProductNetUnit) Valid() bool {
 	switch e {
-	case Empty:
+	case ProductNetUnitEmpty:
 		return true
-	case G:
+	case ProductNetUnitG:
 		return true
-	case ML:
+	case ProductNetUnitML:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublicRecallState.
+const (
+	PublicRecallStateClosed PublicRecallState = "closed"
+	PublicRecallStateOpen   PublicRecallState = "open"
+)
+
+// Valid indicates whether the value is a known member of the PublicRecallState enum.
+func (e PublicRecallState) Valid() bool {
+	switch e {
+	case PublicRecallStateClosed:
+		return true
+	case PublicRecallStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RecallState.
+const (
+	RecallStateClosed RecallState = "closed"
+	RecallStateOpen   RecallState = "open"
+)
+
+// Valid indicates whether the value is a known member of the RecallState enum.
+func (e RecallState) Valid() bool {
+	switch e {
+	case RecallStateClosed:
+		return true
+	case RecallStateOpen:
 		return true
 	default:
 		return false
@@ -317,6 +983,36 @@ func (e RepaymentState) Valid() bool {
 	case RepaymentStatePending:
 		return true
 	case RepaymentStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReturnedPlaceProblem.
+const (
+	ReturnedPlaceProblemContradictory ReturnedPlaceProblem = "contradictory"
+	ReturnedPlaceProblemExpired       ReturnedPlaceProblem = "expired"
+	ReturnedPlaceProblemMissing       ReturnedPlaceProblem = "missing"
+	ReturnedPlaceProblemOther         ReturnedPlaceProblem = "other"
+	ReturnedPlaceProblemUnreadable    ReturnedPlaceProblem = "unreadable"
+	ReturnedPlaceProblemWrong         ReturnedPlaceProblem = "wrong"
+)
+
+// Valid indicates whether the value is a known member of the ReturnedPlaceProblem enum.
+func (e ReturnedPlaceProblem) Valid() bool {
+	switch e {
+	case ReturnedPlaceProblemContradictory:
+		return true
+	case ReturnedPlaceProblemExpired:
+		return true
+	case ReturnedPlaceProblemMissing:
+		return true
+	case ReturnedPlaceProblemOther:
+		return true
+	case ReturnedPlaceProblemUnreadable:
+		return true
+	case ReturnedPlaceProblemWrong:
 		return true
 	default:
 		return false
@@ -347,6 +1043,186 @@ func (e Role) Valid() bool {
 	case RoleMerchant:
 		return true
 	case RoleOperator:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SanctionKind.
+const (
+	Exclusion     SanctionKind = "exclusion"
+	Reinstatement SanctionKind = "reinstatement"
+	Suspension    SanctionKind = "suspension"
+	Warning       SanctionKind = "warning"
+)
+
+// Valid indicates whether the value is a known member of the SanctionKind enum.
+func (e SanctionKind) Valid() bool {
+	switch e {
+	case Exclusion:
+		return true
+	case Reinstatement:
+		return true
+	case Suspension:
+		return true
+	case Warning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SkuUnit.
+const (
+	Kg SkuUnit = "kg"
+	L  SkuUnit = "L"
+)
+
+// Valid indicates whether the value is a known member of the SkuUnit enum.
+func (e SkuUnit) Valid() bool {
+	switch e {
+	case Kg:
+		return true
+	case L:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UnitMeasures.
+const (
+	Count  UnitMeasures = "count"
+	Mass   UnitMeasures = "mass"
+	Volume UnitMeasures = "volume"
+)
+
+// Valid indicates whether the value is a known member of the UnitMeasures enum.
+func (e UnitMeasures) Valid() bool {
+	switch e {
+	case Count:
+		return true
+	case Mass:
+		return true
+	case Volume:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDisabledBecause.
+const (
+	Failing WebhookDisabledBecause = "failing"
+	Gone    WebhookDisabledBecause = "gone"
+	Owner   WebhookDisabledBecause = "owner"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDisabledBecause enum.
+func (e WebhookDisabledBecause) Valid() bool {
+	switch e {
+	case Failing:
+		return true
+	case Gone:
+		return true
+	case Owner:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookState.
+const (
+	Disabled WebhookState = "disabled"
+	Enabled  WebhookState = "enabled"
+)
+
+// Valid indicates whether the value is a known member of the WebhookState enum.
+func (e WebhookState) Valid() bool {
+	switch e {
+	case Disabled:
+		return true
+	case Enabled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDeliveryError.
+const (
+	WebhookDeliveryErrorAddress    WebhookDeliveryError = "address"
+	WebhookDeliveryErrorConnection WebhookDeliveryError = "connection"
+	WebhookDeliveryErrorName       WebhookDeliveryError = "name"
+	WebhookDeliveryErrorRedirect   WebhookDeliveryError = "redirect"
+	WebhookDeliveryErrorStatus     WebhookDeliveryError = "status"
+	WebhookDeliveryErrorTimeout    WebhookDeliveryError = "timeout"
+	WebhookDeliveryErrorTls        WebhookDeliveryError = "tls"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryError enum.
+func (e WebhookDeliveryError) Valid() bool {
+	switch e {
+	case WebhookDeliveryErrorAddress:
+		return true
+	case WebhookDeliveryErrorConnection:
+		return true
+	case WebhookDeliveryErrorName:
+		return true
+	case WebhookDeliveryErrorRedirect:
+		return true
+	case WebhookDeliveryErrorStatus:
+		return true
+	case WebhookDeliveryErrorTimeout:
+		return true
+	case WebhookDeliveryErrorTls:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDeliveryState.
+const (
+	WebhookDeliveryStateDelivered WebhookDeliveryState = "delivered"
+	WebhookDeliveryStateFailed    WebhookDeliveryState = "failed"
+	WebhookDeliveryStatePending   WebhookDeliveryState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryState enum.
+func (e WebhookDeliveryState) Valid() bool {
+	switch e {
+	case WebhookDeliveryStateDelivered:
+		return true
+	case WebhookDeliveryStateFailed:
+		return true
+	case WebhookDeliveryStatePending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEventType.
+const (
+	LicenceExpiring WebhookEventType = "licence.expiring"
+	OrderPaid       WebhookEventType = "order.paid"
+	OrderRefunded   WebhookEventType = "order.refunded"
+	ProductApproved WebhookEventType = "product.approved"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEventType enum.
+func (e WebhookEventType) Valid() bool {
+	switch e {
+	case LicenceExpiring:
+		return true
+	case OrderPaid:
+		return true
+	case OrderRefunded:
+		return true
+	case ProductApproved:
 		return true
 	default:
 		return false
@@ -407,6 +1283,174 @@ func (e GetProblemParamsLang) Valid() bool {
 	}
 }
 
+// Defines values for ListCountyApplicationsParamsState.
+const (
+	ListCountyApplicationsParamsStateActive      ListCountyApplicationsParamsState = "active"
+	ListCountyApplicationsParamsStateApproved    ListCountyApplicationsParamsState = "approved"
+	ListCountyApplicationsParamsStateRecommended ListCountyApplicationsParamsState = "recommended"
+	ListCountyApplicationsParamsStateRefused     ListCountyApplicationsParamsState = "refused"
+	ListCountyApplicationsParamsStateReturned    ListCountyApplicationsParamsState = "returned"
+	ListCountyApplicationsParamsStateSigned      ListCountyApplicationsParamsState = "signed"
+	ListCountyApplicationsParamsStateSubmitted   ListCountyApplicationsParamsState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the ListCountyApplicationsParamsState enum.
+func (e ListCountyApplicationsParamsState) Valid() bool {
+	switch e {
+	case ListCountyApplicationsParamsStateActive:
+		return true
+	case ListCountyApplicationsParamsStateApproved:
+		return true
+	case ListCountyApplicationsParamsStateRecommended:
+		return true
+	case ListCountyApplicationsParamsStateRefused:
+		return true
+	case ListCountyApplicationsParamsStateReturned:
+		return true
+	case ListCountyApplicationsParamsStateSigned:
+		return true
+	case ListCountyApplicationsParamsStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReadFileParamsSize.
+const (
+	N320 ReadFileParamsSize = 320
+	N960 ReadFileParamsSize = 960
+)
+
+// Valid indicates whether the value is a known member of the ReadFileParamsSize enum.
+func (e ReadFileParamsSize) Valid() bool {
+	switch e {
+	case N320:
+		return true
+	case N960:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOwnAlertsParamsState.
+const (
+	ListOwnAlertsParamsStateAcknowledged ListOwnAlertsParamsState = "acknowledged"
+	ListOwnAlertsParamsStateOpen         ListOwnAlertsParamsState = "open"
+	ListOwnAlertsParamsStateSuperseded   ListOwnAlertsParamsState = "superseded"
+)
+
+// Valid indicates whether the value is a known member of the ListOwnAlertsParamsState enum.
+func (e ListOwnAlertsParamsState) Valid() bool {
+	switch e {
+	case ListOwnAlertsParamsStateAcknowledged:
+		return true
+	case ListOwnAlertsParamsStateOpen:
+		return true
+	case ListOwnAlertsParamsStateSuperseded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOwnLicencesParamsState.
+const (
+	ListOwnLicencesParamsStateAccepted ListOwnLicencesParamsState = "accepted"
+	ListOwnLicencesParamsStateDeclined ListOwnLicencesParamsState = "declined"
+	ListOwnLicencesParamsStateFiled    ListOwnLicencesParamsState = "filed"
+)
+
+// Valid indicates whether the value is a known member of the ListOwnLicencesParamsState enum.
+func (e ListOwnLicencesParamsState) Valid() bool {
+	switch e {
+	case ListOwnLicencesParamsStateAccepted:
+		return true
+	case ListOwnLicencesParamsStateDeclined:
+		return true
+	case ListOwnLicencesParamsStateFiled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListAlertsParamsState.
+const (
+	ListAlertsParamsStateAcknowledged ListAlertsParamsState = "acknowledged"
+	ListAlertsParamsStateOpen         ListAlertsParamsState = "open"
+	ListAlertsParamsStateSuperseded   ListAlertsParamsState = "superseded"
+)
+
+// Valid indicates whether the value is a known member of the ListAlertsParamsState enum.
+func (e ListAlertsParamsState) Valid() bool {
+	switch e {
+	case ListAlertsParamsStateAcknowledged:
+		return true
+	case ListAlertsParamsStateOpen:
+		return true
+	case ListAlertsParamsStateSuperseded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOpsApplicationsParamsState.
+const (
+	ListOpsApplicationsParamsStateActive      ListOpsApplicationsParamsState = "active"
+	ListOpsApplicationsParamsStateApproved    ListOpsApplicationsParamsState = "approved"
+	ListOpsApplicationsParamsStateRecommended ListOpsApplicationsParamsState = "recommended"
+	ListOpsApplicationsParamsStateRefused     ListOpsApplicationsParamsState = "refused"
+	ListOpsApplicationsParamsStateReturned    ListOpsApplicationsParamsState = "returned"
+	ListOpsApplicationsParamsStateSigned      ListOpsApplicationsParamsState = "signed"
+	ListOpsApplicationsParamsStateSubmitted   ListOpsApplicationsParamsState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the ListOpsApplicationsParamsState enum.
+func (e ListOpsApplicationsParamsState) Valid() bool {
+	switch e {
+	case ListOpsApplicationsParamsStateActive:
+		return true
+	case ListOpsApplicationsParamsStateApproved:
+		return true
+	case ListOpsApplicationsParamsStateRecommended:
+		return true
+	case ListOpsApplicationsParamsStateRefused:
+		return true
+	case ListOpsApplicationsParamsStateReturned:
+		return true
+	case ListOpsApplicationsParamsStateSigned:
+		return true
+	case ListOpsApplicationsParamsStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListLicencesParamsState.
+const (
+	ListLicencesParamsStateAccepted ListLicencesParamsState = "accepted"
+	ListLicencesParamsStateDeclined ListLicencesParamsState = "declined"
+	ListLicencesParamsStateFiled    ListLicencesParamsState = "filed"
+)
+
+// Valid indicates whether the value is a known member of the ListLicencesParamsState enum.
+func (e ListLicencesParamsState) Valid() bool {
+	switch e {
+	case ListLicencesParamsStateAccepted:
+		return true
+	case ListLicencesParamsStateDeclined:
+		return true
+	case ListLicencesParamsStateFiled:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListRefundsParamsState.
 const (
 	ListRefundsParamsStateFailed    ListRefundsParamsState = "failed"
@@ -422,6 +1466,24 @@ func (e ListRefundsParamsState) Valid() bool {
 	case ListRefundsParamsStatePending:
 		return true
 	case ListRefundsParamsStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListReverificationsParamsState.
+const (
+	Due     ListReverificationsParamsState = "due"
+	Overdue ListReverificationsParamsState = "overdue"
+)
+
+// Valid indicates whether the value is a known member of the ListReverificationsParamsState enum.
+func (e ListReverificationsParamsState) Valid() bool {
+	switch e {
+	case Due:
+		return true
+	case Overdue:
 		return true
 	default:
 		return false
@@ -471,6 +1533,15 @@ type Address struct {
 
 	// Recipient Example: 李梅
 	Recipient string `json:"recipient"`
+}
+
+// AgreementAcceptance Example: {"name":"张三（虚构）","position":"理事长","sha256":"8cdc7ff5e781c150c91afc99b65fb31fdf8cba0319b57c2f92c5f0bb7a0583de","version":1}
+type AgreementAcceptance struct {
+	// Name Who signs for the enterprise
+	Name     string `json:"name"`
+	Position string `json:"position"`
+	Sha256   string `json:"sha256"`
+	Version  int    `json:"version"`
 }
 
 // ApiKey defines model for ApiKey.
@@ -526,6 +1597,238 @@ type ApiKeyPage struct {
 // ApiKeyScope What a key is for; the operations that it reaches name it as `x-scope`
 type ApiKeyScope string
 
+// Application defines model for Application.
+type Application struct {
+	AgreementNo *string `json:"agreement_no,omitempty"`
+
+	// ApplicantId For operators
+	ApplicantId *openapi_types.UUID `json:"applicant_id,omitempty"`
+	ApprovedAt  *time.Time          `json:"approved_at,omitempty"`
+
+	// CommissionBp What the platform takes of a sale: 0
+	CommissionBp int       `json:"commission_bp"`
+	CreatedAt    time.Time `json:"created_at"`
+
+	// Draft What an applicant says of his enterprise; any part may be missing until it is submitted
+	Draft ApplicationDraft `json:"draft"`
+
+	// EntryFeeFen What entry costs: 0
+	EntryFeeFen int64 `json:"entry_fee_fen"`
+
+	// History Oldest first; in lists it is empty
+	History []ApplicationEvent `json:"history"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Items For what it was returned; in lists it is empty
+	Items        []ApplicationItem `json:"items"`
+	MerchantCode *string           `json:"merchant_code,omitempty"`
+
+	// MerchantId The enterprise, once it is let in
+	MerchantId *openapi_types.UUID `json:"merchant_id,omitempty"`
+
+	// NextActions What the caller may do next
+	NextActions      []ApplicationNextActions `json:"next_actions"`
+	RecommendationNo *string                  `json:"recommendation_no,omitempty"`
+	RecommendedAt    *time.Time               `json:"recommended_at,omitempty"`
+
+	// Round How often it was handed in
+	Round       int              `json:"round"`
+	State       ApplicationState `json:"state"`
+	SubmittedAt *time.Time       `json:"submitted_at,omitempty"`
+	UpdatedAt   time.Time        `json:"updated_at"`
+
+	// Version How often it was edited
+	Version int `json:"version"`
+}
+
+// ApplicationNextActions defines model for Application.NextActions.
+type ApplicationNextActions string
+
+// ApplicationContact defines model for ApplicationContact.
+type ApplicationContact struct {
+	Email *string `json:"email,omitempty"`
+
+	// FileIds Papers that show who he is
+	FileIds []Id                   `json:"file_ids,omitempty"`
+	Name    string                 `json:"name"`
+	Phone   string                 `json:"phone"`
+	Role    ApplicationContactRole `json:"role"`
+}
+
+// ApplicationContactRole defines model for ApplicationContact.Role.
+type ApplicationContactRole string
+
+// ApplicationContacts defines model for ApplicationContacts.
+type ApplicationContacts struct {
+	Contacts []ApplicationContact `json:"contacts"`
+}
+
+// ApplicationDraft What an applicant says of his enterprise; any part may be missing until it is submitted
+type ApplicationDraft struct {
+	// Contacts Personal data: the applicant's alone, and not there for officials
+	Contacts []ApplicationContact `json:"contacts,omitempty"`
+	Entity   *ApplicationEntity   `json:"entity,omitempty"`
+	Licences []ApplicationLicence `json:"licences,omitempty"`
+
+	// Linkage How households earn through the enterprise; each household counts once, however many ways it earns by
+	Linkage *ApplicationLinkage `json:"linkage,omitempty"`
+}
+
+// ApplicationEdit Example: {"draft":{"entity":{"legal_name":"太仆寺旗某种植专业合作社（虚构示例）","region":"152527"}},"version":1}
+type ApplicationEdit struct {
+	// Draft What an applicant says of his enterprise; any part may be missing until it is submitted
+	Draft ApplicationDraft `json:"draft"`
+
+	// Version The one that was read
+	Version int `json:"version"`
+}
+
+// ApplicationEntity defines model for ApplicationEntity.
+type ApplicationEntity struct {
+	Brands []string `json:"brands,omitempty"`
+
+	// EntityType Example: 农民专业合作社
+	EntityType *string `json:"entity_type,omitempty"`
+
+	// Fictional An invented example
+	Fictional *bool `json:"fictional,omitempty"`
+
+	// LegalName Example: 太仆寺旗某种植专业合作社（虚构示例）
+	LegalName *string `json:"legal_name,omitempty"`
+
+	// Region The county that recommends it, GB/T 2260
+	//
+	// Example: 152527
+	Region    *string `json:"region,omitempty"`
+	ShortName *string `json:"short_name,omitempty"`
+	Township  *string `json:"township,omitempty"`
+
+	// Uscc Unified social credit code, GB 32100
+	Uscc    *string `json:"uscc,omitempty"`
+	Village *string `json:"village,omitempty"`
+}
+
+// ApplicationEvent defines model for ApplicationEvent.
+type ApplicationEvent struct {
+	Action ApplicationEventAction `json:"action"`
+
+	// ActorId For operators
+	ActorId *openapi_types.UUID `json:"actor_id,omitempty"`
+	At      time.Time           `json:"at"`
+	N       int                 `json:"n"`
+	Reason  *string             `json:"reason,omitempty"`
+	Round   int                 `json:"round"`
+	Side    ApplicationSide     `json:"side"`
+	State   ApplicationState    `json:"state"`
+}
+
+// ApplicationEventAction defines model for ApplicationEvent.Action.
+type ApplicationEventAction string
+
+// ApplicationItem Something for which the application was returned
+type ApplicationItem struct {
+	Message string                 `json:"message"`
+	N       int                    `json:"n"`
+	Pointer string                 `json:"pointer"`
+	Problem ApplicationItemProblem `json:"problem"`
+	Round   int                    `json:"round"`
+	Side    ApplicationSide        `json:"side"`
+
+	// State Answered: the application was handed in again since
+	State ApplicationItemState `json:"state"`
+}
+
+// ApplicationItemProblem defines model for ApplicationItem.Problem.
+type ApplicationItemProblem string
+
+// ApplicationItemState Answered: the application was handed in again since
+type ApplicationItemState string
+
+// ApplicationLicence defines model for ApplicationLicence.
+type ApplicationLicence struct {
+	// ExpiresOn The last day on which it is good
+	ExpiresOn *openapi_types.Date `json:"expires_on,omitempty"`
+
+	// FileIds Scans
+	FileIds  []Id                `json:"file_ids,omitempty"`
+	IssuedOn *openapi_types.Date `json:"issued_on,omitempty"`
+
+	// Kind SC (food production), CCC (product certification), TRAVEL (travel agency), or another
+	//
+	// Example: SC
+	Kind string `json:"kind"`
+
+	// No Example: SC10115252799011
+	No *string `json:"no,omitempty"`
+
+	// ProductKinds Kinds of product that it is for
+	//
+	// Example: ["PACKAGED_FOOD"]
+	ProductKinds []string `json:"product_kinds,omitempty"`
+}
+
+// ApplicationLinkage How households earn through the enterprise; each household counts once, however many ways it earns by
+type ApplicationLinkage struct {
+	// Evidence Kinds of proof that there are
+	Evidence       []string         `json:"evidence,omitempty"`
+	Households     *int64           `json:"households,omitempty"`
+	PoorHouseholds *int64           `json:"poor_households,omitempty"`
+	Ways           []ApplicationWay `json:"ways,omitempty"`
+}
+
+// ApplicationPage defines model for ApplicationPage.
+type ApplicationPage struct {
+	Data       []Application `json:"data"`
+	NextCursor *string       `json:"next_cursor"`
+}
+
+// ApplicationReturn Example: {"items":[{"message":"扫描件看不清","pointer":"/licences/0/file_ids","problem":"unreadable"}],"reason":"材料需要补正"}
+type ApplicationReturn struct {
+	Items  []ReturnedPlace `json:"items"`
+	Reason string          `json:"reason"`
+}
+
+// ApplicationSide defines model for ApplicationSide.
+type ApplicationSide string
+
+// ApplicationStart Example: {"draft":{"entity":{"legal_name":"太仆寺旗某种植专业合作社（虚构示例）","region":"152527"}}}
+type ApplicationStart struct {
+	// Draft What an applicant says of his enterprise; any part may be missing until it is submitted
+	Draft ApplicationDraft `json:"draft"`
+}
+
+// ApplicationState defines model for ApplicationState.
+type ApplicationState string
+
+// ApplicationWay A way by which households earn through the enterprise, in one period (联农带农)
+type ApplicationWay struct {
+	// AmountFen Paid to households in the period
+	AmountFen *int64 `json:"amount_fen,omitempty"`
+
+	// FileIds The evidence
+	FileIds    []Id                `json:"file_ids,omitempty"`
+	From       *openapi_types.Date `json:"from,omitempty"`
+	Households *int64              `json:"households,omitempty"`
+
+	// Label As the enterprise calls it
+	Label *string `json:"label,omitempty"`
+
+	// LandMu Land leased, in mu (1/15 hectare)
+	LandMu *int64             `json:"land_mu,omitempty"`
+	Mode   ApplicationWayMode `json:"mode"`
+
+	// Persons Poor people on the payroll, of employment
+	Persons        *int64              `json:"persons,omitempty"`
+	PoorHouseholds *int64              `json:"poor_households,omitempty"`
+	To             *openapi_types.Date `json:"to,omitempty"`
+	Villages       []string            `json:"villages,omitempty"`
+}
+
+// ApplicationWayMode defines model for ApplicationWay.Mode.
+type ApplicationWayMode string
+
 // BadCell defines model for BadCell.
 type BadCell struct {
 	// Cell Example: C17
@@ -561,6 +1864,35 @@ type BadCellPage struct {
 	Data       []BadCell `json:"data"`
 	NextCursor *string   `json:"next_cursor"`
 }
+
+// Brand defines model for Brand.
+type Brand struct {
+	AboutEn string `json:"about_en"`
+	AboutZh string `json:"about_zh"`
+
+	// Code Example: HONGXI
+	Code string `json:"code"`
+
+	// Name Example: 红喜
+	Name string `json:"name"`
+
+	// RegionCode Where it is at home
+	//
+	// Example: 152527103001
+	RegionCode string `json:"region_code"`
+}
+
+// BrandPage defines model for BrandPage.
+type BrandPage struct {
+	Data       []Brand `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// BuyerClass defines model for BuyerClass.
+type BuyerClass string
+
+// BuyerClasses Who may buy it
+type BuyerClasses = []BuyerClass
 
 // Cart defines model for Cart.
 type Cart struct {
@@ -621,6 +1953,9 @@ type Category struct {
 type CategoryList struct {
 	Data []Category `json:"data"`
 }
+
+// CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
+type CertificateKind string
 
 // CheckedImport defines model for CheckedImport.
 type CheckedImport struct {
@@ -731,6 +2066,43 @@ type Email = string
 // Example: 29760
 type Fen = int64
 
+// File defines model for File.
+type File struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Height Pixels; of a picture
+	Height *int `json:"height,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id        Id            `json:"id"`
+	MediaType FileMediaType `json:"media_type"`
+
+	// Name Safe to show and to save under
+	//
+	// Example: 营业执照.jpg
+	Name    string `json:"name"`
+	Private bool   `json:"private"`
+
+	// Size Bytes as they are kept
+	Size int64 `json:"size"`
+
+	// Width Pixels; of a picture
+	Width *int `json:"width,omitempty"`
+}
+
+// FileMediaType defines model for File.MediaType.
+type FileMediaType string
+
+// FileLink Whoever has the path may read the file until it expires.
+type FileLink struct {
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Path Below the address of the shop
+	//
+	// Example: /v1/files/0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44?token=…
+	Path string `json:"path"`
+}
+
 // FundAccount defines model for FundAccount.
 type FundAccount struct {
 	// Account Example: fund:education:pending
@@ -771,6 +2143,28 @@ type FundStatement struct {
 
 	// SoldFen Goods sold, less goods refunded
 	SoldFen int64 `json:"sold_fen"`
+}
+
+// GoodsKind defines model for GoodsKind.
+type GoodsKind struct {
+	// Certificate What `conformity_doc` must name
+	//
+	// Example: 承诺达标合格证
+	Certificate *string `json:"certificate,omitempty"`
+
+	// Code Example: PACKAGED_FOOD
+	Code string `json:"code"`
+
+	// ColdChain How it must be kept
+	ColdChain *string `json:"cold_chain,omitempty"`
+
+	// LicenceKind The licence that the enterprise must hold
+	//
+	// Example: SC
+	LicenceKind    *string  `json:"licence_kind,omitempty"`
+	NameEn         string   `json:"name_en"`
+	NameZh         string   `json:"name_zh"`
+	RequiredFields []string `json:"required_fields"`
 }
 
 // Health defines model for Health.
@@ -821,6 +2215,42 @@ type ImportRows struct {
 	Unchanged int `json:"unchanged"`
 }
 
+// LeaveRequest Example: {"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","reason":"停止经营"}
+type LeaveRequest struct {
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// Reason Example: 停止经营
+	Reason string `json:"reason"`
+}
+
+// LevyAgreement defines model for LevyAgreement.
+type LevyAgreement struct {
+	// BeneficiaryRegion Whose education fund it is for
+	BeneficiaryRegion string `json:"beneficiary_region"`
+
+	// Body The whole text, in Chinese
+	Body string `json:"body"`
+
+	// CommissionBp What the platform takes of a sale: 0
+	CommissionBp  int                `json:"commission_bp"`
+	EffectiveFrom openapi_types.Date `json:"effective_from"`
+
+	// EntryFeeFen What entry costs: 0
+	EntryFeeFen int64 `json:"entry_fee_fen"`
+
+	// LevyBp Hundredths of a percent: 1000 is one tenth
+	LevyBp int `json:"levy_bp"`
+
+	// Sample No lawyer has reviewed it
+	Sample bool `json:"sample"`
+
+	// Sha256 Of the bytes of `body` in UTF-8, in hexadecimal
+	Sha256  string `json:"sha256"`
+	Title   string `json:"title"`
+	Version int    `json:"version"`
+}
+
 // Li Li; 1000 li are 1 yuan
 //
 // Example: 29760
@@ -831,11 +2261,93 @@ type Licence struct {
 	// ExpiresOn The last day on which it is good
 	ExpiresOn *openapi_types.Date `json:"expires_on,omitempty"`
 
+	// IssuedOn Not there when it is not known
+	IssuedOn *openapi_types.Date `json:"issued_on,omitempty"`
+
 	// Kind Example: SC
 	Kind string `json:"kind"`
 
 	// No Example: SC10115252799011
 	No string `json:"no"`
+
+	// ProductKinds The kinds of goods that it is for, where that is known
+	ProductKinds []string     `json:"product_kinds,omitempty"`
+	State        LicenceState `json:"state"`
+}
+
+// LicenceState defines model for Licence.State.
+type LicenceState string
+
+// LicenceFiling defines model for LicenceFiling.
+type LicenceFiling struct {
+	DecidedAt *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy An account; for operators and auditors
+	//
+	// Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *openapi_types.UUID `json:"decided_by,omitempty"`
+
+	// ExpiresOn The last day on which it is good
+	ExpiresOn openapi_types.Date `json:"expires_on"`
+	FileIds   []Id               `json:"file_ids"`
+	FiledAt   time.Time          `json:"filed_at"`
+
+	// FiledBy An account; for operators and auditors
+	//
+	// Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	FiledBy *openapi_types.UUID `json:"filed_by,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id       Id                  `json:"id"`
+	IssuedOn *openapi_types.Date `json:"issued_on,omitempty"`
+
+	// Kind Example: SC
+	Kind     string `json:"kind"`
+	Merchant Seller `json:"merchant"`
+
+	// No Example: SC10115252799011
+	No           string   `json:"no"`
+	ProductKinds []string `json:"product_kinds"`
+
+	// Reason Why it was declined
+	Reason *string `json:"reason,omitempty"`
+
+	// State Only an accepted licence counts
+	State LicenceFilingState `json:"state"`
+}
+
+// LicenceFilingState Only an accepted licence counts
+type LicenceFilingState string
+
+// LicenceFilingPage defines model for LicenceFilingPage.
+type LicenceFilingPage struct {
+	Data       []LicenceFiling `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
+
+// LicenceLink Whoever has the path may read the file until it expires.
+type LicenceLink struct {
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	FileId Id `json:"file_id"`
+
+	// Path Below the address of the shop
+	Path string `json:"path"`
+}
+
+// LicenceLinks defines model for LicenceLinks.
+type LicenceLinks struct {
+	Data []LicenceLink `json:"data"`
+}
+
+// LicenceWithdrawal Example: {"kind":"CCC","reason":"停产灯具"}
+type LicenceWithdrawal struct {
+	// Kind Example: CCC
+	Kind string `json:"kind"`
+
+	// Reason Example: 停产灯具
+	Reason string `json:"reason"`
 }
 
 // Linkage How households earn through this enterprise
@@ -850,6 +2362,172 @@ type Linkage struct {
 	PoorHouseholds     int64 `json:"poor_households"`
 	PurchaseAgreements int64 `json:"purchase_agreements"`
 }
+
+// Listing defines model for Listing.
+type Listing struct {
+	// Decisions The newest first
+	Decisions []ListingDecision `json:"decisions"`
+
+	// Missing What its kind of goods requires and it does not say
+	Missing []ProblemField `json:"missing"`
+
+	// NextActions What the caller may do next
+	NextActions []ListingNextActions `json:"next_actions"`
+	Product     Product              `json:"product"`
+	State       ListingState         `json:"state"`
+	Stock       []Stock              `json:"stock"`
+	SubmittedAt *time.Time           `json:"submitted_at,omitempty"`
+
+	// Version Counts the edits of all but prices; `"3"` is the ETag of version 3
+	Version  int64            `json:"version"`
+	Warnings []ListingWarning `json:"warnings"`
+}
+
+// ListingNextActions defines model for Listing.NextActions.
+type ListingNextActions string
+
+// ListingChange What is not there stays as it is
+//
+// Example: {"name":"燕麦米（新米）"}
+type ListingChange struct {
+	// AgeRestricted Not for minors
+	AgeRestricted *bool `json:"age_restricted,omitempty"`
+
+	// Allergens 无 where there are none
+	Allergens *string `json:"allergens,omitempty"`
+	Brand     *string `json:"brand,omitempty"`
+
+	// BuyerClasses Who may buy it
+	BuyerClasses   *BuyerClasses           `json:"buyer_classes,omitempty"`
+	CategoryCode   *string                 `json:"category_code,omitempty"`
+	Certifications *string                 `json:"certifications,omitempty"`
+	ColdChain      *ListingChangeColdChain `json:"cold_chain,omitempty"`
+
+	// ConformityDoc The certificates that go with each batch
+	ConformityDoc *string `json:"conformity_doc,omitempty"`
+	Details       *string `json:"details,omitempty"`
+
+	// Ingredients In falling order
+	Ingredients *string `json:"ingredients,omitempty"`
+
+	// Kind A code; `listListingTerms` has them
+	Kind *string `json:"kind,omitempty"`
+
+	// LicenceNo Of the food production licence
+	LicenceNo *string `json:"licence_no,omitempty"`
+
+	// MadeOnRule Where the date of making is found
+	MadeOnRule   *string `json:"made_on_rule,omitempty"`
+	Maker        *string `json:"maker,omitempty"`
+	MakerAddress *string `json:"maker_address,omitempty"`
+	Name         *string `json:"name,omitempty"`
+
+	// NetContent In `net_unit`, per sale unit; 0 with the unit "" for goods that have none
+	NetContent *int64                `json:"net_content,omitempty"`
+	NetUnit    *ListingChangeNetUnit `json:"net_unit,omitempty"`
+	Origin     *string               `json:"origin,omitempty"`
+
+	// PictureIds Files that the caller uploaded; the first is the cover
+	PictureIds []Id `json:"picture_ids,omitempty"`
+
+	// PresaleWindows Days on which it is ordered ahead; none, and it is no presale
+	PresaleWindows []PresaleWindow `json:"presale_windows,omitempty"`
+
+	// RegionCode A region's code
+	RegionCode *string                  `json:"region_code,omitempty"`
+	ReturnRule *ListingChangeReturnRule `json:"return_rule,omitempty"`
+
+	// SaleUnit A unit that counts
+	SaleUnit      *string `json:"sale_unit,omitempty"`
+	ShelfLifeDays *int    `json:"shelf_life_days,omitempty"`
+
+	// ShipZone A zone's code
+	ShipZone     *string `json:"ship_zone,omitempty"`
+	Spec         *string `json:"spec,omitempty"`
+	StandardCode *string `json:"standard_code,omitempty"`
+	Storage      *string `json:"storage,omitempty"`
+	TraceCode    *string `json:"trace_code,omitempty"`
+
+	// VatTreatment A VAT class's code
+	VatTreatment *string `json:"vat_treatment,omitempty"`
+
+	// VoucherValidDays Above 0: a voucher, redeemed within so many days
+	VoucherValidDays *int `json:"voucher_valid_days,omitempty"`
+}
+
+// ListingChangeColdChain defines model for ListingChange.ColdChain.
+type ListingChangeColdChain string
+
+// ListingChangeNetUnit defines model for ListingChange.NetUnit.
+type ListingChangeNetUnit string
+
+// ListingChangeReturnRule defines model for ListingChange.ReturnRule.
+type ListingChangeReturnRule string
+
+// ListingDecision defines model for ListingDecision.
+type ListingDecision struct {
+	At      time.Time              `json:"at"`
+	Reasons []ListingReason        `json:"reasons"`
+	Verdict ListingDecisionVerdict `json:"verdict"`
+
+	// Version The one that the operator had before him
+	Version int64 `json:"version"`
+}
+
+// ListingDecisionVerdict defines model for ListingDecision.Verdict.
+type ListingDecisionVerdict string
+
+// ListingReason defines model for ListingReason.
+type ListingReason struct {
+	// Message Example: 请写明开封后的贮存条件
+	Message string `json:"message"`
+
+	// Pointer The field that it is about
+	//
+	// Example: /storage
+	Pointer *string `json:"pointer,omitempty"`
+}
+
+// ListingState defines model for ListingState.
+type ListingState string
+
+// ListingTerms defines model for ListingTerms.
+type ListingTerms struct {
+	Kinds      []GoodsKind    `json:"kinds"`
+	Units      []Unit         `json:"units"`
+	VatClasses []VatClass     `json:"vat_classes"`
+	Zones      []ShippingZone `json:"zones"`
+}
+
+// ListingWarning A word that a listing may not use
+type ListingWarning struct {
+	// End The character after its last
+	End int `json:"end"`
+
+	// Law Example: 广告法第九条第三项
+	Law string `json:"law"`
+
+	// Pointer Example: /name
+	Pointer string `json:"pointer"`
+
+	// Rule Example: superlative
+	Rule string `json:"rule"`
+
+	// Start In characters of the field, from 0
+	Start int `json:"start"`
+
+	// Text As it is written there
+	Text string `json:"text"`
+
+	// Verdict `refuse` forbids submitting; `review` is for the operator to decide
+	Verdict ListingWarningVerdict `json:"verdict"`
+
+	// Word Example: 最好
+	Word string `json:"word"`
+}
+
+// ListingWarningVerdict `refuse` forbids submitting; `review` is for the operator to decide
+type ListingWarningVerdict string
 
 // LogEntry The place of a sale or a refund in the public log
 type LogEntry struct {
@@ -872,6 +2550,58 @@ type LogEntry struct {
 // LogEntryState Pending until the log has taken it up, about a second: ask again
 type LogEntryState string
 
+// Lot What was received remains, or is withdrawn (recalled, past its day), drawn (sold) or lost (adjusted away).
+type Lot struct {
+	BestBefore *openapi_types.Date `json:"best_before,omitempty"`
+
+	// CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
+	CertificateKind *CertificateKind `json:"certificate_kind,omitempty"`
+	CertificateNo   *string          `json:"certificate_no,omitempty"`
+	Code            string           `json:"code"`
+	Drawn           int64            `json:"drawn"`
+	FileIds         []Id             `json:"file_ids,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id                  `json:"id"`
+	Lost       int64               `json:"lost"`
+	MadeOn     *openapi_types.Date `json:"made_on,omitempty"`
+	RecalledAt *time.Time          `json:"recalled_at,omitempty"`
+	Received   int64               `json:"received"`
+	ReceivedAt time.Time           `json:"received_at"`
+	Remaining  int64               `json:"remaining"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId     Id    `json:"sku_id"`
+	Withdrawn int64 `json:"withdrawn"`
+}
+
+// LotDraw defines model for LotDraw.
+type LotDraw struct {
+	// At When it was paid
+	At time.Time `json:"at"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id `json:"order_id"`
+
+	// Quantity Pieces of the lot that the order got
+	Quantity int64 `json:"quantity"`
+
+	// Returned Of these
+	Returned int64 `json:"returned"`
+}
+
+// LotDrawPage defines model for LotDrawPage.
+type LotDrawPage struct {
+	Data       []LotDraw `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// LotPage defines model for LotPage.
+type LotPage struct {
+	Data       []Lot   `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
 // MadeApiKey defines model for MadeApiKey.
 type MadeApiKey struct {
 	ApiKey ApiKey `json:"api_key"`
@@ -889,6 +2619,16 @@ type Merchant struct {
 	// Code Example: E01
 	Code string `json:"code"`
 
+	// CommissionBp What the platform keeps of a sale, in 1/10000: nothing
+	//
+	// Example: 0
+	CommissionBp int `json:"commission_bp"`
+
+	// EntryFeeFen What it paid to be here: nothing
+	//
+	// Example: 0
+	EntryFeeFen int64 `json:"entry_fee_fen"`
+
 	// Fictional Invented for the demonstration
 	Fictional bool `json:"fictional"`
 
@@ -903,24 +2643,84 @@ type Merchant struct {
 	Linkage Linkage `json:"linkage"`
 
 	// MaySell Active, with an agreement for the tenth and licences in force
-	MaySell       bool                `json:"may_sell"`
+	MaySell bool `json:"may_sell"`
+
+	// NextReviewDue next_verification_due, under the name that it had first; to be left out in the next version
 	NextReviewDue *openapi_types.Date `json:"next_review_due,omitempty"`
 
+	// NextVerificationDue Six months later, at the latest
+	NextVerificationDue *openapi_types.Date `json:"next_verification_due,omitempty"`
+
 	// Region Example: 152527
-	Region     string     `json:"region"`
+	Region string `json:"region"`
+
+	// ReviewedAt verified_at, under the name that it had first; to be left out in the next version
 	ReviewedAt *time.Time `json:"reviewed_at,omitempty"`
 
+	// Sanctions What was done about it, oldest first
+	Sanctions []Sanction `json:"sanctions"`
+
 	// ShortName Example: 欣益达
-	ShortName string        `json:"short_name"`
-	State     MerchantState `json:"state"`
-	Township  string        `json:"township"`
+	ShortName string `json:"short_name"`
+
+	// State expired: active, but a licence has run out, which stops sale
+	State    MerchantState `json:"state"`
+	Township string        `json:"township"`
 
 	// Uscc Unified social credit code
 	Uscc string `json:"uscc"`
+
+	// VerifiedAt When it was last verified
+	VerifiedAt *time.Time `json:"verified_at,omitempty"`
 }
 
-// MerchantState defines model for Merchant.State.
+// MerchantState expired: active, but a licence has run out, which stops sale
 type MerchantState string
+
+// MerchantAlert defines model for MerchantAlert.
+type MerchantAlert struct {
+	AcknowledgedAt *time.Time `json:"acknowledged_at,omitempty"`
+
+	// Days Raised so many days before the last day; 0: it is over
+	Days MerchantAlertDays `json:"days"`
+
+	// DueOn The last day; with leaving, the day on which it was asked
+	DueOn openapi_types.Date `json:"due_on"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Kind The kind of licence
+	//
+	// Example: SC
+	Kind     *string `json:"kind,omitempty"`
+	Merchant Seller  `json:"merchant"`
+
+	// No Example: SC10115252799011
+	No       *string   `json:"no,omitempty"`
+	RaisedAt time.Time `json:"raised_at"`
+
+	// State superseded: renewed, or no longer needed
+	State MerchantAlertState `json:"state"`
+
+	// Subject What ends; leaving: the enterprise asks to be let go
+	Subject MerchantAlertSubject `json:"subject"`
+}
+
+// MerchantAlertDays Raised so many days before the last day; 0: it is over
+type MerchantAlertDays int
+
+// MerchantAlertState superseded: renewed, or no longer needed
+type MerchantAlertState string
+
+// MerchantAlertSubject What ends; leaving: the enterprise asks to be let go
+type MerchantAlertSubject string
+
+// MerchantAlertPage defines model for MerchantAlertPage.
+type MerchantAlertPage struct {
+	Data       []MerchantAlert `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
 
 // MerchantPage defines model for MerchantPage.
 type MerchantPage struct {
@@ -930,18 +2730,172 @@ type MerchantPage struct {
 
 // MerchantProduct defines model for MerchantProduct.
 type MerchantProduct struct {
-	Product Product              `json:"product"`
-	State   MerchantProductState `json:"state"`
-	Stock   []Stock              `json:"stock"`
-}
+	Product     Product      `json:"product"`
+	State       ListingState `json:"state"`
+	Stock       []Stock      `json:"stock"`
+	SubmittedAt *time.Time   `json:"submitted_at,omitempty"`
 
-// MerchantProductState defines model for MerchantProduct.State.
-type MerchantProductState string
+	// Version Counts the edits of all but prices
+	Version int64 `json:"version"`
+}
 
 // MerchantProductPage defines model for MerchantProductPage.
 type MerchantProductPage struct {
 	Data       []MerchantProduct `json:"data"`
 	NextCursor *string           `json:"next_cursor"`
+}
+
+// NewLicence Example: {"expires_on":"2031-11-01","issued_on":"2026-11-02","kind":"SC","merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","no":"SC10115252799011","product_kinds":["PACKAGED_FOOD"]}
+type NewLicence struct {
+	// ExpiresOn The last day on which it is good
+	ExpiresOn openapi_types.Date `json:"expires_on"`
+
+	// FileIds Its scans, uploaded by the caller
+	FileIds  []Id               `json:"file_ids,omitempty"`
+	IssuedOn openapi_types.Date `json:"issued_on"`
+
+	// Kind Example: SC
+	Kind string `json:"kind"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// No Example: SC10115252799011
+	No string `json:"no"`
+
+	// ProductKinds The kinds of goods that it is for
+	ProductKinds []ProductKind `json:"product_kinds,omitempty"`
+}
+
+// NewListing A draft; what else its kind must say may follow
+//
+// Example: {"allergens":"含麸质的谷物","brand":"红喜","category_code":"GRAIN_MAI","code":"P101","cold_chain":"N","conformity_doc":"出厂检验报告","ingredients":"裸燕麦","kind":"PACKAGED_FOOD","licence_no":"SC10115252799020","made_on_rule":"见包装喷码","maker":"示例粮油厂（虚构示例）","maker_address":"太仆寺旗红旗镇","merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","name":"燕麦米","net_content":2500,"net_unit":"g","origin":"内蒙古自治区锡林郭勒盟太仆寺旗","region_code":"152527","return_rule":"NO_REASON_7D_UNOPENED","sale_unit":"袋","shelf_life_days":365,"ship_zone":"NATIONWIDE","skus":[{"code":"TPS-MAI-01","price_fen":2980}],"spec":"2.5kg/袋","standard_code":"LS/T 3245","storage":"常温避光干燥","vat_treatment":"9%"}
+type NewListing struct {
+	// AgeRestricted Not for minors
+	AgeRestricted *bool `json:"age_restricted,omitempty"`
+
+	// Allergens 无 where there are none
+	Allergens *string `json:"allergens,omitempty"`
+	Brand     *string `json:"brand,omitempty"`
+
+	// BuyerClasses Who may buy it
+	BuyerClasses   *BuyerClasses `json:"buyer_classes,omitempty"`
+	CategoryCode   string        `json:"category_code"`
+	Certifications *string       `json:"certifications,omitempty"`
+
+	// Code Unique in the enterprise
+	Code      string              `json:"code"`
+	ColdChain NewListingColdChain `json:"cold_chain"`
+
+	// ConformityDoc The certificates that go with each batch
+	ConformityDoc *string `json:"conformity_doc,omitempty"`
+	Details       *string `json:"details,omitempty"`
+
+	// Ingredients In falling order
+	Ingredients *string `json:"ingredients,omitempty"`
+
+	// Kind A code; `listListingTerms` has them
+	Kind string `json:"kind"`
+
+	// LicenceNo Of the food production licence
+	LicenceNo *string `json:"licence_no,omitempty"`
+
+	// MadeOnRule Where the date of making is found
+	MadeOnRule   *string `json:"made_on_rule,omitempty"`
+	Maker        *string `json:"maker,omitempty"`
+	MakerAddress *string `json:"maker_address,omitempty"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id     `json:"merchant_id"`
+	Name       string `json:"name"`
+
+	// NetContent In `net_unit`, per sale unit; 0 with the unit "" for goods that have none
+	NetContent *int64             `json:"net_content,omitempty"`
+	NetUnit    *NewListingNetUnit `json:"net_unit,omitempty"`
+	Origin     *string            `json:"origin,omitempty"`
+
+	// PictureIds Files that the caller uploaded; the first is the cover
+	PictureIds []Id `json:"picture_ids,omitempty"`
+
+	// PresaleWindows Days on which it is ordered ahead; none, and it is no presale
+	PresaleWindows []PresaleWindow `json:"presale_windows,omitempty"`
+
+	// RegionCode A region's code
+	RegionCode *string              `json:"region_code,omitempty"`
+	ReturnRule NewListingReturnRule `json:"return_rule"`
+
+	// SaleUnit A unit that counts
+	SaleUnit      string `json:"sale_unit"`
+	ShelfLifeDays *int   `json:"shelf_life_days,omitempty"`
+
+	// ShipZone A zone's code
+	ShipZone     string   `json:"ship_zone"`
+	Skus         []NewSku `json:"skus"`
+	Spec         *string  `json:"spec,omitempty"`
+	StandardCode *string  `json:"standard_code,omitempty"`
+	Storage      *string  `json:"storage,omitempty"`
+	TraceCode    *string  `json:"trace_code,omitempty"`
+
+	// VatTreatment A VAT class's code
+	VatTreatment string `json:"vat_treatment"`
+
+	// VoucherValidDays Above 0: a voucher, redeemed within so many days
+	VoucherValidDays *int `json:"voucher_valid_days,omitempty"`
+}
+
+// NewListingColdChain defines model for NewListing.ColdChain.
+type NewListingColdChain string
+
+// NewListingNetUnit defines model for NewListing.NetUnit.
+type NewListingNetUnit string
+
+// NewListingReturnRule defines model for NewListing.ReturnRule.
+type NewListingReturnRule string
+
+// NewLot Example: {"best_before":"2027-10-31","code":"20261101-A","made_on":"2026-11-01","quantity":200}
+type NewLot struct {
+	// BestBefore The last day on which it is sold
+	//
+	// Example: 2027-10-31
+	BestBefore *openapi_types.Date `json:"best_before,omitempty"`
+
+	// CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
+	CertificateKind *CertificateKind `json:"certificate_kind,omitempty"`
+
+	// CertificateNo Example: SY-2026-0001
+	CertificateNo *string `json:"certificate_no,omitempty"`
+
+	// Code As printed on the goods
+	//
+	// Example: 20261101-A
+	Code string `json:"code"`
+
+	// FileIds Pictures of the certificate that you uploaded
+	FileIds []Id `json:"file_ids,omitempty"`
+
+	// MadeOn Example: 2026-11-01
+	MadeOn *openapi_types.Date `json:"made_on,omitempty"`
+
+	// Quantity Example: 200
+	Quantity int64 `json:"quantity"`
+}
+
+// NewRecall Example: {"level":2,"notice":"本批次莜面水分超标，请停止食用并联系我们退款。","reason":"抽检水分超标"}
+type NewRecall struct {
+	// Level 1 grave harm, 2 some harm, 3 false label (食品召回管理办法 第十三条)
+	//
+	// Example: 2
+	Level int `json:"level"`
+
+	// Notice For the public
+	//
+	// Example: 本批次莜面水分超标，请停止食用并联系我们退款。
+	Notice string `json:"notice"`
+
+	// Reason For those who work on it
+	//
+	// Example: 抽检水分超标
+	Reason string `json:"reason"`
 }
 
 // NewSession defines model for NewSession.
@@ -954,6 +2908,16 @@ type NewSession struct {
 
 	// Token Not there when it travels in the cookie
 	Token *string `json:"token,omitempty"`
+}
+
+// NewSku Example: {"code":"TPS-MAI-02","price_fen":2980}
+type NewSku struct {
+	Code string `json:"code"`
+
+	// PriceFen Fen, at least one
+	//
+	// Example: 29760
+	PriceFen Price `json:"price_fen"`
 }
 
 // NextActions What the caller may do next; draw buttons from it and ignore what you do not know
@@ -1045,6 +3009,27 @@ type OrderPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// OriginRegion defines model for OriginRegion.
+type OriginRegion struct {
+	// Code Example: 152527103001
+	Code  string            `json:"code"`
+	Level OriginRegionLevel `json:"level"`
+
+	// NameEn Example: Hongxi
+	NameEn string `json:"name_en"`
+
+	// NameZh Example: 红喜村
+	NameZh string `json:"name_zh"`
+
+	// Parent The region that it lies in
+	//
+	// Example: 152527103
+	Parent *string `json:"parent,omitempty"`
+}
+
+// OriginRegionLevel defines model for OriginRegion.Level.
+type OriginRegionLevel string
+
 // Password 8 to 128 characters of any kind
 //
 // Example: correct-horse-battery
@@ -1090,6 +3075,15 @@ type PlacingLine struct {
 
 	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	SkuId Id `json:"sku_id"`
+}
+
+// PresaleWindow defines model for PresaleWindow.
+type PresaleWindow struct {
+	// From Its first day
+	From openapi_types.Date `json:"from"`
+
+	// Until Its last day
+	Until openapi_types.Date `json:"until"`
 }
 
 // Preview `lines`, or the cart with `from_cart`.
@@ -1178,24 +3172,42 @@ type ProblemField struct {
 // Product defines model for Product.
 type Product struct {
 	// AgeRestricted An adult must declare to be one at checkout
-	AgeRestricted bool   `json:"age_restricted"`
-	Brand         string `json:"brand"`
+	AgeRestricted bool    `json:"age_restricted"`
+	Allergens     *string `json:"allergens,omitempty"`
+	Brand         string  `json:"brand"`
+
+	// BuyerClasses Who may buy it
+	BuyerClasses BuyerClasses `json:"buyer_classes"`
 
 	// CategoryCode Example: OIL
-	CategoryCode string `json:"category_code"`
+	CategoryCode   string  `json:"category_code"`
+	Certifications *string `json:"certifications,omitempty"`
 
 	// Code Example: P032
 	Code string `json:"code"`
 
 	// ColdChain Example: N
-	ColdChain string `json:"cold_chain"`
+	ColdChain     string  `json:"cold_chain"`
+	ConformityDoc *string `json:"conformity_doc,omitempty"`
+	Details       *string `json:"details,omitempty"`
 
 	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	Id Id `json:"id"`
 
+	// Ingredients In falling order
+	Ingredients *string `json:"ingredients,omitempty"`
+
 	// Kind Example: PACKAGED_FOOD
-	Kind     string `json:"kind"`
-	Merchant Seller `json:"merchant"`
+	Kind string `json:"kind"`
+
+	// LicenceNo Of the food production licence
+	LicenceNo *string `json:"licence_no,omitempty"`
+
+	// MadeOnRule Where the date of making is found
+	MadeOnRule   *string `json:"made_on_rule,omitempty"`
+	Maker        *string `json:"maker,omitempty"`
+	MakerAddress *string `json:"maker_address,omitempty"`
+	Merchant     Seller  `json:"merchant"`
 
 	// Name Example: 冷榨亚麻籽油
 	Name string `json:"name"`
@@ -1204,6 +3216,15 @@ type Product struct {
 	NetContent int64          `json:"net_content"`
 	NetUnit    ProductNetUnit `json:"net_unit"`
 	Origin     string         `json:"origin"`
+
+	// PictureIds The first is the cover
+	PictureIds []Id `json:"picture_ids"`
+
+	// PresaleWindows Days on which it is ordered ahead
+	PresaleWindows []PresaleWindow `json:"presale_windows,omitempty"`
+
+	// RegionCode Example: 152527
+	RegionCode *string `json:"region_code,omitempty"`
 
 	// ReturnRule Example: NO_REASON_7D
 	ReturnRule string `json:"return_rule"`
@@ -1219,17 +3240,30 @@ type Product struct {
 	Skus     []Sku  `json:"skus"`
 
 	// Spec Example: 2.5L/桶
-	Spec         string `json:"spec"`
-	StandardCode string `json:"standard_code"`
-	Storage      string `json:"storage"`
-	VatTreatment string `json:"vat_treatment"`
+	Spec         string  `json:"spec"`
+	StandardCode string  `json:"standard_code"`
+	Storage      string  `json:"storage"`
+	TraceCode    *string `json:"trace_code,omitempty"`
+	VatTreatment string  `json:"vat_treatment"`
 
 	// Voucher A service; nothing is shipped
 	Voucher bool `json:"voucher"`
+
+	// VoucherValidDays For vouchers, how long they are good
+	VoucherValidDays *int64 `json:"voucher_valid_days,omitempty"`
 }
 
 // ProductNetUnit defines model for Product.NetUnit.
 type ProductNetUnit string
+
+// ProductDelisting Example: {"reason":"抽检不合格"}
+type ProductDelisting struct {
+	// Reason Example: 抽检不合格
+	Reason string `json:"reason"`
+}
+
+// ProductKind Example: PACKAGED_FOOD
+type ProductKind = string
 
 // ProductPage defines model for ProductPage.
 type ProductPage struct {
@@ -1237,13 +3271,82 @@ type ProductPage struct {
 	NextCursor *string   `json:"next_cursor"`
 }
 
+// ProductReturn Example: {"reasons":[{"message":"请写明开封后的贮存条件","pointer":"/storage"}]}
+type ProductReturn struct {
+	Reasons []ListingReason `json:"reasons"`
+}
+
+// PublicRecall defines model for PublicRecall.
+type PublicRecall struct {
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+	Level    int        `json:"level"`
+	LotCode  string     `json:"lot_code"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id        `json:"merchant_id"`
+	Notice     string    `json:"notice"`
+	OpenedAt   time.Time `json:"opened_at"`
+	Result     *string   `json:"result,omitempty"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id                `json:"sku_id"`
+	State PublicRecallState `json:"state"`
+}
+
+// PublicRecallState defines model for PublicRecall.State.
+type PublicRecallState string
+
+// PublicRecallPage defines model for PublicRecallPage.
+type PublicRecallPage struct {
+	Data       []PublicRecall `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
 // Quantity Example: 2
 type Quantity = int64
 
-// Reason Example: {"reason":"许可证待复核"}
+// Reason Example: {"reason":"许可证待核验"}
 type Reason struct {
-	// Reason Example: 许可证待复核
+	// Reason Example: 许可证待核验
 	Reason string `json:"reason"`
+}
+
+// Recall defines model for Recall.
+type Recall struct {
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id      Id     `json:"id"`
+	Level   int    `json:"level"`
+	LotCode string `json:"lot_code"`
+
+	// LotId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	LotId Id `json:"lot_id"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id        `json:"merchant_id"`
+	Notice     string    `json:"notice"`
+	OpenedAt   time.Time `json:"opened_at"`
+	Reason     string    `json:"reason"`
+	Result     *string   `json:"result,omitempty"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id          `json:"sku_id"`
+	State RecallState `json:"state"`
+
+	// Stopped Pieces withdrawn at once
+	Stopped int64 `json:"stopped"`
+}
+
+// RecallState defines model for Recall.State.
+type RecallState string
+
+// RecallResult Example: {"result":"已召回全部售出商品并无害化处理。"}
+type RecallResult struct {
+	// Result For the public
+	//
+	// Example: 已召回全部售出商品并无害化处理。
+	Result string `json:"result"`
 }
 
 // Receipt Amounts of refunds are negative.
@@ -1360,6 +3463,14 @@ type Received struct {
 	Received bool `json:"received"`
 }
 
+// Recommendation Example: {"reason":"带贫机制真实","recommendation_no":"TPSQ-REC-2026-001"}
+type Recommendation struct {
+	Reason string `json:"reason"`
+
+	// RecommendationNo The number of the county's paper
+	RecommendationNo string `json:"recommendation_no"`
+}
+
 // Refund defines model for Refund.
 type Refund struct {
 	At time.Time `json:"at"`
@@ -1426,6 +3537,12 @@ type Refunding struct {
 // Example: 152527
 type Region = string
 
+// RegionPage defines model for RegionPage.
+type RegionPage struct {
+	Data       []OriginRegion `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
 // Registration A phone number or an e-mail address, or both.
 //
 // Example: {"name":"李梅","password":"correct-horse-battery","phone":"13800000000"}
@@ -1488,6 +3605,39 @@ type RepaymentPage struct {
 	NextCursor *string     `json:"next_cursor"`
 }
 
+// ReturnedPlace defines model for ReturnedPlace.
+type ReturnedPlace struct {
+	// Message What the applicant is to do, in Chinese
+	Message string `json:"message"`
+
+	// Pointer A JSON pointer into `draft`
+	//
+	// Example: /licences/0/no
+	Pointer string               `json:"pointer"`
+	Problem ReturnedPlaceProblem `json:"problem"`
+}
+
+// ReturnedPlaceProblem defines model for ReturnedPlace.Problem.
+type ReturnedPlaceProblem string
+
+// Reverification defines model for Reverification.
+type Reverification struct {
+	// Code Example: E01
+	Code string `json:"code"`
+
+	// DueOn The last day on which it is in time: six months after verified_at
+	DueOn      openapi_types.Date `json:"due_on"`
+	Merchant   Seller             `json:"merchant"`
+	Overdue    bool               `json:"overdue"`
+	VerifiedAt time.Time          `json:"verified_at"`
+}
+
+// ReverificationPage defines model for ReverificationPage.
+type ReverificationPage struct {
+	Data       []Reverification `json:"data"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
 // Role defines model for Role.
 type Role string
 
@@ -1515,6 +3665,51 @@ type RoleGrant struct {
 	// Example: 152527
 	Region *Region `json:"region,omitempty"`
 	Role   Role    `json:"role"`
+}
+
+// Sanction defines model for Sanction.
+type Sanction struct {
+	Kind     SanctionKind `json:"kind"`
+	NoticeEn string       `json:"notice_en"`
+	NoticeZh string       `json:"notice_zh"`
+	Since    time.Time    `json:"since"`
+}
+
+// SanctionEntry defines model for SanctionEntry.
+type SanctionEntry struct {
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// ImposedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ImposedBy Id           `json:"imposed_by"`
+	Kind      SanctionKind `json:"kind"`
+	NoticeEn  string       `json:"notice_en"`
+	NoticeZh  string       `json:"notice_zh"`
+	Reason    string       `json:"reason"`
+	Since     time.Time    `json:"since"`
+}
+
+// SanctionEntryPage defines model for SanctionEntryPage.
+type SanctionEntryPage struct {
+	Data       []SanctionEntry `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
+
+// SanctionKind defines model for SanctionKind.
+type SanctionKind string
+
+// Sanctioning The reason is internal. The notices are for everybody, name no person, and go together; without them the public reads the standing words.
+//
+// Example: {"notice_en":"Suspended until its licence has been checked.","notice_zh":"因许可证待核验，暂停销售。","reason":"许可证待核验"}
+type Sanctioning struct {
+	// NoticeEn Example: Suspended until its licence has been checked.
+	NoticeEn *string `json:"notice_en,omitempty"`
+
+	// NoticeZh Example: 因许可证待核验，暂停销售。
+	NoticeZh *string `json:"notice_zh,omitempty"`
+
+	// Reason Example: 许可证待核验
+	Reason string `json:"reason"`
 }
 
 // Seller defines model for Seller.
@@ -1548,6 +3743,14 @@ type SessionPage struct {
 // Sheet defines model for Sheet.
 type Sheet = openapi_types.File
 
+// ShippingZone defines model for ShippingZone.
+type ShippingZone struct {
+	// Code Example: NATIONWIDE
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+}
+
 // Sku defines model for Sku.
 type Sku struct {
 	// Code Example: TPS-OIL-01
@@ -1568,7 +3771,19 @@ type Sku struct {
 	//
 	// Example: 29760
 	PriceFen Fen `json:"price_fen"`
+
+	// Tiers Lower prices for larger quantities
+	Tiers []Tier `json:"tiers,omitempty"`
+
+	// Unit What unit_price_fen is the price of
+	Unit *SkuUnit `json:"unit,omitempty"`
+
+	// UnitPriceFen Per `unit`, for display alone: computed exactly from price_fen and the net content, then rounded half up to a fen
+	UnitPriceFen *int64 `json:"unit_price_fen,omitempty"`
 }
+
+// SkuUnit What unit_price_fen is the price of
+type SkuUnit string
 
 // Stock defines model for Stock.
 type Stock struct {
@@ -1588,6 +3803,24 @@ type StockAdjustment struct {
 
 	// Reason Example: 新到一批
 	Reason string `json:"reason"`
+}
+
+// Tier What a piece costs those who buy so many or more at once
+type Tier struct {
+	BuyerClass BuyerClass `json:"buyer_class"`
+
+	// From Pieces
+	From int64 `json:"from"`
+
+	// PriceFen Fen, at least one
+	//
+	// Example: 29760
+	PriceFen Price `json:"price_fen"`
+}
+
+// TierChange Example: {"tiers":[{"buyer_class":"consumer","from":10,"price_fen":990},{"buyer_class":"institution","from":100,"price_fen":900}]}
+type TierChange struct {
+	Tiers []Tier `json:"tiers"`
 }
 
 // TrailEntry defines model for TrailEntry.
@@ -1611,8 +3844,174 @@ type TrailPage struct {
 	NextCursor *string      `json:"next_cursor"`
 }
 
+// Unit defines model for Unit.
+type Unit struct {
+	// Base How many g, mL or pieces it is
+	Base int64 `json:"base"`
+
+	// Code Example: kg
+	Code     string       `json:"code"`
+	Measures UnitMeasures `json:"measures"`
+	NameEn   string       `json:"name_en"`
+	NameZh   string       `json:"name_zh"`
+}
+
+// UnitMeasures defines model for Unit.Measures.
+type UnitMeasures string
+
+// VatClass defines model for VatClass.
+type VatClass struct {
+	// Code Example: 9%
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+
+	// Percent 0 is exempt
+	Percent int `json:"percent"`
+}
+
+// Verification Example: {"checked":"营业执照、许可证、经营地址均与登记一致"}
+type Verification struct {
+	// Checked What was looked at
+	//
+	// Example: 营业执照、许可证、经营地址均与登记一致
+	Checked string `json:"checked"`
+}
+
+// Webhook defines model for Webhook.
+type Webhook struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// DisabledBecause Its owner wanted it so, it answered 410, or nothing came through for three days
+	DisabledBecause *WebhookDisabledBecause `json:"disabled_because,omitempty"`
+	Events          []WebhookEventType      `json:"events"`
+
+	// FailingSince When the first attempt failed after the last one that came through
+	FailingSince *time.Time `json:"failing_since,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id           `json:"merchant_id"`
+	State      WebhookState `json:"state"`
+
+	// Url Example: https://erp.example.com/shiyi
+	Url string `json:"url"`
+}
+
+// WebhookDisabledBecause Its owner wanted it so, it answered 410, or nothing came through for three days
+type WebhookDisabledBecause string
+
+// WebhookState defines model for Webhook.State.
+type WebhookState string
+
+// WebhookChange What is not named stays as it is
+//
+// Example: {"enabled":true,"events":["order.paid"]}
+type WebhookChange struct {
+	// Enabled Enabled again, it hears of what happens from then on, and of what was still waiting
+	Enabled *bool              `json:"enabled,omitempty"`
+	Events  []WebhookEventType `json:"events,omitempty"`
+
+	// Url https, port 443, a public host; no user and no password in it
+	//
+	// Example: https://erp.example.com/shiyi
+	Url *WebhookURL `json:"url,omitempty"`
+}
+
+// WebhookCreation Example: {"events":["order.paid","order.refunded"],"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","url":"https://erp.example.com/shiyi"}
+type WebhookCreation struct {
+	Events []WebhookEventType `json:"events"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// Url https, port 443, a public host; no user and no password in it
+	//
+	// Example: https://erp.example.com/shiyi
+	Url WebhookURL `json:"url"`
+}
+
+// WebhookDelivery defines model for WebhookDelivery.
+type WebhookDelivery struct {
+	// Attempts Made so far
+	Attempts  int       `json:"attempts"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Error What was wrong with the last attempt
+	Error *WebhookDeliveryError `json:"error,omitempty"`
+
+	// EventId The Webhook-Id of every attempt
+	EventId string `json:"event_id"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// LastAt When the last one was made
+	LastAt *time.Time `json:"last_at,omitempty"`
+
+	// NextAt When the next attempt is made
+	NextAt *time.Time `json:"next_at,omitempty"`
+
+	// Ref What it is about, as an order's id
+	Ref string `json:"ref"`
+
+	// Response The beginning of the last answer's text
+	Response *string              `json:"response,omitempty"`
+	State    WebhookDeliveryState `json:"state"`
+
+	// Status Of the last answer; not there when none came
+	Status *int `json:"status,omitempty"`
+
+	// Type Example: order.paid
+	Type string `json:"type"`
+
+	// WebhookId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	WebhookId Id `json:"webhook_id"`
+}
+
+// WebhookDeliveryError What was wrong with the last attempt
+type WebhookDeliveryError string
+
+// WebhookDeliveryState defines model for WebhookDelivery.State.
+type WebhookDeliveryState string
+
+// WebhookDeliveryPage defines model for WebhookDeliveryPage.
+type WebhookDeliveryPage struct {
+	Data       []WebhookDelivery `json:"data"`
+	NextCursor *string           `json:"next_cursor"`
+}
+
+// WebhookEventType What an event tells of; `ping` events need not be chosen
+type WebhookEventType string
+
+// WebhookPage defines model for WebhookPage.
+type WebhookPage struct {
+	Data       []Webhook `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// WebhookURL https, port 443, a public host; no user and no password in it
+//
+// Example: https://erp.example.com/shiyi
+type WebhookURL = string
+
+// WebhookWithSecret defines model for WebhookWithSecret.
+type WebhookWithSecret struct {
+	// Secret `whsec_` and 32 bytes in base64: the key of the HMAC. Keep it; it is not shown again
+	Secret  string  `json:"secret"`
+	Webhook Webhook `json:"webhook"`
+}
+
 // AccountId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type AccountId = Id
+
+// AlertId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type AlertId = Id
+
+// ApplicationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ApplicationId = Id
 
 // CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type CheckoutId = Id
@@ -1620,8 +4019,17 @@ type CheckoutId = Id
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// DeliveryId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type DeliveryId = Id
+
+// FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type FileId = Id
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
+
+// IfMatch defines model for IfMatch.
+type IfMatch = string
 
 // ImportId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ImportId = Id
@@ -1632,8 +4040,17 @@ type KeyId = Id
 // Lang defines model for Lang.
 type Lang string
 
+// LicenceId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type LicenceId = Id
+
 // Limit defines model for Limit.
 type Limit = int
+
+// ListingId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ListingId = Id
+
+// LotId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type LotId = Id
 
 // MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type MerchantId = Id
@@ -1647,11 +4064,17 @@ type OwnMerchant = Id
 // ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ProductId = Id
 
+// RecallId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type RecallId = Id
+
 // RefundId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type RefundId = Id
 
 // SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type SkuId = Id
+
+// WebhookId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type WebhookId = Id
 
 // Conflict RFC 9457
 type Conflict = Problem
@@ -1668,6 +4091,12 @@ type NotFound = Problem
 // Refused RFC 9457
 type Refused = Problem
 
+// Stale RFC 9457
+type Stale = Problem
+
+// TooLarge RFC 9457
+type TooLarge = Problem
+
 // TooMany RFC 9457
 type TooMany = Problem
 
@@ -1676,6 +4105,9 @@ type Unauthenticated = Problem
 
 // Unavailable RFC 9457
 type Unavailable = Problem
+
+// Unconditional RFC 9457
+type Unconditional = Problem
 
 // GetDocsParams defines parameters for GetDocs.
 type GetDocsParams struct {
@@ -1694,6 +4126,24 @@ type GetProblemParams struct {
 
 // GetProblemParamsLang defines parameters for GetProblem.
 type GetProblemParamsLang string
+
+// ListApplicationsParams defines parameters for ListApplications.
+type ListApplicationsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListBrandsParams defines parameters for ListBrands.
+type ListBrandsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
 
 // ListCheckoutsParams defines parameters for ListCheckouts.
 type ListCheckoutsParams struct {
@@ -1715,6 +4165,56 @@ type CancelCheckoutParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
+
+// ListCountyApplicationsParams defines parameters for ListCountyApplications.
+type ListCountyApplicationsParams struct {
+	// State Only applications in this state
+	State *ListCountyApplicationsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListCountyApplicationsParamsState defines parameters for ListCountyApplications.
+type ListCountyApplicationsParamsState string
+
+// UploadFileMultipartBody defines parameters for UploadFile.
+type UploadFileMultipartBody struct {
+	File openapi_types.File `json:"file"`
+
+	// Private Before `file`
+	Private *bool `json:"private,omitempty"`
+}
+
+// ReadFileParams defines parameters for ReadFile.
+type ReadFileParams struct {
+	// Token Of the link, for a private file
+	Token *string `form:"token,omitempty" json:"token,omitempty"`
+
+	// Size At most so many pixels long, of a picture
+	Size *ReadFileParamsSize `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// ReadFileParamsSize defines parameters for ReadFile.
+type ReadFileParamsSize int
+
+// ListOwnAlertsParams defines parameters for ListOwnAlerts.
+type ListOwnAlertsParams struct {
+	// State Only alerts in this state
+	State *ListOwnAlertsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOwnAlertsParamsState defines parameters for ListOwnAlerts.
+type ListOwnAlertsParamsState string
 
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
@@ -1740,6 +4240,27 @@ type ListBadCellsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListOwnLicencesParams defines parameters for ListOwnLicences.
+type ListOwnLicencesParams struct {
+	// State Only licences in this state
+	State *ListOwnLicencesParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOwnLicencesParamsState defines parameters for ListOwnLicences.
+type ListOwnLicencesParamsState string
+
+// OpenMerchantRecallParams defines parameters for OpenMerchantRecall.
+type OpenMerchantRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListMerchantOrdersParams defines parameters for ListMerchantOrders.
 type ListMerchantOrdersParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -1751,6 +4272,9 @@ type ListMerchantOrdersParams struct {
 
 // ListMerchantProductsParams defines parameters for ListMerchantProducts.
 type ListMerchantProductsParams struct {
+	// State Only those in this state
+	State *ListingState `form:"state,omitempty" json:"state,omitempty"`
+
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -1770,10 +4294,70 @@ type ExportProductsXlsxParams struct {
 	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
 }
 
+// EditProductParams defines parameters for EditProduct.
+type EditProductParams struct {
+	// IfMatch The ETag of the product as it was read, or `*` for whatever it is by now
+	IfMatch IfMatch `json:"If-Match"`
+}
+
+// AddSkuParams defines parameters for AddSku.
+type AddSkuParams struct {
+	// IfMatch The ETag of the product as it was read, or `*` for whatever it is by now
+	IfMatch IfMatch `json:"If-Match"`
+}
+
+// CloseMerchantRecallParams defines parameters for CloseMerchantRecall.
+type CloseMerchantRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListMerchantRecallOrdersParams defines parameters for ListMerchantRecallOrders.
+type ListMerchantRecallOrdersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListLotsParams defines parameters for ListLots.
+type ListLotsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ReceiveLotParams defines parameters for ReceiveLot.
+type ReceiveLotParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // AdjustStockParams defines parameters for AdjustStock.
 type AdjustStockParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListWebhooksParams defines parameters for ListWebhooks.
+type ListWebhooksParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListAccountsParams defines parameters for ListAccounts.
@@ -1785,10 +4369,112 @@ type ListAccountsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListAlertsParams defines parameters for ListAlerts.
+type ListAlertsParams struct {
+	// State Only alerts in this state
+	State *ListAlertsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// MerchantId Only of this enterprise
+	MerchantId *Id `form:"merchant_id,omitempty" json:"merchant_id,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListAlertsParamsState defines parameters for ListAlerts.
+type ListAlertsParamsState string
+
+// ListOpsApplicationsParams defines parameters for ListOpsApplications.
+type ListOpsApplicationsParams struct {
+	// State Only applications in this state
+	State *ListOpsApplicationsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOpsApplicationsParamsState defines parameters for ListOpsApplications.
+type ListOpsApplicationsParamsState string
+
+// ListLicencesParams defines parameters for ListLicences.
+type ListLicencesParams struct {
+	// State Only licences in this state
+	State *ListLicencesParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// MerchantId Only of this enterprise
+	MerchantId *Id `form:"merchant_id,omitempty" json:"merchant_id,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListLicencesParamsState defines parameters for ListLicences.
+type ListLicencesParamsState string
+
+// LinkLicenceFilesParams defines parameters for LinkLicenceFiles.
+type LinkLicenceFilesParams struct {
+	// FileId Only to this one
+	FileId *Id `form:"file_id,omitempty" json:"file_id,omitempty"`
+}
+
+// OpenOpsRecallParams defines parameters for OpenOpsRecall.
+type OpenOpsRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListSanctionsParams defines parameters for ListSanctions.
+type ListSanctionsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // RefundOrderParams defines parameters for RefundOrder.
 type RefundOrderParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListReviewQueueParams defines parameters for ListReviewQueue.
+type ListReviewQueueParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ApproveProductParams defines parameters for ApproveProduct.
+type ApproveProductParams struct {
+	// IfMatch The ETag of the product as it was read, or `*` for whatever it is by now
+	IfMatch IfMatch `json:"If-Match"`
+}
+
+// CloseOpsRecallParams defines parameters for CloseOpsRecall.
+type CloseOpsRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListOpsRecallOrdersParams defines parameters for ListOpsRecallOrders.
+type ListOpsRecallOrdersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListRefundsParams defines parameters for ListRefunds.
@@ -1811,6 +4497,21 @@ type RetryRefundParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
+
+// ListReverificationsParams defines parameters for ListReverifications.
+type ListReverificationsParams struct {
+	// State due: within 30 days; overdue: the last day is over, which stops no sale
+	State *ListReverificationsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListReverificationsParamsState defines parameters for ListReverifications.
+type ListReverificationsParamsState string
 
 // ListTrailParams defines parameters for ListTrail.
 type ListTrailParams struct {
@@ -1860,6 +4561,27 @@ type ListMerchantsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListRecallsParams defines parameters for ListRecalls.
+type ListRecallsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListRegionsParams defines parameters for ListRegions.
+type ListRegionsParams struct {
+	// Parent Only what lies right within this region
+	Parent *string `form:"parent,omitempty" json:"parent,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -1880,6 +4602,15 @@ type ReceiveStripeEventParams struct {
 // RegisterAccountJSONRequestBody defines body for RegisterAccount for application/json ContentType.
 type RegisterAccountJSONRequestBody = Registration
 
+// StartApplicationJSONRequestBody defines body for StartApplication for application/json ContentType.
+type StartApplicationJSONRequestBody = ApplicationStart
+
+// EditApplicationJSONRequestBody defines body for EditApplication for application/json ContentType.
+type EditApplicationJSONRequestBody = ApplicationEdit
+
+// AcceptLevyAgreementJSONRequestBody defines body for AcceptLevyAgreement for application/json ContentType.
+type AcceptLevyAgreementJSONRequestBody = AgreementAcceptance
+
 // SetCartLineJSONRequestBody defines body for SetCartLine for application/json ContentType.
 type SetCartLineJSONRequestBody = CartLineChange
 
@@ -1889,17 +4620,59 @@ type PlaceCheckoutJSONRequestBody = Placing
 // PreviewCheckoutJSONRequestBody defines body for PreviewCheckout for application/json ContentType.
 type PreviewCheckoutJSONRequestBody = Preview
 
+// RecommendApplicationJSONRequestBody defines body for RecommendApplication for application/json ContentType.
+type RecommendApplicationJSONRequestBody = Recommendation
+
+// ReturnCountyApplicationJSONRequestBody defines body for ReturnCountyApplication for application/json ContentType.
+type ReturnCountyApplicationJSONRequestBody = ApplicationReturn
+
+// UploadFileMultipartRequestBody defines body for UploadFile for multipart/form-data ContentType.
+type UploadFileMultipartRequestBody UploadFileMultipartBody
+
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = PasswordChange
 
 // MakeApiKeyJSONRequestBody defines body for MakeApiKey for application/json ContentType.
 type MakeApiKeyJSONRequestBody = ApiKeyMaking
 
+// AskToLeaveJSONRequestBody defines body for AskToLeave for application/json ContentType.
+type AskToLeaveJSONRequestBody = LeaveRequest
+
+// FileLicenceJSONRequestBody defines body for FileLicence for application/json ContentType.
+type FileLicenceJSONRequestBody = NewLicence
+
+// OpenMerchantRecallJSONRequestBody defines body for OpenMerchantRecall for application/json ContentType.
+type OpenMerchantRecallJSONRequestBody = NewRecall
+
+// CreateProductJSONRequestBody defines body for CreateProduct for application/json ContentType.
+type CreateProductJSONRequestBody = NewListing
+
+// EditProductJSONRequestBody defines body for EditProduct for application/json ContentType.
+type EditProductJSONRequestBody = ListingChange
+
+// AddSkuJSONRequestBody defines body for AddSku for application/json ContentType.
+type AddSkuJSONRequestBody = NewSku
+
+// CloseMerchantRecallJSONRequestBody defines body for CloseMerchantRecall for application/json ContentType.
+type CloseMerchantRecallJSONRequestBody = RecallResult
+
 // SetSkuPriceJSONRequestBody defines body for SetSkuPrice for application/json ContentType.
 type SetSkuPriceJSONRequestBody = PriceChange
 
+// ReceiveLotJSONRequestBody defines body for ReceiveLot for application/json ContentType.
+type ReceiveLotJSONRequestBody = NewLot
+
 // AdjustStockJSONRequestBody defines body for AdjustStock for application/json ContentType.
 type AdjustStockJSONRequestBody = StockAdjustment
+
+// SetSkuTiersJSONRequestBody defines body for SetSkuTiers for application/json ContentType.
+type SetSkuTiersJSONRequestBody = TierChange
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookCreation
+
+// EditWebhookJSONRequestBody defines body for EditWebhook for application/json ContentType.
+type EditWebhookJSONRequestBody = WebhookChange
 
 // ReinstateAccountJSONRequestBody defines body for ReinstateAccount for application/json ContentType.
 type ReinstateAccountJSONRequestBody = Reason
@@ -1913,14 +4686,53 @@ type RevokeRoleJSONRequestBody = RoleChange
 // SuspendAccountJSONRequestBody defines body for SuspendAccount for application/json ContentType.
 type SuspendAccountJSONRequestBody = Reason
 
+// ApproveApplicationJSONRequestBody defines body for ApproveApplication for application/json ContentType.
+type ApproveApplicationJSONRequestBody = Reason
+
+// RefuseApplicationJSONRequestBody defines body for RefuseApplication for application/json ContentType.
+type RefuseApplicationJSONRequestBody = Reason
+
+// ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
+type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
+
+// DeclineLicenceJSONRequestBody defines body for DeclineLicence for application/json ContentType.
+type DeclineLicenceJSONRequestBody = Reason
+
+// OpenOpsRecallJSONRequestBody defines body for OpenOpsRecall for application/json ContentType.
+type OpenOpsRecallJSONRequestBody = NewRecall
+
+// ExcludeMerchantJSONRequestBody defines body for ExcludeMerchant for application/json ContentType.
+type ExcludeMerchantJSONRequestBody = Sanctioning
+
+// ReleaseMerchantJSONRequestBody defines body for ReleaseMerchant for application/json ContentType.
+type ReleaseMerchantJSONRequestBody = Reason
+
+// WithdrawLicencesJSONRequestBody defines body for WithdrawLicences for application/json ContentType.
+type WithdrawLicencesJSONRequestBody = LicenceWithdrawal
+
 // ReinstateMerchantJSONRequestBody defines body for ReinstateMerchant for application/json ContentType.
-type ReinstateMerchantJSONRequestBody = Reason
+type ReinstateMerchantJSONRequestBody = Sanctioning
+
+// ReverifyMerchantJSONRequestBody defines body for ReverifyMerchant for application/json ContentType.
+type ReverifyMerchantJSONRequestBody = Verification
 
 // SuspendMerchantJSONRequestBody defines body for SuspendMerchant for application/json ContentType.
-type SuspendMerchantJSONRequestBody = Reason
+type SuspendMerchantJSONRequestBody = Sanctioning
+
+// WarnMerchantJSONRequestBody defines body for WarnMerchant for application/json ContentType.
+type WarnMerchantJSONRequestBody = Sanctioning
 
 // RefundOrderJSONRequestBody defines body for RefundOrder for application/json ContentType.
 type RefundOrderJSONRequestBody = Refunding
+
+// DelistProductJSONRequestBody defines body for DelistProduct for application/json ContentType.
+type DelistProductJSONRequestBody = ProductDelisting
+
+// ReturnProductJSONRequestBody defines body for ReturnProduct for application/json ContentType.
+type ReturnProductJSONRequestBody = ProductReturn
+
+// CloseOpsRecallJSONRequestBody defines body for CloseOpsRecall for application/json ContentType.
+type CloseOpsRecallJSONRequestBody = RecallResult
 
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = Credentials
@@ -2051,6 +4863,82 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/accounts (the `RegisterAccount` operationId).
 	RegisterAccount(ctx context.Context, body RegisterAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListApplications The caller's applications, newest first
+	//
+	// Corresponds with GET /v1/applications (the `ListApplications` operationId).
+	ListApplications(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartApplicationWithBody Begin an application, however little of it is known yet
+	//
+	// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+	StartApplicationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartApplication Begin an application, however little of it is known yet
+	//
+	// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+	StartApplication(ctx context.Context, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetApplication The caller's application, with what it was returned for and its history
+	//
+	// Corresponds with GET /v1/applications/{application_id} (the `GetApplication` operationId).
+	GetApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditApplicationWithBody Replace what a draft or a returned application says
+	//
+	// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+	EditApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditApplication Replace what a draft or a returned application says
+	//
+	// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+	EditApplication(ctx context.Context, applicationId ApplicationId, body EditApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcceptLevyAgreementWithBody Sign the agreement for an approved enterprise, which is let in at once
+	//
+	// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+	AcceptLevyAgreementWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcceptLevyAgreement Sign the agreement for an approved enterprise, which is let in at once
+	//
+	// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+	AcceptLevyAgreement(ctx context.Context, applicationId ApplicationId, body AcceptLevyAgreementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SubmitApplication Hand the application to the county, or hand it in again
+	//
+	// It is checked whole: 422 `dossier.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
+	//
+	// Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
+	SubmitApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListBrands Brands of villages, by code
+	//
+	// Corresponds with GET /v1/brands (the `ListBrands` operationId).
+	ListBrands(ctx context.Context, params *ListBrandsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetCart The caller's cart at today's prices
 	//
 	// Corresponds with GET /v1/cart (the `GetCart` operationId).
@@ -2136,10 +5024,82 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 	GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
+	//
+	// Corresponds with GET /v1/county/applications (the `ListCountyApplications` operationId).
+	ListCountyApplications(ctx context.Context, params *ListCountyApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetCountyApplication An application, without the people whom it names
+	//
+	// Corresponds with GET /v1/county/applications/{application_id} (the `GetCountyApplication` operationId).
+	GetCountyApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadCountyApplicationContacts The people whom an application names; that they were read is noted
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/contacts (the `ReadCountyApplicationContacts` operationId).
+	ReadCountyApplicationContacts(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecommendApplicationWithBody Recommend an enterprise to the platform
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+	RecommendApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecommendApplication Recommend an enterprise to the platform
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+	RecommendApplication(ctx context.Context, applicationId ApplicationId, body RecommendApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReturnCountyApplicationWithBody Give an application back and say for what, place by place
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+	ReturnCountyApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReturnCountyApplication Give an application back and say for what, place by place
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+	ReturnCountyApplication(ctx context.Context, applicationId ApplicationId, body ReturnCountyApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UploadFileWithBody Upload a picture or a paper
+	//
+	// One file, at most 10 MiB (unless the shop is set otherwise): a JPEG, PNG or WebP, or a PDF. The content decides what it is, not its name. Pictures are made anew,
+	// upright and at most 3,000 pixels long: what was hidden in them is gone. Send `private` before `file`; without it the
+	// file is private, and only who uploaded it, and whom a rule of the shop lets, gets a link to it. The same bytes again
+	// give the same file.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/files (the `UploadFile` operationId).
+	UploadFileWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadFile A file's bytes
+	//
+	// A public file may be kept for ever: it never changes. A private one needs the token of a link to it. A PDF is an attachment.
+	//
+	// Corresponds with GET /v1/files/{file_id} (the `ReadFile` operationId).
+	ReadFile(ctx context.Context, fileId FileId, params *ReadFileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LinkFile A link to a file of one's own, good for five minutes
+	//
+	// Corresponds with POST /v1/files/{file_id}/link (the `LinkFile` operationId).
+	LinkFile(ctx context.Context, fileId FileId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListFundAccounts Balances of the fund's accounts in the book
 	//
 	// Corresponds with GET /v1/fund/accounts (the `ListFundAccounts` operationId).
 	ListFundAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
+	//
+	// Corresponds with GET /v1/listing-terms (the `ListListingTerms` operationId).
+	ListListingTerms(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Me The caller's account
 	//
@@ -2159,6 +5119,16 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 	ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOwnAlerts What of the enterprises that the caller sells for ends soon or has ended, newest first
+	//
+	// Corresponds with GET /v1/merchant/alerts (the `ListOwnAlerts` operationId).
+	ListOwnAlerts(ctx context.Context, params *ListOwnAlertsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcknowledgeAlert Say that an alert was seen
+	//
+	// Corresponds with POST /v1/merchant/alerts/{alert_id}/acknowledge (the `AcknowledgeAlert` operationId).
+	AcknowledgeAlert(ctx context.Context, alertId AlertId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListApiKeys The API keys of the enterprises that the caller sells for, newest first
 	//
@@ -2224,6 +5194,61 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/merchant/imports/{import_id}/sheet.xlsx (the `GetReturnedSheet` operationId).
 	GetReturnedSheet(ctx context.Context, importId ImportId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// AskToLeaveWithBody Ask the operators to let an enterprise go
+	//
+	// Asking again is answered as the first time. What was ordered before is delivered.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+	AskToLeaveWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AskToLeave Ask the operators to let an enterprise go
+	//
+	// Asking again is answered as the first time. What was ordered before is delivered.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+	AskToLeave(ctx context.Context, body AskToLeaveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOwnLicences Licences that were filed for the enterprises that the caller sells for, newest first
+	//
+	// Corresponds with GET /v1/merchant/licences (the `ListOwnLicences` operationId).
+	ListOwnLicences(ctx context.Context, params *ListOwnLicencesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FileLicenceWithBody File a licence; it counts when an operator has accepted it
+	//
+	// Filing the same once more, before it is decided on, changes nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+	FileLicenceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FileLicence File a licence; it counts when an operator has accepted it
+	//
+	// Filing the same once more, before it is decided on, changes nothing.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+	FileLicence(ctx context.Context, body FileLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenMerchantRecallWithBody Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+	OpenMerchantRecallWithBody(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenMerchantRecall Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+	OpenMerchantRecall(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, body OpenMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 	//
 	// Corresponds with GET /v1/merchant/orders (the `ListMerchantOrders` operationId).
@@ -2238,6 +5263,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/merchant/products (the `ListMerchantProducts` operationId).
 	ListMerchantProducts(ctx context.Context, params *ListMerchantProductsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateProductWithBody List a product of an enterprise that the caller sells for, as a draft
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+	CreateProductWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateProduct List a product of an enterprise that the caller sells for, as a draft
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+	CreateProduct(ctx context.Context, body CreateProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExportProductsCsv The same as CSV, in UTF-8 with its mark
 	//
@@ -2258,6 +5297,68 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/merchant/products/template.xlsx (the `GetProductTemplate` operationId).
 	GetProductTemplate(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetMerchantProduct A product of an enterprise that the caller sells for, in any state, with what was decided about it
+	//
+	// Corresponds with GET /v1/merchant/products/{listing_id} (the `GetMerchantProduct` operationId).
+	GetMerchantProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditProductWithBody Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+	EditProductWithBody(ctx context.Context, listingId ListingId, params *EditProductParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditProduct Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+	EditProduct(ctx context.Context, listingId ListingId, params *EditProductParams, body EditProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddSkuWithBody Add a SKU behind the others
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+	AddSkuWithBody(ctx context.Context, listingId ListingId, params *AddSkuParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddSku Add a SKU behind the others
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+	AddSku(ctx context.Context, listingId ListingId, params *AddSkuParams, body AddSkuJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SubmitProduct Ask for a review of a draft, or of what was withdrawn
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/submit (the `SubmitProduct` operationId).
+	SubmitProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawProduct Take a product off sale
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/withdraw (the `WithdrawProduct` operationId).
+	WithdrawProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CloseMerchantRecallWithBody End a recall with its result
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+	CloseMerchantRecallWithBody(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CloseMerchantRecall End a recall with its result
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+	CloseMerchantRecall(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, body CloseMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListMerchantRecallOrders The orders that were served from the recalled lot
+	//
+	// Corresponds with GET /v1/merchant/recalls/{recall_id}/orders (the `ListMerchantRecallOrders` operationId).
+	ListMerchantRecallOrders(ctx context.Context, recallId RecallId, params *ListMerchantRecallOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// SetSkuPriceWithBody Set a SKU's price; orders already placed keep theirs
 	//
 	// Takes any type of body and a specified content type.
@@ -2272,6 +5373,25 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/merchant/skus/{sku_id} (the `SetSkuPrice` operationId).
 	SetSkuPrice(ctx context.Context, skuId SkuId, body SetSkuPriceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListLots The lots of a SKU, newest first
+	//
+	// Corresponds with GET /v1/merchant/skus/{sku_id}/lots (the `ListLots` operationId).
+	ListLots(ctx context.Context, skuId SkuId, params *ListLotsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReceiveLotWithBody Receive a lot; its pieces are on the shelf at once
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+	ReceiveLotWithBody(ctx context.Context, skuId SkuId, params *ReceiveLotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReceiveLot Receive a lot; its pieces are on the shelf at once
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+	ReceiveLot(ctx context.Context, skuId SkuId, params *ReceiveLotParams, body ReceiveLotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// AdjustStockWithBody Add pieces to a SKU's stock, or take some off
 	//
 	// Takes any type of body and a specified content type.
@@ -2285,6 +5405,83 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/merchant/skus/{sku_id}/stock (the `AdjustStock` operationId).
 	AdjustStock(ctx context.Context, skuId SkuId, params *AdjustStockParams, body AdjustStockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetSkuTiersWithBody Set the lower prices for larger quantities in place of those there were; they hold from now on
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+	SetSkuTiersWithBody(ctx context.Context, skuId SkuId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetSkuTiers Set the lower prices for larger quantities in place of those there were; they hold from now on
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+	SetSkuTiers(ctx context.Context, skuId SkuId, body SetSkuTiersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResendWebhookDelivery Send a delivery once more, whatever became of it; its Webhook-Id stays the same
+	//
+	// Corresponds with POST /v1/merchant/webhook-deliveries/{delivery_id}/resend (the `ResendWebhookDelivery` operationId).
+	ResendWebhookDelivery(ctx context.Context, deliveryId DeliveryId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhooks Where the enterprises that the caller sells for hear of events, newest first
+	//
+	// Corresponds with GET /v1/merchant/webhooks (the `ListWebhooks` operationId).
+	ListWebhooks(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhookWithBody Have events sent to an address; the secret is shown in this answer and never again
+	//
+	// Each event is sent by POST, at least once, signed in the Standard Webhooks format with `Webhook-Id`, `Webhook-Timestamp` and
+	// `Webhook-Signature`. Answer 2xx within ten seconds. Other answers are tried again after 1 and 5 minutes, half an hour, 2, 6, 12 and 24 hours;
+	// 410 disables the webhook, and so do three days without a success. Redirects are not followed, and addresses that are not public are not
+	// called. The same `Webhook-Id` may come again: take it once. At most ten webhooks an enterprise.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhook Have events sent to an address; the secret is shown in this answer and never again
+	//
+	// Each event is sent by POST, at least once, signed in the Standard Webhooks format with `Webhook-Id`, `Webhook-Timestamp` and
+	// `Webhook-Signature`. Answer 2xx within ten seconds. Other answers are tried again after 1 and 5 minutes, half an hour, 2, 6, 12 and 24 hours;
+	// 410 disables the webhook, and so do three days without a success. Redirects are not followed, and addresses that are not public are not
+	// called. The same `Webhook-Id` may come again: take it once. At most ten webhooks an enterprise.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/webhooks (the `CreateWebhook` operationId).
+	CreateWebhook(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditWebhookWithBody Change a webhook's address or events, disable it, or enable it again
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/webhooks/{webhook_id} (the `EditWebhook` operationId).
+	EditWebhookWithBody(ctx context.Context, webhookId WebhookId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditWebhook Change a webhook's address or events, disable it, or enable it again
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/webhooks/{webhook_id} (the `EditWebhook` operationId).
+	EditWebhook(ctx context.Context, webhookId WebhookId, body EditWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhookDeliveries What was and is to be sent to a webhook, newest first, for 30 days
+	//
+	// Corresponds with GET /v1/merchant/webhooks/{webhook_id}/deliveries (the `ListWebhookDeliveries` operationId).
+	ListWebhookDeliveries(ctx context.Context, webhookId WebhookId, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PingWebhook Send a webhook an event of the type `ping`
+	//
+	// Corresponds with POST /v1/merchant/webhooks/{webhook_id}/ping (the `PingWebhook` operationId).
+	PingWebhook(ctx context.Context, webhookId WebhookId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateWebhookSecret Give a webhook a new secret; for 24 hours messages bear signatures of both
+	//
+	// Corresponds with POST /v1/merchant/webhooks/{webhook_id}/rotate (the `RotateWebhookSecret` operationId).
+	RotateWebhookSecret(ctx context.Context, webhookId WebhookId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAccounts All accounts
 	//
@@ -2352,33 +5549,217 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/ops/accounts/{account_id}/suspend (the `SuspendAccount` operationId).
 	SuspendAccount(ctx context.Context, accountId AccountId, body SuspendAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReinstateMerchantWithBody Let an enterprise sell again
+	// ListAlerts What of enterprises ends soon or has ended, and who wishes to leave, newest first
+	//
+	// Corresponds with GET /v1/ops/alerts (the `ListAlerts` operationId).
+	ListAlerts(ctx context.Context, params *ListAlertsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOpsApplications Applications of all counties, newest first; drafts are their applicants' alone
+	//
+	// Corresponds with GET /v1/ops/applications (the `ListOpsApplications` operationId).
+	ListOpsApplications(ctx context.Context, params *ListOpsApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetOpsApplication An application, without the people whom it names
+	//
+	// Corresponds with GET /v1/ops/applications/{application_id} (the `GetOpsApplication` operationId).
+	GetOpsApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveApplicationWithBody Approve a recommended enterprise, which is then to sign the agreement
+	//
+	// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+	ApproveApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveApplication Approve a recommended enterprise, which is then to sign the agreement
+	//
+	// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+	ApproveApplication(ctx context.Context, applicationId ApplicationId, body ApproveApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadOpsApplicationContacts The people whom an application names; that they were read is noted
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/contacts (the `ReadOpsApplicationContacts` operationId).
+	ReadOpsApplicationContacts(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefuseApplicationWithBody Refuse an application, for good
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+	RefuseApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefuseApplication Refuse an application, for good
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+	RefuseApplication(ctx context.Context, applicationId ApplicationId, body RefuseApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReturnOpsApplicationWithBody Give an application back and say for what, place by place
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+	ReturnOpsApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReturnOpsApplication Give an application back and say for what, place by place
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+	ReturnOpsApplication(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListLicences Licences that enterprises filed, newest first
+	//
+	// Corresponds with GET /v1/ops/licences (the `ListLicences` operationId).
+	ListLicences(ctx context.Context, params *ListLicencesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcceptLicence Let a licence count; not for who filed it, or sells for the enterprise
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/accept (the `AcceptLicence` operationId).
+	AcceptLicence(ctx context.Context, licenceId LicenceId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineLicenceWithBody Leave a licence without effect; not for who filed it, or sells for the enterprise
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+	DeclineLicenceWithBody(ctx context.Context, licenceId LicenceId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineLicence Leave a licence without effect; not for who filed it, or sells for the enterprise
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+	DeclineLicence(ctx context.Context, licenceId LicenceId, body DeclineLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LinkLicenceFiles Links to the scans of a licence, good for five minutes; that they were read is written down
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/links (the `LinkLicenceFiles` operationId).
+	LinkLicenceFiles(ctx context.Context, licenceId LicenceId, params *LinkLicenceFilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenOpsRecallWithBody Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+	OpenOpsRecallWithBody(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenOpsRecall Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+	OpenOpsRecall(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, body OpenOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExcludeMerchantWithBody Exclude an enterprise for good, on the public record
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+	ExcludeMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExcludeMerchant Exclude an enterprise for good, on the public record
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+	ExcludeMerchant(ctx context.Context, merchantId MerchantId, body ExcludeMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseMerchantWithBody Let an enterprise go for good
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+	ReleaseMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseMerchant Let an enterprise go for good
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+	ReleaseMerchant(ctx context.Context, merchantId MerchantId, body ReleaseMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawLicencesWithBody Let the licences of a kind count no longer, because what they were for is not made any more
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+	WithdrawLicencesWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawLicences Let the licences of a kind count no longer, because what they were for is not made any more
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+	WithdrawLicences(ctx context.Context, merchantId MerchantId, body WithdrawLicencesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReinstateMerchantWithBody Let an enterprise sell again, on the public record
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reinstate (the `ReinstateMerchant` operationId).
 	ReinstateMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReinstateMerchant Let an enterprise sell again
+	// ReinstateMerchant Let an enterprise sell again, on the public record
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reinstate (the `ReinstateMerchant` operationId).
 	ReinstateMerchant(ctx context.Context, merchantId MerchantId, body ReinstateMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SuspendMerchantWithBody Stop an enterprise's sales
+	// ReverifyMerchantWithBody Say that an enterprise was verified again; the next time is due in six months
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+	ReverifyMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReverifyMerchant Say that an enterprise was verified again; the next time is due in six months
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+	ReverifyMerchant(ctx context.Context, merchantId MerchantId, body ReverifyMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSanctions What was done about an enterprise, with reasons, newest first
+	//
+	// Corresponds with GET /v1/ops/merchants/{merchant_id}/sanctions (the `ListSanctions` operationId).
+	ListSanctions(ctx context.Context, merchantId MerchantId, params *ListSanctionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SuspendMerchantWithBody Stop an enterprise's sales, on the public record; orders placed before stay alive
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/suspend (the `SuspendMerchant` operationId).
 	SuspendMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SuspendMerchant Stop an enterprise's sales
+	// SuspendMerchant Stop an enterprise's sales, on the public record; orders placed before stay alive
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/suspend (the `SuspendMerchant` operationId).
 	SuspendMerchant(ctx context.Context, merchantId MerchantId, body SuspendMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WarnMerchantWithBody Warn an enterprise, on the public record
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+	WarnMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WarnMerchant Warn an enterprise, on the public record
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+	WarnMerchant(ctx context.Context, merchantId MerchantId, body WarnMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetOpsOrder Any order
 	//
@@ -2399,6 +5780,68 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/ops/orders/{order_id}/refunds (the `RefundOrder` operationId).
 	RefundOrder(ctx context.Context, orderId OrderId, params *RefundOrderParams, body RefundOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListReviewQueue What waits for review, the longest waiting first
+	//
+	// Corresponds with GET /v1/ops/products (the `ListReviewQueue` operationId).
+	ListReviewQueue(ctx context.Context, params *ListReviewQueueParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetOpsProduct A product in any state, with what was decided about it
+	//
+	// Corresponds with GET /v1/ops/products/{listing_id} (the `GetOpsProduct` operationId).
+	GetOpsProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveProduct Put a product that is in review on sale; `If-Match` names the version that was read
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/approve (the `ApproveProduct` operationId).
+	ApproveProduct(ctx context.Context, listingId ListingId, params *ApproveProductParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DelistProductWithBody Take a product off sale
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+	DelistProductWithBody(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DelistProduct Take a product off sale
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+	DelistProduct(ctx context.Context, listingId ListingId, body DelistProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReturnProductWithBody Give a product back as a draft, with what is to be mended
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+	ReturnProductWithBody(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReturnProduct Give a product back as a draft, with what is to be mended
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+	ReturnProduct(ctx context.Context, listingId ListingId, body ReturnProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CloseOpsRecallWithBody End a recall with its result
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+	CloseOpsRecallWithBody(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CloseOpsRecall End a recall with its result
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+	CloseOpsRecall(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, body CloseOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOpsRecallOrders The orders that were served from the recalled lot
+	//
+	// Corresponds with GET /v1/ops/recalls/{recall_id}/orders (the `ListOpsRecallOrders` operationId).
+	ListOpsRecallOrders(ctx context.Context, recallId RecallId, params *ListOpsRecallOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRefunds Refunds by how far their money has come, newest first; those that failed wait for a decision
 	//
 	// Corresponds with GET /v1/ops/refunds (the `ListRefunds` operationId).
@@ -2410,6 +5853,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/ops/refunds/{refund_id}/retry (the `RetryRefund` operationId).
 	RetryRefund(ctx context.Context, refundId RefundId, params *RetryRefundParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListReverifications Enterprises that must be verified again, the most urgent first
+	//
+	// Corresponds with GET /v1/ops/reverifications (the `ListReverifications` operationId).
+	ListReverifications(ctx context.Context, params *ListReverificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTrail Who changed what, newest first
 	//
@@ -2441,15 +5889,30 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/public/fund (the `GetFund` operationId).
 	GetFund(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
+	//
+	// Corresponds with GET /v1/public/levy-agreement (the `GetLevyAgreement` operationId).
+	GetLevyAgreement(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListMerchants The enterprises, with the licences and agreements under which they sell
 	//
 	// Corresponds with GET /v1/public/merchants (the `ListMerchants` operationId).
 	ListMerchants(ctx context.Context, params *ListMerchantsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetMerchant An enterprise
+	// GetMerchant An enterprise, with its licences, what was done about it, and when it was last verified
 	//
 	// Corresponds with GET /v1/public/merchants/{merchant_id} (the `GetMerchant` operationId).
 	GetMerchant(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRecalls Lots that were called back, newest first
+	//
+	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
+	ListRecalls(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRegions Where goods come from: counties, townships, villages, by code
+	//
+	// Corresponds with GET /v1/regions (the `ListRegions` operationId).
+	ListRegions(ctx context.Context, params *ListRegionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSessions Where the caller is signed in
 	//
@@ -2627,6 +6090,182 @@ func (c *Client) RegisterAccountWithBody(ctx context.Context, contentType string
 // Corresponds with POST /v1/accounts (the `RegisterAccount` operationId).
 func (c *Client) RegisterAccount(ctx context.Context, body RegisterAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRegisterAccountRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListApplications The caller's applications, newest first
+//
+// Corresponds with GET /v1/applications (the `ListApplications` operationId).
+func (c *Client) ListApplications(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListApplicationsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartApplicationWithBody Begin an application, however little of it is known yet
+//
+// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+func (c *Client) StartApplicationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartApplicationRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartApplication Begin an application, however little of it is known yet
+//
+// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+func (c *Client) StartApplication(ctx context.Context, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartApplicationRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetApplication The caller's application, with what it was returned for and its history
+//
+// Corresponds with GET /v1/applications/{application_id} (the `GetApplication` operationId).
+func (c *Client) GetApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetApplicationRequest(c.Server, applicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditApplicationWithBody Replace what a draft or a returned application says
+//
+// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+func (c *Client) EditApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditApplicationRequestWithBody(c.Server, applicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditApplication Replace what a draft or a returned application says
+//
+// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+func (c *Client) EditApplication(ctx context.Context, applicationId ApplicationId, body EditApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditApplicationRequest(c.Server, applicationId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcceptLevyAgreementWithBody Sign the agreement for an approved enterprise, which is let in at once
+//
+// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+func (c *Client) AcceptLevyAgreementWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptLevyAgreementRequestWithBody(c.Server, applicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcceptLevyAgreement Sign the agreement for an approved enterprise, which is let in at once
+//
+// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+func (c *Client) AcceptLevyAgreement(ctx context.Context, applicationId ApplicationId, body AcceptLevyAgreementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptLevyAgreementRequest(c.Server, applicationId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SubmitApplication Hand the application to the county, or hand it in again
+//
+// It is checked whole: 422 `dossier.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
+//
+// Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
+func (c *Client) SubmitApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitApplicationRequest(c.Server, applicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListBrands Brands of villages, by code
+//
+// Corresponds with GET /v1/brands (the `ListBrands` operationId).
+func (c *Client) ListBrands(ctx context.Context, params *ListBrandsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListBrandsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2852,11 +6491,193 @@ func (c *Client) GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEdito
 	return c.Client.Do(req)
 }
 
+// ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
+//
+// Corresponds with GET /v1/county/applications (the `ListCountyApplications` operationId).
+func (c *Client) ListCountyApplications(ctx context.Context, params *ListCountyApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCountyApplicationsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCountyApplication An application, without the people whom it names
+//
+// Corresponds with GET /v1/county/applications/{application_id} (the `GetCountyApplication` operationId).
+func (c *Client) GetCountyApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCountyApplicationRequest(c.Server, applicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadCountyApplicationContacts The people whom an application names; that they were read is noted
+//
+// Corresponds with POST /v1/county/applications/{application_id}/contacts (the `ReadCountyApplicationContacts` operationId).
+func (c *Client) ReadCountyApplicationContacts(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadCountyApplicationContactsRequest(c.Server, applicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecommendApplicationWithBody Recommend an enterprise to the platform
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+func (c *Client) RecommendApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecommendApplicationRequestWithBody(c.Server, applicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecommendApplication Recommend an enterprise to the platform
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+func (c *Client) RecommendApplication(ctx context.Context, applicationId ApplicationId, body RecommendApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecommendApplicationRequest(c.Server, applicationId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReturnCountyApplicationWithBody Give an application back and say for what, place by place
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+func (c *Client) ReturnCountyApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReturnCountyApplicationRequestWithBody(c.Server, applicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReturnCountyApplication Give an application back and say for what, place by place
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+func (c *Client) ReturnCountyApplication(ctx context.Context, applicationId ApplicationId, body ReturnCountyApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReturnCountyApplicationRequest(c.Server, applicationId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UploadFileWithBody Upload a picture or a paper
+//
+// One file, at most 10 MiB (unless the shop is set otherwise): a JPEG, PNG or WebP, or a PDF. The content decides what it is, not its name. Pictures are made anew,
+// upright and at most 3,000 pixels long: what was hidden in them is gone. Send `private` before `file`; without it the
+// file is private, and only who uploaded it, and whom a rule of the shop lets, gets a link to it. The same bytes again
+// give the same file.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/files (the `UploadFile` operationId).
+func (c *Client) UploadFileWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUploadFileRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadFile A file's bytes
+//
+// A public file may be kept for ever: it never changes. A private one needs the token of a link to it. A PDF is an attachment.
+//
+// Corresponds with GET /v1/files/{file_id} (the `ReadFile` operationId).
+func (c *Client) ReadFile(ctx context.Context, fileId FileId, params *ReadFileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadFileRequest(c.Server, fileId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LinkFile A link to a file of one's own, good for five minutes
+//
+// Corresponds with POST /v1/files/{file_id}/link (the `LinkFile` operationId).
+func (c *Client) LinkFile(ctx context.Context, fileId FileId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkFileRequest(c.Server, fileId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListFundAccounts Balances of the fund's accounts in the book
 //
 // Corresponds with GET /v1/fund/accounts (the `ListFundAccounts` operationId).
 func (c *Client) ListFundAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListFundAccountsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
+//
+// Corresponds with GET /v1/listing-terms (the `ListListingTerms` operationId).
+func (c *Client) ListListingTerms(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListListingTermsRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -2906,6 +6727,36 @@ func (c *Client) ChangePasswordWithBody(ctx context.Context, contentType string,
 // Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewChangePasswordRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOwnAlerts What of the enterprises that the caller sells for ends soon or has ended, newest first
+//
+// Corresponds with GET /v1/merchant/alerts (the `ListOwnAlerts` operationId).
+func (c *Client) ListOwnAlerts(ctx context.Context, params *ListOwnAlertsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOwnAlertsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcknowledgeAlert Say that an alert was seen
+//
+// Corresponds with POST /v1/merchant/alerts/{alert_id}/acknowledge (the `AcknowledgeAlert` operationId).
+func (c *Client) AcknowledgeAlert(ctx context.Context, alertId AlertId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcknowledgeAlertRequest(c.Server, alertId)
 	if err != nil {
 		return nil, err
 	}
@@ -3070,6 +6921,131 @@ func (c *Client) GetReturnedSheet(ctx context.Context, importId ImportId, reqEdi
 	return c.Client.Do(req)
 }
 
+// AskToLeaveWithBody Ask the operators to let an enterprise go
+//
+// Asking again is answered as the first time. What was ordered before is delivered.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+func (c *Client) AskToLeaveWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAskToLeaveRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AskToLeave Ask the operators to let an enterprise go
+//
+// Asking again is answered as the first time. What was ordered before is delivered.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+func (c *Client) AskToLeave(ctx context.Context, body AskToLeaveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAskToLeaveRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOwnLicences Licences that were filed for the enterprises that the caller sells for, newest first
+//
+// Corresponds with GET /v1/merchant/licences (the `ListOwnLicences` operationId).
+func (c *Client) ListOwnLicences(ctx context.Context, params *ListOwnLicencesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOwnLicencesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FileLicenceWithBody File a licence; it counts when an operator has accepted it
+//
+// Filing the same once more, before it is decided on, changes nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+func (c *Client) FileLicenceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFileLicenceRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FileLicence File a licence; it counts when an operator has accepted it
+//
+// Filing the same once more, before it is decided on, changes nothing.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+func (c *Client) FileLicence(ctx context.Context, body FileLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFileLicenceRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenMerchantRecallWithBody Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+func (c *Client) OpenMerchantRecallWithBody(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenMerchantRecallRequestWithBody(c.Server, lotId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenMerchantRecall Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+func (c *Client) OpenMerchantRecall(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, body OpenMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenMerchantRecallRequest(c.Server, lotId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 //
 // Corresponds with GET /v1/merchant/orders (the `ListMerchantOrders` operationId).
@@ -3105,6 +7081,40 @@ func (c *Client) GetMerchantOrder(ctx context.Context, orderId OrderId, reqEdito
 // Corresponds with GET /v1/merchant/products (the `ListMerchantProducts` operationId).
 func (c *Client) ListMerchantProducts(ctx context.Context, params *ListMerchantProductsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListMerchantProductsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateProductWithBody List a product of an enterprise that the caller sells for, as a draft
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+func (c *Client) CreateProductWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateProductRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateProduct List a product of an enterprise that the caller sells for, as a draft
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+func (c *Client) CreateProduct(ctx context.Context, body CreateProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateProductRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3164,6 +7174,168 @@ func (c *Client) GetProductTemplate(ctx context.Context, reqEditors ...RequestEd
 	return c.Client.Do(req)
 }
 
+// GetMerchantProduct A product of an enterprise that the caller sells for, in any state, with what was decided about it
+//
+// Corresponds with GET /v1/merchant/products/{listing_id} (the `GetMerchantProduct` operationId).
+func (c *Client) GetMerchantProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMerchantProductRequest(c.Server, listingId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditProductWithBody Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+func (c *Client) EditProductWithBody(ctx context.Context, listingId ListingId, params *EditProductParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditProductRequestWithBody(c.Server, listingId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditProduct Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+func (c *Client) EditProduct(ctx context.Context, listingId ListingId, params *EditProductParams, body EditProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditProductRequest(c.Server, listingId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddSkuWithBody Add a SKU behind the others
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+func (c *Client) AddSkuWithBody(ctx context.Context, listingId ListingId, params *AddSkuParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddSkuRequestWithBody(c.Server, listingId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddSku Add a SKU behind the others
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+func (c *Client) AddSku(ctx context.Context, listingId ListingId, params *AddSkuParams, body AddSkuJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddSkuRequest(c.Server, listingId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SubmitProduct Ask for a review of a draft, or of what was withdrawn
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/submit (the `SubmitProduct` operationId).
+func (c *Client) SubmitProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitProductRequest(c.Server, listingId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawProduct Take a product off sale
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/withdraw (the `WithdrawProduct` operationId).
+func (c *Client) WithdrawProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawProductRequest(c.Server, listingId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CloseMerchantRecallWithBody End a recall with its result
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+func (c *Client) CloseMerchantRecallWithBody(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseMerchantRecallRequestWithBody(c.Server, recallId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CloseMerchantRecall End a recall with its result
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+func (c *Client) CloseMerchantRecall(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, body CloseMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseMerchantRecallRequest(c.Server, recallId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListMerchantRecallOrders The orders that were served from the recalled lot
+//
+// Corresponds with GET /v1/merchant/recalls/{recall_id}/orders (the `ListMerchantRecallOrders` operationId).
+func (c *Client) ListMerchantRecallOrders(ctx context.Context, recallId RecallId, params *ListMerchantRecallOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMerchantRecallOrdersRequest(c.Server, recallId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // SetSkuPriceWithBody Set a SKU's price; orders already placed keep theirs
 //
 // Takes any type of body and a specified content type.
@@ -3198,6 +7370,55 @@ func (c *Client) SetSkuPrice(ctx context.Context, skuId SkuId, body SetSkuPriceJ
 	return c.Client.Do(req)
 }
 
+// ListLots The lots of a SKU, newest first
+//
+// Corresponds with GET /v1/merchant/skus/{sku_id}/lots (the `ListLots` operationId).
+func (c *Client) ListLots(ctx context.Context, skuId SkuId, params *ListLotsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLotsRequest(c.Server, skuId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReceiveLotWithBody Receive a lot; its pieces are on the shelf at once
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+func (c *Client) ReceiveLotWithBody(ctx context.Context, skuId SkuId, params *ReceiveLotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReceiveLotRequestWithBody(c.Server, skuId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReceiveLot Receive a lot; its pieces are on the shelf at once
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+func (c *Client) ReceiveLot(ctx context.Context, skuId SkuId, params *ReceiveLotParams, body ReceiveLotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReceiveLotRequest(c.Server, skuId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // AdjustStockWithBody Add pieces to a SKU's stock, or take some off
 //
 // Takes any type of body and a specified content type.
@@ -3222,6 +7443,193 @@ func (c *Client) AdjustStockWithBody(ctx context.Context, skuId SkuId, params *A
 // Corresponds with POST /v1/merchant/skus/{sku_id}/stock (the `AdjustStock` operationId).
 func (c *Client) AdjustStock(ctx context.Context, skuId SkuId, params *AdjustStockParams, body AdjustStockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewAdjustStockRequest(c.Server, skuId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetSkuTiersWithBody Set the lower prices for larger quantities in place of those there were; they hold from now on
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+func (c *Client) SetSkuTiersWithBody(ctx context.Context, skuId SkuId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetSkuTiersRequestWithBody(c.Server, skuId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetSkuTiers Set the lower prices for larger quantities in place of those there were; they hold from now on
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+func (c *Client) SetSkuTiers(ctx context.Context, skuId SkuId, body SetSkuTiersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetSkuTiersRequest(c.Server, skuId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResendWebhookDelivery Send a delivery once more, whatever became of it; its Webhook-Id stays the same
+//
+// Corresponds with POST /v1/merchant/webhook-deliveries/{delivery_id}/resend (the `ResendWebhookDelivery` operationId).
+func (c *Client) ResendWebhookDelivery(ctx context.Context, deliveryId DeliveryId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResendWebhookDeliveryRequest(c.Server, deliveryId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWebhooks Where the enterprises that the caller sells for hear of events, newest first
+//
+// Corresponds with GET /v1/merchant/webhooks (the `ListWebhooks` operationId).
+func (c *Client) ListWebhooks(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhooksRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhookWithBody Have events sent to an address; the secret is shown in this answer and never again
+//
+// Each event is sent by POST, at least once, signed in the Standard Webhooks format with `Webhook-Id`, `Webhook-Timestamp` and
+// `Webhook-Signature`. Answer 2xx within ten seconds. Other answers are tried again after 1 and 5 minutes, half an hour, 2, 6, 12 and 24 hours;
+// 410 disables the webhook, and so do three days without a success. Redirects are not followed, and addresses that are not public are not
+// called. The same `Webhook-Id` may come again: take it once. At most ten webhooks an enterprise.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/webhooks (the `CreateWebhook` operationId).
+func (c *Client) CreateWebhookWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhook Have events sent to an address; the secret is shown in this answer and never again
+//
+// Each event is sent by POST, at least once, signed in the Standard Webhooks format with `Webhook-Id`, `Webhook-Timestamp` and
+// `Webhook-Signature`. Answer 2xx within ten seconds. Other answers are tried again after 1 and 5 minutes, half an hour, 2, 6, 12 and 24 hours;
+// 410 disables the webhook, and so do three days without a success. Redirects are not followed, and addresses that are not public are not
+// called. The same `Webhook-Id` may come again: take it once. At most ten webhooks an enterprise.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/webhooks (the `CreateWebhook` operationId).
+func (c *Client) CreateWebhook(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditWebhookWithBody Change a webhook's address or events, disable it, or enable it again
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/webhooks/{webhook_id} (the `EditWebhook` operationId).
+func (c *Client) EditWebhookWithBody(ctx context.Context, webhookId WebhookId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditWebhookRequestWithBody(c.Server, webhookId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditWebhook Change a webhook's address or events, disable it, or enable it again
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/webhooks/{webhook_id} (the `EditWebhook` operationId).
+func (c *Client) EditWebhook(ctx context.Context, webhookId WebhookId, body EditWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditWebhookRequest(c.Server, webhookId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWebhookDeliveries What was and is to be sent to a webhook, newest first, for 30 days
+//
+// Corresponds with GET /v1/merchant/webhooks/{webhook_id}/deliveries (the `ListWebhookDeliveries` operationId).
+func (c *Client) ListWebhookDeliveries(ctx context.Context, webhookId WebhookId, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhookDeliveriesRequest(c.Server, webhookId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PingWebhook Send a webhook an event of the type `ping`
+//
+// Corresponds with POST /v1/merchant/webhooks/{webhook_id}/ping (the `PingWebhook` operationId).
+func (c *Client) PingWebhook(ctx context.Context, webhookId WebhookId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingWebhookRequest(c.Server, webhookId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateWebhookSecret Give a webhook a new secret; for 24 hours messages bear signatures of both
+//
+// Corresponds with POST /v1/merchant/webhooks/{webhook_id}/rotate (the `RotateWebhookSecret` operationId).
+func (c *Client) RotateWebhookSecret(ctx context.Context, webhookId WebhookId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateWebhookSecretRequest(c.Server, webhookId)
 	if err != nil {
 		return nil, err
 	}
@@ -3398,7 +7806,388 @@ func (c *Client) SuspendAccount(ctx context.Context, accountId AccountId, body S
 	return c.Client.Do(req)
 }
 
-// ReinstateMerchantWithBody Let an enterprise sell again
+// ListAlerts What of enterprises ends soon or has ended, and who wishes to leave, newest first
+//
+// Corresponds with GET /v1/ops/alerts (the `ListAlerts` operationId).
+func (c *Client) ListAlerts(ctx context.Context, params *ListAlertsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAlertsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOpsApplications Applications of all counties, newest first; drafts are their applicants' alone
+//
+// Corresponds with GET /v1/ops/applications (the `ListOpsApplications` operationId).
+func (c *Client) ListOpsApplications(ctx context.Context, params *ListOpsApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOpsApplicationsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetOpsApplication An application, without the people whom it names
+//
+// Corresponds with GET /v1/ops/applications/{application_id} (the `GetOpsApplication` operationId).
+func (c *Client) GetOpsApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOpsApplicationRequest(c.Server, applicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveApplicationWithBody Approve a recommended enterprise, which is then to sign the agreement
+//
+// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+func (c *Client) ApproveApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveApplicationRequestWithBody(c.Server, applicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveApplication Approve a recommended enterprise, which is then to sign the agreement
+//
+// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+func (c *Client) ApproveApplication(ctx context.Context, applicationId ApplicationId, body ApproveApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveApplicationRequest(c.Server, applicationId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadOpsApplicationContacts The people whom an application names; that they were read is noted
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/contacts (the `ReadOpsApplicationContacts` operationId).
+func (c *Client) ReadOpsApplicationContacts(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadOpsApplicationContactsRequest(c.Server, applicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefuseApplicationWithBody Refuse an application, for good
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+func (c *Client) RefuseApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefuseApplicationRequestWithBody(c.Server, applicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefuseApplication Refuse an application, for good
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+func (c *Client) RefuseApplication(ctx context.Context, applicationId ApplicationId, body RefuseApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefuseApplicationRequest(c.Server, applicationId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReturnOpsApplicationWithBody Give an application back and say for what, place by place
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+func (c *Client) ReturnOpsApplicationWithBody(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReturnOpsApplicationRequestWithBody(c.Server, applicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReturnOpsApplication Give an application back and say for what, place by place
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+func (c *Client) ReturnOpsApplication(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReturnOpsApplicationRequest(c.Server, applicationId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListLicences Licences that enterprises filed, newest first
+//
+// Corresponds with GET /v1/ops/licences (the `ListLicences` operationId).
+func (c *Client) ListLicences(ctx context.Context, params *ListLicencesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLicencesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcceptLicence Let a licence count; not for who filed it, or sells for the enterprise
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/accept (the `AcceptLicence` operationId).
+func (c *Client) AcceptLicence(ctx context.Context, licenceId LicenceId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptLicenceRequest(c.Server, licenceId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineLicenceWithBody Leave a licence without effect; not for who filed it, or sells for the enterprise
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+func (c *Client) DeclineLicenceWithBody(ctx context.Context, licenceId LicenceId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineLicenceRequestWithBody(c.Server, licenceId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineLicence Leave a licence without effect; not for who filed it, or sells for the enterprise
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+func (c *Client) DeclineLicence(ctx context.Context, licenceId LicenceId, body DeclineLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineLicenceRequest(c.Server, licenceId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LinkLicenceFiles Links to the scans of a licence, good for five minutes; that they were read is written down
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/links (the `LinkLicenceFiles` operationId).
+func (c *Client) LinkLicenceFiles(ctx context.Context, licenceId LicenceId, params *LinkLicenceFilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkLicenceFilesRequest(c.Server, licenceId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenOpsRecallWithBody Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+func (c *Client) OpenOpsRecallWithBody(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenOpsRecallRequestWithBody(c.Server, lotId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenOpsRecall Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+func (c *Client) OpenOpsRecall(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, body OpenOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenOpsRecallRequest(c.Server, lotId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExcludeMerchantWithBody Exclude an enterprise for good, on the public record
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+func (c *Client) ExcludeMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExcludeMerchantRequestWithBody(c.Server, merchantId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExcludeMerchant Exclude an enterprise for good, on the public record
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+func (c *Client) ExcludeMerchant(ctx context.Context, merchantId MerchantId, body ExcludeMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExcludeMerchantRequest(c.Server, merchantId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseMerchantWithBody Let an enterprise go for good
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+func (c *Client) ReleaseMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseMerchantRequestWithBody(c.Server, merchantId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseMerchant Let an enterprise go for good
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+func (c *Client) ReleaseMerchant(ctx context.Context, merchantId MerchantId, body ReleaseMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseMerchantRequest(c.Server, merchantId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawLicencesWithBody Let the licences of a kind count no longer, because what they were for is not made any more
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+func (c *Client) WithdrawLicencesWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawLicencesRequestWithBody(c.Server, merchantId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawLicences Let the licences of a kind count no longer, because what they were for is not made any more
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+func (c *Client) WithdrawLicences(ctx context.Context, merchantId MerchantId, body WithdrawLicencesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawLicencesRequest(c.Server, merchantId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReinstateMerchantWithBody Let an enterprise sell again, on the public record
 //
 // Takes any type of body and a specified content type.
 //
@@ -3415,7 +8204,7 @@ func (c *Client) ReinstateMerchantWithBody(ctx context.Context, merchantId Merch
 	return c.Client.Do(req)
 }
 
-// ReinstateMerchant Let an enterprise sell again
+// ReinstateMerchant Let an enterprise sell again, on the public record
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3432,7 +8221,56 @@ func (c *Client) ReinstateMerchant(ctx context.Context, merchantId MerchantId, b
 	return c.Client.Do(req)
 }
 
-// SuspendMerchantWithBody Stop an enterprise's sales
+// ReverifyMerchantWithBody Say that an enterprise was verified again; the next time is due in six months
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+func (c *Client) ReverifyMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReverifyMerchantRequestWithBody(c.Server, merchantId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReverifyMerchant Say that an enterprise was verified again; the next time is due in six months
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+func (c *Client) ReverifyMerchant(ctx context.Context, merchantId MerchantId, body ReverifyMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReverifyMerchantRequest(c.Server, merchantId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSanctions What was done about an enterprise, with reasons, newest first
+//
+// Corresponds with GET /v1/ops/merchants/{merchant_id}/sanctions (the `ListSanctions` operationId).
+func (c *Client) ListSanctions(ctx context.Context, merchantId MerchantId, params *ListSanctionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSanctionsRequest(c.Server, merchantId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SuspendMerchantWithBody Stop an enterprise's sales, on the public record; orders placed before stay alive
 //
 // Takes any type of body and a specified content type.
 //
@@ -3449,13 +8287,47 @@ func (c *Client) SuspendMerchantWithBody(ctx context.Context, merchantId Merchan
 	return c.Client.Do(req)
 }
 
-// SuspendMerchant Stop an enterprise's sales
+// SuspendMerchant Stop an enterprise's sales, on the public record; orders placed before stay alive
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/ops/merchants/{merchant_id}/suspend (the `SuspendMerchant` operationId).
 func (c *Client) SuspendMerchant(ctx context.Context, merchantId MerchantId, body SuspendMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSuspendMerchantRequest(c.Server, merchantId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WarnMerchantWithBody Warn an enterprise, on the public record
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+func (c *Client) WarnMerchantWithBody(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWarnMerchantRequestWithBody(c.Server, merchantId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WarnMerchant Warn an enterprise, on the public record
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+func (c *Client) WarnMerchant(ctx context.Context, merchantId MerchantId, body WarnMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWarnMerchantRequest(c.Server, merchantId, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3515,6 +8387,168 @@ func (c *Client) RefundOrder(ctx context.Context, orderId OrderId, params *Refun
 	return c.Client.Do(req)
 }
 
+// ListReviewQueue What waits for review, the longest waiting first
+//
+// Corresponds with GET /v1/ops/products (the `ListReviewQueue` operationId).
+func (c *Client) ListReviewQueue(ctx context.Context, params *ListReviewQueueParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListReviewQueueRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetOpsProduct A product in any state, with what was decided about it
+//
+// Corresponds with GET /v1/ops/products/{listing_id} (the `GetOpsProduct` operationId).
+func (c *Client) GetOpsProduct(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOpsProductRequest(c.Server, listingId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveProduct Put a product that is in review on sale; `If-Match` names the version that was read
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/approve (the `ApproveProduct` operationId).
+func (c *Client) ApproveProduct(ctx context.Context, listingId ListingId, params *ApproveProductParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveProductRequest(c.Server, listingId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DelistProductWithBody Take a product off sale
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+func (c *Client) DelistProductWithBody(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDelistProductRequestWithBody(c.Server, listingId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DelistProduct Take a product off sale
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+func (c *Client) DelistProduct(ctx context.Context, listingId ListingId, body DelistProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDelistProductRequest(c.Server, listingId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReturnProductWithBody Give a product back as a draft, with what is to be mended
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+func (c *Client) ReturnProductWithBody(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReturnProductRequestWithBody(c.Server, listingId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReturnProduct Give a product back as a draft, with what is to be mended
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+func (c *Client) ReturnProduct(ctx context.Context, listingId ListingId, body ReturnProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReturnProductRequest(c.Server, listingId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CloseOpsRecallWithBody End a recall with its result
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+func (c *Client) CloseOpsRecallWithBody(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseOpsRecallRequestWithBody(c.Server, recallId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CloseOpsRecall End a recall with its result
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+func (c *Client) CloseOpsRecall(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, body CloseOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseOpsRecallRequest(c.Server, recallId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOpsRecallOrders The orders that were served from the recalled lot
+//
+// Corresponds with GET /v1/ops/recalls/{recall_id}/orders (the `ListOpsRecallOrders` operationId).
+func (c *Client) ListOpsRecallOrders(ctx context.Context, recallId RecallId, params *ListOpsRecallOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOpsRecallOrdersRequest(c.Server, recallId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRefunds Refunds by how far their money has come, newest first; those that failed wait for a decision
 //
 // Corresponds with GET /v1/ops/refunds (the `ListRefunds` operationId).
@@ -3537,6 +8571,21 @@ func (c *Client) ListRefunds(ctx context.Context, params *ListRefundsParams, req
 // Corresponds with POST /v1/ops/refunds/{refund_id}/retry (the `RetryRefund` operationId).
 func (c *Client) RetryRefund(ctx context.Context, refundId RefundId, params *RetryRefundParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRetryRefundRequest(c.Server, refundId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListReverifications Enterprises that must be verified again, the most urgent first
+//
+// Corresponds with GET /v1/ops/reverifications (the `ListReverifications` operationId).
+func (c *Client) ListReverifications(ctx context.Context, params *ListReverificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListReverificationsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3637,6 +8686,21 @@ func (c *Client) GetFund(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 	return c.Client.Do(req)
 }
 
+// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
+//
+// Corresponds with GET /v1/public/levy-agreement (the `GetLevyAgreement` operationId).
+func (c *Client) GetLevyAgreement(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLevyAgreementRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListMerchants The enterprises, with the licences and agreements under which they sell
 //
 // Corresponds with GET /v1/public/merchants (the `ListMerchants` operationId).
@@ -3652,11 +8716,41 @@ func (c *Client) ListMerchants(ctx context.Context, params *ListMerchantsParams,
 	return c.Client.Do(req)
 }
 
-// GetMerchant An enterprise
+// GetMerchant An enterprise, with its licences, what was done about it, and when it was last verified
 //
 // Corresponds with GET /v1/public/merchants/{merchant_id} (the `GetMerchant` operationId).
 func (c *Client) GetMerchant(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetMerchantRequest(c.Server, merchantId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRecalls Lots that were called back, newest first
+//
+// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
+func (c *Client) ListRecalls(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRecallsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRegions Where goods come from: counties, townships, villages, by code
+//
+// Corresponds with GET /v1/regions (the `ListRegions` operationId).
+func (c *Client) ListRegions(ctx context.Context, params *ListRegionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRegionsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4063,6 +9157,340 @@ func NewRegisterAccountRequestWithBody(server string, contentType string, body i
 	return req, nil
 }
 
+// NewListApplicationsRequest constructs an http.Request for the ListApplications method
+func NewListApplicationsRequest(server string, params *ListApplicationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStartApplicationRequest calls the generic StartApplication builder with application/json body
+func NewStartApplicationRequest(server string, body StartApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewStartApplicationRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewStartApplicationRequestWithBody constructs an http.Request for the StartApplication method, with any body, and a specified content type
+func NewStartApplicationRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetApplicationRequest constructs an http.Request for the GetApplication method
+func NewGetApplicationRequest(server string, applicationId ApplicationId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEditApplicationRequest calls the generic EditApplication builder with application/json body
+func NewEditApplicationRequest(server string, applicationId ApplicationId, body EditApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEditApplicationRequestWithBody(server, applicationId, "application/json", bodyReader)
+}
+
+// NewEditApplicationRequestWithBody constructs an http.Request for the EditApplication method, with any body, and a specified content type
+func NewEditApplicationRequestWithBody(server string, applicationId ApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewAcceptLevyAgreementRequest calls the generic AcceptLevyAgreement builder with application/json body
+func NewAcceptLevyAgreementRequest(server string, applicationId ApplicationId, body AcceptLevyAgreementJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAcceptLevyAgreementRequestWithBody(server, applicationId, "application/json", bodyReader)
+}
+
+// NewAcceptLevyAgreementRequestWithBody constructs an http.Request for the AcceptLevyAgreement method, with any body, and a specified content type
+func NewAcceptLevyAgreementRequestWithBody(server string, applicationId ApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications/%s/agreement", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSubmitApplicationRequest constructs an http.Request for the SubmitApplication method
+func NewSubmitApplicationRequest(server string, applicationId ApplicationId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications/%s/submit", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListBrandsRequest constructs an http.Request for the ListBrands method
+func NewListBrandsRequest(server string, params *ListBrandsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/brands")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetCartRequest constructs an http.Request for the GetCart method
 func NewGetCartRequest(server string) (*http.Request, error) {
 	var err error
@@ -4465,6 +9893,382 @@ func NewGetReceiptRequest(server string, checkoutId CheckoutId) (*http.Request, 
 	return req, nil
 }
 
+// NewListCountyApplicationsRequest constructs an http.Request for the ListCountyApplications method
+func NewListCountyApplicationsRequest(server string, params *ListCountyApplicationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/county/applications")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetCountyApplicationRequest constructs an http.Request for the GetCountyApplication method
+func NewGetCountyApplicationRequest(server string, applicationId ApplicationId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/county/applications/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReadCountyApplicationContactsRequest constructs an http.Request for the ReadCountyApplicationContacts method
+func NewReadCountyApplicationContactsRequest(server string, applicationId ApplicationId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/county/applications/%s/contacts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRecommendApplicationRequest calls the generic RecommendApplication builder with application/json body
+func NewRecommendApplicationRequest(server string, applicationId ApplicationId, body RecommendApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRecommendApplicationRequestWithBody(server, applicationId, "application/json", bodyReader)
+}
+
+// NewRecommendApplicationRequestWithBody constructs an http.Request for the RecommendApplication method, with any body, and a specified content type
+func NewRecommendApplicationRequestWithBody(server string, applicationId ApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/county/applications/%s/recommend", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReturnCountyApplicationRequest calls the generic ReturnCountyApplication builder with application/json body
+func NewReturnCountyApplicationRequest(server string, applicationId ApplicationId, body ReturnCountyApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReturnCountyApplicationRequestWithBody(server, applicationId, "application/json", bodyReader)
+}
+
+// NewReturnCountyApplicationRequestWithBody constructs an http.Request for the ReturnCountyApplication method, with any body, and a specified content type
+func NewReturnCountyApplicationRequestWithBody(server string, applicationId ApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/county/applications/%s/return", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUploadFileRequestWithBody constructs an http.Request for the UploadFile method, with any body, and a specified content type
+func NewUploadFileRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/files")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReadFileRequest constructs an http.Request for the ReadFile method
+func NewReadFileRequest(server string, fileId FileId, params *ReadFileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "file_id", fileId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/files/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Token != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "token", *params.Token, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Size != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "size", *params.Size, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLinkFileRequest constructs an http.Request for the LinkFile method
+func NewLinkFileRequest(server string, fileId FileId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "file_id", fileId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/files/%s/link", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListFundAccountsRequest constructs an http.Request for the ListFundAccounts method
 func NewListFundAccountsRequest(server string) (*http.Request, error) {
 	var err error
@@ -4475,6 +10279,33 @@ func NewListFundAccountsRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/v1/fund/accounts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListListingTermsRequest constructs an http.Request for the ListListingTerms method
+func NewListListingTermsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/listing-terms")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -4555,6 +10386,118 @@ func NewChangePasswordRequestWithBody(server string, contentType string, body io
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListOwnAlertsRequest constructs an http.Request for the ListOwnAlerts method
+func NewListOwnAlertsRequest(server string, params *ListOwnAlertsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/alerts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAcknowledgeAlertRequest constructs an http.Request for the AcknowledgeAlert method
+func NewAcknowledgeAlertRequest(server string, alertId AlertId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "alert_id", alertId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/alerts/%s/acknowledge", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -4930,6 +10873,224 @@ func NewGetReturnedSheetRequest(server string, importId ImportId) (*http.Request
 	return req, nil
 }
 
+// NewAskToLeaveRequest calls the generic AskToLeave builder with application/json body
+func NewAskToLeaveRequest(server string, body AskToLeaveJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAskToLeaveRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewAskToLeaveRequestWithBody constructs an http.Request for the AskToLeave method, with any body, and a specified content type
+func NewAskToLeaveRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/leave")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListOwnLicencesRequest constructs an http.Request for the ListOwnLicences method
+func NewListOwnLicencesRequest(server string, params *ListOwnLicencesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/licences")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewFileLicenceRequest calls the generic FileLicence builder with application/json body
+func NewFileLicenceRequest(server string, body FileLicenceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewFileLicenceRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewFileLicenceRequestWithBody constructs an http.Request for the FileLicence method, with any body, and a specified content type
+func NewFileLicenceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/licences")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewOpenMerchantRecallRequest calls the generic OpenMerchantRecall builder with application/json body
+func NewOpenMerchantRecallRequest(server string, lotId LotId, params *OpenMerchantRecallParams, body OpenMerchantRecallJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOpenMerchantRecallRequestWithBody(server, lotId, params, "application/json", bodyReader)
+}
+
+// NewOpenMerchantRecallRequestWithBody constructs an http.Request for the OpenMerchantRecall method, with any body, and a specified content type
+func NewOpenMerchantRecallRequestWithBody(server string, lotId LotId, params *OpenMerchantRecallParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "lot_id", lotId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/lots/%s/recall", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewListMerchantOrdersRequest constructs an http.Request for the ListMerchantOrders method
 func NewListMerchantOrdersRequest(server string, params *ListMerchantOrdersParams) (*http.Request, error) {
 	var err error
@@ -5058,6 +11219,18 @@ func NewListMerchantProductsRequest(server string, params *ListMerchantProductsP
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Cursor != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -5092,6 +11265,46 @@ func NewListMerchantProductsRequest(server string, params *ListMerchantProductsP
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewCreateProductRequest calls the generic CreateProduct builder with application/json body
+func NewCreateProductRequest(server string, body CreateProductJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateProductRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateProductRequestWithBody constructs an http.Request for the CreateProduct method, with any body, and a specified content type
+func NewCreateProductRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/products")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -5231,6 +11444,361 @@ func NewGetProductTemplateRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetMerchantProductRequest constructs an http.Request for the GetMerchantProduct method
+func NewGetMerchantProductRequest(server string, listingId ListingId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/products/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEditProductRequest calls the generic EditProduct builder with application/json body
+func NewEditProductRequest(server string, listingId ListingId, params *EditProductParams, body EditProductJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEditProductRequestWithBody(server, listingId, params, "application/json", bodyReader)
+}
+
+// NewEditProductRequestWithBody constructs an http.Request for the EditProduct method, with any body, and a specified content type
+func NewEditProductRequestWithBody(server string, listingId ListingId, params *EditProductParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/products/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-Match", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewAddSkuRequest calls the generic AddSku builder with application/json body
+func NewAddSkuRequest(server string, listingId ListingId, params *AddSkuParams, body AddSkuJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddSkuRequestWithBody(server, listingId, params, "application/json", bodyReader)
+}
+
+// NewAddSkuRequestWithBody constructs an http.Request for the AddSku method, with any body, and a specified content type
+func NewAddSkuRequestWithBody(server string, listingId ListingId, params *AddSkuParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/products/%s/skus", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-Match", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewSubmitProductRequest constructs an http.Request for the SubmitProduct method
+func NewSubmitProductRequest(server string, listingId ListingId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/products/%s/submit", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewWithdrawProductRequest constructs an http.Request for the WithdrawProduct method
+func NewWithdrawProductRequest(server string, listingId ListingId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/products/%s/withdraw", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCloseMerchantRecallRequest calls the generic CloseMerchantRecall builder with application/json body
+func NewCloseMerchantRecallRequest(server string, recallId RecallId, params *CloseMerchantRecallParams, body CloseMerchantRecallJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCloseMerchantRecallRequestWithBody(server, recallId, params, "application/json", bodyReader)
+}
+
+// NewCloseMerchantRecallRequestWithBody constructs an http.Request for the CloseMerchantRecall method, with any body, and a specified content type
+func NewCloseMerchantRecallRequestWithBody(server string, recallId RecallId, params *CloseMerchantRecallParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "recall_id", recallId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/recalls/%s/close", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListMerchantRecallOrdersRequest constructs an http.Request for the ListMerchantRecallOrders method
+func NewListMerchantRecallOrdersRequest(server string, recallId RecallId, params *ListMerchantRecallOrdersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "recall_id", recallId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/recalls/%s/orders", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewSetSkuPriceRequest calls the generic SetSkuPrice builder with application/json body
 func NewSetSkuPriceRequest(server string, skuId SkuId, body SetSkuPriceJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -5274,6 +11842,139 @@ func NewSetSkuPriceRequestWithBody(server string, skuId SkuId, contentType strin
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListLotsRequest constructs an http.Request for the ListLots method
+func NewListLotsRequest(server string, skuId SkuId, params *ListLotsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "sku_id", skuId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/skus/%s/lots", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReceiveLotRequest calls the generic ReceiveLot builder with application/json body
+func NewReceiveLotRequest(server string, skuId SkuId, params *ReceiveLotParams, body ReceiveLotJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReceiveLotRequestWithBody(server, skuId, params, "application/json", bodyReader)
+}
+
+// NewReceiveLotRequestWithBody constructs an http.Request for the ReceiveLot method, with any body, and a specified content type
+func NewReceiveLotRequestWithBody(server string, skuId SkuId, params *ReceiveLotParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "sku_id", skuId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/skus/%s/lots", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
 
 	return req, nil
 }
@@ -5333,6 +12034,381 @@ func NewAdjustStockRequestWithBody(server string, skuId SkuId, params *AdjustSto
 
 		req.Header.Set("Idempotency-Key", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewSetSkuTiersRequest calls the generic SetSkuTiers builder with application/json body
+func NewSetSkuTiersRequest(server string, skuId SkuId, body SetSkuTiersJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetSkuTiersRequestWithBody(server, skuId, "application/json", bodyReader)
+}
+
+// NewSetSkuTiersRequestWithBody constructs an http.Request for the SetSkuTiers method, with any body, and a specified content type
+func NewSetSkuTiersRequestWithBody(server string, skuId SkuId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "sku_id", skuId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/skus/%s/tiers", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewResendWebhookDeliveryRequest constructs an http.Request for the ResendWebhookDelivery method
+func NewResendWebhookDeliveryRequest(server string, deliveryId DeliveryId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "delivery_id", deliveryId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/webhook-deliveries/%s/resend", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListWebhooksRequest constructs an http.Request for the ListWebhooks method
+func NewListWebhooksRequest(server string, params *ListWebhooksParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/webhooks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateWebhookRequest calls the generic CreateWebhook builder with application/json body
+func NewCreateWebhookRequest(server string, body CreateWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateWebhookRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateWebhookRequestWithBody constructs an http.Request for the CreateWebhook method, with any body, and a specified content type
+func NewCreateWebhookRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/webhooks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewEditWebhookRequest calls the generic EditWebhook builder with application/json body
+func NewEditWebhookRequest(server string, webhookId WebhookId, body EditWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEditWebhookRequestWithBody(server, webhookId, "application/json", bodyReader)
+}
+
+// NewEditWebhookRequestWithBody constructs an http.Request for the EditWebhook method, with any body, and a specified content type
+func NewEditWebhookRequestWithBody(server string, webhookId WebhookId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_id", webhookId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListWebhookDeliveriesRequest constructs an http.Request for the ListWebhookDeliveries method
+func NewListWebhookDeliveriesRequest(server string, webhookId WebhookId, params *ListWebhookDeliveriesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_id", webhookId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/webhooks/%s/deliveries", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPingWebhookRequest constructs an http.Request for the PingWebhook method
+func NewPingWebhookRequest(server string, webhookId WebhookId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_id", webhookId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/webhooks/%s/ping", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRotateWebhookSecretRequest constructs an http.Request for the RotateWebhookSecret method
+func NewRotateWebhookSecretRequest(server string, webhookId WebhookId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_id", webhookId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/webhooks/%s/rotate", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -5626,6 +12702,816 @@ func NewSuspendAccountRequestWithBody(server string, accountId AccountId, conten
 	return req, nil
 }
 
+// NewListAlertsRequest constructs an http.Request for the ListAlerts method
+func NewListAlertsRequest(server string, params *ListAlertsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/alerts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MerchantId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "merchant_id", *params.MerchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListOpsApplicationsRequest constructs an http.Request for the ListOpsApplications method
+func NewListOpsApplicationsRequest(server string, params *ListOpsApplicationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/applications")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetOpsApplicationRequest constructs an http.Request for the GetOpsApplication method
+func NewGetOpsApplicationRequest(server string, applicationId ApplicationId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/applications/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApproveApplicationRequest calls the generic ApproveApplication builder with application/json body
+func NewApproveApplicationRequest(server string, applicationId ApplicationId, body ApproveApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApproveApplicationRequestWithBody(server, applicationId, "application/json", bodyReader)
+}
+
+// NewApproveApplicationRequestWithBody constructs an http.Request for the ApproveApplication method, with any body, and a specified content type
+func NewApproveApplicationRequestWithBody(server string, applicationId ApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/applications/%s/approve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReadOpsApplicationContactsRequest constructs an http.Request for the ReadOpsApplicationContacts method
+func NewReadOpsApplicationContactsRequest(server string, applicationId ApplicationId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/applications/%s/contacts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRefuseApplicationRequest calls the generic RefuseApplication builder with application/json body
+func NewRefuseApplicationRequest(server string, applicationId ApplicationId, body RefuseApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRefuseApplicationRequestWithBody(server, applicationId, "application/json", bodyReader)
+}
+
+// NewRefuseApplicationRequestWithBody constructs an http.Request for the RefuseApplication method, with any body, and a specified content type
+func NewRefuseApplicationRequestWithBody(server string, applicationId ApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/applications/%s/refuse", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReturnOpsApplicationRequest calls the generic ReturnOpsApplication builder with application/json body
+func NewReturnOpsApplicationRequest(server string, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReturnOpsApplicationRequestWithBody(server, applicationId, "application/json", bodyReader)
+}
+
+// NewReturnOpsApplicationRequestWithBody constructs an http.Request for the ReturnOpsApplication method, with any body, and a specified content type
+func NewReturnOpsApplicationRequestWithBody(server string, applicationId ApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/applications/%s/return", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListLicencesRequest constructs an http.Request for the ListLicences method
+func NewListLicencesRequest(server string, params *ListLicencesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/licences")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MerchantId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "merchant_id", *params.MerchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAcceptLicenceRequest constructs an http.Request for the AcceptLicence method
+func NewAcceptLicenceRequest(server string, licenceId LicenceId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "licence_id", licenceId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/licences/%s/accept", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeclineLicenceRequest calls the generic DeclineLicence builder with application/json body
+func NewDeclineLicenceRequest(server string, licenceId LicenceId, body DeclineLicenceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDeclineLicenceRequestWithBody(server, licenceId, "application/json", bodyReader)
+}
+
+// NewDeclineLicenceRequestWithBody constructs an http.Request for the DeclineLicence method, with any body, and a specified content type
+func NewDeclineLicenceRequestWithBody(server string, licenceId LicenceId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "licence_id", licenceId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/licences/%s/decline", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewLinkLicenceFilesRequest constructs an http.Request for the LinkLicenceFiles method
+func NewLinkLicenceFilesRequest(server string, licenceId LicenceId, params *LinkLicenceFilesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "licence_id", licenceId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/licences/%s/links", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.FileId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "file_id", *params.FileId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewOpenOpsRecallRequest calls the generic OpenOpsRecall builder with application/json body
+func NewOpenOpsRecallRequest(server string, lotId LotId, params *OpenOpsRecallParams, body OpenOpsRecallJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOpenOpsRecallRequestWithBody(server, lotId, params, "application/json", bodyReader)
+}
+
+// NewOpenOpsRecallRequestWithBody constructs an http.Request for the OpenOpsRecall method, with any body, and a specified content type
+func NewOpenOpsRecallRequestWithBody(server string, lotId LotId, params *OpenOpsRecallParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "lot_id", lotId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/lots/%s/recall", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewExcludeMerchantRequest calls the generic ExcludeMerchant builder with application/json body
+func NewExcludeMerchantRequest(server string, merchantId MerchantId, body ExcludeMerchantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExcludeMerchantRequestWithBody(server, merchantId, "application/json", bodyReader)
+}
+
+// NewExcludeMerchantRequestWithBody constructs an http.Request for the ExcludeMerchant method, with any body, and a specified content type
+func NewExcludeMerchantRequestWithBody(server string, merchantId MerchantId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "merchant_id", merchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/merchants/%s/exclude", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReleaseMerchantRequest calls the generic ReleaseMerchant builder with application/json body
+func NewReleaseMerchantRequest(server string, merchantId MerchantId, body ReleaseMerchantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReleaseMerchantRequestWithBody(server, merchantId, "application/json", bodyReader)
+}
+
+// NewReleaseMerchantRequestWithBody constructs an http.Request for the ReleaseMerchant method, with any body, and a specified content type
+func NewReleaseMerchantRequestWithBody(server string, merchantId MerchantId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "merchant_id", merchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/merchants/%s/leave", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWithdrawLicencesRequest calls the generic WithdrawLicences builder with application/json body
+func NewWithdrawLicencesRequest(server string, merchantId MerchantId, body WithdrawLicencesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWithdrawLicencesRequestWithBody(server, merchantId, "application/json", bodyReader)
+}
+
+// NewWithdrawLicencesRequestWithBody constructs an http.Request for the WithdrawLicences method, with any body, and a specified content type
+func NewWithdrawLicencesRequestWithBody(server string, merchantId MerchantId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "merchant_id", merchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/merchants/%s/licences/withdraw", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewReinstateMerchantRequest calls the generic ReinstateMerchant builder with application/json body
 func NewReinstateMerchantRequest(server string, merchantId MerchantId, body ReinstateMerchantJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -5673,6 +13559,126 @@ func NewReinstateMerchantRequestWithBody(server string, merchantId MerchantId, c
 	return req, nil
 }
 
+// NewReverifyMerchantRequest calls the generic ReverifyMerchant builder with application/json body
+func NewReverifyMerchantRequest(server string, merchantId MerchantId, body ReverifyMerchantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReverifyMerchantRequestWithBody(server, merchantId, "application/json", bodyReader)
+}
+
+// NewReverifyMerchantRequestWithBody constructs an http.Request for the ReverifyMerchant method, with any body, and a specified content type
+func NewReverifyMerchantRequestWithBody(server string, merchantId MerchantId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "merchant_id", merchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/merchants/%s/reverify", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListSanctionsRequest constructs an http.Request for the ListSanctions method
+func NewListSanctionsRequest(server string, merchantId MerchantId, params *ListSanctionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "merchant_id", merchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/merchants/%s/sanctions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewSuspendMerchantRequest calls the generic SuspendMerchant builder with application/json body
 func NewSuspendMerchantRequest(server string, merchantId MerchantId, body SuspendMerchantJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -5701,6 +13707,53 @@ func NewSuspendMerchantRequestWithBody(server string, merchantId MerchantId, con
 	}
 
 	operationPath := fmt.Sprintf("/v1/ops/merchants/%s/suspend", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWarnMerchantRequest calls the generic WarnMerchant builder with application/json body
+func NewWarnMerchantRequest(server string, merchantId MerchantId, body WarnMerchantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWarnMerchantRequestWithBody(server, merchantId, "application/json", bodyReader)
+}
+
+// NewWarnMerchantRequestWithBody constructs an http.Request for the WarnMerchant method, with any body, and a specified content type
+func NewWarnMerchantRequestWithBody(server string, merchantId MerchantId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "merchant_id", merchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/merchants/%s/warn", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -5809,6 +13862,380 @@ func NewRefundOrderRequestWithBody(server string, orderId OrderId, params *Refun
 
 		req.Header.Set("Idempotency-Key", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewListReviewQueueRequest constructs an http.Request for the ListReviewQueue method
+func NewListReviewQueueRequest(server string, params *ListReviewQueueParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/products")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetOpsProductRequest constructs an http.Request for the GetOpsProduct method
+func NewGetOpsProductRequest(server string, listingId ListingId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/products/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApproveProductRequest constructs an http.Request for the ApproveProduct method
+func NewApproveProductRequest(server string, listingId ListingId, params *ApproveProductParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/products/%s/approve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-Match", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewDelistProductRequest calls the generic DelistProduct builder with application/json body
+func NewDelistProductRequest(server string, listingId ListingId, body DelistProductJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDelistProductRequestWithBody(server, listingId, "application/json", bodyReader)
+}
+
+// NewDelistProductRequestWithBody constructs an http.Request for the DelistProduct method, with any body, and a specified content type
+func NewDelistProductRequestWithBody(server string, listingId ListingId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/products/%s/delist", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReturnProductRequest calls the generic ReturnProduct builder with application/json body
+func NewReturnProductRequest(server string, listingId ListingId, body ReturnProductJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReturnProductRequestWithBody(server, listingId, "application/json", bodyReader)
+}
+
+// NewReturnProductRequestWithBody constructs an http.Request for the ReturnProduct method, with any body, and a specified content type
+func NewReturnProductRequestWithBody(server string, listingId ListingId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "listing_id", listingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/products/%s/return", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCloseOpsRecallRequest calls the generic CloseOpsRecall builder with application/json body
+func NewCloseOpsRecallRequest(server string, recallId RecallId, params *CloseOpsRecallParams, body CloseOpsRecallJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCloseOpsRecallRequestWithBody(server, recallId, params, "application/json", bodyReader)
+}
+
+// NewCloseOpsRecallRequestWithBody constructs an http.Request for the CloseOpsRecall method, with any body, and a specified content type
+func NewCloseOpsRecallRequestWithBody(server string, recallId RecallId, params *CloseOpsRecallParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "recall_id", recallId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/recalls/%s/close", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListOpsRecallOrdersRequest constructs an http.Request for the ListOpsRecallOrders method
+func NewListOpsRecallOrdersRequest(server string, recallId RecallId, params *ListOpsRecallOrdersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "recall_id", recallId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/recalls/%s/orders", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -5934,6 +14361,84 @@ func NewRetryRefundRequest(server string, refundId RefundId, params *RetryRefund
 
 		req.Header.Set("Idempotency-Key", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewListReverificationsRequest constructs an http.Request for the ListReverifications method
+func NewListReverificationsRequest(server string, params *ListReverificationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/reverifications")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -6280,6 +14785,33 @@ func NewGetFundRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetLevyAgreementRequest constructs an http.Request for the GetLevyAgreement method
+func NewGetLevyAgreementRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/levy-agreement")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListMerchantsRequest constructs an http.Request for the ListMerchants method
 func NewListMerchantsRequest(server string, params *ListMerchantsParams) (*http.Request, error) {
 	var err error
@@ -6370,6 +14902,150 @@ func NewGetMerchantRequest(server string, merchantId MerchantId) (*http.Request,
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListRecallsRequest constructs an http.Request for the ListRecalls method
+func NewListRecallsRequest(server string, params *ListRecallsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/recalls")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListRegionsRequest constructs an http.Request for the ListRegions method
+func NewListRegionsRequest(server string, params *ListRegionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/regions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Parent != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "parent", *params.Parent, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -6680,6 +15356,90 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts (the `RegisterAccount` operationId).
 	RegisterAccountWithResponse(ctx context.Context, body RegisterAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*RegisterAccountResponse, error)
 
+	// ListApplicationsWithResponse The caller's applications, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/applications (the `ListApplications` operationId).
+	ListApplicationsWithResponse(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*ListApplicationsResponse, error)
+
+	// StartApplicationWithBodyWithResponse Begin an application, however little of it is known yet
+	//
+	// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+	StartApplicationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartApplicationResponse, error)
+
+	// StartApplicationWithResponse Begin an application, however little of it is known yet
+	//
+	// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+	StartApplicationWithResponse(ctx context.Context, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*StartApplicationResponse, error)
+
+	// GetApplicationWithResponse The caller's application, with what it was returned for and its history
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/applications/{application_id} (the `GetApplication` operationId).
+	GetApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*GetApplicationResponse, error)
+
+	// EditApplicationWithBodyWithResponse Replace what a draft or a returned application says
+	//
+	// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+	EditApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditApplicationResponse, error)
+
+	// EditApplicationWithResponse Replace what a draft or a returned application says
+	//
+	// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+	EditApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body EditApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*EditApplicationResponse, error)
+
+	// AcceptLevyAgreementWithBodyWithResponse Sign the agreement for an approved enterprise, which is let in at once
+	//
+	// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+	AcceptLevyAgreementWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcceptLevyAgreementResponse, error)
+
+	// AcceptLevyAgreementWithResponse Sign the agreement for an approved enterprise, which is let in at once
+	//
+	// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+	AcceptLevyAgreementWithResponse(ctx context.Context, applicationId ApplicationId, body AcceptLevyAgreementJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptLevyAgreementResponse, error)
+
+	// SubmitApplicationWithResponse Hand the application to the county, or hand it in again
+	//
+	// It is checked whole: 422 `dossier.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
+	SubmitApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*SubmitApplicationResponse, error)
+
+	// ListBrandsWithResponse Brands of villages, by code
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/brands (the `ListBrands` operationId).
+	ListBrandsWithResponse(ctx context.Context, params *ListBrandsParams, reqEditors ...RequestEditorFn) (*ListBrandsResponse, error)
+
 	// GetCartWithResponse The caller's cart at today's prices
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -6779,12 +15539,96 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 	GetReceiptWithResponse(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*GetReceiptResponse, error)
 
+	// ListCountyApplicationsWithResponse Applications of the caller's county, newest first; drafts are their applicants' alone
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/county/applications (the `ListCountyApplications` operationId).
+	ListCountyApplicationsWithResponse(ctx context.Context, params *ListCountyApplicationsParams, reqEditors ...RequestEditorFn) (*ListCountyApplicationsResponse, error)
+
+	// GetCountyApplicationWithResponse An application, without the people whom it names
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/county/applications/{application_id} (the `GetCountyApplication` operationId).
+	GetCountyApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*GetCountyApplicationResponse, error)
+
+	// ReadCountyApplicationContactsWithResponse The people whom an application names; that they were read is noted
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/contacts (the `ReadCountyApplicationContacts` operationId).
+	ReadCountyApplicationContactsWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*ReadCountyApplicationContactsResponse, error)
+
+	// RecommendApplicationWithBodyWithResponse Recommend an enterprise to the platform
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+	RecommendApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecommendApplicationResponse, error)
+
+	// RecommendApplicationWithResponse Recommend an enterprise to the platform
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+	RecommendApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body RecommendApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*RecommendApplicationResponse, error)
+
+	// ReturnCountyApplicationWithBodyWithResponse Give an application back and say for what, place by place
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+	ReturnCountyApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReturnCountyApplicationResponse, error)
+
+	// ReturnCountyApplicationWithResponse Give an application back and say for what, place by place
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+	ReturnCountyApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ReturnCountyApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnCountyApplicationResponse, error)
+
+	// UploadFileWithBodyWithResponse Upload a picture or a paper
+	//
+	// One file, at most 10 MiB (unless the shop is set otherwise): a JPEG, PNG or WebP, or a PDF. The content decides what it is, not its name. Pictures are made anew,
+	// upright and at most 3,000 pixels long: what was hidden in them is gone. Send `private` before `file`; without it the
+	// file is private, and only who uploaded it, and whom a rule of the shop lets, gets a link to it. The same bytes again
+	// give the same file.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/files (the `UploadFile` operationId).
+	UploadFileWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadFileResponse, error)
+
+	// ReadFileWithResponse A file's bytes
+	//
+	// A public file may be kept for ever: it never changes. A private one needs the token of a link to it. A PDF is an attachment.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/files/{file_id} (the `ReadFile` operationId).
+	ReadFileWithResponse(ctx context.Context, fileId FileId, params *ReadFileParams, reqEditors ...RequestEditorFn) (*ReadFileResponse, error)
+
+	// LinkFileWithResponse A link to a file of one's own, good for five minutes
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/files/{file_id}/link (the `LinkFile` operationId).
+	LinkFileWithResponse(ctx context.Context, fileId FileId, reqEditors ...RequestEditorFn) (*LinkFileResponse, error)
+
 	// ListFundAccountsWithResponse Balances of the fund's accounts in the book
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/fund/accounts (the `ListFundAccounts` operationId).
 	ListFundAccountsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListFundAccountsResponse, error)
+
+	// ListListingTermsWithResponse Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/listing-terms (the `ListListingTerms` operationId).
+	ListListingTermsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListListingTermsResponse, error)
 
 	// MeWithResponse The caller's account
 	//
@@ -6806,6 +15650,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 	ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
+
+	// ListOwnAlertsWithResponse What of the enterprises that the caller sells for ends soon or has ended, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/alerts (the `ListOwnAlerts` operationId).
+	ListOwnAlertsWithResponse(ctx context.Context, params *ListOwnAlertsParams, reqEditors ...RequestEditorFn) (*ListOwnAlertsResponse, error)
+
+	// AcknowledgeAlertWithResponse Say that an alert was seen
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/alerts/{alert_id}/acknowledge (the `AcknowledgeAlert` operationId).
+	AcknowledgeAlertWithResponse(ctx context.Context, alertId AlertId, reqEditors ...RequestEditorFn) (*AcknowledgeAlertResponse, error)
 
 	// ListApiKeysWithResponse The API keys of the enterprises that the caller sells for, newest first
 	//
@@ -6883,6 +15741,63 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/merchant/imports/{import_id}/sheet.xlsx (the `GetReturnedSheet` operationId).
 	GetReturnedSheetWithResponse(ctx context.Context, importId ImportId, reqEditors ...RequestEditorFn) (*GetReturnedSheetResponse, error)
 
+	// AskToLeaveWithBodyWithResponse Ask the operators to let an enterprise go
+	//
+	// Asking again is answered as the first time. What was ordered before is delivered.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+	AskToLeaveWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AskToLeaveResponse, error)
+
+	// AskToLeaveWithResponse Ask the operators to let an enterprise go
+	//
+	// Asking again is answered as the first time. What was ordered before is delivered.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+	AskToLeaveWithResponse(ctx context.Context, body AskToLeaveJSONRequestBody, reqEditors ...RequestEditorFn) (*AskToLeaveResponse, error)
+
+	// ListOwnLicencesWithResponse Licences that were filed for the enterprises that the caller sells for, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/licences (the `ListOwnLicences` operationId).
+	ListOwnLicencesWithResponse(ctx context.Context, params *ListOwnLicencesParams, reqEditors ...RequestEditorFn) (*ListOwnLicencesResponse, error)
+
+	// FileLicenceWithBodyWithResponse File a licence; it counts when an operator has accepted it
+	//
+	// Filing the same once more, before it is decided on, changes nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+	FileLicenceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FileLicenceResponse, error)
+
+	// FileLicenceWithResponse File a licence; it counts when an operator has accepted it
+	//
+	// Filing the same once more, before it is decided on, changes nothing.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+	FileLicenceWithResponse(ctx context.Context, body FileLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*FileLicenceResponse, error)
+
+	// OpenMerchantRecallWithBodyWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+	OpenMerchantRecallWithBodyWithResponse(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenMerchantRecallResponse, error)
+
+	// OpenMerchantRecallWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+	OpenMerchantRecallWithResponse(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, body OpenMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenMerchantRecallResponse, error)
+
 	// ListMerchantOrdersWithResponse Paid orders for the enterprises that the caller sells for, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -6903,6 +15818,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/merchant/products (the `ListMerchantProducts` operationId).
 	ListMerchantProductsWithResponse(ctx context.Context, params *ListMerchantProductsParams, reqEditors ...RequestEditorFn) (*ListMerchantProductsResponse, error)
+
+	// CreateProductWithBodyWithResponse List a product of an enterprise that the caller sells for, as a draft
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+	CreateProductWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateProductResponse, error)
+
+	// CreateProductWithResponse List a product of an enterprise that the caller sells for, as a draft
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+	CreateProductWithResponse(ctx context.Context, body CreateProductJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateProductResponse, error)
 
 	// ExportProductsCsvWithResponse The same as CSV, in UTF-8 with its mark
 	//
@@ -6929,6 +15858,76 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/merchant/products/template.xlsx (the `GetProductTemplate` operationId).
 	GetProductTemplateWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetProductTemplateResponse, error)
 
+	// GetMerchantProductWithResponse A product of an enterprise that the caller sells for, in any state, with what was decided about it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/products/{listing_id} (the `GetMerchantProduct` operationId).
+	GetMerchantProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*GetMerchantProductResponse, error)
+
+	// EditProductWithBodyWithResponse Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+	EditProductWithBodyWithResponse(ctx context.Context, listingId ListingId, params *EditProductParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditProductResponse, error)
+
+	// EditProductWithResponse Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+	EditProductWithResponse(ctx context.Context, listingId ListingId, params *EditProductParams, body EditProductJSONRequestBody, reqEditors ...RequestEditorFn) (*EditProductResponse, error)
+
+	// AddSkuWithBodyWithResponse Add a SKU behind the others
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+	AddSkuWithBodyWithResponse(ctx context.Context, listingId ListingId, params *AddSkuParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddSkuResponse, error)
+
+	// AddSkuWithResponse Add a SKU behind the others
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+	AddSkuWithResponse(ctx context.Context, listingId ListingId, params *AddSkuParams, body AddSkuJSONRequestBody, reqEditors ...RequestEditorFn) (*AddSkuResponse, error)
+
+	// SubmitProductWithResponse Ask for a review of a draft, or of what was withdrawn
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/submit (the `SubmitProduct` operationId).
+	SubmitProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*SubmitProductResponse, error)
+
+	// WithdrawProductWithResponse Take a product off sale
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/products/{listing_id}/withdraw (the `WithdrawProduct` operationId).
+	WithdrawProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*WithdrawProductResponse, error)
+
+	// CloseMerchantRecallWithBodyWithResponse End a recall with its result
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+	CloseMerchantRecallWithBodyWithResponse(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CloseMerchantRecallResponse, error)
+
+	// CloseMerchantRecallWithResponse End a recall with its result
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+	CloseMerchantRecallWithResponse(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, body CloseMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*CloseMerchantRecallResponse, error)
+
+	// ListMerchantRecallOrdersWithResponse The orders that were served from the recalled lot
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/recalls/{recall_id}/orders (the `ListMerchantRecallOrders` operationId).
+	ListMerchantRecallOrdersWithResponse(ctx context.Context, recallId RecallId, params *ListMerchantRecallOrdersParams, reqEditors ...RequestEditorFn) (*ListMerchantRecallOrdersResponse, error)
+
 	// SetSkuPriceWithBodyWithResponse Set a SKU's price; orders already placed keep theirs
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -6943,6 +15942,27 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/merchant/skus/{sku_id} (the `SetSkuPrice` operationId).
 	SetSkuPriceWithResponse(ctx context.Context, skuId SkuId, body SetSkuPriceJSONRequestBody, reqEditors ...RequestEditorFn) (*SetSkuPriceResponse, error)
 
+	// ListLotsWithResponse The lots of a SKU, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/skus/{sku_id}/lots (the `ListLots` operationId).
+	ListLotsWithResponse(ctx context.Context, skuId SkuId, params *ListLotsParams, reqEditors ...RequestEditorFn) (*ListLotsResponse, error)
+
+	// ReceiveLotWithBodyWithResponse Receive a lot; its pieces are on the shelf at once
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+	ReceiveLotWithBodyWithResponse(ctx context.Context, skuId SkuId, params *ReceiveLotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveLotResponse, error)
+
+	// ReceiveLotWithResponse Receive a lot; its pieces are on the shelf at once
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+	ReceiveLotWithResponse(ctx context.Context, skuId SkuId, params *ReceiveLotParams, body ReceiveLotJSONRequestBody, reqEditors ...RequestEditorFn) (*ReceiveLotResponse, error)
+
 	// AdjustStockWithBodyWithResponse Add pieces to a SKU's stock, or take some off
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -6956,6 +15976,93 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/merchant/skus/{sku_id}/stock (the `AdjustStock` operationId).
 	AdjustStockWithResponse(ctx context.Context, skuId SkuId, params *AdjustStockParams, body AdjustStockJSONRequestBody, reqEditors ...RequestEditorFn) (*AdjustStockResponse, error)
+
+	// SetSkuTiersWithBodyWithResponse Set the lower prices for larger quantities in place of those there were; they hold from now on
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+	SetSkuTiersWithBodyWithResponse(ctx context.Context, skuId SkuId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetSkuTiersResponse, error)
+
+	// SetSkuTiersWithResponse Set the lower prices for larger quantities in place of those there were; they hold from now on
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+	SetSkuTiersWithResponse(ctx context.Context, skuId SkuId, body SetSkuTiersJSONRequestBody, reqEditors ...RequestEditorFn) (*SetSkuTiersResponse, error)
+
+	// ResendWebhookDeliveryWithResponse Send a delivery once more, whatever became of it; its Webhook-Id stays the same
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/webhook-deliveries/{delivery_id}/resend (the `ResendWebhookDelivery` operationId).
+	ResendWebhookDeliveryWithResponse(ctx context.Context, deliveryId DeliveryId, reqEditors ...RequestEditorFn) (*ResendWebhookDeliveryResponse, error)
+
+	// ListWebhooksWithResponse Where the enterprises that the caller sells for hear of events, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/webhooks (the `ListWebhooks` operationId).
+	ListWebhooksWithResponse(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*ListWebhooksResponse, error)
+
+	// CreateWebhookWithBodyWithResponse Have events sent to an address; the secret is shown in this answer and never again
+	//
+	// Each event is sent by POST, at least once, signed in the Standard Webhooks format with `Webhook-Id`, `Webhook-Timestamp` and
+	// `Webhook-Signature`. Answer 2xx within ten seconds. Other answers are tried again after 1 and 5 minutes, half an hour, 2, 6, 12 and 24 hours;
+	// 410 disables the webhook, and so do three days without a success. Redirects are not followed, and addresses that are not public are not
+	// called. The same `Webhook-Id` may come again: take it once. At most ten webhooks an enterprise.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error)
+
+	// CreateWebhookWithResponse Have events sent to an address; the secret is shown in this answer and never again
+	//
+	// Each event is sent by POST, at least once, signed in the Standard Webhooks format with `Webhook-Id`, `Webhook-Timestamp` and
+	// `Webhook-Signature`. Answer 2xx within ten seconds. Other answers are tried again after 1 and 5 minutes, half an hour, 2, 6, 12 and 24 hours;
+	// 410 disables the webhook, and so do three days without a success. Redirects are not followed, and addresses that are not public are not
+	// called. The same `Webhook-Id` may come again: take it once. At most ten webhooks an enterprise.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithResponse(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error)
+
+	// EditWebhookWithBodyWithResponse Change a webhook's address or events, disable it, or enable it again
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/webhooks/{webhook_id} (the `EditWebhook` operationId).
+	EditWebhookWithBodyWithResponse(ctx context.Context, webhookId WebhookId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditWebhookResponse, error)
+
+	// EditWebhookWithResponse Change a webhook's address or events, disable it, or enable it again
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/webhooks/{webhook_id} (the `EditWebhook` operationId).
+	EditWebhookWithResponse(ctx context.Context, webhookId WebhookId, body EditWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*EditWebhookResponse, error)
+
+	// ListWebhookDeliveriesWithResponse What was and is to be sent to a webhook, newest first, for 30 days
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/webhooks/{webhook_id}/deliveries (the `ListWebhookDeliveries` operationId).
+	ListWebhookDeliveriesWithResponse(ctx context.Context, webhookId WebhookId, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*ListWebhookDeliveriesResponse, error)
+
+	// PingWebhookWithResponse Send a webhook an event of the type `ping`
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/webhooks/{webhook_id}/ping (the `PingWebhook` operationId).
+	PingWebhookWithResponse(ctx context.Context, webhookId WebhookId, reqEditors ...RequestEditorFn) (*PingWebhookResponse, error)
+
+	// RotateWebhookSecretWithResponse Give a webhook a new secret; for 24 hours messages bear signatures of both
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/webhooks/{webhook_id}/rotate (the `RotateWebhookSecret` operationId).
+	RotateWebhookSecretWithResponse(ctx context.Context, webhookId WebhookId, reqEditors ...RequestEditorFn) (*RotateWebhookSecretResponse, error)
 
 	// ListAccountsWithResponse All accounts
 	//
@@ -7027,33 +16134,233 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/ops/accounts/{account_id}/suspend (the `SuspendAccount` operationId).
 	SuspendAccountWithResponse(ctx context.Context, accountId AccountId, body SuspendAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*SuspendAccountResponse, error)
 
-	// ReinstateMerchantWithBodyWithResponse Let an enterprise sell again
+	// ListAlertsWithResponse What of enterprises ends soon or has ended, and who wishes to leave, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/alerts (the `ListAlerts` operationId).
+	ListAlertsWithResponse(ctx context.Context, params *ListAlertsParams, reqEditors ...RequestEditorFn) (*ListAlertsResponse, error)
+
+	// ListOpsApplicationsWithResponse Applications of all counties, newest first; drafts are their applicants' alone
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/applications (the `ListOpsApplications` operationId).
+	ListOpsApplicationsWithResponse(ctx context.Context, params *ListOpsApplicationsParams, reqEditors ...RequestEditorFn) (*ListOpsApplicationsResponse, error)
+
+	// GetOpsApplicationWithResponse An application, without the people whom it names
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/applications/{application_id} (the `GetOpsApplication` operationId).
+	GetOpsApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*GetOpsApplicationResponse, error)
+
+	// ApproveApplicationWithBodyWithResponse Approve a recommended enterprise, which is then to sign the agreement
+	//
+	// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+	ApproveApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveApplicationResponse, error)
+
+	// ApproveApplicationWithResponse Approve a recommended enterprise, which is then to sign the agreement
+	//
+	// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+	ApproveApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ApproveApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveApplicationResponse, error)
+
+	// ReadOpsApplicationContactsWithResponse The people whom an application names; that they were read is noted
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/contacts (the `ReadOpsApplicationContacts` operationId).
+	ReadOpsApplicationContactsWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*ReadOpsApplicationContactsResponse, error)
+
+	// RefuseApplicationWithBodyWithResponse Refuse an application, for good
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+	RefuseApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefuseApplicationResponse, error)
+
+	// RefuseApplicationWithResponse Refuse an application, for good
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+	RefuseApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body RefuseApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*RefuseApplicationResponse, error)
+
+	// ReturnOpsApplicationWithBodyWithResponse Give an application back and say for what, place by place
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+	ReturnOpsApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReturnOpsApplicationResponse, error)
+
+	// ReturnOpsApplicationWithResponse Give an application back and say for what, place by place
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+	ReturnOpsApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnOpsApplicationResponse, error)
+
+	// ListLicencesWithResponse Licences that enterprises filed, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/licences (the `ListLicences` operationId).
+	ListLicencesWithResponse(ctx context.Context, params *ListLicencesParams, reqEditors ...RequestEditorFn) (*ListLicencesResponse, error)
+
+	// AcceptLicenceWithResponse Let a licence count; not for who filed it, or sells for the enterprise
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/accept (the `AcceptLicence` operationId).
+	AcceptLicenceWithResponse(ctx context.Context, licenceId LicenceId, reqEditors ...RequestEditorFn) (*AcceptLicenceResponse, error)
+
+	// DeclineLicenceWithBodyWithResponse Leave a licence without effect; not for who filed it, or sells for the enterprise
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+	DeclineLicenceWithBodyWithResponse(ctx context.Context, licenceId LicenceId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclineLicenceResponse, error)
+
+	// DeclineLicenceWithResponse Leave a licence without effect; not for who filed it, or sells for the enterprise
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+	DeclineLicenceWithResponse(ctx context.Context, licenceId LicenceId, body DeclineLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineLicenceResponse, error)
+
+	// LinkLicenceFilesWithResponse Links to the scans of a licence, good for five minutes; that they were read is written down
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/licences/{licence_id}/links (the `LinkLicenceFiles` operationId).
+	LinkLicenceFilesWithResponse(ctx context.Context, licenceId LicenceId, params *LinkLicenceFilesParams, reqEditors ...RequestEditorFn) (*LinkLicenceFilesResponse, error)
+
+	// OpenOpsRecallWithBodyWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+	OpenOpsRecallWithBodyWithResponse(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenOpsRecallResponse, error)
+
+	// OpenOpsRecallWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+	OpenOpsRecallWithResponse(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, body OpenOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenOpsRecallResponse, error)
+
+	// ExcludeMerchantWithBodyWithResponse Exclude an enterprise for good, on the public record
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+	ExcludeMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExcludeMerchantResponse, error)
+
+	// ExcludeMerchantWithResponse Exclude an enterprise for good, on the public record
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+	ExcludeMerchantWithResponse(ctx context.Context, merchantId MerchantId, body ExcludeMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*ExcludeMerchantResponse, error)
+
+	// ReleaseMerchantWithBodyWithResponse Let an enterprise go for good
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+	ReleaseMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseMerchantResponse, error)
+
+	// ReleaseMerchantWithResponse Let an enterprise go for good
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+	ReleaseMerchantWithResponse(ctx context.Context, merchantId MerchantId, body ReleaseMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseMerchantResponse, error)
+
+	// WithdrawLicencesWithBodyWithResponse Let the licences of a kind count no longer, because what they were for is not made any more
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+	WithdrawLicencesWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawLicencesResponse, error)
+
+	// WithdrawLicencesWithResponse Let the licences of a kind count no longer, because what they were for is not made any more
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+	WithdrawLicencesWithResponse(ctx context.Context, merchantId MerchantId, body WithdrawLicencesJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawLicencesResponse, error)
+
+	// ReinstateMerchantWithBodyWithResponse Let an enterprise sell again, on the public record
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reinstate (the `ReinstateMerchant` operationId).
 	ReinstateMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReinstateMerchantResponse, error)
 
-	// ReinstateMerchantWithResponse Let an enterprise sell again
+	// ReinstateMerchantWithResponse Let an enterprise sell again, on the public record
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reinstate (the `ReinstateMerchant` operationId).
 	ReinstateMerchantWithResponse(ctx context.Context, merchantId MerchantId, body ReinstateMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*ReinstateMerchantResponse, error)
 
-	// SuspendMerchantWithBodyWithResponse Stop an enterprise's sales
+	// ReverifyMerchantWithBodyWithResponse Say that an enterprise was verified again; the next time is due in six months
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+	ReverifyMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReverifyMerchantResponse, error)
+
+	// ReverifyMerchantWithResponse Say that an enterprise was verified again; the next time is due in six months
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+	ReverifyMerchantWithResponse(ctx context.Context, merchantId MerchantId, body ReverifyMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*ReverifyMerchantResponse, error)
+
+	// ListSanctionsWithResponse What was done about an enterprise, with reasons, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/merchants/{merchant_id}/sanctions (the `ListSanctions` operationId).
+	ListSanctionsWithResponse(ctx context.Context, merchantId MerchantId, params *ListSanctionsParams, reqEditors ...RequestEditorFn) (*ListSanctionsResponse, error)
+
+	// SuspendMerchantWithBodyWithResponse Stop an enterprise's sales, on the public record; orders placed before stay alive
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/suspend (the `SuspendMerchant` operationId).
 	SuspendMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SuspendMerchantResponse, error)
 
-	// SuspendMerchantWithResponse Stop an enterprise's sales
+	// SuspendMerchantWithResponse Stop an enterprise's sales, on the public record; orders placed before stay alive
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/ops/merchants/{merchant_id}/suspend (the `SuspendMerchant` operationId).
 	SuspendMerchantWithResponse(ctx context.Context, merchantId MerchantId, body SuspendMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*SuspendMerchantResponse, error)
+
+	// WarnMerchantWithBodyWithResponse Warn an enterprise, on the public record
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+	WarnMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WarnMerchantResponse, error)
+
+	// WarnMerchantWithResponse Warn an enterprise, on the public record
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+	WarnMerchantWithResponse(ctx context.Context, merchantId MerchantId, body WarnMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*WarnMerchantResponse, error)
 
 	// GetOpsOrderWithResponse Any order
 	//
@@ -7076,6 +16383,76 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/ops/orders/{order_id}/refunds (the `RefundOrder` operationId).
 	RefundOrderWithResponse(ctx context.Context, orderId OrderId, params *RefundOrderParams, body RefundOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*RefundOrderResponse, error)
 
+	// ListReviewQueueWithResponse What waits for review, the longest waiting first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/products (the `ListReviewQueue` operationId).
+	ListReviewQueueWithResponse(ctx context.Context, params *ListReviewQueueParams, reqEditors ...RequestEditorFn) (*ListReviewQueueResponse, error)
+
+	// GetOpsProductWithResponse A product in any state, with what was decided about it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/products/{listing_id} (the `GetOpsProduct` operationId).
+	GetOpsProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*GetOpsProductResponse, error)
+
+	// ApproveProductWithResponse Put a product that is in review on sale; `If-Match` names the version that was read
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/approve (the `ApproveProduct` operationId).
+	ApproveProductWithResponse(ctx context.Context, listingId ListingId, params *ApproveProductParams, reqEditors ...RequestEditorFn) (*ApproveProductResponse, error)
+
+	// DelistProductWithBodyWithResponse Take a product off sale
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+	DelistProductWithBodyWithResponse(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DelistProductResponse, error)
+
+	// DelistProductWithResponse Take a product off sale
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+	DelistProductWithResponse(ctx context.Context, listingId ListingId, body DelistProductJSONRequestBody, reqEditors ...RequestEditorFn) (*DelistProductResponse, error)
+
+	// ReturnProductWithBodyWithResponse Give a product back as a draft, with what is to be mended
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+	ReturnProductWithBodyWithResponse(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReturnProductResponse, error)
+
+	// ReturnProductWithResponse Give a product back as a draft, with what is to be mended
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+	ReturnProductWithResponse(ctx context.Context, listingId ListingId, body ReturnProductJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnProductResponse, error)
+
+	// CloseOpsRecallWithBodyWithResponse End a recall with its result
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+	CloseOpsRecallWithBodyWithResponse(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CloseOpsRecallResponse, error)
+
+	// CloseOpsRecallWithResponse End a recall with its result
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+	CloseOpsRecallWithResponse(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, body CloseOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*CloseOpsRecallResponse, error)
+
+	// ListOpsRecallOrdersWithResponse The orders that were served from the recalled lot
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/recalls/{recall_id}/orders (the `ListOpsRecallOrders` operationId).
+	ListOpsRecallOrdersWithResponse(ctx context.Context, recallId RecallId, params *ListOpsRecallOrdersParams, reqEditors ...RequestEditorFn) (*ListOpsRecallOrdersResponse, error)
+
 	// ListRefundsWithResponse Refunds by how far their money has come, newest first; those that failed wait for a decision
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7091,6 +16468,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/ops/refunds/{refund_id}/retry (the `RetryRefund` operationId).
 	RetryRefundWithResponse(ctx context.Context, refundId RefundId, params *RetryRefundParams, reqEditors ...RequestEditorFn) (*RetryRefundResponse, error)
+
+	// ListReverificationsWithResponse Enterprises that must be verified again, the most urgent first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/reverifications (the `ListReverifications` operationId).
+	ListReverificationsWithResponse(ctx context.Context, params *ListReverificationsParams, reqEditors ...RequestEditorFn) (*ListReverificationsResponse, error)
 
 	// ListTrailWithResponse Who changed what, newest first
 	//
@@ -7134,6 +16518,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/public/fund (the `GetFund` operationId).
 	GetFundWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetFundResponse, error)
 
+	// GetLevyAgreementWithResponse The agreement by which an enterprise promises the tenth, as it is in force
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/levy-agreement (the `GetLevyAgreement` operationId).
+	GetLevyAgreementWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetLevyAgreementResponse, error)
+
 	// ListMerchantsWithResponse The enterprises, with the licences and agreements under which they sell
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7141,12 +16532,26 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/public/merchants (the `ListMerchants` operationId).
 	ListMerchantsWithResponse(ctx context.Context, params *ListMerchantsParams, reqEditors ...RequestEditorFn) (*ListMerchantsResponse, error)
 
-	// GetMerchantWithResponse An enterprise
+	// GetMerchantWithResponse An enterprise, with its licences, what was done about it, and when it was last verified
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/public/merchants/{merchant_id} (the `GetMerchant` operationId).
 	GetMerchantWithResponse(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*GetMerchantResponse, error)
+
+	// ListRecallsWithResponse Lots that were called back, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
+	ListRecallsWithResponse(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*ListRecallsResponse, error)
+
+	// ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/regions (the `ListRegions` operationId).
+	ListRegionsWithResponse(ctx context.Context, params *ListRegionsParams, reqEditors ...RequestEditorFn) (*ListRegionsResponse, error)
 
 	// ListSessionsWithResponse Where the caller is signed in
 	//
@@ -7605,6 +17010,545 @@ func (r RegisterAccountResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RegisterAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListApplicationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApplicationPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListApplicationsResponse) GetJSON200() *ApplicationPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListApplicationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListApplicationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListApplicationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListApplicationsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type StartApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r StartApplicationResponse) GetJSON201() *Application {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r StartApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StartApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StartApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StartApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EditApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EditApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EditApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r EditApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r EditApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r EditApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r EditApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EditApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EditApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EditApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EditApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EditApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AcceptLevyAgreementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcceptLevyAgreementResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AcceptLevyAgreementResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AcceptLevyAgreementResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AcceptLevyAgreementResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AcceptLevyAgreementResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AcceptLevyAgreementResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AcceptLevyAgreementResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AcceptLevyAgreementResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AcceptLevyAgreementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcceptLevyAgreementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcceptLevyAgreementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcceptLevyAgreementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SubmitApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SubmitApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SubmitApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SubmitApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SubmitApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SubmitApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SubmitApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r SubmitApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SubmitApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SubmitApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SubmitApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SubmitApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SubmitApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListBrandsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BrandPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListBrandsResponse) GetJSON200() *BrandPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListBrandsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListBrandsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListBrandsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListBrandsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListBrandsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListBrandsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8399,6 +18343,635 @@ func (r GetReceiptResponse) ContentType() string {
 	return ""
 }
 
+type ListCountyApplicationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApplicationPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCountyApplicationsResponse) GetJSON200() *ApplicationPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListCountyApplicationsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListCountyApplicationsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListCountyApplicationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListCountyApplicationsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCountyApplicationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCountyApplicationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCountyApplicationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCountyApplicationsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetCountyApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCountyApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetCountyApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetCountyApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetCountyApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetCountyApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetCountyApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCountyApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCountyApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCountyApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCountyApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadCountyApplicationContactsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApplicationContacts
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadCountyApplicationContactsResponse) GetJSON200() *ApplicationContacts {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReadCountyApplicationContactsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReadCountyApplicationContactsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReadCountyApplicationContactsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReadCountyApplicationContactsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadCountyApplicationContactsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadCountyApplicationContactsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadCountyApplicationContactsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadCountyApplicationContactsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadCountyApplicationContactsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RecommendApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RecommendApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RecommendApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RecommendApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RecommendApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RecommendApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RecommendApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RecommendApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecommendApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RecommendApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecommendApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecommendApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecommendApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReturnCountyApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReturnCountyApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReturnCountyApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReturnCountyApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReturnCountyApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReturnCountyApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReturnCountyApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReturnCountyApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReturnCountyApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReturnCountyApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReturnCountyApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReturnCountyApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReturnCountyApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UploadFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *File
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UploadFileResponse) GetJSON201() *File {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UploadFileResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UploadFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UploadFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UploadFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UploadFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReadFileResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReadFileResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadFileResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LinkFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *FileLink
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r LinkFileResponse) GetJSON201() *FileLink {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LinkFileResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LinkFileResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r LinkFileResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r LinkFileResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LinkFileResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LinkFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LinkFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LinkFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LinkFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListFundAccountsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8455,6 +19028,54 @@ func (r ListFundAccountsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListFundAccountsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListListingTermsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ListingTerms
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListListingTermsResponse) GetJSON200() *ListingTerms {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListListingTermsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListListingTermsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListListingTermsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListListingTermsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListListingTermsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8600,6 +19221,151 @@ func (r ChangePasswordResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ChangePasswordResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListOwnAlertsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MerchantAlertPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOwnAlertsResponse) GetJSON200() *MerchantAlertPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOwnAlertsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListOwnAlertsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListOwnAlertsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOwnAlertsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOwnAlertsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOwnAlertsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOwnAlertsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOwnAlertsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AcknowledgeAlertResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MerchantAlert
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcknowledgeAlertResponse) GetJSON200() *MerchantAlert {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AcknowledgeAlertResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AcknowledgeAlertResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AcknowledgeAlertResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AcknowledgeAlertResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AcknowledgeAlertResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AcknowledgeAlertResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcknowledgeAlertResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcknowledgeAlertResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcknowledgeAlertResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -9221,6 +19987,345 @@ func (r GetReturnedSheetResponse) ContentType() string {
 	return ""
 }
 
+type AskToLeaveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MerchantAlert
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AskToLeaveResponse) GetJSON200() *MerchantAlert {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AskToLeaveResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AskToLeaveResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AskToLeaveResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AskToLeaveResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AskToLeaveResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AskToLeaveResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AskToLeaveResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AskToLeaveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AskToLeaveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AskToLeaveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AskToLeaveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListOwnLicencesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LicenceFilingPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOwnLicencesResponse) GetJSON200() *LicenceFilingPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOwnLicencesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListOwnLicencesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListOwnLicencesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOwnLicencesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOwnLicencesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOwnLicencesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOwnLicencesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOwnLicencesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type FileLicenceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *LicenceFiling
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r FileLicenceResponse) GetJSON201() *LicenceFiling {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r FileLicenceResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r FileLicenceResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r FileLicenceResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r FileLicenceResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r FileLicenceResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r FileLicenceResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FileLicenceResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FileLicenceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FileLicenceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FileLicenceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FileLicenceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type OpenMerchantRecallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Recall
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r OpenMerchantRecallResponse) GetJSON201() *Recall {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r OpenMerchantRecallResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r OpenMerchantRecallResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r OpenMerchantRecallResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r OpenMerchantRecallResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r OpenMerchantRecallResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r OpenMerchantRecallResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r OpenMerchantRecallResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r OpenMerchantRecallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OpenMerchantRecallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OpenMerchantRecallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OpenMerchantRecallResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListMerchantOrdersResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9435,6 +20540,103 @@ func (r ListMerchantProductsResponse) ContentType() string {
 	return ""
 }
 
+// CreateProductResponse201Headers the declared response headers of an HTTP 201 response for CreateProduct
+type CreateProductResponse201Headers struct {
+	ETag string
+}
+
+type CreateProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateProductResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateProductResponse) GetJSON201() *Listing {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CreateProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateProductResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateProductResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ExportProductsCsvResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9628,6 +20830,671 @@ func (r GetProductTemplateResponse) ContentType() string {
 	return ""
 }
 
+// GetMerchantProductResponse200Headers the declared response headers of an HTTP 200 response for GetMerchantProduct
+type GetMerchantProductResponse200Headers struct {
+	ETag string
+}
+
+type GetMerchantProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetMerchantProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetMerchantProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetMerchantProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetMerchantProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetMerchantProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetMerchantProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetMerchantProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMerchantProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMerchantProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMerchantProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMerchantProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// EditProductResponse200Headers the declared response headers of an HTTP 200 response for EditProduct
+type EditProductResponse200Headers struct {
+	ETag string
+}
+
+type EditProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *Stale
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSON428 the response for an HTTP 428 `application/problem+json` response
+	ApplicationproblemJSON428 *Unconditional
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *EditProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EditProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON412() *Stale {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON428 returns the response for an HTTP 428 `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSON428() *Unconditional {
+	return r.ApplicationproblemJSON428
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EditProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EditProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EditProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EditProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EditProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AddSkuResponse201Headers the declared response headers of an HTTP 201 response for AddSku
+type AddSkuResponse201Headers struct {
+	ETag string
+}
+
+type AddSkuResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *Stale
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSON428 the response for an HTTP 428 `application/problem+json` response
+	ApplicationproblemJSON428 *Unconditional
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *AddSkuResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r AddSkuResponse) GetJSON201() *Listing {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON412() *Stale {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON428 returns the response for an HTTP 428 `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSON428() *Unconditional {
+	return r.ApplicationproblemJSON428
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AddSkuResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AddSkuResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AddSkuResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AddSkuResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AddSkuResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SubmitProductResponse200Headers the declared response headers of an HTTP 200 response for SubmitProduct
+type SubmitProductResponse200Headers struct {
+	ETag string
+}
+
+type SubmitProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SubmitProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SubmitProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SubmitProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SubmitProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SubmitProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SubmitProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SubmitProductResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r SubmitProductResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SubmitProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SubmitProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SubmitProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SubmitProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SubmitProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WithdrawProductResponse200Headers the declared response headers of an HTTP 200 response for WithdrawProduct
+type WithdrawProductResponse200Headers struct {
+	ETag string
+}
+
+type WithdrawProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *WithdrawProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WithdrawProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WithdrawProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WithdrawProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WithdrawProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WithdrawProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WithdrawProductResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WithdrawProductResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WithdrawProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WithdrawProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WithdrawProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WithdrawProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WithdrawProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CloseMerchantRecallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Recall
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CloseMerchantRecallResponse) GetJSON200() *Recall {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CloseMerchantRecallResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CloseMerchantRecallResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CloseMerchantRecallResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CloseMerchantRecallResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CloseMerchantRecallResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CloseMerchantRecallResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CloseMerchantRecallResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CloseMerchantRecallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CloseMerchantRecallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CloseMerchantRecallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CloseMerchantRecallResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListMerchantRecallOrdersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LotDrawPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMerchantRecallOrdersResponse) GetJSON200() *LotDrawPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListMerchantRecallOrdersResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListMerchantRecallOrdersResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListMerchantRecallOrdersResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListMerchantRecallOrdersResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListMerchantRecallOrdersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMerchantRecallOrdersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMerchantRecallOrdersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMerchantRecallOrdersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMerchantRecallOrdersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type SetSkuPriceResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9718,6 +21585,165 @@ func (r SetSkuPriceResponse) ContentType() string {
 	return ""
 }
 
+type ListLotsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LotPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLotsResponse) GetJSON200() *LotPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListLotsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListLotsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListLotsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListLotsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLotsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLotsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLotsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLotsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReceiveLotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Lot
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ReceiveLotResponse) GetJSON201() *Lot {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReceiveLotResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReceiveLotResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReceiveLotResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReceiveLotResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReceiveLotResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReceiveLotResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReceiveLotResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReceiveLotResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReceiveLotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReceiveLotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReceiveLotResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type AdjustStockResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9802,6 +21828,649 @@ func (r AdjustStockResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r AdjustStockResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SetSkuTiersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Sku
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SetSkuTiersResponse) GetJSON200() *Sku {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SetSkuTiersResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SetSkuTiersResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SetSkuTiersResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SetSkuTiersResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SetSkuTiersResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r SetSkuTiersResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SetSkuTiersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SetSkuTiersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SetSkuTiersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetSkuTiersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SetSkuTiersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ResendWebhookDeliveryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *WebhookDelivery
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ResendWebhookDeliveryResponse) GetJSON202() *WebhookDelivery {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ResendWebhookDeliveryResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ResendWebhookDeliveryResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ResendWebhookDeliveryResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ResendWebhookDeliveryResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ResendWebhookDeliveryResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResendWebhookDeliveryResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ResendWebhookDeliveryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResendWebhookDeliveryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResendWebhookDeliveryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResendWebhookDeliveryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListWebhooksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWebhooksResponse) GetJSON200() *WebhookPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListWebhooksResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListWebhooksResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListWebhooksResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListWebhooksResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWebhooksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWebhooksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWebhooksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWebhooksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *WebhookWithSecret
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateWebhookResponse) GetJSON201() *WebhookWithSecret {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EditWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Webhook
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EditWebhookResponse) GetJSON200() *Webhook {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EditWebhookResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r EditWebhookResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r EditWebhookResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r EditWebhookResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r EditWebhookResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EditWebhookResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EditWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EditWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EditWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EditWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListWebhookDeliveriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookDeliveryPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWebhookDeliveriesResponse) GetJSON200() *WebhookDeliveryPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWebhookDeliveriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWebhookDeliveriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWebhookDeliveriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWebhookDeliveriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PingWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *WebhookDelivery
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r PingWebhookResponse) GetJSON202() *WebhookDelivery {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PingWebhookResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PingWebhookResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PingWebhookResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PingWebhookResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PingWebhookResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PingWebhookResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PingWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PingWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PingWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PingWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RotateWebhookSecretResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookWithSecret
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RotateWebhookSecretResponse) GetJSON200() *WebhookWithSecret {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RotateWebhookSecretResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RotateWebhookSecretResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RotateWebhookSecretResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RotateWebhookSecretResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RotateWebhookSecretResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RotateWebhookSecretResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateWebhookSecretResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateWebhookSecretResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RotateWebhookSecretResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -10313,6 +22982,1251 @@ func (r SuspendAccountResponse) ContentType() string {
 	return ""
 }
 
+type ListAlertsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MerchantAlertPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAlertsResponse) GetJSON200() *MerchantAlertPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListAlertsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListAlertsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListAlertsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAlertsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAlertsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAlertsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAlertsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAlertsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListOpsApplicationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApplicationPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOpsApplicationsResponse) GetJSON200() *ApplicationPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOpsApplicationsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListOpsApplicationsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListOpsApplicationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOpsApplicationsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOpsApplicationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOpsApplicationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOpsApplicationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOpsApplicationsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetOpsApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetOpsApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetOpsApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetOpsApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetOpsApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetOpsApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetOpsApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetOpsApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetOpsApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetOpsApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetOpsApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApproveApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApproveApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApproveApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApproveApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApproveApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApproveApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApproveApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApproveApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadOpsApplicationContactsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApplicationContacts
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadOpsApplicationContactsResponse) GetJSON200() *ApplicationContacts {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReadOpsApplicationContactsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReadOpsApplicationContactsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReadOpsApplicationContactsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReadOpsApplicationContactsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadOpsApplicationContactsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadOpsApplicationContactsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadOpsApplicationContactsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadOpsApplicationContactsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadOpsApplicationContactsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RefuseApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RefuseApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RefuseApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RefuseApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RefuseApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RefuseApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RefuseApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RefuseApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RefuseApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RefuseApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RefuseApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RefuseApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RefuseApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReturnOpsApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Application
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReturnOpsApplicationResponse) GetJSON200() *Application {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReturnOpsApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReturnOpsApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReturnOpsApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReturnOpsApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReturnOpsApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReturnOpsApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReturnOpsApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReturnOpsApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReturnOpsApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReturnOpsApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReturnOpsApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListLicencesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LicenceFilingPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLicencesResponse) GetJSON200() *LicenceFilingPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListLicencesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListLicencesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListLicencesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListLicencesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLicencesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLicencesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLicencesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLicencesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AcceptLicenceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LicenceFiling
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcceptLicenceResponse) GetJSON200() *LicenceFiling {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AcceptLicenceResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AcceptLicenceResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AcceptLicenceResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AcceptLicenceResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AcceptLicenceResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AcceptLicenceResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AcceptLicenceResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AcceptLicenceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcceptLicenceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcceptLicenceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcceptLicenceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeclineLicenceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LicenceFiling
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeclineLicenceResponse) GetJSON200() *LicenceFiling {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeclineLicenceResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeclineLicenceResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeclineLicenceResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeclineLicenceResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeclineLicenceResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DeclineLicenceResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeclineLicenceResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeclineLicenceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeclineLicenceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeclineLicenceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeclineLicenceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LinkLicenceFilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LicenceLinks
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LinkLicenceFilesResponse) GetJSON200() *LicenceLinks {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LinkLicenceFilesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LinkLicenceFilesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r LinkLicenceFilesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r LinkLicenceFilesResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LinkLicenceFilesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LinkLicenceFilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LinkLicenceFilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LinkLicenceFilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LinkLicenceFilesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type OpenOpsRecallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Recall
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r OpenOpsRecallResponse) GetJSON201() *Recall {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r OpenOpsRecallResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r OpenOpsRecallResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r OpenOpsRecallResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r OpenOpsRecallResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r OpenOpsRecallResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r OpenOpsRecallResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r OpenOpsRecallResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r OpenOpsRecallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OpenOpsRecallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OpenOpsRecallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OpenOpsRecallResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExcludeMerchantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Merchant
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExcludeMerchantResponse) GetJSON200() *Merchant {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ExcludeMerchantResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ExcludeMerchantResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ExcludeMerchantResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ExcludeMerchantResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ExcludeMerchantResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ExcludeMerchantResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExcludeMerchantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExcludeMerchantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExcludeMerchantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExcludeMerchantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExcludeMerchantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReleaseMerchantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Merchant
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReleaseMerchantResponse) GetJSON200() *Merchant {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReleaseMerchantResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReleaseMerchantResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReleaseMerchantResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReleaseMerchantResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReleaseMerchantResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReleaseMerchantResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReleaseMerchantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseMerchantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseMerchantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseMerchantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseMerchantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type WithdrawLicencesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Merchant
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WithdrawLicencesResponse) GetJSON200() *Merchant {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WithdrawLicencesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WithdrawLicencesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WithdrawLicencesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WithdrawLicencesResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WithdrawLicencesResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WithdrawLicencesResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WithdrawLicencesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WithdrawLicencesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WithdrawLicencesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WithdrawLicencesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WithdrawLicencesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ReinstateMerchantResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -10403,6 +24317,172 @@ func (r ReinstateMerchantResponse) ContentType() string {
 	return ""
 }
 
+type ReverifyMerchantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Merchant
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReverifyMerchantResponse) GetJSON200() *Merchant {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReverifyMerchantResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReverifyMerchantResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReverifyMerchantResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReverifyMerchantResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReverifyMerchantResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReverifyMerchantResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReverifyMerchantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReverifyMerchantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReverifyMerchantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReverifyMerchantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReverifyMerchantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListSanctionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SanctionEntryPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSanctionsResponse) GetJSON200() *SanctionEntryPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListSanctionsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListSanctionsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListSanctionsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListSanctionsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListSanctionsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSanctionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSanctionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSanctionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSanctionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type SuspendMerchantResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -10487,6 +24567,96 @@ func (r SuspendMerchantResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r SuspendMerchantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type WarnMerchantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Merchant
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WarnMerchantResponse) GetJSON200() *Merchant {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WarnMerchantResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WarnMerchantResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WarnMerchantResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WarnMerchantResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WarnMerchantResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WarnMerchantResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WarnMerchantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WarnMerchantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WarnMerchantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WarnMerchantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WarnMerchantResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -10659,6 +24829,629 @@ func (r RefundOrderResponse) ContentType() string {
 	return ""
 }
 
+type ListReviewQueueResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MerchantProductPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListReviewQueueResponse) GetJSON200() *MerchantProductPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListReviewQueueResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListReviewQueueResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListReviewQueueResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListReviewQueueResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListReviewQueueResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListReviewQueueResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListReviewQueueResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListReviewQueueResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetOpsProductResponse200Headers the declared response headers of an HTTP 200 response for GetOpsProduct
+type GetOpsProductResponse200Headers struct {
+	ETag string
+}
+
+type GetOpsProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetOpsProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetOpsProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetOpsProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetOpsProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetOpsProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetOpsProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetOpsProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetOpsProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetOpsProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetOpsProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetOpsProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApproveProductResponse200Headers the declared response headers of an HTTP 200 response for ApproveProduct
+type ApproveProductResponse200Headers struct {
+	ETag string
+}
+
+type ApproveProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *Stale
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSON428 the response for an HTTP 428 `application/problem+json` response
+	ApplicationproblemJSON428 *Unconditional
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ApproveProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON412() *Stale {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON428 returns the response for an HTTP 428 `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSON428() *Unconditional {
+	return r.ApplicationproblemJSON428
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApproveProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DelistProductResponse200Headers the declared response headers of an HTTP 200 response for DelistProduct
+type DelistProductResponse200Headers struct {
+	ETag string
+}
+
+type DelistProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DelistProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DelistProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DelistProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DelistProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DelistProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DelistProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DelistProductResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DelistProductResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DelistProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DelistProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DelistProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DelistProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DelistProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReturnProductResponse200Headers the declared response headers of an HTTP 200 response for ReturnProduct
+type ReturnProductResponse200Headers struct {
+	ETag string
+}
+
+type ReturnProductResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Listing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReturnProductResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReturnProductResponse) GetJSON200() *Listing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReturnProductResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReturnProductResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReturnProductResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReturnProductResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReturnProductResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReturnProductResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReturnProductResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReturnProductResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReturnProductResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReturnProductResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReturnProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CloseOpsRecallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Recall
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CloseOpsRecallResponse) GetJSON200() *Recall {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CloseOpsRecallResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CloseOpsRecallResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CloseOpsRecallResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CloseOpsRecallResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CloseOpsRecallResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CloseOpsRecallResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CloseOpsRecallResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CloseOpsRecallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CloseOpsRecallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CloseOpsRecallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CloseOpsRecallResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListOpsRecallOrdersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LotDrawPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOpsRecallOrdersResponse) GetJSON200() *LotDrawPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOpsRecallOrdersResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListOpsRecallOrdersResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListOpsRecallOrdersResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListOpsRecallOrdersResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOpsRecallOrdersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOpsRecallOrdersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOpsRecallOrdersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOpsRecallOrdersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOpsRecallOrdersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRefundsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -10812,6 +25605,75 @@ func (r RetryRefundResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RetryRefundResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListReverificationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReverificationPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListReverificationsResponse) GetJSON200() *ReverificationPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListReverificationsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListReverificationsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListReverificationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListReverificationsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListReverificationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListReverificationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListReverificationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListReverificationsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11197,6 +26059,54 @@ func (r GetFundResponse) ContentType() string {
 	return ""
 }
 
+type GetLevyAgreementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LevyAgreement
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetLevyAgreementResponse) GetJSON200() *LevyAgreement {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetLevyAgreementResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLevyAgreementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLevyAgreementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLevyAgreementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLevyAgreementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListMerchantsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -11308,6 +26218,116 @@ func (r GetMerchantResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetMerchantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListRecallsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PublicRecallPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRecallsResponse) GetJSON200() *PublicRecallPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListRecallsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListRecallsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRecallsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRecallsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRecallsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRecallsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListRegionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RegionPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRegionsResponse) GetJSON200() *RegionPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListRegionsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListRegionsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRegionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRegionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRegionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRegionsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11707,6 +26727,150 @@ func (c *ClientWithResponses) RegisterAccountWithResponse(ctx context.Context, b
 	return ParseRegisterAccountResponse(rsp)
 }
 
+// ListApplicationsWithResponse The caller's applications, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/applications (the `ListApplications` operationId).
+func (c *ClientWithResponses) ListApplicationsWithResponse(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*ListApplicationsResponse, error) {
+	rsp, err := c.ListApplications(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListApplicationsResponse(rsp)
+}
+
+// StartApplicationWithBodyWithResponse Begin an application, however little of it is known yet
+//
+// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+func (c *ClientWithResponses) StartApplicationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartApplicationResponse, error) {
+	rsp, err := c.StartApplicationWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartApplicationResponse(rsp)
+}
+
+// StartApplicationWithResponse Begin an application, however little of it is known yet
+//
+// Entry is free and the commission is zero. Files are those that the caller has uploaded.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/applications (the `StartApplication` operationId).
+func (c *ClientWithResponses) StartApplicationWithResponse(ctx context.Context, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*StartApplicationResponse, error) {
+	rsp, err := c.StartApplication(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartApplicationResponse(rsp)
+}
+
+// GetApplicationWithResponse The caller's application, with what it was returned for and its history
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/applications/{application_id} (the `GetApplication` operationId).
+func (c *ClientWithResponses) GetApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*GetApplicationResponse, error) {
+	rsp, err := c.GetApplication(ctx, applicationId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetApplicationResponse(rsp)
+}
+
+// EditApplicationWithBodyWithResponse Replace what a draft or a returned application says
+//
+// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+func (c *ClientWithResponses) EditApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditApplicationResponse, error) {
+	rsp, err := c.EditApplicationWithBody(ctx, applicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditApplicationResponse(rsp)
+}
+
+// EditApplicationWithResponse Replace what a draft or a returned application says
+//
+// The version is the one that was read; when it was edited since, 409 `onboarding.stale`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/applications/{application_id} (the `EditApplication` operationId).
+func (c *ClientWithResponses) EditApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body EditApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*EditApplicationResponse, error) {
+	rsp, err := c.EditApplication(ctx, applicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditApplicationResponse(rsp)
+}
+
+// AcceptLevyAgreementWithBodyWithResponse Sign the agreement for an approved enterprise, which is let in at once
+//
+// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+func (c *ClientWithResponses) AcceptLevyAgreementWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcceptLevyAgreementResponse, error) {
+	rsp, err := c.AcceptLevyAgreementWithBody(ctx, applicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptLevyAgreementResponse(rsp)
+}
+
+// AcceptLevyAgreementWithResponse Sign the agreement for an approved enterprise, which is let in at once
+//
+// Version and hash are those of the text that was read; any other than the one in force is 409 `onboarding.stale_agreement`. The caller then sells for the enterprise.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
+func (c *ClientWithResponses) AcceptLevyAgreementWithResponse(ctx context.Context, applicationId ApplicationId, body AcceptLevyAgreementJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptLevyAgreementResponse, error) {
+	rsp, err := c.AcceptLevyAgreement(ctx, applicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptLevyAgreementResponse(rsp)
+}
+
+// SubmitApplicationWithResponse Hand the application to the county, or hand it in again
+//
+// It is checked whole: 422 `dossier.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
+func (c *ClientWithResponses) SubmitApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*SubmitApplicationResponse, error) {
+	rsp, err := c.SubmitApplication(ctx, applicationId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitApplicationResponse(rsp)
+}
+
+// ListBrandsWithResponse Brands of villages, by code
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/brands (the `ListBrands` operationId).
+func (c *ClientWithResponses) ListBrandsWithResponse(ctx context.Context, params *ListBrandsParams, reqEditors ...RequestEditorFn) (*ListBrandsResponse, error) {
+	rsp, err := c.ListBrands(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListBrandsResponse(rsp)
+}
+
 // GetCartWithResponse The caller's cart at today's prices
 //
 // Returns a wrapper object for the known response body format(s).
@@ -11884,6 +27048,143 @@ func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, checko
 	return ParseGetReceiptResponse(rsp)
 }
 
+// ListCountyApplicationsWithResponse Applications of the caller's county, newest first; drafts are their applicants' alone
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/county/applications (the `ListCountyApplications` operationId).
+func (c *ClientWithResponses) ListCountyApplicationsWithResponse(ctx context.Context, params *ListCountyApplicationsParams, reqEditors ...RequestEditorFn) (*ListCountyApplicationsResponse, error) {
+	rsp, err := c.ListCountyApplications(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCountyApplicationsResponse(rsp)
+}
+
+// GetCountyApplicationWithResponse An application, without the people whom it names
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/county/applications/{application_id} (the `GetCountyApplication` operationId).
+func (c *ClientWithResponses) GetCountyApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*GetCountyApplicationResponse, error) {
+	rsp, err := c.GetCountyApplication(ctx, applicationId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCountyApplicationResponse(rsp)
+}
+
+// ReadCountyApplicationContactsWithResponse The people whom an application names; that they were read is noted
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/county/applications/{application_id}/contacts (the `ReadCountyApplicationContacts` operationId).
+func (c *ClientWithResponses) ReadCountyApplicationContactsWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*ReadCountyApplicationContactsResponse, error) {
+	rsp, err := c.ReadCountyApplicationContacts(ctx, applicationId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadCountyApplicationContactsResponse(rsp)
+}
+
+// RecommendApplicationWithBodyWithResponse Recommend an enterprise to the platform
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+func (c *ClientWithResponses) RecommendApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecommendApplicationResponse, error) {
+	rsp, err := c.RecommendApplicationWithBody(ctx, applicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecommendApplicationResponse(rsp)
+}
+
+// RecommendApplicationWithResponse Recommend an enterprise to the platform
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/county/applications/{application_id}/recommend (the `RecommendApplication` operationId).
+func (c *ClientWithResponses) RecommendApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body RecommendApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*RecommendApplicationResponse, error) {
+	rsp, err := c.RecommendApplication(ctx, applicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecommendApplicationResponse(rsp)
+}
+
+// ReturnCountyApplicationWithBodyWithResponse Give an application back and say for what, place by place
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+func (c *ClientWithResponses) ReturnCountyApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReturnCountyApplicationResponse, error) {
+	rsp, err := c.ReturnCountyApplicationWithBody(ctx, applicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReturnCountyApplicationResponse(rsp)
+}
+
+// ReturnCountyApplicationWithResponse Give an application back and say for what, place by place
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/county/applications/{application_id}/return (the `ReturnCountyApplication` operationId).
+func (c *ClientWithResponses) ReturnCountyApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ReturnCountyApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnCountyApplicationResponse, error) {
+	rsp, err := c.ReturnCountyApplication(ctx, applicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReturnCountyApplicationResponse(rsp)
+}
+
+// UploadFileWithBodyWithResponse Upload a picture or a paper
+//
+// One file, at most 10 MiB (unless the shop is set otherwise): a JPEG, PNG or WebP, or a PDF. The content decides what it is, not its name. Pictures are made anew,
+// upright and at most 3,000 pixels long: what was hidden in them is gone. Send `private` before `file`; without it the
+// file is private, and only who uploaded it, and whom a rule of the shop lets, gets a link to it. The same bytes again
+// give the same file.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/files (the `UploadFile` operationId).
+func (c *ClientWithResponses) UploadFileWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadFileResponse, error) {
+	rsp, err := c.UploadFileWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUploadFileResponse(rsp)
+}
+
+// ReadFileWithResponse A file's bytes
+//
+// A public file may be kept for ever: it never changes. A private one needs the token of a link to it. A PDF is an attachment.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/files/{file_id} (the `ReadFile` operationId).
+func (c *ClientWithResponses) ReadFileWithResponse(ctx context.Context, fileId FileId, params *ReadFileParams, reqEditors ...RequestEditorFn) (*ReadFileResponse, error) {
+	rsp, err := c.ReadFile(ctx, fileId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadFileResponse(rsp)
+}
+
+// LinkFileWithResponse A link to a file of one's own, good for five minutes
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/files/{file_id}/link (the `LinkFile` operationId).
+func (c *ClientWithResponses) LinkFileWithResponse(ctx context.Context, fileId FileId, reqEditors ...RequestEditorFn) (*LinkFileResponse, error) {
+	rsp, err := c.LinkFile(ctx, fileId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkFileResponse(rsp)
+}
+
 // ListFundAccountsWithResponse Balances of the fund's accounts in the book
 //
 // Returns a wrapper object for the known response body format(s).
@@ -11895,6 +27196,19 @@ func (c *ClientWithResponses) ListFundAccountsWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseListFundAccountsResponse(rsp)
+}
+
+// ListListingTermsWithResponse Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/listing-terms (the `ListListingTerms` operationId).
+func (c *ClientWithResponses) ListListingTermsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListListingTermsResponse, error) {
+	rsp, err := c.ListListingTerms(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListListingTermsResponse(rsp)
 }
 
 // MeWithResponse The caller's account
@@ -11934,6 +27248,32 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 		return nil, err
 	}
 	return ParseChangePasswordResponse(rsp)
+}
+
+// ListOwnAlertsWithResponse What of the enterprises that the caller sells for ends soon or has ended, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/alerts (the `ListOwnAlerts` operationId).
+func (c *ClientWithResponses) ListOwnAlertsWithResponse(ctx context.Context, params *ListOwnAlertsParams, reqEditors ...RequestEditorFn) (*ListOwnAlertsResponse, error) {
+	rsp, err := c.ListOwnAlerts(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOwnAlertsResponse(rsp)
+}
+
+// AcknowledgeAlertWithResponse Say that an alert was seen
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/alerts/{alert_id}/acknowledge (the `AcknowledgeAlert` operationId).
+func (c *ClientWithResponses) AcknowledgeAlertWithResponse(ctx context.Context, alertId AlertId, reqEditors ...RequestEditorFn) (*AcknowledgeAlertResponse, error) {
+	rsp, err := c.AcknowledgeAlert(ctx, alertId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcknowledgeAlertResponse(rsp)
 }
 
 // ListApiKeysWithResponse The API keys of the enterprises that the caller sells for, newest first
@@ -12066,6 +27406,105 @@ func (c *ClientWithResponses) GetReturnedSheetWithResponse(ctx context.Context, 
 	return ParseGetReturnedSheetResponse(rsp)
 }
 
+// AskToLeaveWithBodyWithResponse Ask the operators to let an enterprise go
+//
+// Asking again is answered as the first time. What was ordered before is delivered.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+func (c *ClientWithResponses) AskToLeaveWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AskToLeaveResponse, error) {
+	rsp, err := c.AskToLeaveWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAskToLeaveResponse(rsp)
+}
+
+// AskToLeaveWithResponse Ask the operators to let an enterprise go
+//
+// Asking again is answered as the first time. What was ordered before is delivered.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/leave (the `AskToLeave` operationId).
+func (c *ClientWithResponses) AskToLeaveWithResponse(ctx context.Context, body AskToLeaveJSONRequestBody, reqEditors ...RequestEditorFn) (*AskToLeaveResponse, error) {
+	rsp, err := c.AskToLeave(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAskToLeaveResponse(rsp)
+}
+
+// ListOwnLicencesWithResponse Licences that were filed for the enterprises that the caller sells for, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/licences (the `ListOwnLicences` operationId).
+func (c *ClientWithResponses) ListOwnLicencesWithResponse(ctx context.Context, params *ListOwnLicencesParams, reqEditors ...RequestEditorFn) (*ListOwnLicencesResponse, error) {
+	rsp, err := c.ListOwnLicences(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOwnLicencesResponse(rsp)
+}
+
+// FileLicenceWithBodyWithResponse File a licence; it counts when an operator has accepted it
+//
+// Filing the same once more, before it is decided on, changes nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+func (c *ClientWithResponses) FileLicenceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FileLicenceResponse, error) {
+	rsp, err := c.FileLicenceWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFileLicenceResponse(rsp)
+}
+
+// FileLicenceWithResponse File a licence; it counts when an operator has accepted it
+//
+// Filing the same once more, before it is decided on, changes nothing.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/licences (the `FileLicence` operationId).
+func (c *ClientWithResponses) FileLicenceWithResponse(ctx context.Context, body FileLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*FileLicenceResponse, error) {
+	rsp, err := c.FileLicence(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFileLicenceResponse(rsp)
+}
+
+// OpenMerchantRecallWithBodyWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+func (c *ClientWithResponses) OpenMerchantRecallWithBodyWithResponse(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenMerchantRecallResponse, error) {
+	rsp, err := c.OpenMerchantRecallWithBody(ctx, lotId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenMerchantRecallResponse(rsp)
+}
+
+// OpenMerchantRecallWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/lots/{lot_id}/recall (the `OpenMerchantRecall` operationId).
+func (c *ClientWithResponses) OpenMerchantRecallWithResponse(ctx context.Context, lotId LotId, params *OpenMerchantRecallParams, body OpenMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenMerchantRecallResponse, error) {
+	rsp, err := c.OpenMerchantRecall(ctx, lotId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenMerchantRecallResponse(rsp)
+}
+
 // ListMerchantOrdersWithResponse Paid orders for the enterprises that the caller sells for, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -12103,6 +27542,32 @@ func (c *ClientWithResponses) ListMerchantProductsWithResponse(ctx context.Conte
 		return nil, err
 	}
 	return ParseListMerchantProductsResponse(rsp)
+}
+
+// CreateProductWithBodyWithResponse List a product of an enterprise that the caller sells for, as a draft
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+func (c *ClientWithResponses) CreateProductWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateProductResponse, error) {
+	rsp, err := c.CreateProductWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateProductResponse(rsp)
+}
+
+// CreateProductWithResponse List a product of an enterprise that the caller sells for, as a draft
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
+func (c *ClientWithResponses) CreateProductWithResponse(ctx context.Context, body CreateProductJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateProductResponse, error) {
+	rsp, err := c.CreateProduct(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateProductResponse(rsp)
 }
 
 // ExportProductsCsvWithResponse The same as CSV, in UTF-8 with its mark
@@ -12148,6 +27613,136 @@ func (c *ClientWithResponses) GetProductTemplateWithResponse(ctx context.Context
 	return ParseGetProductTemplateResponse(rsp)
 }
 
+// GetMerchantProductWithResponse A product of an enterprise that the caller sells for, in any state, with what was decided about it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/products/{listing_id} (the `GetMerchantProduct` operationId).
+func (c *ClientWithResponses) GetMerchantProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*GetMerchantProductResponse, error) {
+	rsp, err := c.GetMerchantProduct(ctx, listingId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMerchantProductResponse(rsp)
+}
+
+// EditProductWithBodyWithResponse Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+func (c *ClientWithResponses) EditProductWithBodyWithResponse(ctx context.Context, listingId ListingId, params *EditProductParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditProductResponse, error) {
+	rsp, err := c.EditProductWithBody(ctx, listingId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditProductResponse(rsp)
+}
+
+// EditProductWithResponse Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products/{listing_id} (the `EditProduct` operationId).
+func (c *ClientWithResponses) EditProductWithResponse(ctx context.Context, listingId ListingId, params *EditProductParams, body EditProductJSONRequestBody, reqEditors ...RequestEditorFn) (*EditProductResponse, error) {
+	rsp, err := c.EditProduct(ctx, listingId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditProductResponse(rsp)
+}
+
+// AddSkuWithBodyWithResponse Add a SKU behind the others
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+func (c *ClientWithResponses) AddSkuWithBodyWithResponse(ctx context.Context, listingId ListingId, params *AddSkuParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddSkuResponse, error) {
+	rsp, err := c.AddSkuWithBody(ctx, listingId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddSkuResponse(rsp)
+}
+
+// AddSkuWithResponse Add a SKU behind the others
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/skus (the `AddSku` operationId).
+func (c *ClientWithResponses) AddSkuWithResponse(ctx context.Context, listingId ListingId, params *AddSkuParams, body AddSkuJSONRequestBody, reqEditors ...RequestEditorFn) (*AddSkuResponse, error) {
+	rsp, err := c.AddSku(ctx, listingId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddSkuResponse(rsp)
+}
+
+// SubmitProductWithResponse Ask for a review of a draft, or of what was withdrawn
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/submit (the `SubmitProduct` operationId).
+func (c *ClientWithResponses) SubmitProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*SubmitProductResponse, error) {
+	rsp, err := c.SubmitProduct(ctx, listingId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitProductResponse(rsp)
+}
+
+// WithdrawProductWithResponse Take a product off sale
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/products/{listing_id}/withdraw (the `WithdrawProduct` operationId).
+func (c *ClientWithResponses) WithdrawProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*WithdrawProductResponse, error) {
+	rsp, err := c.WithdrawProduct(ctx, listingId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawProductResponse(rsp)
+}
+
+// CloseMerchantRecallWithBodyWithResponse End a recall with its result
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+func (c *ClientWithResponses) CloseMerchantRecallWithBodyWithResponse(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CloseMerchantRecallResponse, error) {
+	rsp, err := c.CloseMerchantRecallWithBody(ctx, recallId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCloseMerchantRecallResponse(rsp)
+}
+
+// CloseMerchantRecallWithResponse End a recall with its result
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/recalls/{recall_id}/close (the `CloseMerchantRecall` operationId).
+func (c *ClientWithResponses) CloseMerchantRecallWithResponse(ctx context.Context, recallId RecallId, params *CloseMerchantRecallParams, body CloseMerchantRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*CloseMerchantRecallResponse, error) {
+	rsp, err := c.CloseMerchantRecall(ctx, recallId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCloseMerchantRecallResponse(rsp)
+}
+
+// ListMerchantRecallOrdersWithResponse The orders that were served from the recalled lot
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/recalls/{recall_id}/orders (the `ListMerchantRecallOrders` operationId).
+func (c *ClientWithResponses) ListMerchantRecallOrdersWithResponse(ctx context.Context, recallId RecallId, params *ListMerchantRecallOrdersParams, reqEditors ...RequestEditorFn) (*ListMerchantRecallOrdersResponse, error) {
+	rsp, err := c.ListMerchantRecallOrders(ctx, recallId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMerchantRecallOrdersResponse(rsp)
+}
+
 // SetSkuPriceWithBodyWithResponse Set a SKU's price; orders already placed keep theirs
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -12174,6 +27769,45 @@ func (c *ClientWithResponses) SetSkuPriceWithResponse(ctx context.Context, skuId
 	return ParseSetSkuPriceResponse(rsp)
 }
 
+// ListLotsWithResponse The lots of a SKU, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/skus/{sku_id}/lots (the `ListLots` operationId).
+func (c *ClientWithResponses) ListLotsWithResponse(ctx context.Context, skuId SkuId, params *ListLotsParams, reqEditors ...RequestEditorFn) (*ListLotsResponse, error) {
+	rsp, err := c.ListLots(ctx, skuId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLotsResponse(rsp)
+}
+
+// ReceiveLotWithBodyWithResponse Receive a lot; its pieces are on the shelf at once
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+func (c *ClientWithResponses) ReceiveLotWithBodyWithResponse(ctx context.Context, skuId SkuId, params *ReceiveLotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveLotResponse, error) {
+	rsp, err := c.ReceiveLotWithBody(ctx, skuId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReceiveLotResponse(rsp)
+}
+
+// ReceiveLotWithResponse Receive a lot; its pieces are on the shelf at once
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/lots (the `ReceiveLot` operationId).
+func (c *ClientWithResponses) ReceiveLotWithResponse(ctx context.Context, skuId SkuId, params *ReceiveLotParams, body ReceiveLotJSONRequestBody, reqEditors ...RequestEditorFn) (*ReceiveLotResponse, error) {
+	rsp, err := c.ReceiveLot(ctx, skuId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReceiveLotResponse(rsp)
+}
+
 // AdjustStockWithBodyWithResponse Add pieces to a SKU's stock, or take some off
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -12198,6 +27832,159 @@ func (c *ClientWithResponses) AdjustStockWithResponse(ctx context.Context, skuId
 		return nil, err
 	}
 	return ParseAdjustStockResponse(rsp)
+}
+
+// SetSkuTiersWithBodyWithResponse Set the lower prices for larger quantities in place of those there were; they hold from now on
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+func (c *ClientWithResponses) SetSkuTiersWithBodyWithResponse(ctx context.Context, skuId SkuId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetSkuTiersResponse, error) {
+	rsp, err := c.SetSkuTiersWithBody(ctx, skuId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetSkuTiersResponse(rsp)
+}
+
+// SetSkuTiersWithResponse Set the lower prices for larger quantities in place of those there were; they hold from now on
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
+func (c *ClientWithResponses) SetSkuTiersWithResponse(ctx context.Context, skuId SkuId, body SetSkuTiersJSONRequestBody, reqEditors ...RequestEditorFn) (*SetSkuTiersResponse, error) {
+	rsp, err := c.SetSkuTiers(ctx, skuId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetSkuTiersResponse(rsp)
+}
+
+// ResendWebhookDeliveryWithResponse Send a delivery once more, whatever became of it; its Webhook-Id stays the same
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/webhook-deliveries/{delivery_id}/resend (the `ResendWebhookDelivery` operationId).
+func (c *ClientWithResponses) ResendWebhookDeliveryWithResponse(ctx context.Context, deliveryId DeliveryId, reqEditors ...RequestEditorFn) (*ResendWebhookDeliveryResponse, error) {
+	rsp, err := c.ResendWebhookDelivery(ctx, deliveryId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResendWebhookDeliveryResponse(rsp)
+}
+
+// ListWebhooksWithResponse Where the enterprises that the caller sells for hear of events, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/webhooks (the `ListWebhooks` operationId).
+func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*ListWebhooksResponse, error) {
+	rsp, err := c.ListWebhooks(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWebhooksResponse(rsp)
+}
+
+// CreateWebhookWithBodyWithResponse Have events sent to an address; the secret is shown in this answer and never again
+//
+// Each event is sent by POST, at least once, signed in the Standard Webhooks format with `Webhook-Id`, `Webhook-Timestamp` and
+// `Webhook-Signature`. Answer 2xx within ten seconds. Other answers are tried again after 1 and 5 minutes, half an hour, 2, 6, 12 and 24 hours;
+// 410 disables the webhook, and so do three days without a success. Redirects are not followed, and addresses that are not public are not
+// called. The same `Webhook-Id` may come again: take it once. At most ten webhooks an enterprise.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/webhooks (the `CreateWebhook` operationId).
+func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error) {
+	rsp, err := c.CreateWebhookWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWebhookResponse(rsp)
+}
+
+// CreateWebhookWithResponse Have events sent to an address; the secret is shown in this answer and never again
+//
+// Each event is sent by POST, at least once, signed in the Standard Webhooks format with `Webhook-Id`, `Webhook-Timestamp` and
+// `Webhook-Signature`. Answer 2xx within ten seconds. Other answers are tried again after 1 and 5 minutes, half an hour, 2, 6, 12 and 24 hours;
+// 410 disables the webhook, and so do three days without a success. Redirects are not followed, and addresses that are not public are not
+// called. The same `Webhook-Id` may come again: take it once. At most ten webhooks an enterprise.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/webhooks (the `CreateWebhook` operationId).
+func (c *ClientWithResponses) CreateWebhookWithResponse(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error) {
+	rsp, err := c.CreateWebhook(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWebhookResponse(rsp)
+}
+
+// EditWebhookWithBodyWithResponse Change a webhook's address or events, disable it, or enable it again
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/webhooks/{webhook_id} (the `EditWebhook` operationId).
+func (c *ClientWithResponses) EditWebhookWithBodyWithResponse(ctx context.Context, webhookId WebhookId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditWebhookResponse, error) {
+	rsp, err := c.EditWebhookWithBody(ctx, webhookId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditWebhookResponse(rsp)
+}
+
+// EditWebhookWithResponse Change a webhook's address or events, disable it, or enable it again
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/webhooks/{webhook_id} (the `EditWebhook` operationId).
+func (c *ClientWithResponses) EditWebhookWithResponse(ctx context.Context, webhookId WebhookId, body EditWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*EditWebhookResponse, error) {
+	rsp, err := c.EditWebhook(ctx, webhookId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditWebhookResponse(rsp)
+}
+
+// ListWebhookDeliveriesWithResponse What was and is to be sent to a webhook, newest first, for 30 days
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/webhooks/{webhook_id}/deliveries (the `ListWebhookDeliveries` operationId).
+func (c *ClientWithResponses) ListWebhookDeliveriesWithResponse(ctx context.Context, webhookId WebhookId, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*ListWebhookDeliveriesResponse, error) {
+	rsp, err := c.ListWebhookDeliveries(ctx, webhookId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWebhookDeliveriesResponse(rsp)
+}
+
+// PingWebhookWithResponse Send a webhook an event of the type `ping`
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/webhooks/{webhook_id}/ping (the `PingWebhook` operationId).
+func (c *ClientWithResponses) PingWebhookWithResponse(ctx context.Context, webhookId WebhookId, reqEditors ...RequestEditorFn) (*PingWebhookResponse, error) {
+	rsp, err := c.PingWebhook(ctx, webhookId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePingWebhookResponse(rsp)
+}
+
+// RotateWebhookSecretWithResponse Give a webhook a new secret; for 24 hours messages bear signatures of both
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/webhooks/{webhook_id}/rotate (the `RotateWebhookSecret` operationId).
+func (c *ClientWithResponses) RotateWebhookSecretWithResponse(ctx context.Context, webhookId WebhookId, reqEditors ...RequestEditorFn) (*RotateWebhookSecretResponse, error) {
+	rsp, err := c.RotateWebhookSecret(ctx, webhookId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateWebhookSecretResponse(rsp)
 }
 
 // ListAccountsWithResponse All accounts
@@ -12330,7 +28117,310 @@ func (c *ClientWithResponses) SuspendAccountWithResponse(ctx context.Context, ac
 	return ParseSuspendAccountResponse(rsp)
 }
 
-// ReinstateMerchantWithBodyWithResponse Let an enterprise sell again
+// ListAlertsWithResponse What of enterprises ends soon or has ended, and who wishes to leave, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/alerts (the `ListAlerts` operationId).
+func (c *ClientWithResponses) ListAlertsWithResponse(ctx context.Context, params *ListAlertsParams, reqEditors ...RequestEditorFn) (*ListAlertsResponse, error) {
+	rsp, err := c.ListAlerts(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAlertsResponse(rsp)
+}
+
+// ListOpsApplicationsWithResponse Applications of all counties, newest first; drafts are their applicants' alone
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/applications (the `ListOpsApplications` operationId).
+func (c *ClientWithResponses) ListOpsApplicationsWithResponse(ctx context.Context, params *ListOpsApplicationsParams, reqEditors ...RequestEditorFn) (*ListOpsApplicationsResponse, error) {
+	rsp, err := c.ListOpsApplications(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOpsApplicationsResponse(rsp)
+}
+
+// GetOpsApplicationWithResponse An application, without the people whom it names
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/applications/{application_id} (the `GetOpsApplication` operationId).
+func (c *ClientWithResponses) GetOpsApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*GetOpsApplicationResponse, error) {
+	rsp, err := c.GetOpsApplication(ctx, applicationId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetOpsApplicationResponse(rsp)
+}
+
+// ApproveApplicationWithBodyWithResponse Approve a recommended enterprise, which is then to sign the agreement
+//
+// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+func (c *ClientWithResponses) ApproveApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveApplicationResponse, error) {
+	rsp, err := c.ApproveApplicationWithBody(ctx, applicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveApplicationResponse(rsp)
+}
+
+// ApproveApplicationWithResponse Approve a recommended enterprise, which is then to sign the agreement
+//
+// Applicant, recommender and approver are three people: 422 `onboarding.four_eyes`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/approve (the `ApproveApplication` operationId).
+func (c *ClientWithResponses) ApproveApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ApproveApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveApplicationResponse, error) {
+	rsp, err := c.ApproveApplication(ctx, applicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveApplicationResponse(rsp)
+}
+
+// ReadOpsApplicationContactsWithResponse The people whom an application names; that they were read is noted
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/contacts (the `ReadOpsApplicationContacts` operationId).
+func (c *ClientWithResponses) ReadOpsApplicationContactsWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*ReadOpsApplicationContactsResponse, error) {
+	rsp, err := c.ReadOpsApplicationContacts(ctx, applicationId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadOpsApplicationContactsResponse(rsp)
+}
+
+// RefuseApplicationWithBodyWithResponse Refuse an application, for good
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+func (c *ClientWithResponses) RefuseApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefuseApplicationResponse, error) {
+	rsp, err := c.RefuseApplicationWithBody(ctx, applicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefuseApplicationResponse(rsp)
+}
+
+// RefuseApplicationWithResponse Refuse an application, for good
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/refuse (the `RefuseApplication` operationId).
+func (c *ClientWithResponses) RefuseApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body RefuseApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*RefuseApplicationResponse, error) {
+	rsp, err := c.RefuseApplication(ctx, applicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefuseApplicationResponse(rsp)
+}
+
+// ReturnOpsApplicationWithBodyWithResponse Give an application back and say for what, place by place
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+func (c *ClientWithResponses) ReturnOpsApplicationWithBodyWithResponse(ctx context.Context, applicationId ApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReturnOpsApplicationResponse, error) {
+	rsp, err := c.ReturnOpsApplicationWithBody(ctx, applicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReturnOpsApplicationResponse(rsp)
+}
+
+// ReturnOpsApplicationWithResponse Give an application back and say for what, place by place
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
+func (c *ClientWithResponses) ReturnOpsApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnOpsApplicationResponse, error) {
+	rsp, err := c.ReturnOpsApplication(ctx, applicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReturnOpsApplicationResponse(rsp)
+}
+
+// ListLicencesWithResponse Licences that enterprises filed, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/licences (the `ListLicences` operationId).
+func (c *ClientWithResponses) ListLicencesWithResponse(ctx context.Context, params *ListLicencesParams, reqEditors ...RequestEditorFn) (*ListLicencesResponse, error) {
+	rsp, err := c.ListLicences(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLicencesResponse(rsp)
+}
+
+// AcceptLicenceWithResponse Let a licence count; not for who filed it, or sells for the enterprise
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/accept (the `AcceptLicence` operationId).
+func (c *ClientWithResponses) AcceptLicenceWithResponse(ctx context.Context, licenceId LicenceId, reqEditors ...RequestEditorFn) (*AcceptLicenceResponse, error) {
+	rsp, err := c.AcceptLicence(ctx, licenceId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptLicenceResponse(rsp)
+}
+
+// DeclineLicenceWithBodyWithResponse Leave a licence without effect; not for who filed it, or sells for the enterprise
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+func (c *ClientWithResponses) DeclineLicenceWithBodyWithResponse(ctx context.Context, licenceId LicenceId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclineLicenceResponse, error) {
+	rsp, err := c.DeclineLicenceWithBody(ctx, licenceId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclineLicenceResponse(rsp)
+}
+
+// DeclineLicenceWithResponse Leave a licence without effect; not for who filed it, or sells for the enterprise
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/decline (the `DeclineLicence` operationId).
+func (c *ClientWithResponses) DeclineLicenceWithResponse(ctx context.Context, licenceId LicenceId, body DeclineLicenceJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineLicenceResponse, error) {
+	rsp, err := c.DeclineLicence(ctx, licenceId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclineLicenceResponse(rsp)
+}
+
+// LinkLicenceFilesWithResponse Links to the scans of a licence, good for five minutes; that they were read is written down
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/licences/{licence_id}/links (the `LinkLicenceFiles` operationId).
+func (c *ClientWithResponses) LinkLicenceFilesWithResponse(ctx context.Context, licenceId LicenceId, params *LinkLicenceFilesParams, reqEditors ...RequestEditorFn) (*LinkLicenceFilesResponse, error) {
+	rsp, err := c.LinkLicenceFiles(ctx, licenceId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkLicenceFilesResponse(rsp)
+}
+
+// OpenOpsRecallWithBodyWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+func (c *ClientWithResponses) OpenOpsRecallWithBodyWithResponse(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenOpsRecallResponse, error) {
+	rsp, err := c.OpenOpsRecallWithBody(ctx, lotId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenOpsRecallResponse(rsp)
+}
+
+// OpenOpsRecallWithResponse Recall a lot; what remains of it is withdrawn from sale at once
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/lots/{lot_id}/recall (the `OpenOpsRecall` operationId).
+func (c *ClientWithResponses) OpenOpsRecallWithResponse(ctx context.Context, lotId LotId, params *OpenOpsRecallParams, body OpenOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenOpsRecallResponse, error) {
+	rsp, err := c.OpenOpsRecall(ctx, lotId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenOpsRecallResponse(rsp)
+}
+
+// ExcludeMerchantWithBodyWithResponse Exclude an enterprise for good, on the public record
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+func (c *ClientWithResponses) ExcludeMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExcludeMerchantResponse, error) {
+	rsp, err := c.ExcludeMerchantWithBody(ctx, merchantId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExcludeMerchantResponse(rsp)
+}
+
+// ExcludeMerchantWithResponse Exclude an enterprise for good, on the public record
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/exclude (the `ExcludeMerchant` operationId).
+func (c *ClientWithResponses) ExcludeMerchantWithResponse(ctx context.Context, merchantId MerchantId, body ExcludeMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*ExcludeMerchantResponse, error) {
+	rsp, err := c.ExcludeMerchant(ctx, merchantId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExcludeMerchantResponse(rsp)
+}
+
+// ReleaseMerchantWithBodyWithResponse Let an enterprise go for good
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+func (c *ClientWithResponses) ReleaseMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseMerchantResponse, error) {
+	rsp, err := c.ReleaseMerchantWithBody(ctx, merchantId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseMerchantResponse(rsp)
+}
+
+// ReleaseMerchantWithResponse Let an enterprise go for good
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/leave (the `ReleaseMerchant` operationId).
+func (c *ClientWithResponses) ReleaseMerchantWithResponse(ctx context.Context, merchantId MerchantId, body ReleaseMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseMerchantResponse, error) {
+	rsp, err := c.ReleaseMerchant(ctx, merchantId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseMerchantResponse(rsp)
+}
+
+// WithdrawLicencesWithBodyWithResponse Let the licences of a kind count no longer, because what they were for is not made any more
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+func (c *ClientWithResponses) WithdrawLicencesWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawLicencesResponse, error) {
+	rsp, err := c.WithdrawLicencesWithBody(ctx, merchantId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawLicencesResponse(rsp)
+}
+
+// WithdrawLicencesWithResponse Let the licences of a kind count no longer, because what they were for is not made any more
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/licences/withdraw (the `WithdrawLicences` operationId).
+func (c *ClientWithResponses) WithdrawLicencesWithResponse(ctx context.Context, merchantId MerchantId, body WithdrawLicencesJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawLicencesResponse, error) {
+	rsp, err := c.WithdrawLicences(ctx, merchantId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawLicencesResponse(rsp)
+}
+
+// ReinstateMerchantWithBodyWithResponse Let an enterprise sell again, on the public record
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12343,7 +28433,7 @@ func (c *ClientWithResponses) ReinstateMerchantWithBodyWithResponse(ctx context.
 	return ParseReinstateMerchantResponse(rsp)
 }
 
-// ReinstateMerchantWithResponse Let an enterprise sell again
+// ReinstateMerchantWithResponse Let an enterprise sell again, on the public record
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12356,7 +28446,46 @@ func (c *ClientWithResponses) ReinstateMerchantWithResponse(ctx context.Context,
 	return ParseReinstateMerchantResponse(rsp)
 }
 
-// SuspendMerchantWithBodyWithResponse Stop an enterprise's sales
+// ReverifyMerchantWithBodyWithResponse Say that an enterprise was verified again; the next time is due in six months
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+func (c *ClientWithResponses) ReverifyMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReverifyMerchantResponse, error) {
+	rsp, err := c.ReverifyMerchantWithBody(ctx, merchantId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReverifyMerchantResponse(rsp)
+}
+
+// ReverifyMerchantWithResponse Say that an enterprise was verified again; the next time is due in six months
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/reverify (the `ReverifyMerchant` operationId).
+func (c *ClientWithResponses) ReverifyMerchantWithResponse(ctx context.Context, merchantId MerchantId, body ReverifyMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*ReverifyMerchantResponse, error) {
+	rsp, err := c.ReverifyMerchant(ctx, merchantId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReverifyMerchantResponse(rsp)
+}
+
+// ListSanctionsWithResponse What was done about an enterprise, with reasons, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/merchants/{merchant_id}/sanctions (the `ListSanctions` operationId).
+func (c *ClientWithResponses) ListSanctionsWithResponse(ctx context.Context, merchantId MerchantId, params *ListSanctionsParams, reqEditors ...RequestEditorFn) (*ListSanctionsResponse, error) {
+	rsp, err := c.ListSanctions(ctx, merchantId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSanctionsResponse(rsp)
+}
+
+// SuspendMerchantWithBodyWithResponse Stop an enterprise's sales, on the public record; orders placed before stay alive
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12369,7 +28498,7 @@ func (c *ClientWithResponses) SuspendMerchantWithBodyWithResponse(ctx context.Co
 	return ParseSuspendMerchantResponse(rsp)
 }
 
-// SuspendMerchantWithResponse Stop an enterprise's sales
+// SuspendMerchantWithResponse Stop an enterprise's sales, on the public record; orders placed before stay alive
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12380,6 +28509,32 @@ func (c *ClientWithResponses) SuspendMerchantWithResponse(ctx context.Context, m
 		return nil, err
 	}
 	return ParseSuspendMerchantResponse(rsp)
+}
+
+// WarnMerchantWithBodyWithResponse Warn an enterprise, on the public record
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+func (c *ClientWithResponses) WarnMerchantWithBodyWithResponse(ctx context.Context, merchantId MerchantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WarnMerchantResponse, error) {
+	rsp, err := c.WarnMerchantWithBody(ctx, merchantId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWarnMerchantResponse(rsp)
+}
+
+// WarnMerchantWithResponse Warn an enterprise, on the public record
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/merchants/{merchant_id}/warn (the `WarnMerchant` operationId).
+func (c *ClientWithResponses) WarnMerchantWithResponse(ctx context.Context, merchantId MerchantId, body WarnMerchantJSONRequestBody, reqEditors ...RequestEditorFn) (*WarnMerchantResponse, error) {
+	rsp, err := c.WarnMerchant(ctx, merchantId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWarnMerchantResponse(rsp)
 }
 
 // GetOpsOrderWithResponse Any order
@@ -12421,6 +28576,136 @@ func (c *ClientWithResponses) RefundOrderWithResponse(ctx context.Context, order
 	return ParseRefundOrderResponse(rsp)
 }
 
+// ListReviewQueueWithResponse What waits for review, the longest waiting first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/products (the `ListReviewQueue` operationId).
+func (c *ClientWithResponses) ListReviewQueueWithResponse(ctx context.Context, params *ListReviewQueueParams, reqEditors ...RequestEditorFn) (*ListReviewQueueResponse, error) {
+	rsp, err := c.ListReviewQueue(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListReviewQueueResponse(rsp)
+}
+
+// GetOpsProductWithResponse A product in any state, with what was decided about it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/products/{listing_id} (the `GetOpsProduct` operationId).
+func (c *ClientWithResponses) GetOpsProductWithResponse(ctx context.Context, listingId ListingId, reqEditors ...RequestEditorFn) (*GetOpsProductResponse, error) {
+	rsp, err := c.GetOpsProduct(ctx, listingId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetOpsProductResponse(rsp)
+}
+
+// ApproveProductWithResponse Put a product that is in review on sale; `If-Match` names the version that was read
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/approve (the `ApproveProduct` operationId).
+func (c *ClientWithResponses) ApproveProductWithResponse(ctx context.Context, listingId ListingId, params *ApproveProductParams, reqEditors ...RequestEditorFn) (*ApproveProductResponse, error) {
+	rsp, err := c.ApproveProduct(ctx, listingId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveProductResponse(rsp)
+}
+
+// DelistProductWithBodyWithResponse Take a product off sale
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+func (c *ClientWithResponses) DelistProductWithBodyWithResponse(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DelistProductResponse, error) {
+	rsp, err := c.DelistProductWithBody(ctx, listingId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDelistProductResponse(rsp)
+}
+
+// DelistProductWithResponse Take a product off sale
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/delist (the `DelistProduct` operationId).
+func (c *ClientWithResponses) DelistProductWithResponse(ctx context.Context, listingId ListingId, body DelistProductJSONRequestBody, reqEditors ...RequestEditorFn) (*DelistProductResponse, error) {
+	rsp, err := c.DelistProduct(ctx, listingId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDelistProductResponse(rsp)
+}
+
+// ReturnProductWithBodyWithResponse Give a product back as a draft, with what is to be mended
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+func (c *ClientWithResponses) ReturnProductWithBodyWithResponse(ctx context.Context, listingId ListingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReturnProductResponse, error) {
+	rsp, err := c.ReturnProductWithBody(ctx, listingId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReturnProductResponse(rsp)
+}
+
+// ReturnProductWithResponse Give a product back as a draft, with what is to be mended
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/products/{listing_id}/return (the `ReturnProduct` operationId).
+func (c *ClientWithResponses) ReturnProductWithResponse(ctx context.Context, listingId ListingId, body ReturnProductJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnProductResponse, error) {
+	rsp, err := c.ReturnProduct(ctx, listingId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReturnProductResponse(rsp)
+}
+
+// CloseOpsRecallWithBodyWithResponse End a recall with its result
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+func (c *ClientWithResponses) CloseOpsRecallWithBodyWithResponse(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CloseOpsRecallResponse, error) {
+	rsp, err := c.CloseOpsRecallWithBody(ctx, recallId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCloseOpsRecallResponse(rsp)
+}
+
+// CloseOpsRecallWithResponse End a recall with its result
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/recalls/{recall_id}/close (the `CloseOpsRecall` operationId).
+func (c *ClientWithResponses) CloseOpsRecallWithResponse(ctx context.Context, recallId RecallId, params *CloseOpsRecallParams, body CloseOpsRecallJSONRequestBody, reqEditors ...RequestEditorFn) (*CloseOpsRecallResponse, error) {
+	rsp, err := c.CloseOpsRecall(ctx, recallId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCloseOpsRecallResponse(rsp)
+}
+
+// ListOpsRecallOrdersWithResponse The orders that were served from the recalled lot
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/recalls/{recall_id}/orders (the `ListOpsRecallOrders` operationId).
+func (c *ClientWithResponses) ListOpsRecallOrdersWithResponse(ctx context.Context, recallId RecallId, params *ListOpsRecallOrdersParams, reqEditors ...RequestEditorFn) (*ListOpsRecallOrdersResponse, error) {
+	rsp, err := c.ListOpsRecallOrders(ctx, recallId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOpsRecallOrdersResponse(rsp)
+}
+
 // ListRefundsWithResponse Refunds by how far their money has come, newest first; those that failed wait for a decision
 //
 // Returns a wrapper object for the known response body format(s).
@@ -12447,6 +28732,19 @@ func (c *ClientWithResponses) RetryRefundWithResponse(ctx context.Context, refun
 		return nil, err
 	}
 	return ParseRetryRefundResponse(rsp)
+}
+
+// ListReverificationsWithResponse Enterprises that must be verified again, the most urgent first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/reverifications (the `ListReverifications` operationId).
+func (c *ClientWithResponses) ListReverificationsWithResponse(ctx context.Context, params *ListReverificationsParams, reqEditors ...RequestEditorFn) (*ListReverificationsResponse, error) {
+	rsp, err := c.ListReverifications(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListReverificationsResponse(rsp)
 }
 
 // ListTrailWithResponse Who changed what, newest first
@@ -12527,6 +28825,19 @@ func (c *ClientWithResponses) GetFundWithResponse(ctx context.Context, reqEditor
 	return ParseGetFundResponse(rsp)
 }
 
+// GetLevyAgreementWithResponse The agreement by which an enterprise promises the tenth, as it is in force
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/levy-agreement (the `GetLevyAgreement` operationId).
+func (c *ClientWithResponses) GetLevyAgreementWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetLevyAgreementResponse, error) {
+	rsp, err := c.GetLevyAgreement(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLevyAgreementResponse(rsp)
+}
+
 // ListMerchantsWithResponse The enterprises, with the licences and agreements under which they sell
 //
 // Returns a wrapper object for the known response body format(s).
@@ -12540,7 +28851,7 @@ func (c *ClientWithResponses) ListMerchantsWithResponse(ctx context.Context, par
 	return ParseListMerchantsResponse(rsp)
 }
 
-// GetMerchantWithResponse An enterprise
+// GetMerchantWithResponse An enterprise, with its licences, what was done about it, and when it was last verified
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12551,6 +28862,32 @@ func (c *ClientWithResponses) GetMerchantWithResponse(ctx context.Context, merch
 		return nil, err
 	}
 	return ParseGetMerchantResponse(rsp)
+}
+
+// ListRecallsWithResponse Lots that were called back, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
+func (c *ClientWithResponses) ListRecallsWithResponse(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*ListRecallsResponse, error) {
+	rsp, err := c.ListRecalls(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRecallsResponse(rsp)
+}
+
+// ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/regions (the `ListRegions` operationId).
+func (c *ClientWithResponses) ListRegionsWithResponse(ctx context.Context, params *ListRegionsParams, reqEditors ...RequestEditorFn) (*ListRegionsResponse, error) {
+	rsp, err := c.ListRegions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRegionsResponse(rsp)
 }
 
 // ListSessionsWithResponse Where the caller is signed in
@@ -12918,6 +29255,443 @@ func ParseRegisterAccountResponse(rsp *http.Response) (*RegisterAccountResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListApplicationsResponse parses an HTTP response from a ListApplicationsWithResponse call
+func ParseListApplicationsResponse(rsp *http.Response) (*ListApplicationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListApplicationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApplicationPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseStartApplicationResponse parses an HTTP response from a StartApplicationWithResponse call
+func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StartApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetApplicationResponse parses an HTTP response from a GetApplicationWithResponse call
+func ParseGetApplicationResponse(rsp *http.Response) (*GetApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEditApplicationResponse parses an HTTP response from a EditApplicationWithResponse call
+func ParseEditApplicationResponse(rsp *http.Response) (*EditApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EditApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAcceptLevyAgreementResponse parses an HTTP response from a AcceptLevyAgreementWithResponse call
+func ParseAcceptLevyAgreementResponse(rsp *http.Response) (*AcceptLevyAgreementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcceptLevyAgreementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSubmitApplicationResponse parses an HTTP response from a SubmitApplicationWithResponse call
+func ParseSubmitApplicationResponse(rsp *http.Response) (*SubmitApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SubmitApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListBrandsResponse parses an HTTP response from a ListBrandsWithResponse call
+func ParseListBrandsResponse(rsp *http.Response) (*ListBrandsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListBrandsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BrandPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -13572,6 +30346,518 @@ func ParseGetReceiptResponse(rsp *http.Response) (*GetReceiptResponse, error) {
 	return response, nil
 }
 
+// ParseListCountyApplicationsResponse parses an HTTP response from a ListCountyApplicationsWithResponse call
+func ParseListCountyApplicationsResponse(rsp *http.Response) (*ListCountyApplicationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCountyApplicationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApplicationPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetCountyApplicationResponse parses an HTTP response from a GetCountyApplicationWithResponse call
+func ParseGetCountyApplicationResponse(rsp *http.Response) (*GetCountyApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCountyApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadCountyApplicationContactsResponse parses an HTTP response from a ReadCountyApplicationContactsWithResponse call
+func ParseReadCountyApplicationContactsResponse(rsp *http.Response) (*ReadCountyApplicationContactsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadCountyApplicationContactsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApplicationContacts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRecommendApplicationResponse parses an HTTP response from a RecommendApplicationWithResponse call
+func ParseRecommendApplicationResponse(rsp *http.Response) (*RecommendApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecommendApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReturnCountyApplicationResponse parses an HTTP response from a ReturnCountyApplicationWithResponse call
+func ParseReturnCountyApplicationResponse(rsp *http.Response) (*ReturnCountyApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReturnCountyApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUploadFileResponse parses an HTTP response from a UploadFileWithResponse call
+func ParseUploadFileResponse(rsp *http.Response) (*UploadFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UploadFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest File
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadFileResponse parses an HTTP response from a ReadFileWithResponse call
+func ParseReadFileResponse(rsp *http.Response) (*ReadFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLinkFileResponse parses an HTTP response from a LinkFileWithResponse call
+func ParseLinkFileResponse(rsp *http.Response) (*LinkFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LinkFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest FileLink
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListFundAccountsResponse parses an HTTP response from a ListFundAccountsWithResponse call
 func ParseListFundAccountsResponse(rsp *http.Response) (*ListFundAccountsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13606,6 +30892,42 @@ func ParseListFundAccountsResponse(rsp *http.Response) (*ListFundAccountsRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListListingTermsResponse parses an HTTP response from a ListListingTermsWithResponse call
+func ParseListListingTermsResponse(rsp *http.Response) (*ListListingTermsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListListingTermsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ListingTerms
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -13724,6 +31046,121 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOwnAlertsResponse parses an HTTP response from a ListOwnAlertsWithResponse call
+func ParseListOwnAlertsResponse(rsp *http.Response) (*ListOwnAlertsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOwnAlertsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MerchantAlertPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAcknowledgeAlertResponse parses an HTTP response from a AcknowledgeAlertWithResponse call
+func ParseAcknowledgeAlertResponse(rsp *http.Response) (*AcknowledgeAlertResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcknowledgeAlertResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MerchantAlert
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -14232,6 +31669,285 @@ func ParseGetReturnedSheetResponse(rsp *http.Response) (*GetReturnedSheetRespons
 	return response, nil
 }
 
+// ParseAskToLeaveResponse parses an HTTP response from a AskToLeaveWithResponse call
+func ParseAskToLeaveResponse(rsp *http.Response) (*AskToLeaveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AskToLeaveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MerchantAlert
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOwnLicencesResponse parses an HTTP response from a ListOwnLicencesWithResponse call
+func ParseListOwnLicencesResponse(rsp *http.Response) (*ListOwnLicencesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOwnLicencesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LicenceFilingPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseFileLicenceResponse parses an HTTP response from a FileLicenceWithResponse call
+func ParseFileLicenceResponse(rsp *http.Response) (*FileLicenceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FileLicenceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest LicenceFiling
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseOpenMerchantRecallResponse parses an HTTP response from a OpenMerchantRecallWithResponse call
+func ParseOpenMerchantRecallResponse(rsp *http.Response) (*OpenMerchantRecallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OpenMerchantRecallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Recall
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListMerchantOrdersResponse parses an HTTP response from a ListMerchantOrdersWithResponse call
 func ParseListMerchantOrdersResponse(rsp *http.Response) (*ListMerchantOrdersResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -14401,6 +32117,94 @@ func ParseListMerchantProductsResponse(rsp *http.Response) (*ListMerchantProduct
 	return response, nil
 }
 
+// ParseCreateProductResponse parses an HTTP response from a CreateProductWithResponse call
+func ParseCreateProductResponse(rsp *http.Response) (*CreateProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateProductResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseExportProductsCsvResponse parses an HTTP response from a ExportProductsCsvWithResponse call
 func ParseExportProductsCsvResponse(rsp *http.Response) (*ExportProductsCsvResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -14549,6 +32353,596 @@ func ParseGetProductTemplateResponse(rsp *http.Response) (*GetProductTemplateRes
 	return response, nil
 }
 
+// ParseGetMerchantProductResponse parses an HTTP response from a GetMerchantProductWithResponse call
+func ParseGetMerchantProductResponse(rsp *http.Response) (*GetMerchantProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMerchantProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetMerchantProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseEditProductResponse parses an HTTP response from a EditProductWithResponse call
+func ParseEditProductResponse(rsp *http.Response) (*EditProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EditProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Stale
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 428:
+		var dest Unconditional
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON428 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers EditProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAddSkuResponse parses an HTTP response from a AddSkuWithResponse call
+func ParseAddSkuResponse(rsp *http.Response) (*AddSkuResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AddSkuResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Stale
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 428:
+		var dest Unconditional
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON428 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers AddSkuResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSubmitProductResponse parses an HTTP response from a SubmitProductWithResponse call
+func ParseSubmitProductResponse(rsp *http.Response) (*SubmitProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SubmitProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SubmitProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWithdrawProductResponse parses an HTTP response from a WithdrawProductWithResponse call
+func ParseWithdrawProductResponse(rsp *http.Response) (*WithdrawProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WithdrawProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers WithdrawProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCloseMerchantRecallResponse parses an HTTP response from a CloseMerchantRecallWithResponse call
+func ParseCloseMerchantRecallResponse(rsp *http.Response) (*CloseMerchantRecallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CloseMerchantRecallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Recall
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListMerchantRecallOrdersResponse parses an HTTP response from a ListMerchantRecallOrdersWithResponse call
+func ParseListMerchantRecallOrdersResponse(rsp *http.Response) (*ListMerchantRecallOrdersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMerchantRecallOrdersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LotDrawPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseSetSkuPriceResponse parses an HTTP response from a SetSkuPriceWithResponse call
 func ParseSetSkuPriceResponse(rsp *http.Response) (*SetSkuPriceResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -14569,6 +32963,135 @@ func ParseSetSkuPriceResponse(rsp *http.Response) (*SetSkuPriceResponse, error) 
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListLotsResponse parses an HTTP response from a ListLotsWithResponse call
+func ParseListLotsResponse(rsp *http.Response) (*ListLotsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLotsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LotPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReceiveLotResponse parses an HTTP response from a ReceiveLotWithResponse call
+func ParseReceiveLotResponse(rsp *http.Response) (*ReceiveLotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReceiveLotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Lot
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Invalid
@@ -14686,6 +33209,529 @@ func ParseAdjustStockResponse(rsp *http.Response) (*AdjustStockResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSetSkuTiersResponse parses an HTTP response from a SetSkuTiersWithResponse call
+func ParseSetSkuTiersResponse(rsp *http.Response) (*SetSkuTiersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetSkuTiersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Sku
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseResendWebhookDeliveryResponse parses an HTTP response from a ResendWebhookDeliveryWithResponse call
+func ParseResendWebhookDeliveryResponse(rsp *http.Response) (*ResendWebhookDeliveryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResendWebhookDeliveryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest WebhookDelivery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListWebhooksResponse parses an HTTP response from a ListWebhooksWithResponse call
+func ParseListWebhooksResponse(rsp *http.Response) (*ListWebhooksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWebhooksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateWebhookResponse parses an HTTP response from a CreateWebhookWithResponse call
+func ParseCreateWebhookResponse(rsp *http.Response) (*CreateWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest WebhookWithSecret
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEditWebhookResponse parses an HTTP response from a EditWebhookWithResponse call
+func ParseEditWebhookResponse(rsp *http.Response) (*EditWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EditWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Webhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListWebhookDeliveriesResponse parses an HTTP response from a ListWebhookDeliveriesWithResponse call
+func ParseListWebhookDeliveriesResponse(rsp *http.Response) (*ListWebhookDeliveriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWebhookDeliveriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookDeliveryPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePingWebhookResponse parses an HTTP response from a PingWebhookWithResponse call
+func ParsePingWebhookResponse(rsp *http.Response) (*PingWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PingWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest WebhookDelivery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRotateWebhookSecretResponse parses an HTTP response from a RotateWebhookSecretWithResponse call
+func ParseRotateWebhookSecretResponse(rsp *http.Response) (*RotateWebhookSecretResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateWebhookSecretResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookWithSecret
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -15114,6 +34160,1026 @@ func ParseSuspendAccountResponse(rsp *http.Response) (*SuspendAccountResponse, e
 	return response, nil
 }
 
+// ParseListAlertsResponse parses an HTTP response from a ListAlertsWithResponse call
+func ParseListAlertsResponse(rsp *http.Response) (*ListAlertsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAlertsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MerchantAlertPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOpsApplicationsResponse parses an HTTP response from a ListOpsApplicationsWithResponse call
+func ParseListOpsApplicationsResponse(rsp *http.Response) (*ListOpsApplicationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOpsApplicationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApplicationPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetOpsApplicationResponse parses an HTTP response from a GetOpsApplicationWithResponse call
+func ParseGetOpsApplicationResponse(rsp *http.Response) (*GetOpsApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetOpsApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApproveApplicationResponse parses an HTTP response from a ApproveApplicationWithResponse call
+func ParseApproveApplicationResponse(rsp *http.Response) (*ApproveApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadOpsApplicationContactsResponse parses an HTTP response from a ReadOpsApplicationContactsWithResponse call
+func ParseReadOpsApplicationContactsResponse(rsp *http.Response) (*ReadOpsApplicationContactsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadOpsApplicationContactsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApplicationContacts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRefuseApplicationResponse parses an HTTP response from a RefuseApplicationWithResponse call
+func ParseRefuseApplicationResponse(rsp *http.Response) (*RefuseApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RefuseApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReturnOpsApplicationResponse parses an HTTP response from a ReturnOpsApplicationWithResponse call
+func ParseReturnOpsApplicationResponse(rsp *http.Response) (*ReturnOpsApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReturnOpsApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Application
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListLicencesResponse parses an HTTP response from a ListLicencesWithResponse call
+func ParseListLicencesResponse(rsp *http.Response) (*ListLicencesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLicencesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LicenceFilingPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAcceptLicenceResponse parses an HTTP response from a AcceptLicenceWithResponse call
+func ParseAcceptLicenceResponse(rsp *http.Response) (*AcceptLicenceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcceptLicenceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LicenceFiling
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeclineLicenceResponse parses an HTTP response from a DeclineLicenceWithResponse call
+func ParseDeclineLicenceResponse(rsp *http.Response) (*DeclineLicenceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeclineLicenceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LicenceFiling
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLinkLicenceFilesResponse parses an HTTP response from a LinkLicenceFilesWithResponse call
+func ParseLinkLicenceFilesResponse(rsp *http.Response) (*LinkLicenceFilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LinkLicenceFilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LicenceLinks
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseOpenOpsRecallResponse parses an HTTP response from a OpenOpsRecallWithResponse call
+func ParseOpenOpsRecallResponse(rsp *http.Response) (*OpenOpsRecallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OpenOpsRecallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Recall
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExcludeMerchantResponse parses an HTTP response from a ExcludeMerchantWithResponse call
+func ParseExcludeMerchantResponse(rsp *http.Response) (*ExcludeMerchantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExcludeMerchantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Merchant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReleaseMerchantResponse parses an HTTP response from a ReleaseMerchantWithResponse call
+func ParseReleaseMerchantResponse(rsp *http.Response) (*ReleaseMerchantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseMerchantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Merchant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseWithdrawLicencesResponse parses an HTTP response from a WithdrawLicencesWithResponse call
+func ParseWithdrawLicencesResponse(rsp *http.Response) (*WithdrawLicencesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WithdrawLicencesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Merchant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseReinstateMerchantResponse parses an HTTP response from a ReinstateMerchantWithResponse call
 func ParseReinstateMerchantResponse(rsp *http.Response) (*ReinstateMerchantResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -15189,6 +35255,142 @@ func ParseReinstateMerchantResponse(rsp *http.Response) (*ReinstateMerchantRespo
 	return response, nil
 }
 
+// ParseReverifyMerchantResponse parses an HTTP response from a ReverifyMerchantWithResponse call
+func ParseReverifyMerchantResponse(rsp *http.Response) (*ReverifyMerchantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReverifyMerchantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Merchant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSanctionsResponse parses an HTTP response from a ListSanctionsWithResponse call
+func ParseListSanctionsResponse(rsp *http.Response) (*ListSanctionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSanctionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SanctionEntryPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseSuspendMerchantResponse parses an HTTP response from a SuspendMerchantWithResponse call
 func ParseSuspendMerchantResponse(rsp *http.Response) (*SuspendMerchantResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -15198,6 +35400,81 @@ func ParseSuspendMerchantResponse(rsp *http.Response) (*SuspendMerchantResponse,
 	}
 
 	response := &SuspendMerchantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Merchant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseWarnMerchantResponse parses an HTTP response from a WarnMerchantWithResponse call
+func ParseWarnMerchantResponse(rsp *http.Response) (*WarnMerchantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WarnMerchantResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -15400,6 +35677,548 @@ func ParseRefundOrderResponse(rsp *http.Response) (*RefundOrderResponse, error) 
 	return response, nil
 }
 
+// ParseListReviewQueueResponse parses an HTTP response from a ListReviewQueueWithResponse call
+func ParseListReviewQueueResponse(rsp *http.Response) (*ListReviewQueueResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListReviewQueueResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MerchantProductPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetOpsProductResponse parses an HTTP response from a GetOpsProductWithResponse call
+func ParseGetOpsProductResponse(rsp *http.Response) (*GetOpsProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetOpsProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetOpsProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseApproveProductResponse parses an HTTP response from a ApproveProductWithResponse call
+func ParseApproveProductResponse(rsp *http.Response) (*ApproveProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Stale
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 428:
+		var dest Unconditional
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON428 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ApproveProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDelistProductResponse parses an HTTP response from a DelistProductWithResponse call
+func ParseDelistProductResponse(rsp *http.Response) (*DelistProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DelistProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DelistProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReturnProductResponse parses an HTTP response from a ReturnProductWithResponse call
+func ParseReturnProductResponse(rsp *http.Response) (*ReturnProductResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReturnProductResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Listing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReturnProductResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCloseOpsRecallResponse parses an HTTP response from a CloseOpsRecallWithResponse call
+func ParseCloseOpsRecallResponse(rsp *http.Response) (*CloseOpsRecallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CloseOpsRecallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Recall
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOpsRecallOrdersResponse parses an HTTP response from a ListOpsRecallOrdersWithResponse call
+func ParseListOpsRecallOrdersResponse(rsp *http.Response) (*ListOpsRecallOrdersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOpsRecallOrdersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LotDrawPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListRefundsResponse parses an HTTP response from a ListRefundsWithResponse call
 func ParseListRefundsResponse(rsp *http.Response) (*ListRefundsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -15516,6 +36335,60 @@ func ParseRetryRefundResponse(rsp *http.Response) (*RetryRefundResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListReverificationsResponse parses an HTTP response from a ListReverificationsWithResponse call
+func ParseListReverificationsResponse(rsp *http.Response) (*ListReverificationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListReverificationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReverificationPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -15827,6 +36700,39 @@ func ParseGetFundResponse(rsp *http.Response) (*GetFundResponse, error) {
 	return response, nil
 }
 
+// ParseGetLevyAgreementResponse parses an HTTP response from a GetLevyAgreementWithResponse call
+func ParseGetLevyAgreementResponse(rsp *http.Response) (*GetLevyAgreementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLevyAgreementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LevyAgreement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListMerchantsResponse parses an HTTP response from a ListMerchantsWithResponse call
 func ParseListMerchantsResponse(rsp *http.Response) (*ListMerchantsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -15907,6 +36813,89 @@ func ParseGetMerchantResponse(rsp *http.Response) (*GetMerchantResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListRecallsResponse parses an HTTP response from a ListRecallsWithResponse call
+func ParseListRecallsResponse(rsp *http.Response) (*ListRecallsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRecallsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PublicRecallPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListRegionsResponse parses an HTTP response from a ListRegionsWithResponse call
+func ParseListRegionsResponse(rsp *http.Response) (*ListRegionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRegionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RegionPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

@@ -1,8 +1,7 @@
-package onboarding
+package dossier
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -56,7 +55,7 @@ func (f *flaws) day(at string, d merchant.Date) bool {
 // scans wants at least one file.
 func (f *flaws) scans(at string, files []file.ID) {
 	if len(files) == 0 && !f.noScans {
-		f.add(at+"/files", "required", "a file is needed")
+		f.add(at+"/file_ids", "required", "a file is needed")
 	}
 }
 
@@ -67,14 +66,14 @@ func (f *flaws) some(at string, n int) {
 	}
 }
 
-// check is nil for an application that may be submitted, and otherwise
-// ErrIncomplete, which names each place.
-func (a Application) check(today merchant.Date) error {
-	f := &flaws{found: ErrIncomplete, today: today, noScans: a.Recorded}
-	f.entity(a.Entity)
-	f.contacts(a.Contacts)
-	f.licences(a.Licences)
-	f.linkage(a.Linkage)
+// Check is nil for a dossier that is whole on that day, and otherwise ErrIncomplete,
+// which names each place. Who has its papers elsewhere is asked for no scans of them.
+func (d Draft) Check(today merchant.Date, elsewhere bool) error {
+	f := &flaws{found: ErrIncomplete, today: today, noScans: elsewhere}
+	f.entity(d.Entity)
+	f.contacts(d.Contacts)
+	f.licences(d.Licences)
+	f.linkage(d.Linkage)
 	if len(f.found.Fields) > 0 {
 		return f.found
 	}
@@ -133,7 +132,7 @@ func (f *flaws) licences(all []Licence) {
 		if f.day(at+"/expires_on", l.ExpiresOn) && l.ExpiresOn < max(f.today, l.IssuedOn) {
 			f.add(at+"/expires_on", "minimum", "has expired")
 		}
-		f.some(at+"/for", len(l.For))
+		f.some(at+"/product_kinds", len(l.For))
 		f.scans(at, l.Files)
 		if name := l.Kind + " " + l.No + " " + string(l.ExpiresOn); seen[name] {
 			f.add(at, "unique", "is named twice")
@@ -173,50 +172,6 @@ func (f *flaws) linkage(l Linkage) {
 		}
 		f.scans(at, w.Files)
 	}
-}
-
-// normal is d with its numbers as they are kept: in capitals, without spaces around.
-func (d Draft) normal() Draft {
-	tidy := func(s string) string { return strings.ToUpper(strings.TrimSpace(s)) }
-	d.Entity.USCC, d.Licences = tidy(d.Entity.USCC), slices.Clone(d.Licences)
-	for i := range d.Licences {
-		d.Licences[i].Kind, d.Licences[i].No = tidy(d.Licences[i].Kind), tidy(d.Licences[i].No)
-	}
-	return d
-}
-
-// enrolment is the enterprise that a signed application makes.
-func (a Application) enrolment(signed merchant.Date) merchant.Enrolment {
-	e := a.Entity
-	out := merchant.Enrolment{
-		ID: a.Merchant, Code: a.Code, LegalName: e.LegalName, ShortName: e.ShortName, EntityType: e.EntityType, Fictional: e.Fictional,
-		Region: e.Region, Township: e.Township, USCC: e.USCC, Brands: e.Brands,
-		RecommendationNo: a.RecommendationNo, RecommendedOn: merchant.DateOf(a.RecommendedAt),
-		AgreementNo: a.AgreementNo, AgreementSignedOn: signed,
-		Linkage: merchant.Linkage{Households: a.Linkage.Households, PoorHouseholds: a.Linkage.PoorHouseholds, Evidence: a.Linkage.Evidence},
-	}
-	for _, l := range a.Licences {
-		out.Licences = append(out.Licences, merchant.Licence{Kind: l.Kind, No: l.No, ExpiresOn: l.ExpiresOn})
-	}
-	for _, w := range a.Linkage.Ways {
-		label := w.Label
-		if label == "" {
-			label = w.Mode.label()
-		}
-		out.Linkage.Modes = append(out.Linkage.Modes, label)
-		switch w.Mode {
-		case Purchase:
-			out.Linkage.PurchaseAgreements += w.Households
-		case Employment:
-			out.Linkage.Employed += w.Persons
-		case Land:
-			out.Linkage.LandMu += w.LandMu
-		case Dividend:
-			out.Linkage.Dividends += money.Fen(w.AmountFen)
-		case Cooperative:
-		}
-	}
-	return out
 }
 
 // lengthIn reports whether s is text of so many characters.
