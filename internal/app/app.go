@@ -18,6 +18,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
@@ -170,6 +171,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
 	s.Aftersales = aftersale.New(a.db)
+	s.Intake = intake.New(a.db, s.Catalog)
 	s.Recalls = recall.New(a.db)
 	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
 	s.Standing = standing.New(a.db)
@@ -235,6 +237,6 @@ func (a *App) newWorker() (*worker.Worker, error) {
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
 		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
 		Standing: a.services.Standing, Inventory: a.services.Inventory,
-		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks,
+		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
 	}, a.log, a.metrics)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/offer"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
@@ -155,7 +156,7 @@ func TestOnlyWhatCanBeBoughtIsPutIn(t *testing.T) {
 	if err := s.svc.SetLine(t.Context(), me, s.skus[0], 1); err != nil {
 		t.Fatalf("set: %v", err)
 	}
-	own, err := s.goods.Offers(t.Context(), s.skus)
+	own, err := postgres.Read(t.Context(), s.db, func(tx *postgres.Tx) ([]offer.Offer, error) { return offer.Of(t.Context(), tx, s.skus) })
 	if err != nil {
 		t.Fatalf("offers: %v", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/price"
+	"github.com/shiyi-market/shiyi/internal/shelf"
 )
 
 // Faults of the catalogue.
@@ -48,13 +49,8 @@ var (
 	ErrState = fault.New(fault.Conflict, "catalog.wrong_state", "The product's state does not allow this", "商品当前状态不允许此操作")
 )
 
-// Category is a shelf of the shop. Categories are data, not code.
-type Category struct {
-	Code     string // "MEAT"
-	NameZH   string
-	NameEN   string
-	Position int // from 1
-}
+// Category is a shelf of the shop.
+type Category = shelf.Category
 
 // ProductID names a product: what one reads about.
 type ProductID = id.Of[Product]
@@ -132,7 +128,9 @@ const (
 	maxPictures = 20
 )
 
-func (n NewProduct) check() error {
+// Check is nil if n may be listed as a draft, as far as that can be told without
+// the database; otherwise ErrInvalid, with each bad field.
+func (n NewProduct) Check() error {
 	bad := flaws(n.Description, n.Pictures)
 	if !listing.Text(n.Code, 1, 32) {
 		bad = bad.At("/code", "length", "1 to 32 characters")
@@ -190,76 +188,16 @@ func (n NewProduct) product(at time.Time) Product {
 	return p
 }
 
-// Offer is a SKU as it can be bought at this moment: what a checkout decides
-// by, and copies into its lines.
-type Offer struct {
-	SKU          SKUID
-	Product      ProductID
-	Merchant     merchant.ID
-	MerchantName string
-	ProductName  string
-	ProductCode  string
-	Code         string // the SKU's
-	Brand        string
-	Spec         string
-	Unit         string // sale unit
-	NetContent   int64  // in NetUnit, per sale unit; 0 is not marked
-	NetUnit      string // "g", "mL" or ""
-	CategoryCode string
-	Kind         string
-	Price        money.Fen // of one piece, for a consumer, tax included; PriceFor says what more of them cost
-	Tiers        []price.Tier
-	VATTreatment string
-	ReturnRule   ReturnRule
-
-	AgeRestricted    bool
-	Voucher          bool
-	VoucherValidDays int
-	ShipZone         string
-	ColdChain        string
-	InstitutionsOnly bool // not offered to consumers
-	ConsumersOnly    bool // not offered to institutions
-
-	OnSale   bool
-	Standing merchant.Standing
-}
-
-// PriceFor is the price of a piece for a consumer who buys so many at once.
-func (o Offer) PriceFor(quantity int64) money.Fen { return o.PriceOf(price.Consumer, quantity) }
-
-// PriceOf is the price of a piece for somebody of a class who buys so many at once.
-func (o Offer) PriceOf(c price.Class, quantity int64) money.Fen {
-	return price.List{Base: o.Price, Tiers: o.Tiers}.At(c, quantity)
-}
-
-// Check is nil if the offer may be sold to a consumer at that time, and otherwise
-// ErrNotOnSale, ErrBuyerClass or the enterprise's fault.
-func (o Offer) Check(at time.Time) error { return o.CheckFor(price.Consumer, at) }
-
-// CheckFor is Check for buyers of a class.
-func (o Offer) CheckFor(c price.Class, at time.Time) error {
-	if !o.OnSale {
-		return ErrNotOnSale
-	}
-	if c == price.Consumer && o.InstitutionsOnly || c == price.Institution && o.ConsumersOnly {
-		return ErrBuyerClass
-	}
-	return merchant.MaySell(o.Standing, at)
-}
-
 // Filter chooses products; its zero fields choose all.
 type Filter struct {
 	Category string // a Category's code
 	Merchant merchant.ID
 }
 
-// maxCategory bounds a category's code.
-const maxCategory = 32
-
 // check refuses what cannot be a category's code. A code that merely has no
 // category has no products either.
 func (f Filter) check() error {
-	if !listing.Text(f.Category, 0, maxCategory) {
+	if !listing.Text(f.Category, 0, 32) {
 		return ErrCategory.At("query:category", "length", "at most 32 characters")
 	}
 	return nil

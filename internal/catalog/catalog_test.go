@@ -20,6 +20,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/listing"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/offer"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -246,7 +247,7 @@ func TestThePublicSeesOnlyWhatItCanBuy(t *testing.T) {
 	}
 	offered := func(k catalog.SKUID) error {
 		t.Helper()
-		o, err := s.svc.Offers(t.Context(), []catalog.SKUID{k})
+		o, err := postgres.Read(t.Context(), s.db, func(tx *postgres.Tx) ([]offer.Offer, error) { return offer.Of(t.Context(), tx, []catalog.SKUID{k}) })
 		if err != nil || len(o) != 1 {
 			t.Fatalf("offers = %v, %v", o, err)
 		}
@@ -398,11 +399,13 @@ func TestAPriceIsSetWrittenDownAndOfferedAtOnce(t *testing.T) {
 	}
 	before := s.db.Statements()
 	unknown := id.New[catalog.SKU](pgtest.Noon)
-	offers, err := s.svc.Offers(t.Context(), []catalog.SKUID{p.SKUs[1].ID, unknown, k})
+	offers, err := postgres.Read(t.Context(), s.db, func(tx *postgres.Tx) ([]offer.Offer, error) {
+		return offer.Of(t.Context(), tx, []catalog.SKUID{p.SKUs[1].ID, unknown, k})
+	})
 	if n := s.db.Statements() - before; err != nil || n != 1 || len(offers) != 2 {
 		t.Fatalf("offers = %d, %v, in %d statements; want both in one", len(offers), err, n)
 	}
-	want := catalog.Offer{
+	want := offer.Offer{
 		SKU: k, Product: p.ID, Merchant: s.a.ID, MerchantName: "E01号", ProductName: "冷榨亚麻籽油", ProductCode: "P01", Code: "P01-1",
 		Brand: "坝野", Spec: "2.5L/桶", Unit: "桶", NetContent: 2500, NetUnit: "mL", CategoryCode: "OIL", Kind: "PACKAGED_FOOD",
 		Price: 15000, VATTreatment: "9%", ReturnRule: catalog.NoReasonUnopened, ShipZone: "NATIONWIDE", ColdChain: "N", OnSale: true,

@@ -10,7 +10,6 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
-	"github.com/shiyi-market/shiyi/internal/price"
 	"github.com/shiyi-market/shiyi/internal/request"
 )
 
@@ -30,24 +29,16 @@ func (s *Service) Add(ctx context.Context, caller identity.Caller, n NewProduct)
 	if !caller.SellsFor(n.Merchant.UUID()) {
 		return Product{}, ErrMerchant
 	}
-	if err := n.check(); err != nil {
-		return Product{}, err
-	}
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Product, error) {
+		added, err := AddAll(ctx, tx, caller.Account.UUID(), []NewProduct{n})
+		if err != nil {
+			return Product{}, err
+		}
 		if err := file.Check(ctx, tx, caller.Account.UUID(), n.Pictures...); err != nil {
 			return Product{}, err
 		}
-		p := n.product(tx.Now)
-		p.EditedBy = caller.Account.UUID()
-		if err := insert(ctx, tx, &p); err != nil {
-			return Product{}, err
-		}
-		for _, k := range p.SKUs {
-			if err := price.Note(ctx, tx, price.SKU{Merchant: p.Merchant.UUID(), SKU: k.ID.UUID()}, price.Base(k.Price, p.EditedBy)); err != nil {
-				return Product{}, err
-			}
-		}
-		if err := changed(ctx, tx, p.Merchant, p.ID); err != nil {
+		p, err := Of(ctx, tx, caller.Merchants(), added[0].ID)
+		if err != nil {
 			return Product{}, err
 		}
 		return p, note(ctx, tx, caller, "catalog.add", "product:"+p.ID.String(), map[string]any{"code": p.Code})
@@ -93,10 +84,12 @@ func (s *Service) AddSKU(ctx context.Context, caller identity.Caller, p ProductI
 			k.ID = id.New[SKU](tx.Now)
 		}
 		held.SKUs = append(held.SKUs, k)
-		if err := insertSKUs(ctx, tx, *held, k); err != nil {
+		grown := *held
+		grown.SKUs = []SKU{k}
+		if err := insertSKUs(ctx, tx, []Product{grown}); err != nil {
 			return err
 		}
-		return price.Note(ctx, tx, price.SKU{Merchant: held.Merchant.UUID(), SKU: k.ID.UUID()}, price.Base(k.Price, caller.Account.UUID()))
+		return notePrices(ctx, tx, caller.Account.UUID(), pricesOf(grown))
 	})
 }
 
@@ -142,7 +135,7 @@ func Change(ctx context.Context, tx *postgres.Tx, caller identity.Caller, held *
 	}
 	held.Version++
 	held.UpdatedAt = tx.Now
-	if err := errors.Join(update(ctx, tx, *held), changed(ctx, tx, held.Merchant, held.ID)); err != nil {
+	if err := errors.Join(update(ctx, tx, *held), changed(ctx, tx, *held)); err != nil {
 		return err
 	}
 	return note(ctx, tx, caller, operation, "product:"+held.ID.String(), detail)

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"github.com/google/uuid"
+	"github.com/riverqueue/river"
 
-	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
@@ -20,8 +20,12 @@ type Changed struct {
 // Kind names the job.
 func (Changed) Kind() string { return "catalog.changed" }
 
-// changed is called by all that writes a product, its SKUs or its prices, in the
+// changed is called by all that writes products, their SKUs or their prices, in the
 // transaction that writes.
-func changed(ctx context.Context, tx *postgres.Tx, m merchant.ID, p ProductID) error {
-	return tx.Enqueue(ctx, Changed{Merchant: m.UUID(), Product: p.UUID()})
+func changed(ctx context.Context, tx *postgres.Tx, all ...Product) error {
+	jobs := make([]river.JobArgs, len(all))
+	for i, p := range all {
+		jobs[i] = Changed{Merchant: p.Merchant.UUID(), Product: p.ID.UUID()}
+	}
+	return tx.EnqueueAll(ctx, jobs)
 }

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/google/uuid"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/price"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
+	"github.com/shiyi-market/shiyi/internal/shelf"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
@@ -37,12 +39,12 @@ func New(db *postgres.DB, cache *Cache) *Service { return &Service{db: db, cache
 // Categories lists the shelves in their order, public.
 func (s *Service) Categories(ctx context.Context) ([]Category, error) {
 	return redisdb.Cached(ctx, s.cache, s.db.Now(), "categories", func(ctx context.Context) ([]Category, error) {
-		return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Category, error) { return categories(ctx, tx) })
+		return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Category, error) { return shelf.Categories(ctx, tx) })
 	})
 }
 
 // Products lists what f chooses of all that can be bought, public, by code. It
-// may be up to MaxAge old; a checkout decides by Offers, which never is.
+// may be up to MaxAge old; a checkout decides by package offer, which never is.
 func (s *Service) Products(ctx context.Context, f Filter, p page.Request) (page.Of[Product], error) {
 	if err := f.check(); err != nil {
 		return page.Of[Product]{}, err
@@ -85,13 +87,11 @@ func (s *Service) SetPrice(ctx context.Context, caller identity.Caller, sku SKUI
 		}
 		old := k.Price
 		k.Price = fen
-		if err := updatePrice(ctx, tx, m, k); err != nil {
+		set := []skuPrice{{m, k}}
+		if err := errors.Join(updatePrices(ctx, tx, set), notePrices(ctx, tx, caller.Account.UUID(), set)); err != nil {
 			return SKU{}, err
 		}
-		if err := price.Note(ctx, tx, price.SKU{Merchant: m.UUID(), SKU: sku.UUID()}, price.Base(fen, caller.Account.UUID())); err != nil {
-			return SKU{}, err
-		}
-		if err := changed(ctx, tx, m, p); err != nil {
+		if err := changed(ctx, tx, Product{ID: p, Merchant: m}); err != nil {
 			return SKU{}, err
 		}
 		return k, note(ctx, tx, caller, "catalog.set_price", "sku:"+sku.String(), map[string]any{"from_fen": int64(old), "to_fen": int64(fen)})
@@ -110,7 +110,7 @@ func (s *Service) SetTiers(ctx context.Context, caller identity.Caller, sku SKUI
 		if err != nil {
 			return SKU{}, err
 		}
-		if err := changed(ctx, tx, m, p); err != nil {
+		if err := changed(ctx, tx, Product{ID: p, Merchant: m}); err != nil {
 			return SKU{}, err
 		}
 		return k, note(ctx, tx, caller, "catalog.set_tiers", "sku:"+sku.String(), map[string]any{"tiers": len(tiers)})
@@ -129,21 +129,6 @@ func (s *Service) Prices(ctx context.Context, sku SKUID, limit int) ([]price.Poi
 	})
 }
 
-// Offers says how each of the SKUs can be bought at this moment, in the order
-// of the SKUs. Those that there are not are missing. One statement, in the
-// caller's transaction.
-func Offers(ctx context.Context, tx *postgres.Tx, skus []SKUID) ([]Offer, error) {
-	if len(skus) == 0 {
-		return nil, nil
-	}
-	return offers(ctx, tx, skus)
-}
-
-// Offers is the function of the same name, as of now.
-func (s *Service) Offers(ctx context.Context, skus []SKUID) ([]Offer, error) {
-	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Offer, error) { return Offers(ctx, tx, skus) })
-}
-
 // Forget drops what is remembered for the public: after an edit here, or when
 // an enterprise was suspended. Other processes follow within MaxAge.
 func (s *Service) Forget(ctx context.Context) { s.cache.Forget(ctx, s.db.Now()) }
@@ -159,13 +144,4 @@ func edited[T any](ctx context.Context, s *Service, f func(*postgres.Tx) (T, err
 
 func note(ctx context.Context, tx *postgres.Tx, caller identity.Caller, operation, object string, detail map[string]any) error {
 	return trail.Note(ctx, tx, trail.Entry{Actor: caller.Account.UUID(), Operation: operation, Object: object, Detail: detail})
-}
-
-// ids are the bare ids of SKUs.
-func ids(skus []SKUID) []uuid.UUID {
-	out := make([]uuid.UUID, len(skus))
-	for i, k := range skus {
-		out[i] = k.UUID()
-	}
-	return out
 }

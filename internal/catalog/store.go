@@ -18,17 +18,6 @@ import (
 	"github.com/shiyi-market/shiyi/internal/price"
 )
 
-// categoryRow is a row of the table category.
-type categoryRow struct {
-	Code     string `gorm:"primaryKey"`
-	NameZH   string `gorm:"column:name_zh"`
-	NameEN   string `gorm:"column:name_en"`
-	Position int
-}
-
-// TableName is category.
-func (categoryRow) TableName() string { return "category" }
-
 // directoryRow is a row of the table catalog_directory.
 type directoryRow struct {
 	ID         uuid.UUID `gorm:"primaryKey"`
@@ -201,18 +190,6 @@ func products(rows []listedRow) ([]Product, error) {
 	return out, nil
 }
 
-func categories(ctx context.Context, tx *postgres.Tx) ([]Category, error) {
-	rows, err := postgres.On[categoryRow](tx).Order("position").Find(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("list categories: %w", err)
-	}
-	out := make([]Category, len(rows))
-	for i, r := range rows {
-		out[i] = Category(r)
-	}
-	return out, nil
-}
-
 // onSale is a page of what the public can buy.
 func onSale(ctx context.Context, tx *postgres.Tx, f Filter, p page.Request) (page.Of[Product], error) {
 	today := string(merchant.DateOf(tx.Now))
@@ -285,47 +262,6 @@ func one(ctx context.Context, tx *postgres.Tx, query string, args ...any) (Produ
 	return r.product()
 }
 
-// insert writes a product with its SKUs and fills in the name of its enterprise.
-func insert(ctx context.Context, tx *postgres.Tx, p *Product) error {
-	r, err := toRow(*p)
-	if err != nil {
-		return err
-	}
-	if err := refusal(postgres.On[productRow](tx).Create(ctx, r)); err != nil {
-		return err
-	}
-	if err := refusal(postgres.On[directoryRow](tx).Create(ctx, directoryRow{ID: r.ID, MerchantID: r.MerchantID, ProductID: r.ID})); err != nil {
-		return err
-	}
-	if err := insertSKUs(ctx, tx, *p, p.SKUs...); err != nil {
-		return err
-	}
-	name, err := postgres.Row[struct{ MerchantName string }](ctx, tx,
-		`SELECT merchant_name FROM merchant_standing WHERE merchant_id = ?`, r.MerchantID)
-	if err != nil {
-		return fmt.Errorf("read the name of enterprise %s: %w", p.Merchant, err)
-	}
-	p.MerchantName = name.MerchantName
-	return nil
-}
-
-// insertSKUs writes SKUs of p.
-func insertSKUs(ctx context.Context, tx *postgres.Tx, p Product, skus ...SKU) error {
-	var places []directoryRow
-	var rows []skuRow
-	for _, k := range skus {
-		places = append(places, directoryRow{ID: k.ID.UUID(), MerchantID: p.Merchant.UUID(), ProductID: p.ID.UUID()})
-		rows = append(rows, skuRow{
-			MerchantID: p.Merchant.UUID(), ID: k.ID.UUID(), ProductID: p.ID.UUID(), Code: k.Code, PriceFen: int64(k.Price), Position: k.Position,
-			CreatedAt: tx.Now, UpdatedAt: tx.Now,
-		})
-	}
-	if err := refusal(postgres.On[directoryRow](tx).Create(ctx, places...)); err != nil {
-		return err
-	}
-	return refusal(postgres.On[skuRow](tx).Create(ctx, rows...))
-}
-
 // refusal turns the refusals of the tables into faults.
 func refusal(err error) error {
 	switch {
@@ -342,17 +278,6 @@ func refusal(err error) error {
 		return ErrListed.At("/code", "unique", "code or id is used already")
 	}
 	return fmt.Errorf("list a product: %w", err)
-}
-
-// update writes all of a product but its SKUs.
-func update(ctx context.Context, tx *postgres.Tx, p Product) error {
-	r, err := toRow(p)
-	if err != nil {
-		return err
-	}
-	_, err = postgres.On[productRow](tx).Where("merchant_id = ? AND id = ?", p.Merchant.UUID(), p.ID.UUID()).
-		Select("*").Updates(ctx, r)
-	return refusal(err)
 }
 
 // lockSKU reads a SKU of one of these enterprises and keeps it from changing
@@ -381,73 +306,6 @@ func whereSKU(ctx context.Context, tx *postgres.Tx, sku SKUID) (uuid.UUID, error
 		return uuid.Nil, fmt.Errorf("look for SKU %s: %w", sku, err)
 	}
 	return r.MerchantID, nil
-}
-
-func updatePrice(ctx context.Context, tx *postgres.Tx, m merchant.ID, k SKU) error {
-	_, err := postgres.On[skuRow](tx).Where("merchant_id = ? AND id = ?", m.UUID(), k.ID.UUID()).
-		Select("PriceFen", "UpdatedAt").Updates(ctx, skuRow{PriceFen: int64(k.Price), UpdatedAt: tx.Now})
-	if err != nil {
-		return fmt.Errorf("set the price of %s: %w", k.ID, err)
-	}
-	return nil
-}
-
-// offerRow is all that one statement says about a SKU, its product and its enterprise.
-type offerRow struct {
-	Row               productRow `gorm:"embedded"`
-	SKUID             uuid.UUID  `gorm:"column:sku_id"`
-	SKUCode           string     `gorm:"column:sku_code"`
-	PriceFen          int64
-	Tiers             []byte
-	MerchantName      string
-	MerchantState     string
-	AgreementSignedOn *time.Time
-	LicensedUntil     time.Time
-}
-
-func (o offerRow) offer() (Offer, error) {
-	r := o.Row
-	tiers, err := price.Tiers(o.Tiers)
-	signed := merchant.Date("")
-	if o.AgreementSignedOn != nil {
-		signed = merchant.Date(o.AgreementSignedOn.Format(time.DateOnly))
-	}
-	return Offer{
-		SKU: id.From[SKU](o.SKUID), Product: id.From[Product](r.ID), Merchant: id.From[merchant.Merchant](r.MerchantID),
-		MerchantName: o.MerchantName, ProductName: r.Name, ProductCode: r.Code, Code: o.SKUCode, Brand: r.Brand, Spec: r.Spec,
-		Unit: r.SaleUnit, NetContent: r.NetContent, NetUnit: r.NetUnit, CategoryCode: r.CategoryCode, Kind: r.Kind,
-		Price: money.Fen(o.PriceFen), Tiers: tiers, VATTreatment: r.VATTreatment, ReturnRule: ReturnRule(r.ReturnRule),
-		AgeRestricted: r.AgeRestricted, Voucher: r.Voucher, VoucherValidDays: r.VoucherValidDays, ShipZone: r.ShipZone, ColdChain: r.ColdChain,
-		InstitutionsOnly: !r.Consumers, ConsumersOnly: !r.Institutions, OnSale: State(r.State) == OnSale,
-		Standing: merchant.Standing{
-			State: merchant.State(o.MerchantState), AgreementSignedOn: signed,
-			LicensedUntil: merchant.Date(o.LicensedUntil.Format(time.DateOnly)),
-		},
-	}, err
-}
-
-func offers(ctx context.Context, tx *postgres.Tx, skus []SKUID) ([]Offer, error) {
-	rows, err := postgres.Rows[offerRow](ctx, tx, `
-		SELECT p.merchant_id, p.id, p.code, p.category_code, p.name, p.brand, p.spec, p.net_content, p.net_unit, p.sale_unit, p.kind, p.cold_chain,
-		       p.vat_treatment, p.return_rule, p.age_restricted, p.voucher, p.voucher_valid_days, p.ship_zone, p.state, p.consumers, p.institutions,
-		       s.id AS sku_id, s.code AS sku_code, s.price_fen,
-		       (SELECT t.tiers FROM price_tiers t WHERE t.merchant_id = s.merchant_id AND t.sku_id = s.id) AS tiers, m.merchant_name, m.merchant_state, m.agreement_signed_on, m.licensed_until
-		FROM unnest(?::uuid[]) WITH ORDINALITY AS w (id, position)
-		JOIN catalog_directory d ON d.id = w.id
-		JOIN sku s ON s.merchant_id = d.merchant_id AND s.id = d.id
-		JOIN product p ON p.merchant_id = d.merchant_id AND p.id = d.product_id
-		JOIN merchant_standing m ON m.merchant_id = d.merchant_id
-		ORDER BY w.position`, postgres.Array(ids(skus)))
-	if err != nil {
-		return nil, fmt.Errorf("read offers: %w", err)
-	}
-	out := make([]Offer, len(rows))
-	for i, r := range rows {
-		if out[i], err = r.offer(); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
 }
 
 // Any is a product of any enterprise in any state, in the caller's transaction,

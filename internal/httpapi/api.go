@@ -14,6 +14,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
@@ -50,6 +51,7 @@ type Services struct {
 	Origins      *origin.Service
 	Scrutiny     *scrutiny.Service
 	Trail        *trail.Service
+	Intake       *intake.Service
 	Files        *file.Service
 	Webhooks     *webhook.Service
 	Recalls      *recall.Service
@@ -71,6 +73,7 @@ type surface struct {
 	operators
 	standings
 	funds
+	imports
 	files
 	lots
 	webhooks
@@ -94,6 +97,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
 		funds{d.Fund},
+		imports{d.Intake},
 		files{d.Files},
 		lots{d.Inventory, d.Recalls},
 		webhooks{d.Payments},

@@ -26,10 +26,11 @@ type authz struct {
 type operation struct {
 	id, method, path string
 	authz            authz
-	scope            string // x-scope: what an API key needs to call it, or "": it takes none
-	raw              bool   // x-raw-body: somebody else's body, which the contract does not describe
-	upload           bool   // x-upload: a form with a file, which its handler reads
-	cached           bool   // x-cached
+	scope            string   // x-scope: what an API key needs to call it, or "": it takes none
+	raw              bool     // x-raw-body: somebody else's body, which the contract does not describe
+	upload           bool     // x-upload: a form with a file, which its handler reads
+	cached           bool     // x-cached
+	media            []string // x-media-types: what its body may be, where that is no JSON
 	params           []*openapi3.Parameter
 	body             *openapi3.Schema // nil: it takes none
 	responses        *openapi3.Responses
@@ -59,6 +60,7 @@ var objects = map[string]object{
 	"key_id":         {owners: []string{"merchant"}},
 	"path":           {},
 	"code":           {},
+	"import_id":      {owners: []string{"merchant"}},
 	"licence_id":     {owners: []string{"merchant"}},
 	"alert_id":       {owners: []string{"merchant"}},
 	"webhook_id":     {owners: []string{"merchant"}},
@@ -110,6 +112,7 @@ func newOperation(path, method string, item *openapi3.PathItem, o *openapi3.Oper
 	extension(o, "x-raw-body", &op.raw)
 	extension(o, "x-upload", &op.upload)
 	extension(o, "x-cached", &op.cached)
+	extension(o, "x-media-types", &op.media)
 	for _, p := range slices.Concat(item.Parameters, o.Parameters) {
 		op.params = append(op.params, p.Value)
 	}

@@ -86,6 +86,12 @@ func (f *fuzzer) round() {
 		}
 		f.add("account_id", held.id.String())
 	}
+	for _, m := range f.firms {
+		for _, i := range f.things(t, "import_id", nil, m) {
+			f.add("import_id", i)
+			f.seller[i] = []uuid.UUID{m.id.UUID()}
+		}
+	}
 	for _, p := range f.things(t, "listing_id", nil, f.mine) {
 		f.add("listing_id", p)
 		f.seller[p] = []uuid.UUID{f.mine.id.UUID()}
@@ -325,6 +331,15 @@ func (f *fuzzer) query(t *rapid.T, op *operation, broken *bool) string {
 
 func (f *fuzzer) body(t *rapid.T, op *operation, who caller, r *request, broken *bool) {
 	switch {
+	case op.media != nil:
+		r.body = f.sheet(f.firms[rapid.IntRange(0, 1).Draw(t, "whose goods")])
+		if rapid.Bool().Draw(t, "an odd sheet") {
+			r.body = []byte(rapid.SampledFrom([]string{
+				"", "a", "code,sku_code\n,\n", "code,sku_code,price\n=1,@,-1\n", "PK\x03\x04", "code,sku_code\n\"", "\xff\xfe", "code,code,sku_code\n\x00,\x00,\x00\n",
+				"code,sku_code,stock\nx,y,99999999999999999999\n", strings.Repeat("code,", 200) + "sku_code\n", "code,sku_code\n" + strings.Repeat("a,b,c\n", 300),
+			}).Draw(t, "sheet"))
+		}
+		*broken = true
 	case op.raw:
 		r.body = f.event()
 		if rapid.Bool().Draw(t, "an event of ours") {
@@ -371,7 +386,7 @@ func (f *fuzzer) fillHeader(t *rapid.T, op *operation, r *request, broken *bool)
 	case op.upload:
 		r.header.Set("Content-Type", formType)
 	case op.body != nil:
-		r.header.Set("Content-Type", "application/json")
+		r.header.Set("Content-Type", op.mediaType())
 	}
 	for _, p := range op.params {
 		if p.In != "header" {

@@ -56,6 +56,8 @@ func (s *shop) sample(t testing.TB, op *operation, who caller, f *firm, in map[s
 		r.header = http.Header{}
 	}
 	switch {
+	case op.media != nil:
+		r.body = s.sheet(f)
 	case op.raw:
 		r.body = s.event()
 	case op.upload:
@@ -69,7 +71,7 @@ func (s *shop) sample(t testing.TB, op *operation, who caller, f *firm, in map[s
 		r.body = raw
 	}
 	if op.body != nil {
-		r.header.Set("Content-Type", "application/json")
+		r.header.Set("Content-Type", op.mediaType())
 	}
 	for _, p := range op.params {
 		if p.In == "header" && p.Required {
@@ -77,6 +79,20 @@ func (s *shop) sample(t testing.TB, op *operation, who caller, f *firm, in map[s
 		}
 	}
 	return r
+}
+
+// mediaType is what the nets send it.
+func (op *operation) mediaType() string {
+	if op.media != nil {
+		return "text/csv"
+	}
+	return "application/json"
+}
+
+// sheet is a sheet that gives goods of an enterprise a price.
+func (s *shop) sheet(f *firm) []byte {
+	p := f.products[0]
+	return fmt.Appendf(nil, "code,sku_code,price\n%s,%s,%d.00\n", p.Code, p.SKUs[0].Code, 10+s.next()%100)
 }
 
 // formType is the Content-Type of form.

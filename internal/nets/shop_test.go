@@ -33,6 +33,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	idempotent "github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/sheet"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 	"github.com/shiyi-market/shiyi/internal/webhook"
 )
@@ -358,6 +359,12 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 			t.Fatalf("suspend an account: %v", err)
 		}
 		return []string{active.id.String(), suspended.id.String()}
+	case "import_id":
+		i, err := s.Intake.Check(t.Context(), shoptest.Seller(f.id), f.id, sheet.CSV, s.sheet(f))
+		if err != nil {
+			t.Fatalf("bring a sheet: %v", err)
+		}
+		return []string{i.ID.String()}
 	case "licence_id": // of a firm of which nobody is: insiders do not decide on their own
 		return []string{s.fileLicence(t, s.firm(t), false)}
 	case "alert_id":

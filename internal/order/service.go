@@ -12,6 +12,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/offer"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -129,7 +130,7 @@ func (s *Service) chosen(ctx context.Context, tx *postgres.Tx, caller identity.C
 }
 
 func quote(ctx context.Context, tx *postgres.Tx, caller identity.Caller, chosen []Chosen) (Checkout, Needs, error) {
-	offers, err := catalog.Offers(ctx, tx, skus(chosen))
+	offers, err := offer.Of(ctx, tx, skus(chosen))
 	if err != nil {
 		return Checkout{}, Needs{}, err
 	}

@@ -58,3 +58,16 @@ func brands(ctx context.Context, tx *postgres.Tx, after string, limit int) ([]Br
 	}
 	return out, nil
 }
+
+// Codes lists the codes of all regions, in the caller's transaction.
+func Codes(ctx context.Context, tx *postgres.Tx) ([]string, error) {
+	rows, err := postgres.On[regionRow](tx).Select("code").Order("code").Find(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the codes of regions: %w", err)
+	}
+	out := make([]string, len(rows))
+	for i, r := range rows {
+		out[i] = r.Code
+	}
+	return out, nil
+}

@@ -44,21 +44,35 @@ func (pointRow) TableName() string { return "price_history" }
 // SKU names whose prices are meant.
 type SKU struct{ Merchant, SKU uuid.UUID }
 
+// Written is a price to be written down, and whose it is.
+type Written struct {
+	SKU
+	Point
+}
+
 // Note writes a price down that holds from now on.
 func Note(ctx context.Context, tx *postgres.Tx, k SKU, p Point) error {
-	r := pointRow{
-		MerchantID: k.Merchant, SKUID: k.SKU, ID: id.New[Point](tx.Now).UUID(), Since: tx.Now,
-		BuyerClass: string(p.Class), MinQuantity: p.From,
+	return NoteAll(ctx, tx, []Written{{k, p}})
+}
+
+// NoteAll is Note for many prices, in one statement.
+func NoteAll(ctx context.Context, tx *postgres.Tx, all []Written) error {
+	rows := make([]pointRow, len(all))
+	for i, w := range all {
+		rows[i] = pointRow{
+			MerchantID: w.Merchant, SKUID: w.SKU.SKU, ID: id.New[Point](tx.Now).UUID(), Since: tx.Now,
+			BuyerClass: string(w.Class), MinQuantity: w.From,
+		}
+		if w.Price != 0 {
+			fen := int64(w.Price)
+			rows[i].PriceFen = &fen
+		}
+		if w.Actor != uuid.Nil {
+			rows[i].ActorID = &all[i].Actor
+		}
 	}
-	if p.Price != 0 {
-		fen := int64(p.Price)
-		r.PriceFen = &fen
-	}
-	if p.Actor != uuid.Nil {
-		r.ActorID = &p.Actor
-	}
-	if err := postgres.On[pointRow](tx).Create(ctx, r); err != nil {
-		return fmt.Errorf("write down a price of %s: %w", k.SKU, err)
+	if err := postgres.CreateAll(ctx, tx, rows); err != nil {
+		return fmt.Errorf("write down prices: %w", err)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/offer"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -196,7 +197,7 @@ func TestAnEditOfGoodsOnSaleTakesThemOffUntilTheyAreApproved(t *testing.T) {
 	if err := s.do(t, p.ID, "edit"); err != nil {
 		t.Fatal(err)
 	}
-	offers, err := s.Catalog.Offers(t.Context(), []catalog.SKUID{sku})
+	offers, err := postgres.Read(t.Context(), s.DB, func(tx *postgres.Tx) ([]offer.Offer, error) { return offer.Of(t.Context(), tx, []catalog.SKUID{sku}) })
 	if err != nil || !errors.Is(offers[0].Check(s.Clock.Now()), catalog.ErrNotOnSale) {
 		t.Errorf("after the edit the offer is %+v, %v", offers, err)
 	}
@@ -449,7 +450,9 @@ func TestGoodsForInstitutionsAreNotSoldToConsumers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	offers, err := s.Catalog.Offers(t.Context(), []catalog.SKUID{shoptest.SKU("bulk"), shoptest.SKU("flour")})
+	offers, err := postgres.Read(t.Context(), s.DB, func(tx *postgres.Tx) ([]offer.Offer, error) {
+		return offer.Of(t.Context(), tx, []catalog.SKUID{shoptest.SKU("bulk"), shoptest.SKU("flour")})
+	})
 	if err != nil || len(offers) != 2 {
 		t.Fatal(offers, err)
 	}

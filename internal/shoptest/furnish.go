@@ -18,6 +18,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
@@ -54,6 +55,7 @@ type Services struct {
 	Origins      *origin.Service
 	Scrutiny     *scrutiny.Service
 	Trail        *trail.Service
+	Intake       *intake.Service
 	Files        *file.Service
 	Webhooks     *webhook.Service
 	Recalls      *recall.Service

@@ -25,6 +25,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
@@ -142,6 +143,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Scrutiny, s.Origins = scrutiny.New(s.DB, s.Catalog), origin.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Aftersales = aftersale.New(s.DB)
+	s.Intake = intake.New(s.DB, s.Catalog)
 	s.Recalls = recall.New(s.DB)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	s.Standing = standing.New(s.DB)
@@ -265,6 +267,8 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 		return s.Payments.SettleRefund(ctx, j.Event)
 	case payment.Close:
 		return s.Payments.Close(ctx, j.Buyer, j.Intent)
+	case intake.Write:
+		return s.Intake.Write(ctx, j)
 	}
 	return fmt.Errorf("nobody knows the job %s: teach Shop.do what the worker does with it", j.Kind())
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/order"
@@ -32,6 +33,7 @@ type Deps struct {
 	Log        *transparency.Service
 	Fund       *fund.Service
 	Identity   *identity.Service
+	Intake     *intake.Service
 	Files      *file.Service
 	Standing   *standing.Service
 	Aftersales *aftersale.Service
@@ -68,6 +70,7 @@ func (w *Worker) register(jobs *river.Workers) error {
 			return payments.PerformRefund(ctx, j.Buyer, j.Refund)
 		}),
 		on(w, jobs, func(ctx context.Context, j payment.Close) error { return payments.Close(ctx, j.Buyer, j.Intent) }),
+		on(w, jobs, w.deps.Intake.Write),
 	)
 }
 
@@ -90,6 +93,7 @@ func (w *Worker) dues() []sweep {
 			n, err := d.Identity.Sweep(ctx)
 			return int(n), err
 		}},
+		{"intake.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Intake.Forget) }},
 		{"standing.alert", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Standing.RaiseAlerts) }},
 		{"webhook.announce", w.cfg.Sweep, w.announce},
 		{"webhook.deliver", time.Second, d.Webhooks.Deliver},
