@@ -334,22 +334,22 @@ func (e BuyerClass) Valid() bool {
 
 // Defines values for CertificateKind.
 const (
-	Conformity CertificateKind = "conformity"
-	Import     CertificateKind = "import"
-	Inspection CertificateKind = "inspection"
-	Quarantine CertificateKind = "quarantine"
+	CertificateKindConformity CertificateKind = "conformity"
+	CertificateKindImport     CertificateKind = "import"
+	CertificateKindInspection CertificateKind = "inspection"
+	CertificateKindQuarantine CertificateKind = "quarantine"
 )
 
 // Valid indicates whether the value is a known member of the CertificateKind enum.
 func (e CertificateKind) Valid() bool {
 	switch e {
-	case Conformity:
+	case CertificateKindConformity:
 		return true
-	case Import:
+	case CertificateKindImport:
 		return true
-	case Inspection:
+	case CertificateKindInspection:
 		return true
-	case Quarantine:
+	case CertificateKindQuarantine:
 		return true
 	default:
 		return false
@@ -434,6 +434,48 @@ func (e FileMediaType) Valid() bool {
 	case Imagejpeg:
 		return true
 	case Imagepng:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportFormat.
+const (
+	Csv  ImportFormat = "csv"
+	Xlsx ImportFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ImportFormat enum.
+func (e ImportFormat) Valid() bool {
+	switch e {
+	case Csv:
+		return true
+	case Xlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportState.
+const (
+	ImportStateChecked    ImportState = "checked"
+	ImportStateCommitted  ImportState = "committed"
+	ImportStateCommitting ImportState = "committing"
+	ImportStateFailed     ImportState = "failed"
+)
+
+// Valid indicates whether the value is a known member of the ImportState enum.
+func (e ImportState) Valid() bool {
+	switch e {
+	case ImportStateChecked:
+		return true
+	case ImportStateCommitted:
+		return true
+	case ImportStateCommitting:
+		return true
+	case ImportStateFailed:
 		return true
 	default:
 		return false
@@ -1787,6 +1829,42 @@ type ApplicationWay struct {
 // ApplicationWayMode defines model for ApplicationWay.Mode.
 type ApplicationWayMode string
 
+// BadCell defines model for BadCell.
+type BadCell struct {
+	// Cell Example: C17
+	Cell string `json:"cell"`
+
+	// Code What is wrong; decide on this
+	//
+	// Example: price
+	Code string `json:"code"`
+
+	// Column Example: 3
+	Column int `json:"column"`
+
+	// Field The column, empty when it is none of ours
+	//
+	// Example: price
+	Field string `json:"field"`
+
+	// Message In the caller's language
+	Message string `json:"message"`
+
+	// Row Example: 17
+	Row int `json:"row"`
+
+	// Value As it was read
+	//
+	// Example: 16,8
+	Value string `json:"value"`
+}
+
+// BadCellPage defines model for BadCellPage.
+type BadCellPage struct {
+	Data       []BadCell `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
 // Brand defines model for Brand.
 type Brand struct {
 	AboutEn string `json:"about_en"`
@@ -1878,6 +1956,12 @@ type CategoryList struct {
 
 // CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
 type CertificateKind string
+
+// CheckedImport defines model for CheckedImport.
+type CheckedImport struct {
+	Cells  BadCellPage `json:"cells"`
+	Import Import      `json:"import"`
+}
 
 // Checkout defines model for Checkout.
 type Checkout struct {
@@ -2091,6 +2175,45 @@ type Health struct {
 
 // Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type Id = openapi_types.UUID
+
+// Import defines model for Import.
+type Import struct {
+	All       int       `json:"all"`
+	BadCells  int       `json:"bad_cells"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Done Rows written so far, of `all`; until the end they can be seen by nobody
+	Done   int          `json:"done"`
+	Format ImportFormat `json:"format"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id         `json:"merchant_id"`
+	Rows       ImportRows `json:"rows"`
+
+	// State `failed`: cells will not do, or goods changed since they were checked; nothing was written
+	State     ImportState `json:"state"`
+	UpdatedAt time.Time   `json:"updated_at"`
+}
+
+// ImportFormat defines model for Import.Format.
+type ImportFormat string
+
+// ImportState `failed`: cells will not do, or goods changed since they were checked; nothing was written
+type ImportState string
+
+// ImportRows defines model for ImportRows.
+type ImportRows struct {
+	// Bad With cells that will not do
+	Bad     int `json:"bad"`
+	Changed int `json:"changed"`
+
+	// New Of a product or a SKU that there was not
+	New       int `json:"new"`
+	Unchanged int `json:"unchanged"`
+}
 
 // LeaveRequest Example: {"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","reason":"停止经营"}
 type LeaveRequest struct {
@@ -3617,6 +3740,9 @@ type SessionPage struct {
 	NextCursor *string   `json:"next_cursor"`
 }
 
+// Sheet defines model for Sheet.
+type Sheet = openapi_types.File
+
 // ShippingZone defines model for ShippingZone.
 type ShippingZone struct {
 	// Code Example: NATIONWIDE
@@ -3905,6 +4031,9 @@ type IdempotencyKey = string
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
+// ImportId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ImportId = Id
+
 // KeyId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type KeyId = Id
 
@@ -3928,6 +4057,9 @@ type MerchantId = Id
 
 // OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type OrderId = Id
+
+// OwnMerchant Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type OwnMerchant = Id
 
 // ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ProductId = Id
@@ -4093,6 +4225,21 @@ type ListApiKeysParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// CheckImportParams defines parameters for CheckImport.
+type CheckImportParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
+}
+
+// ListBadCellsParams defines parameters for ListBadCells.
+type ListBadCellsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListOwnLicencesParams defines parameters for ListOwnLicences.
 type ListOwnLicencesParams struct {
 	// State Only licences in this state
@@ -4133,6 +4280,18 @@ type ListMerchantProductsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ExportProductsCsvParams defines parameters for ExportProductsCsv.
+type ExportProductsCsvParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
+}
+
+// ExportProductsXlsxParams defines parameters for ExportProductsXlsx.
+type ExportProductsXlsxParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
 }
 
 // EditProductParams defines parameters for EditProduct.
@@ -5001,6 +5160,40 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/merchant/api-keys/{key_id}/revoke (the `RevokeApiKey` operationId).
 	RevokeApiKey(ctx context.Context, keyId KeyId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CheckImportWithBody Bring goods as a sheet and learn what it would do; nothing is written
+	//
+	// The body is the file itself, at most 10 MiB and 5,000 rows, XLSX (the first sheet) or CSV (UTF-8 or GB18030). A row is a SKU,
+	// known by the codes of product and SKU; columns that are left out stay as they are, and nothing is ever deleted. The answer counts
+	// the rows and lists bad cells; `sheet.xlsx` is the same file with each of them marked. Where there are none, `commit` writes it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/imports (the `CheckImport` operationId).
+	CheckImportWithBody(ctx context.Context, params *CheckImportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetImport How far an import has come
+	//
+	// Corresponds with GET /v1/merchant/imports/{import_id} (the `GetImport` operationId).
+	GetImport(ctx context.Context, importId ImportId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListBadCells The cells that will not do, by row and column, at most the first 5,000
+	//
+	// Corresponds with GET /v1/merchant/imports/{import_id}/cells (the `ListBadCells` operationId).
+	ListBadCells(ctx context.Context, importId ImportId, params *ListBadCellsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CommitImport Write a checked import, all of it or nothing
+	//
+	// A job writes it; `getImport` tells how far it is. Goods that changed since the check make it `failed`, and nothing is written. The
+	// import itself is what makes this happen once: asking again answers the same import, so no Idempotency-Key is needed.
+	//
+	// Corresponds with POST /v1/merchant/imports/{import_id}/commit (the `CommitImport` operationId).
+	CommitImport(ctx context.Context, importId ImportId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReturnedSheet The sheet as it was brought, each bad cell marked with what is wrong; kept for 30 days
+	//
+	// Corresponds with GET /v1/merchant/imports/{import_id}/sheet.xlsx (the `GetReturnedSheet` operationId).
+	GetReturnedSheet(ctx context.Context, importId ImportId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// AskToLeaveWithBody Ask the operators to let an enterprise go
 	//
 	// Asking again is answered as the first time. What was ordered before is delivered.
@@ -5084,6 +5277,25 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
 	CreateProduct(ctx context.Context, body CreateProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportProductsCsv The same as CSV, in UTF-8 with its mark
+	//
+	// Cells that a program could take for a formula begin with an apostrophe; an import takes it off again.
+	//
+	// Corresponds with GET /v1/merchant/products/export.csv (the `ExportProductsCsv` operationId).
+	ExportProductsCsv(ctx context.Context, params *ExportProductsCsvParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportProductsXlsx All products of an enterprise as a book, a row for each SKU
+	//
+	// In the shape in which they are imported; importing it again changes nothing.
+	//
+	// Corresponds with GET /v1/merchant/products/export.xlsx (the `ExportProductsXlsx` operationId).
+	ExportProductsXlsx(ctx context.Context, params *ExportProductsXlsxParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetProductTemplate An empty sheet for goods, with a guide to its columns
+	//
+	// Corresponds with GET /v1/merchant/products/template.xlsx (the `GetProductTemplate` operationId).
+	GetProductTemplate(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetMerchantProduct A product of an enterprise that the caller sells for, in any state, with what was decided about it
 	//
@@ -6625,6 +6837,90 @@ func (c *Client) RevokeApiKey(ctx context.Context, keyId KeyId, reqEditors ...Re
 	return c.Client.Do(req)
 }
 
+// CheckImportWithBody Bring goods as a sheet and learn what it would do; nothing is written
+//
+// The body is the file itself, at most 10 MiB and 5,000 rows, XLSX (the first sheet) or CSV (UTF-8 or GB18030). A row is a SKU,
+// known by the codes of product and SKU; columns that are left out stay as they are, and nothing is ever deleted. The answer counts
+// the rows and lists bad cells; `sheet.xlsx` is the same file with each of them marked. Where there are none, `commit` writes it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/imports (the `CheckImport` operationId).
+func (c *Client) CheckImportWithBody(ctx context.Context, params *CheckImportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckImportRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetImport How far an import has come
+//
+// Corresponds with GET /v1/merchant/imports/{import_id} (the `GetImport` operationId).
+func (c *Client) GetImport(ctx context.Context, importId ImportId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetImportRequest(c.Server, importId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListBadCells The cells that will not do, by row and column, at most the first 5,000
+//
+// Corresponds with GET /v1/merchant/imports/{import_id}/cells (the `ListBadCells` operationId).
+func (c *Client) ListBadCells(ctx context.Context, importId ImportId, params *ListBadCellsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListBadCellsRequest(c.Server, importId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CommitImport Write a checked import, all of it or nothing
+//
+// A job writes it; `getImport` tells how far it is. Goods that changed since the check make it `failed`, and nothing is written. The
+// import itself is what makes this happen once: asking again answers the same import, so no Idempotency-Key is needed.
+//
+// Corresponds with POST /v1/merchant/imports/{import_id}/commit (the `CommitImport` operationId).
+func (c *Client) CommitImport(ctx context.Context, importId ImportId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCommitImportRequest(c.Server, importId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReturnedSheet The sheet as it was brought, each bad cell marked with what is wrong; kept for 30 days
+//
+// Corresponds with GET /v1/merchant/imports/{import_id}/sheet.xlsx (the `GetReturnedSheet` operationId).
+func (c *Client) GetReturnedSheet(ctx context.Context, importId ImportId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReturnedSheetRequest(c.Server, importId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // AskToLeaveWithBody Ask the operators to let an enterprise go
 //
 // Asking again is answered as the first time. What was ordered before is delivered.
@@ -6819,6 +7115,55 @@ func (c *Client) CreateProductWithBody(ctx context.Context, contentType string, 
 // Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
 func (c *Client) CreateProduct(ctx context.Context, body CreateProductJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateProductRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportProductsCsv The same as CSV, in UTF-8 with its mark
+//
+// Cells that a program could take for a formula begin with an apostrophe; an import takes it off again.
+//
+// Corresponds with GET /v1/merchant/products/export.csv (the `ExportProductsCsv` operationId).
+func (c *Client) ExportProductsCsv(ctx context.Context, params *ExportProductsCsvParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportProductsCsvRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportProductsXlsx All products of an enterprise as a book, a row for each SKU
+//
+// In the shape in which they are imported; importing it again changes nothing.
+//
+// Corresponds with GET /v1/merchant/products/export.xlsx (the `ExportProductsXlsx` operationId).
+func (c *Client) ExportProductsXlsx(ctx context.Context, params *ExportProductsXlsxParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportProductsXlsxRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetProductTemplate An empty sheet for goods, with a guide to its columns
+//
+// Corresponds with GET /v1/merchant/products/template.xlsx (the `GetProductTemplate` operationId).
+func (c *Client) GetProductTemplate(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetProductTemplateRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -10297,6 +10642,237 @@ func NewRevokeApiKeyRequest(server string, keyId KeyId) (*http.Request, error) {
 	return req, nil
 }
 
+// NewCheckImportRequestWithBody constructs an http.Request for the CheckImport method, with any body, and a specified content type
+func NewCheckImportRequestWithBody(server string, params *CheckImportParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/imports")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Merchant != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "merchant", *params.Merchant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetImportRequest constructs an http.Request for the GetImport method
+func NewGetImportRequest(server string, importId ImportId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "import_id", importId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/imports/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListBadCellsRequest constructs an http.Request for the ListBadCells method
+func NewListBadCellsRequest(server string, importId ImportId, params *ListBadCellsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "import_id", importId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/imports/%s/cells", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCommitImportRequest constructs an http.Request for the CommitImport method
+func NewCommitImportRequest(server string, importId ImportId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "import_id", importId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/imports/%s/commit", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetReturnedSheetRequest constructs an http.Request for the GetReturnedSheet method
+func NewGetReturnedSheetRequest(server string, importId ImportId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "import_id", importId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/imports/%s/sheet.xlsx", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewAskToLeaveRequest calls the generic AskToLeave builder with application/json body
 func NewAskToLeaveRequest(server string, body AskToLeaveJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -10729,6 +11305,141 @@ func NewCreateProductRequestWithBody(server string, contentType string, body io.
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewExportProductsCsvRequest constructs an http.Request for the ExportProductsCsv method
+func NewExportProductsCsvRequest(server string, params *ExportProductsCsvParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/products/export.csv")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Merchant != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "merchant", *params.Merchant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportProductsXlsxRequest constructs an http.Request for the ExportProductsXlsx method
+func NewExportProductsXlsxRequest(server string, params *ExportProductsXlsxParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/products/export.xlsx")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Merchant != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "merchant", *params.Merchant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetProductTemplateRequest constructs an http.Request for the GetProductTemplate method
+func NewGetProductTemplateRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/products/template.xlsx")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -14988,6 +15699,48 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/merchant/api-keys/{key_id}/revoke (the `RevokeApiKey` operationId).
 	RevokeApiKeyWithResponse(ctx context.Context, keyId KeyId, reqEditors ...RequestEditorFn) (*RevokeApiKeyResponse, error)
 
+	// CheckImportWithBodyWithResponse Bring goods as a sheet and learn what it would do; nothing is written
+	//
+	// The body is the file itself, at most 10 MiB and 5,000 rows, XLSX (the first sheet) or CSV (UTF-8 or GB18030). A row is a SKU,
+	// known by the codes of product and SKU; columns that are left out stay as they are, and nothing is ever deleted. The answer counts
+	// the rows and lists bad cells; `sheet.xlsx` is the same file with each of them marked. Where there are none, `commit` writes it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/imports (the `CheckImport` operationId).
+	CheckImportWithBodyWithResponse(ctx context.Context, params *CheckImportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CheckImportResponse, error)
+
+	// GetImportWithResponse How far an import has come
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/imports/{import_id} (the `GetImport` operationId).
+	GetImportWithResponse(ctx context.Context, importId ImportId, reqEditors ...RequestEditorFn) (*GetImportResponse, error)
+
+	// ListBadCellsWithResponse The cells that will not do, by row and column, at most the first 5,000
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/imports/{import_id}/cells (the `ListBadCells` operationId).
+	ListBadCellsWithResponse(ctx context.Context, importId ImportId, params *ListBadCellsParams, reqEditors ...RequestEditorFn) (*ListBadCellsResponse, error)
+
+	// CommitImportWithResponse Write a checked import, all of it or nothing
+	//
+	// A job writes it; `getImport` tells how far it is. Goods that changed since the check make it `failed`, and nothing is written. The
+	// import itself is what makes this happen once: asking again answers the same import, so no Idempotency-Key is needed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/imports/{import_id}/commit (the `CommitImport` operationId).
+	CommitImportWithResponse(ctx context.Context, importId ImportId, reqEditors ...RequestEditorFn) (*CommitImportResponse, error)
+
+	// GetReturnedSheetWithResponse The sheet as it was brought, each bad cell marked with what is wrong; kept for 30 days
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/imports/{import_id}/sheet.xlsx (the `GetReturnedSheet` operationId).
+	GetReturnedSheetWithResponse(ctx context.Context, importId ImportId, reqEditors ...RequestEditorFn) (*GetReturnedSheetResponse, error)
+
 	// AskToLeaveWithBodyWithResponse Ask the operators to let an enterprise go
 	//
 	// Asking again is answered as the first time. What was ordered before is delivered.
@@ -15079,6 +15832,31 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/merchant/products (the `CreateProduct` operationId).
 	CreateProductWithResponse(ctx context.Context, body CreateProductJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateProductResponse, error)
+
+	// ExportProductsCsvWithResponse The same as CSV, in UTF-8 with its mark
+	//
+	// Cells that a program could take for a formula begin with an apostrophe; an import takes it off again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/products/export.csv (the `ExportProductsCsv` operationId).
+	ExportProductsCsvWithResponse(ctx context.Context, params *ExportProductsCsvParams, reqEditors ...RequestEditorFn) (*ExportProductsCsvResponse, error)
+
+	// ExportProductsXlsxWithResponse All products of an enterprise as a book, a row for each SKU
+	//
+	// In the shape in which they are imported; importing it again changes nothing.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/products/export.xlsx (the `ExportProductsXlsx` operationId).
+	ExportProductsXlsxWithResponse(ctx context.Context, params *ExportProductsXlsxParams, reqEditors ...RequestEditorFn) (*ExportProductsXlsxResponse, error)
+
+	// GetProductTemplateWithResponse An empty sheet for goods, with a guide to its columns
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/products/template.xlsx (the `GetProductTemplate` operationId).
+	GetProductTemplateWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetProductTemplateResponse, error)
 
 	// GetMerchantProductWithResponse A product of an enterprise that the caller sells for, in any state, with what was decided about it
 	//
@@ -18829,6 +19607,386 @@ func (r RevokeApiKeyResponse) ContentType() string {
 	return ""
 }
 
+type CheckImportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *CheckedImport
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CheckImportResponse) GetJSON201() *CheckedImport {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CheckImportResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CheckImportResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CheckImportResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CheckImportResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CheckImportResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CheckImportResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CheckImportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CheckImportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CheckImportResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetImportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Import
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetImportResponse) GetJSON200() *Import {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetImportResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetImportResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetImportResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetImportResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetImportResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetImportResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetImportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetImportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetImportResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListBadCellsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BadCellPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListBadCellsResponse) GetJSON200() *BadCellPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListBadCellsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListBadCellsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListBadCellsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListBadCellsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListBadCellsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListBadCellsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListBadCellsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListBadCellsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListBadCellsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CommitImportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Import
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CommitImportResponse) GetJSON202() *Import {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CommitImportResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CommitImportResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CommitImportResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CommitImportResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CommitImportResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CommitImportResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CommitImportResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CommitImportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CommitImportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CommitImportResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetReturnedSheetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReturnedSheetResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetReturnedSheetResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetReturnedSheetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetReturnedSheetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReturnedSheetResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReturnedSheetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReturnedSheetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReturnedSheetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReturnedSheetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type AskToLeaveResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -19473,6 +20631,199 @@ func (r CreateProductResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CreateProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExportProductsCsvResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ExportProductsCsvResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ExportProductsCsvResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ExportProductsCsvResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ExportProductsCsvResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportProductsCsvResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportProductsCsvResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportProductsCsvResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportProductsCsvResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportProductsCsvResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExportProductsXlsxResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ExportProductsXlsxResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ExportProductsXlsxResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ExportProductsXlsxResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ExportProductsXlsxResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportProductsXlsxResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportProductsXlsxResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportProductsXlsxResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportProductsXlsxResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportProductsXlsxResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetProductTemplateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetProductTemplateResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetProductTemplateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetProductTemplateResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetProductTemplateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetProductTemplateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetProductTemplateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetProductTemplateResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -25990,6 +27341,78 @@ func (c *ClientWithResponses) RevokeApiKeyWithResponse(ctx context.Context, keyI
 	return ParseRevokeApiKeyResponse(rsp)
 }
 
+// CheckImportWithBodyWithResponse Bring goods as a sheet and learn what it would do; nothing is written
+//
+// The body is the file itself, at most 10 MiB and 5,000 rows, XLSX (the first sheet) or CSV (UTF-8 or GB18030). A row is a SKU,
+// known by the codes of product and SKU; columns that are left out stay as they are, and nothing is ever deleted. The answer counts
+// the rows and lists bad cells; `sheet.xlsx` is the same file with each of them marked. Where there are none, `commit` writes it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/imports (the `CheckImport` operationId).
+func (c *ClientWithResponses) CheckImportWithBodyWithResponse(ctx context.Context, params *CheckImportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CheckImportResponse, error) {
+	rsp, err := c.CheckImportWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckImportResponse(rsp)
+}
+
+// GetImportWithResponse How far an import has come
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/imports/{import_id} (the `GetImport` operationId).
+func (c *ClientWithResponses) GetImportWithResponse(ctx context.Context, importId ImportId, reqEditors ...RequestEditorFn) (*GetImportResponse, error) {
+	rsp, err := c.GetImport(ctx, importId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetImportResponse(rsp)
+}
+
+// ListBadCellsWithResponse The cells that will not do, by row and column, at most the first 5,000
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/imports/{import_id}/cells (the `ListBadCells` operationId).
+func (c *ClientWithResponses) ListBadCellsWithResponse(ctx context.Context, importId ImportId, params *ListBadCellsParams, reqEditors ...RequestEditorFn) (*ListBadCellsResponse, error) {
+	rsp, err := c.ListBadCells(ctx, importId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListBadCellsResponse(rsp)
+}
+
+// CommitImportWithResponse Write a checked import, all of it or nothing
+//
+// A job writes it; `getImport` tells how far it is. Goods that changed since the check make it `failed`, and nothing is written. The
+// import itself is what makes this happen once: asking again answers the same import, so no Idempotency-Key is needed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/imports/{import_id}/commit (the `CommitImport` operationId).
+func (c *ClientWithResponses) CommitImportWithResponse(ctx context.Context, importId ImportId, reqEditors ...RequestEditorFn) (*CommitImportResponse, error) {
+	rsp, err := c.CommitImport(ctx, importId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCommitImportResponse(rsp)
+}
+
+// GetReturnedSheetWithResponse The sheet as it was brought, each bad cell marked with what is wrong; kept for 30 days
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/imports/{import_id}/sheet.xlsx (the `GetReturnedSheet` operationId).
+func (c *ClientWithResponses) GetReturnedSheetWithResponse(ctx context.Context, importId ImportId, reqEditors ...RequestEditorFn) (*GetReturnedSheetResponse, error) {
+	rsp, err := c.GetReturnedSheet(ctx, importId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReturnedSheetResponse(rsp)
+}
+
 // AskToLeaveWithBodyWithResponse Ask the operators to let an enterprise go
 //
 // Asking again is answered as the first time. What was ordered before is delivered.
@@ -26152,6 +27575,49 @@ func (c *ClientWithResponses) CreateProductWithResponse(ctx context.Context, bod
 		return nil, err
 	}
 	return ParseCreateProductResponse(rsp)
+}
+
+// ExportProductsCsvWithResponse The same as CSV, in UTF-8 with its mark
+//
+// Cells that a program could take for a formula begin with an apostrophe; an import takes it off again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/products/export.csv (the `ExportProductsCsv` operationId).
+func (c *ClientWithResponses) ExportProductsCsvWithResponse(ctx context.Context, params *ExportProductsCsvParams, reqEditors ...RequestEditorFn) (*ExportProductsCsvResponse, error) {
+	rsp, err := c.ExportProductsCsv(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportProductsCsvResponse(rsp)
+}
+
+// ExportProductsXlsxWithResponse All products of an enterprise as a book, a row for each SKU
+//
+// In the shape in which they are imported; importing it again changes nothing.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/products/export.xlsx (the `ExportProductsXlsx` operationId).
+func (c *ClientWithResponses) ExportProductsXlsxWithResponse(ctx context.Context, params *ExportProductsXlsxParams, reqEditors ...RequestEditorFn) (*ExportProductsXlsxResponse, error) {
+	rsp, err := c.ExportProductsXlsx(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportProductsXlsxResponse(rsp)
+}
+
+// GetProductTemplateWithResponse An empty sheet for goods, with a guide to its columns
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/products/template.xlsx (the `GetProductTemplate` operationId).
+func (c *ClientWithResponses) GetProductTemplateWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetProductTemplateResponse, error) {
+	rsp, err := c.GetProductTemplate(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetProductTemplateResponse(rsp)
 }
 
 // GetMerchantProductWithResponse A product of an enterprise that the caller sells for, in any state, with what was decided about it
@@ -29905,6 +31371,311 @@ func ParseRevokeApiKeyResponse(rsp *http.Response) (*RevokeApiKeyResponse, error
 	return response, nil
 }
 
+// ParseCheckImportResponse parses an HTTP response from a CheckImportWithResponse call
+func ParseCheckImportResponse(rsp *http.Response) (*CheckImportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CheckImportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest CheckedImport
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetImportResponse parses an HTTP response from a GetImportWithResponse call
+func ParseGetImportResponse(rsp *http.Response) (*GetImportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetImportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Import
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListBadCellsResponse parses an HTTP response from a ListBadCellsWithResponse call
+func ParseListBadCellsResponse(rsp *http.Response) (*ListBadCellsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListBadCellsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BadCellPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCommitImportResponse parses an HTTP response from a CommitImportWithResponse call
+func ParseCommitImportResponse(rsp *http.Response) (*CommitImportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CommitImportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Import
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetReturnedSheetResponse parses an HTTP response from a GetReturnedSheetWithResponse call
+func ParseGetReturnedSheetResponse(rsp *http.Response) (*GetReturnedSheetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReturnedSheetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseAskToLeaveResponse parses an HTTP response from a AskToLeaveWithResponse call
 func ParseAskToLeaveResponse(rsp *http.Response) (*AskToLeaveResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -30436,6 +32207,154 @@ func ParseCreateProductResponse(rsp *http.Response) (*CreateProductResponse, err
 			headers.ETag = value
 		}
 		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportProductsCsvResponse parses an HTTP response from a ExportProductsCsvWithResponse call
+func ParseExportProductsCsvResponse(rsp *http.Response) (*ExportProductsCsvResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportProductsCsvResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExportProductsXlsxResponse parses an HTTP response from a ExportProductsXlsxWithResponse call
+func ParseExportProductsXlsxResponse(rsp *http.Response) (*ExportProductsXlsxResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportProductsXlsxResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetProductTemplateResponse parses an HTTP response from a GetProductTemplateWithResponse call
+func ParseGetProductTemplateResponse(rsp *http.Response) (*GetProductTemplateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetProductTemplateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	return response, nil

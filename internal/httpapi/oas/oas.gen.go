@@ -333,22 +333,22 @@ func (e BuyerClass) Valid() bool {
 
 // Defines values for CertificateKind.
 const (
-	Conformity CertificateKind = "conformity"
-	Import     CertificateKind = "import"
-	Inspection CertificateKind = "inspection"
-	Quarantine CertificateKind = "quarantine"
+	CertificateKindConformity CertificateKind = "conformity"
+	CertificateKindImport     CertificateKind = "import"
+	CertificateKindInspection CertificateKind = "inspection"
+	CertificateKindQuarantine CertificateKind = "quarantine"
 )
 
 // Valid indicates whether the value is a known member of the CertificateKind enum.
 func (e CertificateKind) Valid() bool {
 	switch e {
-	case Conformity:
+	case CertificateKindConformity:
 		return true
-	case Import:
+	case CertificateKindImport:
 		return true
-	case Inspection:
+	case CertificateKindInspection:
 		return true
-	case Quarantine:
+	case CertificateKindQuarantine:
 		return true
 	default:
 		return false
@@ -433,6 +433,48 @@ func (e FileMediaType) Valid() bool {
 	case Imagejpeg:
 		return true
 	case Imagepng:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportFormat.
+const (
+	Csv  ImportFormat = "csv"
+	Xlsx ImportFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ImportFormat enum.
+func (e ImportFormat) Valid() bool {
+	switch e {
+	case Csv:
+		return true
+	case Xlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportState.
+const (
+	ImportStateChecked    ImportState = "checked"
+	ImportStateCommitted  ImportState = "committed"
+	ImportStateCommitting ImportState = "committing"
+	ImportStateFailed     ImportState = "failed"
+)
+
+// Valid indicates whether the value is a known member of the ImportState enum.
+func (e ImportState) Valid() bool {
+	switch e {
+	case ImportStateChecked:
+		return true
+	case ImportStateCommitted:
+		return true
+	case ImportStateCommitting:
+		return true
+	case ImportStateFailed:
 		return true
 	default:
 		return false
@@ -1786,6 +1828,42 @@ type ApplicationWay struct {
 // ApplicationWayMode defines model for ApplicationWay.Mode.
 type ApplicationWayMode string
 
+// BadCell defines model for BadCell.
+type BadCell struct {
+	// Cell Example: C17
+	Cell string `json:"cell"`
+
+	// Code What is wrong; decide on this
+	//
+	// Example: price
+	Code string `json:"code"`
+
+	// Column Example: 3
+	Column int `json:"column"`
+
+	// Field The column, empty when it is none of ours
+	//
+	// Example: price
+	Field string `json:"field"`
+
+	// Message In the caller's language
+	Message string `json:"message"`
+
+	// Row Example: 17
+	Row int `json:"row"`
+
+	// Value As it was read
+	//
+	// Example: 16,8
+	Value string `json:"value"`
+}
+
+// BadCellPage defines model for BadCellPage.
+type BadCellPage struct {
+	Data       []BadCell `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
 // Brand defines model for Brand.
 type Brand struct {
 	AboutEn string `json:"about_en"`
@@ -1877,6 +1955,12 @@ type CategoryList struct {
 
 // CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
 type CertificateKind string
+
+// CheckedImport defines model for CheckedImport.
+type CheckedImport struct {
+	Cells  BadCellPage `json:"cells"`
+	Import Import      `json:"import"`
+}
 
 // Checkout defines model for Checkout.
 type Checkout struct {
@@ -2090,6 +2174,45 @@ type Health struct {
 
 // Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type Id = openapi_types.UUID
+
+// Import defines model for Import.
+type Import struct {
+	All       int       `json:"all"`
+	BadCells  int       `json:"bad_cells"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Done Rows written so far, of `all`; until the end they can be seen by nobody
+	Done   int          `json:"done"`
+	Format ImportFormat `json:"format"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id         `json:"merchant_id"`
+	Rows       ImportRows `json:"rows"`
+
+	// State `failed`: cells will not do, or goods changed since they were checked; nothing was written
+	State     ImportState `json:"state"`
+	UpdatedAt time.Time   `json:"updated_at"`
+}
+
+// ImportFormat defines model for Import.Format.
+type ImportFormat string
+
+// ImportState `failed`: cells will not do, or goods changed since they were checked; nothing was written
+type ImportState string
+
+// ImportRows defines model for ImportRows.
+type ImportRows struct {
+	// Bad With cells that will not do
+	Bad     int `json:"bad"`
+	Changed int `json:"changed"`
+
+	// New Of a product or a SKU that there was not
+	New       int `json:"new"`
+	Unchanged int `json:"unchanged"`
+}
 
 // LeaveRequest Example: {"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","reason":"停止经营"}
 type LeaveRequest struct {
@@ -3616,6 +3739,9 @@ type SessionPage struct {
 	NextCursor *string   `json:"next_cursor"`
 }
 
+// Sheet defines model for Sheet.
+type Sheet = openapi_types.File
+
 // ShippingZone defines model for ShippingZone.
 type ShippingZone struct {
 	// Code Example: NATIONWIDE
@@ -3904,6 +4030,9 @@ type IdempotencyKey = string
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
+// ImportId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ImportId = Id
+
 // KeyId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type KeyId = Id
 
@@ -3927,6 +4056,9 @@ type MerchantId = Id
 
 // OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type OrderId = Id
+
+// OwnMerchant Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type OwnMerchant = Id
 
 // ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ProductId = Id
@@ -4092,6 +4224,21 @@ type ListApiKeysParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// CheckImportParams defines parameters for CheckImport.
+type CheckImportParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
+}
+
+// ListBadCellsParams defines parameters for ListBadCells.
+type ListBadCellsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListOwnLicencesParams defines parameters for ListOwnLicences.
 type ListOwnLicencesParams struct {
 	// State Only licences in this state
@@ -4132,6 +4279,18 @@ type ListMerchantProductsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ExportProductsCsvParams defines parameters for ExportProductsCsv.
+type ExportProductsCsvParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
+}
+
+// ExportProductsXlsxParams defines parameters for ExportProductsXlsx.
+type ExportProductsXlsxParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
 }
 
 // EditProductParams defines parameters for EditProduct.
@@ -4708,6 +4867,21 @@ type ServerInterface interface {
 	// RevokeApiKey End a key at once and for ever
 	// (POST /v1/merchant/api-keys/{key_id}/revoke)
 	RevokeApiKey(c *gin.Context, keyId KeyId)
+	// CheckImport Bring goods as a sheet and learn what it would do; nothing is written
+	// (POST /v1/merchant/imports)
+	CheckImport(c *gin.Context, params CheckImportParams)
+	// GetImport How far an import has come
+	// (GET /v1/merchant/imports/{import_id})
+	GetImport(c *gin.Context, importId ImportId)
+	// ListBadCells The cells that will not do, by row and column, at most the first 5,000
+	// (GET /v1/merchant/imports/{import_id}/cells)
+	ListBadCells(c *gin.Context, importId ImportId, params ListBadCellsParams)
+	// CommitImport Write a checked import, all of it or nothing
+	// (POST /v1/merchant/imports/{import_id}/commit)
+	CommitImport(c *gin.Context, importId ImportId)
+	// GetReturnedSheet The sheet as it was brought, each bad cell marked with what is wrong; kept for 30 days
+	// (GET /v1/merchant/imports/{import_id}/sheet.xlsx)
+	GetReturnedSheet(c *gin.Context, importId ImportId)
 	// AskToLeave Ask the operators to let an enterprise go
 	// (POST /v1/merchant/leave)
 	AskToLeave(c *gin.Context)
@@ -4732,6 +4906,15 @@ type ServerInterface interface {
 	// CreateProduct List a product of an enterprise that the caller sells for, as a draft
 	// (POST /v1/merchant/products)
 	CreateProduct(c *gin.Context)
+	// ExportProductsCsv The same as CSV, in UTF-8 with its mark
+	// (GET /v1/merchant/products/export.csv)
+	ExportProductsCsv(c *gin.Context, params ExportProductsCsvParams)
+	// ExportProductsXlsx All products of an enterprise as a book, a row for each SKU
+	// (GET /v1/merchant/products/export.xlsx)
+	ExportProductsXlsx(c *gin.Context, params ExportProductsXlsxParams)
+	// GetProductTemplate An empty sheet for goods, with a guide to its columns
+	// (GET /v1/merchant/products/template.xlsx)
+	GetProductTemplate(c *gin.Context)
 	// GetMerchantProduct A product of an enterprise that the caller sells for, in any state, with what was decided about it
 	// (GET /v1/merchant/products/{listing_id})
 	GetMerchantProduct(c *gin.Context, listingId ListingId)
@@ -5958,6 +6141,152 @@ func (siw *ServerInterfaceWrapper) RevokeApiKey(c *gin.Context) {
 	siw.Handler.RevokeApiKey(c, keyId)
 }
 
+// CheckImport operation middleware
+func (siw *ServerInterfaceWrapper) CheckImport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CheckImportParams
+
+	// ------------- Optional query parameter "merchant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant", c.Request.URL.Query(), &params.Merchant, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CheckImport(c, params)
+}
+
+// GetImport operation middleware
+func (siw *ServerInterfaceWrapper) GetImport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "import_id" -------------
+	var importId ImportId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "import_id", c.Param("import_id"), &importId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter import_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetImport(c, importId)
+}
+
+// ListBadCells operation middleware
+func (siw *ServerInterfaceWrapper) ListBadCells(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "import_id" -------------
+	var importId ImportId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "import_id", c.Param("import_id"), &importId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter import_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBadCellsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListBadCells(c, importId, params)
+}
+
+// CommitImport operation middleware
+func (siw *ServerInterfaceWrapper) CommitImport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "import_id" -------------
+	var importId ImportId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "import_id", c.Param("import_id"), &importId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter import_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CommitImport(c, importId)
+}
+
+// GetReturnedSheet operation middleware
+func (siw *ServerInterfaceWrapper) GetReturnedSheet(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "import_id" -------------
+	var importId ImportId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "import_id", c.Param("import_id"), &importId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter import_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReturnedSheet(c, importId)
+}
+
 // AskToLeave operation middleware
 func (siw *ServerInterfaceWrapper) AskToLeave(c *gin.Context) {
 
@@ -6193,6 +6522,73 @@ func (siw *ServerInterfaceWrapper) CreateProduct(c *gin.Context) {
 	}
 
 	siw.Handler.CreateProduct(c)
+}
+
+// ExportProductsCsv operation middleware
+func (siw *ServerInterfaceWrapper) ExportProductsCsv(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportProductsCsvParams
+
+	// ------------- Optional query parameter "merchant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant", c.Request.URL.Query(), &params.Merchant, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExportProductsCsv(c, params)
+}
+
+// ExportProductsXlsx operation middleware
+func (siw *ServerInterfaceWrapper) ExportProductsXlsx(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportProductsXlsxParams
+
+	// ------------- Optional query parameter "merchant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant", c.Request.URL.Query(), &params.Merchant, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExportProductsXlsx(c, params)
+}
+
+// GetProductTemplate operation middleware
+func (siw *ServerInterfaceWrapper) GetProductTemplate(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetProductTemplate(c)
 }
 
 // GetMerchantProduct operation middleware
@@ -8726,6 +9122,14 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/ops/recalls/:recall_id/close", wrapper.CloseOpsRecall)
 	router.GET(options.BaseURL+"/v1/ops/recalls/:recall_id/orders", wrapper.ListOpsRecallOrders)
 	router.GET(options.BaseURL+"/v1/public/recalls", wrapper.ListRecalls)
+	router.GET(options.BaseURL+"/v1/merchant/products/template.xlsx", wrapper.GetProductTemplate)
+	router.GET(options.BaseURL+"/v1/merchant/products/export.xlsx", wrapper.ExportProductsXlsx)
+	router.GET(options.BaseURL+"/v1/merchant/products/export.csv", wrapper.ExportProductsCsv)
+	router.POST(options.BaseURL+"/v1/merchant/imports", wrapper.CheckImport)
+	router.GET(options.BaseURL+"/v1/merchant/imports/:import_id", wrapper.GetImport)
+	router.GET(options.BaseURL+"/v1/merchant/imports/:import_id/cells", wrapper.ListBadCells)
+	router.GET(options.BaseURL+"/v1/merchant/imports/:import_id/sheet.xlsx", wrapper.GetReturnedSheet)
+	router.POST(options.BaseURL+"/v1/merchant/imports/:import_id/commit", wrapper.CommitImport)
 	router.GET(options.BaseURL+"/v1/merchant/api-keys", wrapper.ListApiKeys)
 	router.POST(options.BaseURL+"/v1/merchant/api-keys", wrapper.MakeApiKey)
 	router.POST(options.BaseURL+"/v1/merchant/api-keys/:key_id/revoke", wrapper.RevokeApiKey)
@@ -12843,6 +13247,546 @@ func (response RevokeApiKeydefaultApplicationProblemPlusJSONResponse) VisitRevok
 	return err
 }
 
+type CheckImportRequestObject struct {
+	Params      CheckImportParams
+	ContentType string
+	Body        io.Reader
+}
+
+type CheckImportResponseObject interface {
+	VisitCheckImportResponse(w http.ResponseWriter) error
+}
+
+type CheckImport201JSONResponse CheckedImport
+
+func (response CheckImport201JSONResponse) VisitCheckImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckImport400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CheckImport400ApplicationProblemPlusJSONResponse) VisitCheckImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckImport401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CheckImport401ApplicationProblemPlusJSONResponse) VisitCheckImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckImport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CheckImport403ApplicationProblemPlusJSONResponse) VisitCheckImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckImport404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CheckImport404ApplicationProblemPlusJSONResponse) VisitCheckImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckImportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CheckImportdefaultApplicationProblemPlusJSONResponse) VisitCheckImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImportRequestObject struct {
+	ImportId ImportId `json:"import_id"`
+}
+
+type GetImportResponseObject interface {
+	VisitGetImportResponse(w http.ResponseWriter) error
+}
+
+type GetImport200JSONResponse Import
+
+func (response GetImport200JSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImport400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetImport400ApplicationProblemPlusJSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImport401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetImport401ApplicationProblemPlusJSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetImport403ApplicationProblemPlusJSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImport404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetImport404ApplicationProblemPlusJSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetImportdefaultApplicationProblemPlusJSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBadCellsRequestObject struct {
+	ImportId ImportId `json:"import_id"`
+	Params   ListBadCellsParams
+}
+
+type ListBadCellsResponseObject interface {
+	VisitListBadCellsResponse(w http.ResponseWriter) error
+}
+
+type ListBadCells200JSONResponse BadCellPage
+
+func (response ListBadCells200JSONResponse) VisitListBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBadCells400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListBadCells400ApplicationProblemPlusJSONResponse) VisitListBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBadCells401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListBadCells401ApplicationProblemPlusJSONResponse) VisitListBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBadCells403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListBadCells403ApplicationProblemPlusJSONResponse) VisitListBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBadCells404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListBadCells404ApplicationProblemPlusJSONResponse) VisitListBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBadCellsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListBadCellsdefaultApplicationProblemPlusJSONResponse) VisitListBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitImportRequestObject struct {
+	ImportId ImportId `json:"import_id"`
+}
+
+type CommitImportResponseObject interface {
+	VisitCommitImportResponse(w http.ResponseWriter) error
+}
+
+type CommitImport202JSONResponse Import
+
+func (response CommitImport202JSONResponse) VisitCommitImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitImport400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CommitImport400ApplicationProblemPlusJSONResponse) VisitCommitImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitImport401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CommitImport401ApplicationProblemPlusJSONResponse) VisitCommitImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitImport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CommitImport403ApplicationProblemPlusJSONResponse) VisitCommitImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitImport404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CommitImport404ApplicationProblemPlusJSONResponse) VisitCommitImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitImport409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CommitImport409ApplicationProblemPlusJSONResponse) VisitCommitImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitImportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CommitImportdefaultApplicationProblemPlusJSONResponse) VisitCommitImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReturnedSheetRequestObject struct {
+	ImportId ImportId `json:"import_id"`
+}
+
+type GetReturnedSheetResponseObject interface {
+	VisitGetReturnedSheetResponse(w http.ResponseWriter) error
+}
+
+type GetReturnedSheet200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetReturnedSheet200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse) VisitGetReturnedSheetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReturnedSheet400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetReturnedSheet400ApplicationProblemPlusJSONResponse) VisitGetReturnedSheetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReturnedSheet401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetReturnedSheet401ApplicationProblemPlusJSONResponse) VisitGetReturnedSheetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReturnedSheet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetReturnedSheet403ApplicationProblemPlusJSONResponse) VisitGetReturnedSheetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReturnedSheet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetReturnedSheet404ApplicationProblemPlusJSONResponse) VisitGetReturnedSheetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReturnedSheetdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReturnedSheetdefaultApplicationProblemPlusJSONResponse) VisitGetReturnedSheetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AskToLeaveRequestObject struct {
 	Body *AskToLeaveJSONRequestBody
 }
@@ -13739,6 +14683,300 @@ type CreateProductdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateProductdefaultApplicationProblemPlusJSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsCsvRequestObject struct {
+	Params ExportProductsCsvParams
+}
+
+type ExportProductsCsvResponseObject interface {
+	VisitExportProductsCsvResponse(w http.ResponseWriter) error
+}
+
+type ExportProductsCsv200TextcsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ExportProductsCsv200TextcsvResponse) VisitExportProductsCsvResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportProductsCsv400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsCsv400ApplicationProblemPlusJSONResponse) VisitExportProductsCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsCsv401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsCsv401ApplicationProblemPlusJSONResponse) VisitExportProductsCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsCsv403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsCsv403ApplicationProblemPlusJSONResponse) VisitExportProductsCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsCsv404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsCsv404ApplicationProblemPlusJSONResponse) VisitExportProductsCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsCsvdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExportProductsCsvdefaultApplicationProblemPlusJSONResponse) VisitExportProductsCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsXlsxRequestObject struct {
+	Params ExportProductsXlsxParams
+}
+
+type ExportProductsXlsxResponseObject interface {
+	VisitExportProductsXlsxResponse(w http.ResponseWriter) error
+}
+
+type ExportProductsXlsx200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ExportProductsXlsx200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse) VisitExportProductsXlsxResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportProductsXlsx400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsXlsx400ApplicationProblemPlusJSONResponse) VisitExportProductsXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsXlsx401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsXlsx401ApplicationProblemPlusJSONResponse) VisitExportProductsXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsXlsx403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsXlsx403ApplicationProblemPlusJSONResponse) VisitExportProductsXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsXlsx404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsXlsx404ApplicationProblemPlusJSONResponse) VisitExportProductsXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsXlsxdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExportProductsXlsxdefaultApplicationProblemPlusJSONResponse) VisitExportProductsXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProductTemplateRequestObject struct {
+}
+
+type GetProductTemplateResponseObject interface {
+	VisitGetProductTemplateResponse(w http.ResponseWriter) error
+}
+
+type GetProductTemplate200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetProductTemplate200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse) VisitGetProductTemplateResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetProductTemplate401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetProductTemplate401ApplicationProblemPlusJSONResponse) VisitGetProductTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProductTemplate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetProductTemplate403ApplicationProblemPlusJSONResponse) VisitGetProductTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProductTemplatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetProductTemplatedefaultApplicationProblemPlusJSONResponse) VisitGetProductTemplateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -21980,6 +23218,21 @@ type StrictServerInterface interface {
 	// RevokeApiKey End a key at once and for ever
 	// (POST /v1/merchant/api-keys/{key_id}/revoke)
 	RevokeApiKey(ctx context.Context, request RevokeApiKeyRequestObject) (RevokeApiKeyResponseObject, error)
+	// CheckImport Bring goods as a sheet and learn what it would do; nothing is written
+	// (POST /v1/merchant/imports)
+	CheckImport(ctx context.Context, request CheckImportRequestObject) (CheckImportResponseObject, error)
+	// GetImport How far an import has come
+	// (GET /v1/merchant/imports/{import_id})
+	GetImport(ctx context.Context, request GetImportRequestObject) (GetImportResponseObject, error)
+	// ListBadCells The cells that will not do, by row and column, at most the first 5,000
+	// (GET /v1/merchant/imports/{import_id}/cells)
+	ListBadCells(ctx context.Context, request ListBadCellsRequestObject) (ListBadCellsResponseObject, error)
+	// CommitImport Write a checked import, all of it or nothing
+	// (POST /v1/merchant/imports/{import_id}/commit)
+	CommitImport(ctx context.Context, request CommitImportRequestObject) (CommitImportResponseObject, error)
+	// GetReturnedSheet The sheet as it was brought, each bad cell marked with what is wrong; kept for 30 days
+	// (GET /v1/merchant/imports/{import_id}/sheet.xlsx)
+	GetReturnedSheet(ctx context.Context, request GetReturnedSheetRequestObject) (GetReturnedSheetResponseObject, error)
 	// AskToLeave Ask the operators to let an enterprise go
 	// (POST /v1/merchant/leave)
 	AskToLeave(ctx context.Context, request AskToLeaveRequestObject) (AskToLeaveResponseObject, error)
@@ -22004,6 +23257,15 @@ type StrictServerInterface interface {
 	// CreateProduct List a product of an enterprise that the caller sells for, as a draft
 	// (POST /v1/merchant/products)
 	CreateProduct(ctx context.Context, request CreateProductRequestObject) (CreateProductResponseObject, error)
+	// ExportProductsCsv The same as CSV, in UTF-8 with its mark
+	// (GET /v1/merchant/products/export.csv)
+	ExportProductsCsv(ctx context.Context, request ExportProductsCsvRequestObject) (ExportProductsCsvResponseObject, error)
+	// ExportProductsXlsx All products of an enterprise as a book, a row for each SKU
+	// (GET /v1/merchant/products/export.xlsx)
+	ExportProductsXlsx(ctx context.Context, request ExportProductsXlsxRequestObject) (ExportProductsXlsxResponseObject, error)
+	// GetProductTemplate An empty sheet for goods, with a guide to its columns
+	// (GET /v1/merchant/products/template.xlsx)
+	GetProductTemplate(ctx context.Context, request GetProductTemplateRequestObject) (GetProductTemplateResponseObject, error)
 	// GetMerchantProduct A product of an enterprise that the caller sells for, in any state, with what was decided about it
 	// (GET /v1/merchant/products/{listing_id})
 	GetMerchantProduct(ctx context.Context, request GetMerchantProductRequestObject) (GetMerchantProductResponseObject, error)
@@ -23545,6 +24807,140 @@ func (sh *strictHandler) RevokeApiKey(ctx *gin.Context, keyId KeyId) {
 	}
 }
 
+// CheckImport operation middleware
+func (sh *strictHandler) CheckImport(ctx *gin.Context, params CheckImportParams) {
+	var request CheckImportRequestObject
+
+	request.Params = params
+	request.ContentType = ctx.ContentType()
+
+	request.Body = ctx.Request.Body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CheckImport(ctx, request.(CheckImportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CheckImport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CheckImportResponseObject); ok {
+		if err := validResponse.VisitCheckImportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetImport operation middleware
+func (sh *strictHandler) GetImport(ctx *gin.Context, importId ImportId) {
+	var request GetImportRequestObject
+
+	request.ImportId = importId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetImport(ctx, request.(GetImportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetImport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetImportResponseObject); ok {
+		if err := validResponse.VisitGetImportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListBadCells operation middleware
+func (sh *strictHandler) ListBadCells(ctx *gin.Context, importId ImportId, params ListBadCellsParams) {
+	var request ListBadCellsRequestObject
+
+	request.ImportId = importId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBadCells(ctx, request.(ListBadCellsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBadCells")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListBadCellsResponseObject); ok {
+		if err := validResponse.VisitListBadCellsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CommitImport operation middleware
+func (sh *strictHandler) CommitImport(ctx *gin.Context, importId ImportId) {
+	var request CommitImportRequestObject
+
+	request.ImportId = importId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CommitImport(ctx, request.(CommitImportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CommitImport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CommitImportResponseObject); ok {
+		if err := validResponse.VisitCommitImportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReturnedSheet operation middleware
+func (sh *strictHandler) GetReturnedSheet(ctx *gin.Context, importId ImportId) {
+	var request GetReturnedSheetRequestObject
+
+	request.ImportId = importId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReturnedSheet(ctx, request.(GetReturnedSheetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReturnedSheet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetReturnedSheetResponseObject); ok {
+		if err := validResponse.VisitGetReturnedSheetResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // AskToLeave operation middleware
 func (sh *strictHandler) AskToLeave(ctx *gin.Context) {
 	var request AskToLeaveRequestObject
@@ -23813,6 +25209,82 @@ func (sh *strictHandler) CreateProduct(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(CreateProductResponseObject); ok {
 		if err := validResponse.VisitCreateProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExportProductsCsv operation middleware
+func (sh *strictHandler) ExportProductsCsv(ctx *gin.Context, params ExportProductsCsvParams) {
+	var request ExportProductsCsvRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportProductsCsv(ctx, request.(ExportProductsCsvRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportProductsCsv")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ExportProductsCsvResponseObject); ok {
+		if err := validResponse.VisitExportProductsCsvResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExportProductsXlsx operation middleware
+func (sh *strictHandler) ExportProductsXlsx(ctx *gin.Context, params ExportProductsXlsxParams) {
+	var request ExportProductsXlsxRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportProductsXlsx(ctx, request.(ExportProductsXlsxRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportProductsXlsx")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ExportProductsXlsxResponseObject); ok {
+		if err := validResponse.VisitExportProductsXlsxResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetProductTemplate operation middleware
+func (sh *strictHandler) GetProductTemplate(ctx *gin.Context) {
+	var request GetProductTemplateRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetProductTemplate(ctx, request.(GetProductTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetProductTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetProductTemplateResponseObject); ok {
+		if err := validResponse.VisitGetProductTemplateResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
