@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "payment"},
 	"payment":      {},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},
+	"search":       {"catalog", "merchant"},
 	"trail":        {},
 	"transparency": {},
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/schema"
+	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -151,6 +152,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Merchants = merchant.New(a.db)
 	s.Catalog = catalog.New(a.db, catalog.NewCache(a.redis))
 	s.Inventory = inventory.New(a.db)
+	s.Search = search.New(a.db, inventory.InStock)
 	s.Carts = cart.New(a.db)
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
@@ -215,6 +217,6 @@ func (d database) current(ctx context.Context) (err error) {
 func (a *App) newWorker() (*worker.Worker, error) {
 	return worker.New(a.cfg.Worker, a.db, worker.Deps{
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
-		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity,
+		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Search: a.services.Search,
 	}, a.log, a.metrics)
 }

@@ -215,6 +215,18 @@ func productOnSale(ctx context.Context, tx *postgres.Tx, p ProductID) (Product, 
 		WHERE d.id = ? AND p.id = d.id AND `+sellable, p.UUID(), today, today)
 }
 
+// many reads products that the rest of a statement chooses.
+func many(ctx context.Context, tx *postgres.Tx, rest string, args ...any) ([]Product, error) {
+	rows, err := postgres.Rows[listedRow](ctx, tx, listed+rest, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read products: %w", err)
+	}
+	return products(rows)
+}
+
+// those is where products are, by bare ids.
+const those = `JOIN catalog_directory d ON d.merchant_id = p.merchant_id AND d.product_id = p.id WHERE d.id = ANY(?::uuid[]) AND p.id = d.id `
+
 // lockProduct reads a product of one of these enterprises and keeps it from
 // changing until the end of tx.
 func lockProduct(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, p ProductID) (Product, error) {

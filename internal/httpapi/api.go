@@ -18,6 +18,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/web"
@@ -36,6 +37,7 @@ type Services struct {
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
+	Search       *search.Service
 	Trail        *trail.Service
 }
 
@@ -43,6 +45,7 @@ type Services struct {
 type surface struct {
 	accounts
 	products
+	searches
 	disclosures
 	carts
 	checkouts
@@ -59,6 +62,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 	return surface{
 		accounts{d.Identity},
 		products{d.Catalog, d.Inventory},
+		searches{d.Search, d.Inventory},
 		disclosures{d.Merchants, d.Fund, d.Clock},
 		carts{d.Carts},
 		checkouts{d.Orders, d.Receipts, d.Clock},

@@ -3,6 +3,8 @@ package merchant
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -44,6 +46,11 @@ func (s *Service) Merchant(ctx context.Context, m ID) (Merchant, error) {
 // are suspended too, for their history stays.
 func (s *Service) Merchants(ctx context.Context, p page.Request) (page.Of[Merchant], error) {
 	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[Merchant], error) { return list(ctx, tx, p) })
+}
+
+// Places are where enterprises are: township or village, by id.
+func Places(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]string, error) {
+	return places(ctx, tx, ids)
 }
 
 // Suspend stops an enterprise's sale at once. For operators.

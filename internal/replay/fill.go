@@ -28,6 +28,15 @@ func MerchantID(code string) merchant.ID { return id.FromName[merchant.Merchant]
 // SKUID is the id of a recorded product's one SKU, the same in every replay.
 func SKUID(code string) catalog.SKUID { return id.FromName[catalog.SKU]("sku", code) }
 
+// Code is the enterprise's own: "E01".
+func (e Enterprise) Code() string { return e.row["enterprise_id"] }
+
+// ShortName is what the enterprise is called.
+func (e Enterprise) ShortName() string { return e.row["short_name"] }
+
+// Description is what the product's listing says.
+func (p Product) Description() catalog.Description { return p.listing().Description }
+
 // enrolment is the enterprise as it was approved.
 func (e Enterprise) enrolment() merchant.Enrolment {
 	return merchant.Enrolment{

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 	"golang.org/x/sync/errgroup"
 
@@ -26,6 +27,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
@@ -167,8 +169,12 @@ func (r *Replay) open(ctx context.Context, at time.Time, e Enterprise, goods []P
 	}
 	m.ID = MerchantID(e.row["enterprise_id"])
 	seller := identity.Caller{Roles: []identity.Grant{{Role: identity.Merchant, Merchant: m.ID.UUID()}}}
-	// What follows from a listing is done when the year is over.
-	shelf, shop := inventory.New(db), catalog.New(db.Collecting(func(river.JobArgs) {}), nil)
+	var listed []uuid.UUID
+	shelf, shop := inventory.New(db), catalog.New(db.Collecting(func(j river.JobArgs) {
+		if c, ok := j.(catalog.Changed); ok {
+			listed = append(listed, c.Product)
+		}
+	}), nil)
 	for _, p := range goods {
 		if _, err := shop.Add(ctx, seller, p.listing()); err != nil && !errors.Is(err, catalog.ErrListed) {
 			return fmt.Errorf("list %s: %w", p.Code, err)
@@ -178,7 +184,7 @@ func (r *Replay) open(ctx context.Context, at time.Time, e Enterprise, goods []P
 			return fmt.Errorf("stock %s: %w", p.Code, err)
 		}
 	}
-	return nil
+	return search.New(db, inventory.InStock).Index(ctx, listed...)
 }
 
 func (r *Replay) review(ctx context.Context, at time.Time, e Enterprise) error {

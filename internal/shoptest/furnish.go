@@ -19,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 )
@@ -38,6 +39,7 @@ type Services struct {
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
+	Search       *search.Service
 	Trail        *trail.Service
 }
 

@@ -34,6 +34,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 )
@@ -128,6 +129,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Catalog, s.Carts, s.Fund = catalog.New(s.DB, o.Cache), cart.New(s.DB), fund.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Aftersales = aftersale.New(s.DB)
+	s.Search = search.New(s.DB, inventory.InStock)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	return s
 }
@@ -223,7 +225,7 @@ func (s *Shop) Perform(t testing.TB) {
 func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 	switch j := j.(type) {
 	case catalog.Changed:
-		return nil
+		return s.Search.Index(ctx, j.Product)
 	case payment.Received:
 		return s.Orders.Capture(ctx, j.Event)
 	case payment.PerformRefund:

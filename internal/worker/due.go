@@ -15,6 +15,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 )
 
@@ -26,6 +27,7 @@ type Deps struct {
 	Log      *transparency.Service
 	Fund     *fund.Service
 	Identity *identity.Service
+	Search   *search.Service
 }
 
 // batch is how many things one sweep ends at most in one go.
@@ -48,7 +50,7 @@ const (
 func (w *Worker) register(jobs *river.Workers) error {
 	orders, payments := w.deps.Orders, w.deps.Payments
 	return errors.Join(
-		on(w, jobs, func(context.Context, catalog.Changed) error { return nil }),
+		on(w, jobs, func(ctx context.Context, j catalog.Changed) error { return w.deps.Search.Index(ctx, j.Product) }),
 		on(w, jobs, func(ctx context.Context, j payment.Received) error { return orders.Capture(ctx, j.Event) }),
 		on(w, jobs, func(ctx context.Context, j payment.RefundMoved) error { return payments.SettleRefund(ctx, j.Event) }),
 		on(w, jobs, func(ctx context.Context, j payment.PerformRefund) error {
@@ -75,6 +77,7 @@ func (w *Worker) dues() []sweep {
 			n, err := d.Identity.Sweep(ctx)
 			return int(n), err
 		}},
+		{"search.compare", w.cfg.Sweep, d.Search.Sweep},
 		{"business.measure", 15 * time.Second, w.measure},
 	}
 }

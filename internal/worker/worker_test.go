@@ -23,7 +23,7 @@ func work(t *testing.T, s *shoptest.Shop) *telemetry.Metrics {
 	must(t, err)
 	cfg := worker.Config{Jobs: 1, Poll: 20 * time.Millisecond, Sequence: time.Hour, Sweep: time.Hour}
 	w, err := worker.New(cfg, s.DB, worker.Deps{
-		DB: s.DB, Orders: s.Orders, Payments: s.Payments, Log: s.Transparency, Fund: s.Fund, Identity: s.Identity,
+		DB: s.DB, Orders: s.Orders, Payments: s.Payments, Log: s.Transparency, Fund: s.Fund, Identity: s.Identity, Search: s.Search,
 	}, slog.New(slog.DiscardHandler), metrics)
 	must(t, err)
 	must(t, w.Start(t.Context()))
