@@ -43,6 +43,3 @@ func OnShow(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) ([]Product, e
 	today := string(merchant.DateOf(tx.Now))
 	return many(ctx, tx, those+`AND `+sellable, postgres.Array(ids), today, today)
 }
-
-// Categories is Service.Categories in the caller's transaction.
-func Categories(ctx context.Context, tx *postgres.Tx) ([]Category, error) { return categories(ctx, tx) }

@@ -162,7 +162,8 @@ func products(rows []listedRow) ([]Product, error) {
 	return out, nil
 }
 
-func categories(ctx context.Context, tx *postgres.Tx) ([]Category, error) {
+// Categories is Service.Categories in the caller's transaction.
+func Categories(ctx context.Context, tx *postgres.Tx) ([]Category, error) {
 	rows, err := postgres.On[categoryRow](tx).Order("position").Find(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list categories: %w", err)
@@ -197,16 +198,8 @@ func pageOf(ctx context.Context, tx *postgres.Tx, p page.Request, where string, 
 	if err != nil {
 		return page.Of[Product]{}, err
 	}
-	rows, err := postgres.Rows[listedRow](ctx, tx,
-		listed+`WHERE `+where+` AND (p.code, p.id) > (?, ?) ORDER BY p.code, p.id LIMIT ?`, append(args, code, last, p.Size()+1)...)
-	if err != nil {
-		return page.Of[Product]{}, fmt.Errorf("list products: %w", err)
-	}
-	out, err := products(rows)
-	if err != nil {
-		return page.Of[Product]{}, err
-	}
-	return page.Cut(out, p.Size(), Product.key), nil
+	out, err := many(ctx, tx, `WHERE `+where+` AND (p.code, p.id) > (?, ?) ORDER BY p.code, p.id LIMIT ?`, append(args, code, last, p.Size()+1)...)
+	return page.Cut(out, p.Size(), Product.key), err
 }
 
 func productOnSale(ctx context.Context, tx *postgres.Tx, p ProductID) (Product, error) {
