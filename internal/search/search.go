@@ -6,6 +6,7 @@ package search
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -40,6 +41,7 @@ const (
 	inCategory = "c:"
 	ofMerchant = "m:"
 	inVillage  = "v:"
+	inBucket   = "b:"
 )
 
 // Query is what somebody looks for; its zero fields ask for nothing. All that it
@@ -61,12 +63,15 @@ type Suggestion struct {
 
 // question is a Query made ready: what the index is asked.
 type question struct {
-	column  string     // of the key that the first two ranks are decided by
-	key     string     // "" when no name can begin so
-	words   [][]string // of each word, the terms that must all be there
-	filters []string   // terms that must be there beside
-	inStock bool
-	claimed bool
+	column   string     // of the key that the first two ranks are decided by
+	key      string     // "" when no name can begin so
+	words    [][]string // of each word, the terms that must all be there
+	filters  []string   // terms that must be there beside, the village's among them
+	village  []string
+	category string
+	merchant merchant.ID
+	inStock  bool
+	claimed  bool
 }
 
 // ready reads a Query. ErrNoWords, ErrTooMuch, or catalog.ErrCategory.
@@ -104,10 +109,10 @@ func (s *question) narrow(q Query) error {
 		if len(q.Category) > 32 || !utf8.ValidString(q.Category) || strings.ContainsRune(q.Category, 0) {
 			return catalog.ErrCategory.At("query:category", "length", "at most 32 characters")
 		}
-		s.filters = append(s.filters, inCategory+q.Category)
+		s.category, s.filters = q.Category, append(s.filters, inCategory+q.Category)
 	}
 	if !q.Merchant.IsZero() {
-		s.filters = append(s.filters, ofMerchant+q.Merchant.String())
+		s.merchant, s.filters = q.Merchant, append(s.filters, ofMerchant+q.Merchant.String())
 	}
 	if strings.TrimSpace(q.Village) != "" {
 		village := runs(q.Village)
@@ -116,9 +121,10 @@ func (s *question) narrow(q Query) error {
 		}
 		for _, r := range village {
 			for _, p := range r.pieces() {
-				s.filters = append(s.filters, inVillage+p)
+				s.village = append(s.village, inVillage+p)
 			}
 		}
+		s.filters = append(s.filters, s.village...)
 	}
 	return nil
 }
@@ -127,6 +133,7 @@ func (s *question) narrow(q Query) error {
 type entry struct {
 	merchant, product uuid.UUID
 	lot               int64
+	category          string
 	nameKey           string
 	pinyinKey         string
 	terms             []string
@@ -142,6 +149,7 @@ func (v *vocabulary) entryOf(p catalog.Product, place string) entry {
 	t := &terms{seen: make(map[string]bool)}
 	t.add(inCategory + p.Category)
 	t.add(ofMerchant + p.Merchant.String())
+	t.add(inBucket + strconv.Itoa(bucketOf(lotOf(p.ID.UUID()))))
 	t.mark = inVillage
 	for _, text := range []string{place, p.Origin} {
 		t.text(runs(text), false)
@@ -162,7 +170,7 @@ func (v *vocabulary) entryOf(p catalog.Product, place string) entry {
 		t.spelled(text)
 	}
 	return entry{
-		merchant: p.Merchant.UUID(), product: p.ID.UUID(), lot: lotOf(p.ID.UUID()), listed: p.State == catalog.OnSale,
+		merchant: p.Merchant.UUID(), product: p.ID.UUID(), lot: lotOf(p.ID.UUID()), category: p.Category, listed: p.State == catalog.OnSale,
 		nameKey: cut(key(name), nameKeySize), pinyinKey: cut(spelling(name), nameKeySize), terms: t.all, source: v.source(p, place),
 	}
 }
@@ -200,3 +208,9 @@ func lotOf(product uuid.UUID) int64 {
 	sum := sha256.Sum256(product[:])
 	return int64(binary.BigEndian.Uint64(sum[:8]) >> 1)
 }
+
+// buckets is into how many equal parts the lots are parted, for the index.
+const buckets = 64
+
+// bucketOf is the part that a lot is in: the higher, the later.
+func bucketOf(lot int64) int { return int(lot >> (63 - 6)) }

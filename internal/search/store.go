@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,17 +15,18 @@ import (
 
 // productRow is a row of the table search_product.
 type productRow struct {
-	MerchantID uuid.UUID `gorm:"primaryKey"`
-	ProductID  uuid.UUID `gorm:"primaryKey"`
-	Lot        int64
-	NameKey    string
-	PinyinKey  string
-	Terms      []byte // text[], which is written and asked, and never read
-	Listed     bool
-	InStock    bool
-	ClaimUntil *time.Time
-	Source     int64
-	UpdatedAt  time.Time `gorm:"autoUpdateTime:false"`
+	MerchantID   uuid.UUID `gorm:"primaryKey"`
+	ProductID    uuid.UUID `gorm:"primaryKey"`
+	Lot          int64
+	CategoryCode string
+	NameKey      string
+	PinyinKey    string
+	Terms        []byte // text[], which is written and asked, and never read
+	Listed       bool
+	InStock      bool
+	ClaimUntil   *time.Time
+	Source       int64
+	UpdatedAt    time.Time `gorm:"autoUpdateTime:false"`
 }
 
 // TableName is search_product.
@@ -54,12 +56,12 @@ func synonyms(ctx context.Context, tx *postgres.Tx) ([]synonym, error) {
 // write writes an entry, or writes it anew. The claim is left as it is.
 func write(ctx context.Context, tx *postgres.Tx, e entry) error {
 	_, err := tx.Exec(ctx, `INSERT INTO search_product AS s
-		  (merchant_id, product_id, lot, name_key, pinyin_key, terms, listed, in_stock, source, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?::text[], ?, ?, ?, ?)
-		ON CONFLICT (merchant_id, product_id) DO UPDATE SET name_key = excluded.name_key, pinyin_key = excluded.pinyin_key,
+		  (merchant_id, product_id, lot, category_code, name_key, pinyin_key, terms, listed, in_stock, source, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?::text[], ?, ?, ?, ?)
+		ON CONFLICT (merchant_id, product_id) DO UPDATE SET category_code = excluded.category_code, name_key = excluded.name_key, pinyin_key = excluded.pinyin_key,
 		  terms = excluded.terms, listed = excluded.listed, in_stock = excluded.in_stock, source = excluded.source, updated_at = excluded.updated_at
 		WHERE (s.source, s.in_stock) IS DISTINCT FROM (excluded.source, excluded.in_stock)`,
-		e.merchant, e.product, e.lot, e.nameKey, e.pinyinKey, postgres.Array(e.terms), e.listed, e.inStock, e.source, tx.Now)
+		e.merchant, e.product, e.lot, e.category, e.nameKey, e.pinyinKey, postgres.Array(e.terms), e.listed, e.inStock, e.source, tx.Now)
 	if err != nil {
 		return fmt.Errorf("index product %s: %w", e.product, err)
 	}
@@ -150,9 +152,15 @@ func (q question) byKey(ctx context.Context, tx *postgres.Tx, r rank, after hit,
 		c.and("(s."+q.column+", s.lot, s.product_id) > (?, ?, ?) AND s."+q.column+" > ? AND s."+q.column+" < ?",
 			after.Key, lotAfter(after), after.Product, q.key, q.key+"\U0010FFFF")
 	}
-	if len(q.filters) > 0 {
+	if q.category != "" {
+		c.and("s.category_code = ?", q.category)
+	}
+	if !q.merchant.IsZero() {
+		c.and("s.merchant_id = ?", q.merchant)
+	}
+	if len(q.village) > 0 {
 		// The order is that of the keys' index: the terms' is of no use here.
-		c.and("coalesce(s.terms @> ?::text[], false)", postgres.Array(q.filters))
+		c.and("coalesce(s.terms @> ?::text[], false)", postgres.Array(q.village))
 	}
 	q.flags(&c, tx.Now)
 	today := string(merchant.DateOf(tx.Now))
@@ -169,60 +177,117 @@ func lotAfter(h hit) int64 {
 	return lotOf(h.Product)
 }
 
-// byTerms is the condition that an entry is of rank named or loose.
-func (q question) byTerms(r rank) *clause {
-	c := new(clause)
-	in := func(mark string, words ...[]string) any {
-		all := append([]string{}, q.filters...)
-		for _, w := range words {
-			for _, t := range w {
-				all = append(all, mark+t)
+// maxAlternatives bounds in how many groups the words of a question may stand in
+// different places: each group doubles what the index is asked.
+const maxAlternatives = 4
+
+// alternatives are the sets of terms of which an entry of rank named or loose has
+// one: what is loose may have each word in its name or beside it.
+func (q question) alternatives(r rank, bucket string) [][]string {
+	filters := q.filters[:len(q.filters):len(q.filters)]
+	if bucket != "" {
+		filters = append(filters, bucket)
+	}
+	out := [][]string{filters}
+	for i, w := range q.words {
+		marks := []string{""}
+		if r == loose {
+			marks = []string{elsewhere, ""}
+		}
+		if i >= maxAlternatives { // it stands where the one before it stands
+			marks = nil
+			for j := range out {
+				mark := ""
+				if strings.HasPrefix(out[j][len(out[j])-1], elsewhere) {
+					mark = elsewhere
+				}
+				out[j] = marked(out[j], mark, w)
+			}
+			continue
+		}
+		var next [][]string
+		for _, mark := range marks {
+			for _, all := range out {
+				next = append(next, marked(all, mark, w))
 			}
 		}
-		return postgres.Array(all)
+		out = next
 	}
-	if r == named {
-		c.and("s.terms @> ?::text[]", in("", q.words...))
-	} else {
-		for _, w := range q.words {
-			c.and("(s.terms @> ?::text[] OR s.terms @> ?::text[])", in("", w), in(elsewhere, w))
-		}
-		c.and("NOT s.terms @> ?::text[]", in("", q.words...))
+	if r == loose {
+		out = out[:len(out)-1] // the last has all words in the name
 	}
+	return out
+}
+
+// marked is a set with the terms of a word in one place.
+func marked(all []string, mark string, word []string) []string {
+	out := all[:len(all):len(all)]
+	for _, t := range word {
+		out = append(out, mark+t)
+	}
+	return out
+}
+
+// byTerms is the condition that an entry is of rank named or loose. No array is
+// looked into but by the index: to read one costs more than all else of a row.
+func (q question) byTerms(r rank, bucket string) *clause {
+	c := new(clause)
 	if q.key != "" {
 		c.and("NOT (s."+q.column+" >= ? AND s."+q.column+" < ?)", q.key, q.key+"\U0010FFFF")
+	}
+	c.text.WriteString(" AND (")
+	for i, all := range q.alternatives(r, bucket) {
+		if i > 0 {
+			c.text.WriteString(" OR ")
+		}
+		c.text.WriteString("s.terms @> ?::text[]")
+		c.args = append(c.args, postgres.Array(all))
+	}
+	c.text.WriteString(")")
+	if r == loose {
+		c.and("s.product_id NOT IN (SELECT n.product_id FROM search_product n WHERE n.listed AND n.terms @> ?::text[])",
+			postgres.Array(q.alternatives(named, bucket)[0]))
 	}
 	return c
 }
 
-// sample is how many entries are looked at one after the other, in the order of
-// their lots, before the index is asked for all that have the terms: what is
-// common fills a page that way, and what is rare is soon sorted.
-const sample = 1000
-
 // byLot are the next products of rank named or loose after a hit, in the order of
-// their lots.
+// their lots. A bucket of lots is asked first: what is common fills a page from
+// it. Where a whole bucket does not, there is little in all of them, and that is
+// soon sorted.
 func (q question) byLot(ctx context.Context, tx *postgres.Tx, r rank, after hit, n int) ([]hit, error) {
-	c := q.byTerms(r)
+	first := 0
+	if after.Product != uuid.Nil {
+		first = bucketOf(lotOf(after.Product))
+	}
+	var out []hit
+	for b := first; b < buckets; b++ {
+		bucket := inBucket + strconv.Itoa(b)
+		whole := b > first || after.Product == uuid.Nil
+		found, err := q.within(ctx, tx, r, bucket, after, n-len(out))
+		out = append(out, found...)
+		if err != nil || len(out) == n || b == buckets-1 {
+			return out, err
+		}
+		if whole {
+			break
+		}
+	}
+	if len(out) > 0 {
+		after = out[len(out)-1]
+	}
+	found, err := q.within(ctx, tx, r, "", after, n-len(out))
+	return append(out, found...), err
+}
+
+// within are the next products in a bucket, or in all.
+func (q question) within(ctx context.Context, tx *postgres.Tx, r rank, bucket string, after hit, n int) ([]hit, error) {
+	c := q.byTerms(r, bucket)
 	q.flags(c, tx.Now)
 	today := string(merchant.DateOf(tx.Now))
-	place := ` AND (s.lot, s.product_id) > (?, ?)`
-	from := []any{lotAfter(after), after.Product}
-	columns := `SELECT '' AS key, s.product_id AS product FROM `
-	claims := ``
-	if q.claimed {
-		claims = ` AND s.claim_until IS NOT NULL`
-	}
-	args := append(append([]any{}, from...), today, today)
-	args = append(append(args, c.args...), n)
-	found, err := hits(ctx, tx, r, columns+`(SELECT * FROM search_product s WHERE s.listed`+claims+place+` ORDER BY s.lot, s.product_id LIMIT `+fmt.Sprint(sample)+`) s`+
-		sells+c.text.String()+` ORDER BY s.lot, s.product_id LIMIT ?`, args...)
-	if err != nil || len(found) == n {
-		return found, err
-	}
-	args = append(append([]any{today, today}, from...), c.args...)
-	// The sum keeps the planner from reading along the lots again.
-	return hits(ctx, tx, r, columns+`search_product s`+sells+place+claims+c.text.String()+` ORDER BY s.lot + 0, s.product_id LIMIT ?`, append(args, n)...)
+	args := append([]any{today, today, lotAfter(after), after.Product}, c.args...)
+	return hits(ctx, tx, r, `SELECT '' AS key, s.product_id AS product FROM search_product s`+sells+
+		` AND (s.lot, s.product_id) > (?, ?)`+c.text.String()+` ORDER BY s.lot, s.product_id LIMIT ?`, append(args, n)...)
 }
 
 func hits(ctx context.Context, tx *postgres.Tx, r rank, query string, args ...any) ([]hit, error) {

@@ -1,16 +1,17 @@
 -- +goose Up
 CREATE TABLE search_product (
-  merchant_id uuid        NOT NULL,
-  product_id  uuid        NOT NULL,
-  lot         bigint      NOT NULL,
-  name_key    text COLLATE "C" NOT NULL,
-  pinyin_key  text COLLATE "C" NOT NULL,
-  terms       text[]      NOT NULL,
-  listed      boolean     NOT NULL,
-  in_stock    boolean     NOT NULL,
-  claim_until timestamptz,
-  source      bigint      NOT NULL,
-  updated_at  timestamptz NOT NULL,
+  merchant_id   uuid        NOT NULL,
+  product_id    uuid        NOT NULL,
+  lot           bigint      NOT NULL,
+  category_code text        NOT NULL,
+  name_key      text COLLATE "C" NOT NULL,
+  pinyin_key    text COLLATE "C" NOT NULL,
+  terms         text[]      NOT NULL,
+  listed        boolean     NOT NULL,
+  in_stock      boolean     NOT NULL,
+  claim_until   timestamptz,
+  source        bigint      NOT NULL,
+  updated_at    timestamptz NOT NULL,
   CONSTRAINT search_product_pkey PRIMARY KEY (merchant_id, product_id),
   CONSTRAINT search_product_product_fkey FOREIGN KEY (merchant_id, product_id) REFERENCES product (merchant_id, id),
   CONSTRAINT search_product_terms_bounded CHECK (cardinality(terms) BETWEEN 1 AND 4000)
@@ -18,8 +19,6 @@ CREATE TABLE search_product (
 -- Readers outnumber writers by far: what is written goes into the index at once,
 -- and no reader walks a list of what is not in it yet.
 CREATE INDEX search_product_terms ON search_product USING gin (terms) WITH (fastupdate = off) WHERE listed;
-CREATE INDEX search_product_lot ON search_product (lot, product_id) WHERE listed;
-CREATE INDEX search_product_claim ON search_product (lot, product_id) WHERE listed AND claim_until IS NOT NULL;
 CREATE INDEX search_product_name ON search_product (name_key, lot, product_id) WHERE listed;
 CREATE INDEX search_product_pinyin ON search_product (pinyin_key, lot, product_id) WHERE listed;
 COMMENT ON TABLE search_product IS 'home: merchant. What a product is found by, made out of it: terms are its words, lot is drawn from its id and decides between equals, source is a digest of what the row was made from. claim_until is when its price claim ends, NULL without one.';
