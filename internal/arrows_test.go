@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"recall":       {"identity", "inventory", "trail"},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},
 	"scrutiny":     {"catalog", "identity", "listing", "merchant"},
+	"search":       {"catalog", "merchant"},
 	"standing":     {"identity", "merchant", "trail"},
 	"trail":        {},
 	"transparency": {},

@@ -25,3 +25,21 @@ func (Changed) Kind() string { return "catalog.changed" }
 func changed(ctx context.Context, tx *postgres.Tx, m merchant.ID, p ProductID) error {
 	return tx.Enqueue(ctx, Changed{Merchant: m.UUID(), Product: p.UUID()})
 }
+
+// Every is the next products after the given one, of all enterprises and in every
+// state, by enterprise and id.
+func Every(ctx context.Context, tx *postgres.Tx, m, after uuid.UUID, limit int) ([]Product, error) {
+	return many(ctx, tx, `WHERE (p.merchant_id, p.id) > (?, ?) ORDER BY p.merchant_id, p.id LIMIT ?`, m, after, limit)
+}
+
+// Hold reads products in every state, and keeps them from being edited until tx
+// ends, so that what is made of them is not older than what is written.
+func Hold(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) ([]Product, error) {
+	return many(ctx, tx, those+`ORDER BY p.merchant_id, p.id FOR SHARE OF p`, postgres.Array(ids))
+}
+
+// OnShow are those of the products that the public can buy now, in no order.
+func OnShow(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) ([]Product, error) {
+	today := string(merchant.DateOf(tx.Now))
+	return many(ctx, tx, those+`AND `+sellable, postgres.Array(ids), today, today)
+}

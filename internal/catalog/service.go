@@ -37,7 +37,7 @@ func New(db *postgres.DB, cache *Cache) *Service { return &Service{db: db, cache
 // Categories lists the shelves in their order, public.
 func (s *Service) Categories(ctx context.Context) ([]Category, error) {
 	return redisdb.Cached(ctx, s.cache, s.db.Now(), "categories", func(ctx context.Context) ([]Category, error) {
-		return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Category, error) { return categories(ctx, tx) })
+		return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Category, error) { return Categories(ctx, tx) })
 	})
 }
 

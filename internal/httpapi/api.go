@@ -24,6 +24,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
+	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -49,6 +50,7 @@ type Services struct {
 	Standing     *standing.Service
 	Origins      *origin.Service
 	Scrutiny     *scrutiny.Service
+	Search       *search.Service
 	Trail        *trail.Service
 	Files        *file.Service
 	Webhooks     *webhook.Service
@@ -59,6 +61,7 @@ type Services struct {
 type surface struct {
 	accounts
 	products
+	searches
 	disclosures
 	carts
 	checkouts
@@ -82,6 +85,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 	return surface{
 		accounts{d.Identity},
 		products{d.Catalog, d.Inventory},
+		searches{d.Search, d.Inventory},
 		disclosures{d.Merchants, d.Fund, d.Clock},
 		carts{d.Carts},
 		checkouts{d.Orders, d.Receipts, d.Clock},

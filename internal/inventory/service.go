@@ -154,6 +154,17 @@ func Levels(ctx context.Context, tx *postgres.Tx, skus []uuid.UUID) (map[uuid.UU
 	return levels(ctx, tx, skus)
 }
 
+// InStock says which of the SKUs have pieces to sell, in the caller's transaction
+// and without locking anything.
+func InStock(ctx context.Context, tx *postgres.Tx, skus []uuid.UUID) (map[uuid.UUID]bool, error) {
+	all, err := Levels(ctx, tx, skus)
+	out := make(map[uuid.UUID]bool, len(all))
+	for sku, l := range all {
+		out[sku] = l.Available > 0
+	}
+	return out, err
+}
+
 // Available says which of the SKUs are in stock, for lists that everybody
 // reads. It may be up to a second old; the checkout decides by the row itself.
 func (s *Service) Available(ctx context.Context, skus []uuid.UUID) (map[uuid.UUID]bool, error) {
