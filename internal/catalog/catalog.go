@@ -1,4 +1,4 @@
-// Package catalog is the goods: categories, products and their SKUs, from an
+// Package catalog is the goods: products and their SKUs, from an
 // enterprise's draft through an operator's review to sale. What a listing must say
 // is told by listing, what a SKU costs by price. It does not know how many pieces
 // there are.
@@ -47,14 +47,6 @@ var (
 	// ErrState says that the product is not in the state that the change needs.
 	ErrState = fault.New(fault.Conflict, "catalog.wrong_state", "The product's state does not allow this", "商品当前状态不允许此操作")
 )
-
-// Category is a shelf of the shop. Categories are data, not code.
-type Category struct {
-	Code     string // "MEAT"
-	NameZH   string
-	NameEN   string
-	Position int // from 1
-}
 
 // ProductID names a product: what one reads about.
 type ProductID = id.Of[Product]
@@ -249,7 +241,7 @@ func (o Offer) CheckFor(c price.Class, at time.Time) error {
 
 // Filter chooses products; its zero fields choose all.
 type Filter struct {
-	Category string // a Category's code
+	Category string // a category's code
 	Merchant merchant.ID
 }
 

@@ -34,13 +34,6 @@ type Service struct {
 // the database.
 func New(db *postgres.DB, cache *Cache) *Service { return &Service{db: db, cache: cache} }
 
-// Categories lists the shelves in their order, public.
-func (s *Service) Categories(ctx context.Context) ([]Category, error) {
-	return redisdb.Cached(ctx, s.cache, s.db.Now(), "categories", func(ctx context.Context) ([]Category, error) {
-		return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Category, error) { return Categories(ctx, tx) })
-	})
-}
-
 // Products lists what f chooses of all that can be bought, public, by code. It
 // may be up to MaxAge old; a checkout decides by Offers, which never is.
 func (s *Service) Products(ctx context.Context, f Filter, p page.Request) (page.Of[Product], error) {

@@ -18,17 +18,6 @@ import (
 	"github.com/shiyi-market/shiyi/internal/price"
 )
 
-// categoryRow is a row of the table category.
-type categoryRow struct {
-	Code     string `gorm:"primaryKey"`
-	NameZH   string `gorm:"column:name_zh"`
-	NameEN   string `gorm:"column:name_en"`
-	Position int
-}
-
-// TableName is category.
-func (categoryRow) TableName() string { return "category" }
-
 // directoryRow is a row of the table catalog_directory.
 type directoryRow struct {
 	ID         uuid.UUID `gorm:"primaryKey"`
@@ -197,19 +186,6 @@ func products(rows []listedRow) ([]Product, error) {
 		if out[i], err = r.product(); err != nil {
 			return nil, err
 		}
-	}
-	return out, nil
-}
-
-// Categories is Service.Categories in the caller's transaction.
-func Categories(ctx context.Context, tx *postgres.Tx) ([]Category, error) {
-	rows, err := postgres.On[categoryRow](tx).Order("position").Find(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("list categories: %w", err)
-	}
-	out := make([]Category, len(rows))
-	for i, r := range rows {
-		out[i] = Category(r)
 	}
 	return out, nil
 }

@@ -84,7 +84,7 @@ type surface struct {
 func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 	return surface{
 		accounts{d.Identity},
-		products{d.Catalog, d.Inventory},
+		products{d.Catalog, d.Origins, d.Inventory},
 		searches{d.Search, d.Inventory},
 		disclosures{d.Merchants, d.Fund, d.Clock},
 		carts{d.Carts},

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/google/uuid"
-
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -45,11 +43,6 @@ func (s *Service) Merchant(ctx context.Context, m ID) (Merchant, error) {
 // are suspended too, for their history stays.
 func (s *Service) Merchants(ctx context.Context, p page.Request) (page.Of[Merchant], error) {
 	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[Merchant], error) { return enterprises(ctx, tx, p) })
-}
-
-// Places are where enterprises are: township or village, by id.
-func Places(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]string, error) {
-	return places(ctx, tx, ids)
 }
 
 // Suspend imposes a Suspension in its standing words.

@@ -113,18 +113,6 @@ func list(js []byte, into any) error {
 	return json.Unmarshal(js, into)
 }
 
-func places(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]string, error) {
-	rows, err := postgres.Rows[merchantRow](ctx, tx, `SELECT id, township FROM merchant WHERE id = ANY(?::uuid[])`, postgres.Array(ids))
-	if err != nil {
-		return nil, fmt.Errorf("read where enterprises are: %w", err)
-	}
-	out := make(map[uuid.UUID]string, len(rows))
-	for _, r := range rows {
-		out[r.ID] = r.Township
-	}
-	return out, nil
-}
-
 func insert(ctx context.Context, tx *postgres.Tx, m Merchant) error {
 	r := toRow(m, tx.Now)
 	err := postgres.On[merchantRow](tx).Create(ctx, r)

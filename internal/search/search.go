@@ -15,6 +15,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/term"
 )
 
 // Faults of a search.
@@ -30,10 +31,9 @@ const (
 	MaxQuery   = 120 // characters
 	MaxWords   = 8
 	maxVillage = 60 // characters
-)
 
-// maxTerms bounds what one product is found by.
-const maxTerms = 3000
+	nameKeySize = 48 // characters of a name that decide the first two ranks
+)
 
 // Marks before terms that do not stand in a name. No text has them.
 const (
@@ -79,19 +79,19 @@ func (v *vocabulary) ready(q Query) (question, error) {
 	if utf8.RuneCountInString(q.Words) > MaxQuery || utf8.RuneCountInString(q.Village) > maxVillage {
 		return question{}, ErrTooMuch.At("query:q", "maxLength", "at most 120 characters")
 	}
-	all := v.plain(runs(q.Words), true)
+	all := v.Plain(term.Runs(q.Words), true)
 	if len(all) == 0 {
 		return question{}, ErrNoWords.At("query:q", "words", "at least one letter, digit or character")
 	}
-	out := question{column: "pinyin_key", key: key(all), inStock: q.InStock, claimed: q.Claimed}
+	out := question{column: "pinyin_key", key: term.Key(all), inStock: q.InStock, claimed: q.Claimed}
 	seen := make(map[string]bool)
 	for _, r := range all {
-		if r.han {
+		if r.Han {
 			out.column = "name_key"
 		}
-		if !seen[r.text] {
-			seen[r.text] = true
-			out.words = append(out.words, r.pieces())
+		if !seen[r.Text] {
+			seen[r.Text] = true
+			out.words = append(out.words, r.Pieces())
 		}
 	}
 	if len(out.words) > MaxWords {
@@ -115,12 +115,12 @@ func (s *question) narrow(q Query) error {
 		s.merchant, s.filters = q.Merchant, append(s.filters, ofMerchant+q.Merchant.String())
 	}
 	if strings.TrimSpace(q.Village) != "" {
-		village := runs(q.Village)
+		village := term.Runs(q.Village)
 		if len(village) == 0 {
 			return ErrNoWords.At("query:village", "words", "at least one letter, digit or character")
 		}
 		for _, r := range village {
-			for _, p := range r.pieces() {
+			for _, p := range r.Pieces() {
 				s.village = append(s.village, inVillage+p)
 			}
 		}
@@ -144,49 +144,49 @@ type entry struct {
 
 // entryOf makes a product's entry. The place is its enterprise's.
 func (v *vocabulary) entryOf(p catalog.Product, place string) entry {
-	own := runs(p.Name)
-	name := v.plain(own, false)
-	t := &terms{seen: make(map[string]bool)}
-	t.add(inCategory + p.Category)
-	t.add(ofMerchant + p.Merchant.String())
-	t.add(inBucket + strconv.Itoa(bucketOf(lotOf(p.ID.UUID()))))
-	t.mark = inVillage
+	own := term.Runs(p.Name)
+	name := v.Plain(own, false)
+	t := new(term.Set)
+	t.Add(inCategory + p.Category)
+	t.Add(ofMerchant + p.Merchant.String())
+	t.Add(inBucket + strconv.Itoa(bucketOf(lotOf(p.ID.UUID()))))
+	t.Mark = inVillage
 	for _, text := range []string{place, p.Origin} {
-		t.text(runs(text), false)
+		t.Text(term.Runs(text), false)
 	}
 	v.addElsewhere(t, p, place)
-	t.mark = ""
-	named := [][]run{name}
-	if key(own) != key(name) {
+	t.Mark = ""
+	named := [][]term.Run{name}
+	if term.Key(own) != term.Key(name) {
 		named = append(named, own)
 	}
-	for _, word := range v.within(own) {
-		named = append(named, runs(word))
+	for _, word := range v.Within(own) {
+		named = append(named, term.Runs(word))
 	}
 	for _, text := range named {
-		t.text(text, false)
+		t.Text(text, false)
 	}
 	for _, text := range named { // last: of a very long name it is spellings that are left out
-		t.spelled(text)
+		t.Spelled(text)
 	}
 	return entry{
 		merchant: p.Merchant.UUID(), product: p.ID.UUID(), lot: lotOf(p.ID.UUID()), category: p.Category, listed: p.State == catalog.OnSale,
-		nameKey: cut(key(name), nameKeySize), pinyinKey: cut(spelling(name), nameKeySize), terms: t.all, source: v.source(p, place),
+		nameKey: cut(term.Key(name), nameKeySize), pinyinKey: cut(term.Spelling(name), nameKeySize), terms: t.Terms, source: v.source(p, place),
 	}
 }
 
 // addElsewhere adds what stands beside the name.
-func (v *vocabulary) addElsewhere(t *terms, p catalog.Product, place string) {
-	t.mark = elsewhere
+func (v *vocabulary) addElsewhere(t *term.Set, p catalog.Product, place string) {
+	t.Mark = elsewhere
 	shelf := v.categories[p.Category]
 	for _, text := range []string{p.Brand, p.MerchantName, shelf.NameZH} {
-		r := v.plain(runs(text), false)
-		t.text(r, false)
-		t.spelled(r)
+		r := v.Plain(term.Runs(text), false)
+		t.Text(r, false)
+		t.Spelled(r)
 	}
-	t.text(runs(shelf.NameEN+" "+p.Spec), false)
+	t.Text(term.Runs(shelf.NameEN+" "+p.Spec), false)
 	for _, text := range []string{place, p.Origin, p.Certifications} {
-		t.text(runs(text), true)
+		t.Text(term.Runs(text), true)
 	}
 }
 

@@ -11,9 +11,10 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/catalog"
-	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/term"
 )
 
 // Stocked says which SKUs have pieces to sell.
@@ -53,7 +54,7 @@ func (s *Service) vocabulary(ctx context.Context) (*vocabulary, error) {
 		if err != nil {
 			return nil, err
 		}
-		shelves, err := catalog.Categories(ctx, tx)
+		shelves, err := origin.Categories(ctx, tx)
 		return newVocabulary(all, shelves), err
 	})
 	if err != nil {
@@ -185,7 +186,7 @@ func (s *Service) about(ctx context.Context, tx *postgres.Tx, goods []catalog.Pr
 			skus = append(skus, k.ID.UUID())
 		}
 	}
-	places, err = merchant.Places(ctx, tx, merchants)
+	places, err = townships(ctx, tx, merchants)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -305,7 +306,7 @@ func (s *Service) Suggest(ctx context.Context, typed string) ([]Suggestion, erro
 	if err != nil {
 		return nil, err
 	}
-	out := v.shelves(runs(typed))
+	out := v.shelves(term.Runs(typed))
 	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Suggestion, error) {
 		hits, err := names(ctx, tx, asked.column, asked.key, most)
 		if err != nil || len(hits) == 0 {

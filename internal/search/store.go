@@ -11,6 +11,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/term"
 )
 
 // productRow is a row of the table search_product.
@@ -41,14 +42,14 @@ type synonymRow struct {
 // TableName is search_synonym.
 func (synonymRow) TableName() string { return "search_synonym" }
 
-func synonyms(ctx context.Context, tx *postgres.Tx) ([]synonym, error) {
+func synonyms(ctx context.Context, tx *postgres.Tx) ([]term.Synonym, error) {
 	rows, err := postgres.On[synonymRow](tx).Order("term").Find(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read synonyms: %w", err)
 	}
-	out := make([]synonym, len(rows))
+	out := make([]term.Synonym, len(rows))
 	for i, r := range rows {
-		out[i] = synonym(r)
+		out[i] = term.Synonym(r)
 	}
 	return out, nil
 }
@@ -94,6 +95,22 @@ func setStock(ctx context.Context, tx *postgres.Tx, merchants, products []uuid.U
 		return fmt.Errorf("write which goods are in stock: %w", err)
 	}
 	return nil
+}
+
+// townships are where enterprises are, by id: township or village.
+func townships(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID) (map[uuid.UUID]string, error) {
+	rows, err := postgres.Rows[struct {
+		MerchantID uuid.UUID
+		Township   string
+	}](ctx, tx, `SELECT merchant_id, township FROM merchant_standing WHERE merchant_id = ANY(?::uuid[])`, postgres.Array(merchants))
+	if err != nil {
+		return nil, fmt.Errorf("read where enterprises are: %w", err)
+	}
+	out := make(map[uuid.UUID]string, len(rows))
+	for _, r := range rows {
+		out[r.MerchantID] = r.Township
+	}
+	return out, nil
 }
 
 // rank is how well a product fits. A lower one comes first.

@@ -44,5 +44,11 @@ INSERT INTO search_synonym (word, term) VALUES
   ('西红柿', '番茄'), ('西红柿', 'tomato'),
   ('蒙古包', 'yurt'), ('灯泡', '电灯泡');
 
+-- Every column of a view that was there keeps its place.
+CREATE OR REPLACE VIEW merchant_standing AS
+  SELECT id AS merchant_id, short_name AS merchant_name, state AS merchant_state, agreement_signed_on, licensed_until,
+         code AS merchant_code, verified_at, reverification_due, township FROM merchant;
+COMMENT ON VIEW merchant_standing IS 'What decides whether an enterprise may sell, when it must be verified again, and where it is.';
+
 GRANT SELECT, INSERT, UPDATE ON search_product TO shiyi_app;
 GRANT SELECT ON search_synonym TO shiyi_app;

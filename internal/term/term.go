@@ -1,4 +1,6 @@
-package search
+// Package term makes terms of text: what a text in Chinese, pinyin or Latin letters
+// is found by. It knows neither goods nor a database.
+package term
 
 import (
 	"slices"
@@ -12,35 +14,35 @@ import (
 // What a term may be, in characters or bytes: a term that is longer than this is
 // no term, and nobody is found by it.
 const (
-	maxPrefix   = 24  // characters of a Latin word of which each prefix is a term
-	maxSpelled  = 120 // bytes of a spelling
-	nameKeySize = 48  // characters of a name that decide the first two ranks
+	maxPrefix  = 24   // characters of a Latin word of which each prefix is a term
+	maxSpelled = 120  // bytes of a spelling
+	maxTerms   = 3000 // that one Set has
 )
 
-// run is a stretch of text of one kind: Han characters, or a word of letters and
+// Run is a stretch of text of one kind: Han characters, or a word of letters and
 // digits.
-type run struct {
-	text string
-	han  bool
+type Run struct {
+	Text string // in small letters
+	Han  bool   // whether it is of Han characters
 }
 
-// runs parts a text into its runs. Full-width forms and capitals are made plain;
+// Runs parts a text into its runs. Full-width forms and capitals are made plain;
 // spaces, signs and pictures part runs and belong to none.
-func runs(text string) []run {
-	var out []run
+func Runs(text string) []Run {
+	var out []Run
 	text = strings.ReplaceAll(strings.ToLower(norm.NFKC.String(text)), "ü", "v")
 	open := false // whether the last run may grow
 	for i, r := range text {
 		han := unicode.Is(unicode.Han, r)
 		switch {
 		case han || unicode.IsLetter(r) || unicode.IsNumber(r):
-			if !open || out[len(out)-1].han != han {
-				out = append(out, run{han: han})
+			if !open || out[len(out)-1].Han != han {
+				out = append(out, Run{Han: han})
 			}
-			out[len(out)-1].text += string(r)
+			out[len(out)-1].Text += string(r)
 			open = true
 		case r == '.' && open && pointed(text, i): // 2.5L is one word
-			out[len(out)-1].text += "."
+			out[len(out)-1].Text += "."
 		default:
 			open = false
 		}
@@ -54,45 +56,49 @@ func pointed(text string, i int) bool {
 	return i > 0 && i+1 < len(text) && digit(text[i-1]) && digit(text[i+1])
 }
 
-// key is a text without anything that parts it: what names begin with, or are.
-func key(all []run) string {
+// Key is a text without anything that parts it: what names begin with, or are.
+func Key(all []Run) string {
 	var b strings.Builder
 	for _, r := range all {
-		b.WriteString(r.text)
+		b.WriteString(r.Text)
 	}
 	return b.String()
 }
 
-// terms collects what a product is found by, each once.
-type terms struct {
-	mark string // before each term: "" in the name, elsewhere it is elsewhere
-	seen map[string]bool
-	all  []string
+// Set collects terms, each once. Its zero value is empty and ready for use.
+type Set struct {
+	Mark  string   // stands before each term that is added; "" for a name, in which single letters count
+	Terms []string // in the order in which they were added
+	seen  map[string]bool
 }
 
-func (t *terms) add(term string) {
-	if term == "" || len(term) > maxSpelled || len(t.all) >= maxTerms {
+// Add adds one term as it is. One that is too long, or more than fit, is left out.
+func (t *Set) Add(term string) {
+	if term == "" || len(term) > maxSpelled || len(t.Terms) >= maxTerms {
 		return
 	}
-	if term = t.mark + term; !t.seen[term] {
+	if t.seen == nil {
+		t.seen = make(map[string]bool)
+	}
+	if term = t.Mark + term; !t.seen[term] {
 		t.seen[term] = true
-		t.all = append(t.all, term)
+		t.Terms = append(t.Terms, term)
 	}
 }
 
-// pieces are the terms that a run of Han characters is looked for by: itself if
+// Pieces are the terms that a run of Han characters is looked for by: itself if
 // it is one character, else each two that stand together. A word is looked for by
 // itself.
-func (r run) pieces() []string {
-	if !r.han || utf8.RuneCountInString(r.text) == 1 {
-		return []string{r.text}
+func (r Run) Pieces() []string {
+	if !r.Han || utf8.RuneCountInString(r.Text) == 1 {
+		return []string{r.Text}
 	}
 	var out []string
 	last := -1
-	for i := range r.text {
+	for i := range r.Text {
 		if last >= 0 {
-			_, size := utf8.DecodeRuneInString(r.text[i:])
-			if pair := r.text[last : i+size]; !slices.Contains(out, pair) {
+			_, size := utf8.DecodeRuneInString(r.Text[i:])
+			if pair := r.Text[last : i+size]; !slices.Contains(out, pair) {
 				out = append(out, pair)
 			}
 		}
@@ -101,38 +107,38 @@ func (r run) pieces() []string {
 	return out
 }
 
-// text adds the terms of a text: of Han characters each one (unless only pairs
+// Text adds the terms of a text: of Han characters each one (unless only pairs
 // are wanted) and each two that stand together, of words each prefix; of those in
 // a name also each letter and each two that stand together.
-func (t *terms) text(all []run, onlyPairs bool) {
+func (t *Set) Text(all []Run, onlyPairs bool) {
 	for _, r := range all {
-		if !r.han {
-			t.word(r.text)
+		if !r.Han {
+			t.word(r.Text)
 			continue
 		}
 		if !onlyPairs {
-			for _, c := range r.text {
-				t.add(string(c))
+			for _, c := range r.Text {
+				t.Add(string(c))
 			}
 		}
-		if utf8.RuneCountInString(r.text) > 1 {
-			for _, p := range r.pieces() {
-				t.add(p)
+		if utf8.RuneCountInString(r.Text) > 1 {
+			for _, p := range r.Pieces() {
+				t.Add(p)
 			}
 		}
 	}
 }
 
-func (t *terms) word(w string) {
-	t.add(w)
+func (t *Set) word(w string) {
+	t.Add(w)
 	letters := []rune(w)
 	for i := range letters {
 		if i < maxPrefix {
-			t.add(string(letters[:i+1]))
+			t.Add(string(letters[:i+1]))
 		}
-		if t.mark == "" {
-			t.add(string(letters[max(i-1, 0) : i+1]))
-			t.add(string(letters[i : i+1]))
+		if t.Mark == "" {
+			t.Add(string(letters[max(i-1, 0) : i+1]))
+			t.Add(string(letters[i : i+1]))
 		}
 	}
 }
@@ -146,9 +152,9 @@ const (
 	shortEnough = 4 // characters of which all readings are kept
 )
 
-// spelled adds how a text is written in pinyin, and its initials: whatever stands
+// Spelled adds how a text is written in pinyin, and its initials: whatever stands
 // together up to maxTogether characters, and the beginnings up to the whole.
-func (t *terms) spelled(all []run) {
+func (t *Set) Spelled(all []Run) {
 	units := unitsOf(all)
 	for from := range units {
 		whole, initials := []string{""}, []string{""}
@@ -162,13 +168,13 @@ func (t *terms) spelled(all []run) {
 			}
 			whole, initials = joined(whole, u.readings, most), joined(initials, u.initials, most)
 			for _, s := range whole {
-				t.add(s)
+				t.Add(s)
 			}
 			if n == 0 {
 				continue
 			}
 			for _, s := range initials {
-				t.add(s)
+				t.Add(s)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package search
+package term
 
 import (
 	"strings"
@@ -14,14 +14,14 @@ type unit struct{ readings, initials []string }
 const maxReadings = 3
 
 // unitsOf are the units of a text.
-func unitsOf(all []run) []unit {
+func unitsOf(all []Run) []unit {
 	var out []unit
 	for _, r := range all {
-		if !r.han {
-			out = append(out, unit{[]string{r.text}, []string{r.text}})
+		if !r.Han {
+			out = append(out, unit{[]string{r.Text}, []string{r.Text}})
 			continue
 		}
-		for _, c := range r.text {
+		for _, c := range r.Text {
 			if u := unitOf(c); len(u.readings) > 0 {
 				out = append(out, u)
 			}
@@ -50,8 +50,8 @@ func unitOf(c rune) unit {
 	return u
 }
 
-// spelling is a text in pinyin, each character as it is read most often.
-func spelling(all []run) string {
+// Spelling is a text in pinyin, each character as it is read most often.
+func Spelling(all []Run) string {
 	var b strings.Builder
 	for _, u := range unitsOf(all) {
 		b.WriteString(u.readings[0])
