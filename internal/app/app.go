@@ -31,6 +31,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/schema"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
+	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/trail"
@@ -167,6 +168,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Scrutiny = scrutiny.New(a.db, s.Catalog)
 	s.Origins = origin.New(a.db)
 	s.Inventory = inventory.New(a.db)
+	s.Search = search.New(a.db, inventory.InStock)
 	s.Carts = cart.New(a.db)
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
@@ -236,7 +238,7 @@ func (a *App) newWorker() (*worker.Worker, error) {
 	return worker.New(a.cfg.Worker, a.db, worker.Deps{
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
 		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
-		Standing: a.services.Standing, Inventory: a.services.Inventory,
+		Standing: a.services.Standing, Inventory: a.services.Inventory, Search: a.services.Search,
 		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
 	}, a.log, a.metrics)
 }

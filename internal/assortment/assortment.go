@@ -8,6 +8,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/fault"
+	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/sheet"
 )
 
@@ -51,7 +52,7 @@ type Shape struct{ columns []column }
 
 // New is the shape of sheets of goods that lie on these shelves and come from these
 // regions, which are named by their codes.
-func New(categories []catalog.Category, regions []string) Shape {
+func New(categories []origin.Category, regions []string) Shape {
 	return Shape{columns(categories, regions)}
 }
 

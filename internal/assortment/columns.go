@@ -9,6 +9,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/listing"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/sheet"
 )
 
@@ -45,7 +46,7 @@ const (
 
 // columns are all columns in their order. A further field of a product is one line
 // more; the checks of what it may hold are the catalogue's.
-func columns(categories []catalog.Category, regions []string) []column {
+func columns(categories []origin.Category, regions []string) []column {
 	return []column{
 		text(codeKey, "商品编号", "Product code", "/code", "P001", func(e *entry) *string { return &e.Code }).must(),
 		text("name", "名称", "Name", "/name", "莜面（虚构示例）", func(e *entry) *string { return &e.Name }).must(),
@@ -226,7 +227,7 @@ func number(s string, most int64) (int64, *message) {
 	return n, nil
 }
 
-func shelves(categories []catalog.Category) []choice {
+func shelves(categories []origin.Category) []choice {
 	out := make([]choice, len(categories))
 	for i, c := range categories {
 		out[i] = choice{c.Code, c.NameZH, c.NameEN}

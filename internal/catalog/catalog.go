@@ -1,4 +1,4 @@
-// Package catalog is the goods: categories, products and their SKUs, from an
+// Package catalog is the goods: products and their SKUs, from an
 // enterprise's draft through an operator's review to sale. What a listing must say
 // is told by listing, what a SKU costs by price. It does not know how many pieces
 // there are.
@@ -17,7 +17,6 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/price"
-	"github.com/shiyi-market/shiyi/internal/shelf"
 )
 
 // Faults of the catalogue.
@@ -48,9 +47,6 @@ var (
 	// ErrState says that the product is not in the state that the change needs.
 	ErrState = fault.New(fault.Conflict, "catalog.wrong_state", "The product's state does not allow this", "商品当前状态不允许此操作")
 )
-
-// Category is a shelf of the shop.
-type Category = shelf.Category
 
 // ProductID names a product: what one reads about.
 type ProductID = id.Of[Product]
@@ -190,7 +186,7 @@ func (n NewProduct) product(at time.Time) Product {
 
 // Filter chooses products; its zero fields choose all.
 type Filter struct {
-	Category string // a Category's code
+	Category string // a category's code
 	Merchant merchant.ID
 }
 

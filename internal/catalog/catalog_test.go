@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -126,25 +125,6 @@ func (s shop) draft(t testing.TB, c identity.Caller, m merchant.Merchant, code s
 }
 
 var sameIDs = cmp.AllowUnexported(catalog.ProductID{}, catalog.SKUID{}, merchant.ID{})
-
-func TestTheTenCategoriesOfTheCountyStandInItsOrder(t *testing.T) {
-	t.Parallel()
-	s := newShop(t, nil)
-	got, err := s.svc.Categories(t.Context())
-	if err != nil {
-		t.Fatalf("categories: %v", err)
-	}
-	var names strings.Builder
-	for i, c := range got {
-		names.WriteString(c.NameZH)
-		if c.Position != i+1 || c.NameEN == "" || c.Code == "" {
-			t.Errorf("category %d is %+v", i, c)
-		}
-	}
-	if names.String() != "肉酒油麦面薯奶蛋灯游" {
-		t.Errorf("categories are %s", &names)
-	}
-}
 
 func TestAProductIsReadAsItWasListed(t *testing.T) {
 	t.Parallel()

@@ -13,7 +13,6 @@ import (
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/price"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
-	"github.com/shiyi-market/shiyi/internal/shelf"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
@@ -35,13 +34,6 @@ type Service struct {
 // New returns a Service on db. The cache may be nil: then every reader asks
 // the database.
 func New(db *postgres.DB, cache *Cache) *Service { return &Service{db: db, cache: cache} }
-
-// Categories lists the shelves in their order, public.
-func (s *Service) Categories(ctx context.Context) ([]Category, error) {
-	return redisdb.Cached(ctx, s.cache, s.db.Now(), "categories", func(ctx context.Context) ([]Category, error) {
-		return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Category, error) { return shelf.Categories(ctx, tx) })
-	})
-}
 
 // Products lists what f chooses of all that can be bought, public, by code. It
 // may be up to MaxAge old; a checkout decides by package offer, which never is.

@@ -213,16 +213,8 @@ func pageOf(ctx context.Context, tx *postgres.Tx, p page.Request, where string, 
 	if err != nil {
 		return page.Of[Product]{}, err
 	}
-	rows, err := postgres.Rows[listedRow](ctx, tx,
-		listed+`WHERE `+where+` AND (p.code, p.id) > (?, ?) ORDER BY p.code, p.id LIMIT ?`, append(args, code, last, p.Size()+1)...)
-	if err != nil {
-		return page.Of[Product]{}, fmt.Errorf("list products: %w", err)
-	}
-	out, err := products(rows)
-	if err != nil {
-		return page.Of[Product]{}, err
-	}
-	return page.Cut(out, p.Size(), Product.key), nil
+	out, err := many(ctx, tx, `WHERE `+where+` AND (p.code, p.id) > (?, ?) ORDER BY p.code, p.id LIMIT ?`, append(args, code, last, p.Size()+1)...)
+	return page.Cut(out, p.Size(), Product.key), err
 }
 
 func productOnSale(ctx context.Context, tx *postgres.Tx, p ProductID) (Product, error) {
@@ -244,6 +236,18 @@ func productOnSale(ctx context.Context, tx *postgres.Tx, p ProductID) (Product, 
 func Of(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, p ProductID) (Product, error) {
 	return one(ctx, tx, listed+`WHERE p.merchant_id = ANY(?::uuid[]) AND p.id = ?`, postgres.Array(merchants), p.UUID())
 }
+
+// many reads products that the rest of a statement chooses.
+func many(ctx context.Context, tx *postgres.Tx, rest string, args ...any) ([]Product, error) {
+	rows, err := postgres.Rows[listedRow](ctx, tx, listed+rest, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read products: %w", err)
+	}
+	return products(rows)
+}
+
+// those is where products are, by bare ids.
+const those = `JOIN catalog_directory d ON d.merchant_id = p.merchant_id AND d.product_id = p.id WHERE d.id = ANY(?::uuid[]) AND p.id = d.id `
 
 // lockProduct reads a product of one of these enterprises and keeps it from
 // changing until the end of tx.

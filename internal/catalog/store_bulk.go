@@ -22,18 +22,14 @@ type skuPrice struct {
 // with one of the SKU codes, in whatever state, by code. It needs no caller:
 // whoever calls has checked whose enterprise it is.
 func Known(ctx context.Context, tx *postgres.Tx, m merchant.ID, codes, skus []string) ([]Product, error) {
-	rows, err := postgres.Rows[listedRow](ctx, tx, listed+`WHERE p.merchant_id = ? AND (p.code = ANY(?::text[]) OR p.id IN (
+	return many(ctx, tx, `WHERE p.merchant_id = ? AND (p.code = ANY(?::text[]) OR p.id IN (
 		SELECT s.product_id FROM sku s WHERE s.merchant_id = ? AND s.code = ANY(?::text[]))) ORDER BY p.code`,
 		m, postgres.Array(codes), m, postgres.Array(skus))
-	if err != nil {
-		return nil, fmt.Errorf("read products by their codes: %w", err)
-	}
-	return products(rows)
 }
 
-// Hold keeps those of the products of Known that have one of the codes, and their
+// Lock keeps those of the products of Known that have one of the codes, and their
 // prices, from changing until the end of tx.
-func Hold(ctx context.Context, tx *postgres.Tx, m merchant.ID, codes []string) error {
+func Lock(ctx context.Context, tx *postgres.Tx, m merchant.ID, codes []string) error {
 	for _, lock := range []string{
 		`SELECT p.id FROM product p WHERE p.merchant_id = ? AND p.code = ANY(?::text[]) ORDER BY p.id FOR UPDATE`,
 		`SELECT s.id FROM sku s JOIN product p ON p.merchant_id = s.merchant_id AND p.id = s.product_id
@@ -48,11 +44,7 @@ func Hold(ctx context.Context, tx *postgres.Tx, m merchant.ID, codes []string) e
 
 // After lists products of one enterprise, in whatever state, from after a code on.
 func After(ctx context.Context, tx *postgres.Tx, m merchant.ID, code string, limit int) ([]Product, error) {
-	rows, err := postgres.Rows[listedRow](ctx, tx, listed+`WHERE p.merchant_id = ? AND p.code > ? ORDER BY p.code LIMIT ?`, m, code, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list an enterprise's products: %w", err)
-	}
-	return products(rows)
+	return many(ctx, tx, `WHERE p.merchant_id = ? AND p.code > ? ORDER BY p.code LIMIT ?`, m, code, limit)
 }
 
 // insertAll writes products with their SKUs.

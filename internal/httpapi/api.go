@@ -25,6 +25,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
+	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -50,6 +51,7 @@ type Services struct {
 	Standing     *standing.Service
 	Origins      *origin.Service
 	Scrutiny     *scrutiny.Service
+	Search       *search.Service
 	Trail        *trail.Service
 	Intake       *intake.Service
 	Files        *file.Service
@@ -61,6 +63,7 @@ type Services struct {
 type surface struct {
 	accounts
 	products
+	searches
 	disclosures
 	carts
 	checkouts
@@ -84,7 +87,8 @@ type surface struct {
 func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 	return surface{
 		accounts{d.Identity},
-		products{d.Catalog, d.Inventory},
+		products{d.Catalog, d.Origins, d.Inventory},
+		searches{d.Search, d.Inventory},
 		disclosures{d.Merchants, d.Fund, d.Clock},
 		carts{d.Carts},
 		checkouts{d.Orders, d.Receipts, d.Clock},

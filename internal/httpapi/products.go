@@ -12,17 +12,19 @@ import (
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/listing"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/origin"
 )
 
 // products answers the operations tagged "catalog".
 type products struct {
 	catalog   *catalog.Service
+	origins   *origin.Service
 	inventory *inventory.Service
 }
 
 // ListCategories answers GET /v1/categories.
 func (h products) ListCategories(ctx context.Context, _ oas.ListCategoriesRequestObject) (oas.ListCategoriesResponseObject, error) {
-	all, err := h.catalog.Categories(ctx)
+	all, err := h.origins.Categories(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +70,7 @@ func skusOf(products ...catalog.Product) []uuid.UUID {
 	return out
 }
 
-func wireCategory(c catalog.Category) oas.Category {
+func wireCategory(c origin.Category) oas.Category {
 	return oas.Category{Code: c.Code, NameZh: c.NameZH, NameEn: c.NameEN}
 }
 

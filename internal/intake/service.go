@@ -212,7 +212,7 @@ func (s *Service) held(ctx context.Context, tx *postgres.Tx, i Import, t sheet.T
 		return nil, nil, err
 	}
 	codes, _ := r.Codes()
-	if err := catalog.Hold(ctx, tx, i.Merchant, codes); err != nil {
+	if err := catalog.Lock(ctx, tx, i.Merchant, codes); err != nil {
 		return nil, nil, err
 	}
 	return planned(ctx, tx, i.Merchant, t)

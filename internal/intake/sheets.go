@@ -16,7 +16,6 @@ import (
 	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/sheet"
-	"github.com/shiyi-market/shiyi/internal/shelf"
 )
 
 // Template writes an empty sheet with a guide, for anybody who sells.
@@ -36,7 +35,7 @@ func (s *Service) Template(ctx context.Context, out io.Writer) error {
 
 // shape is the shape of sheets by now.
 func shape(ctx context.Context, tx *postgres.Tx) (assortment.Shape, error) {
-	categories, err := shelf.Categories(ctx, tx)
+	categories, err := origin.Categories(ctx, tx)
 	if err != nil {
 		return assortment.Shape{}, err
 	}

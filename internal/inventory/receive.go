@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -59,16 +60,11 @@ func shelve(ctx context.Context, tx *postgres.Tx, held Level, delta int64, reaso
 	})
 }
 
-// Lots lists the lots of a SKU, the newest first. A SKU of none of the enterprises
-// has none.
+// Lots lists the lots of a SKU, the newest first; ErrUnknown for one of other enterprises.
 func (s *Service) Lots(ctx context.Context, merchants []uuid.UUID, sku uuid.UUID, p page.Request) (page.Of[Lot], error) {
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Lot], error) {
-		held, err := levels(ctx, tx, []uuid.UUID{sku})
-		if err != nil {
-			return page.Of[Lot]{}, err
-		}
-		if l, ok := held[sku]; !ok || !slices.Contains(merchants, l.Merchant) {
-			return page.Of[Lot]{}, ErrUnknown
+		if held, err := levels(ctx, tx, []uuid.UUID{sku}); err != nil || !slices.Contains(merchants, held[sku].Merchant) {
+			return page.Of[Lot]{}, cmp.Or(err, error(ErrUnknown))
 		}
 		return lots(ctx, tx, merchants, sku, p)
 	})

@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/id"
-	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
 )
@@ -154,16 +153,19 @@ func Levels(ctx context.Context, tx *postgres.Tx, skus []uuid.UUID) (map[uuid.UU
 	return levels(ctx, tx, skus)
 }
 
+// InStock says which of the SKUs have pieces to sell, in the caller's transaction
+// and without locking anything.
+func InStock(ctx context.Context, tx *postgres.Tx, skus []uuid.UUID) (map[uuid.UUID]bool, error) {
+	all, err := Levels(ctx, tx, skus)
+	out := make(map[uuid.UUID]bool, len(all))
+	for sku, l := range all {
+		out[sku] = l.Available > 0
+	}
+	return out, err
+}
+
 // Available says which of the SKUs are in stock, for lists that everybody
 // reads. It may be up to a second old; the checkout decides by the row itself.
 func (s *Service) Available(ctx context.Context, skus []uuid.UUID) (map[uuid.UUID]bool, error) {
 	return s.shelf.available(ctx, s.db.Now(), skus, s.Levels)
-}
-
-// Moves lists the adjustments of a SKU, the newest first. A SKU of none of the
-// given enterprises has no moves.
-func (s *Service) Moves(ctx context.Context, merchants []uuid.UUID, sku uuid.UUID, p page.Request) (page.Of[Move], error) {
-	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[Move], error) {
-		return moves(ctx, tx, merchants, sku, p)
-	})
 }

@@ -1,5 +1,6 @@
-// Package origin is where goods come from: counties, their townships and villages,
-// and the brands of villages. All of it is data that everybody may read.
+// Package origin is where goods come from and what they are: counties, their
+// townships and villages, the brands of villages, and the categories of the
+// county's goods. All of it is data that everybody may read.
 package origin
 
 import (
@@ -29,11 +30,24 @@ type Brand struct {
 	AboutEN string
 }
 
-// Service reads where goods come from.
+// Category is a shelf of the shop. Categories are data, not code.
+type Category struct {
+	Code     string // "MEAT"
+	NameZH   string
+	NameEN   string
+	Position int // from 1
+}
+
+// Service reads where goods come from and what they are.
 type Service struct{ db *postgres.DB }
 
 // New returns a Service on db.
 func New(db *postgres.DB) *Service { return &Service{db: db} }
+
+// Categories lists the shelves in their order. Public.
+func (s *Service) Categories(ctx context.Context) ([]Category, error) {
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Category, error) { return Categories(ctx, tx) })
+}
 
 // Regions lists, by code, the regions that lie right within parent, or with "" all
 // of them. Public.

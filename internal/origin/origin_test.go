@@ -64,3 +64,21 @@ func TestTheBrandsOfVillagesAreAtHomeThere(t *testing.T) {
 		t.Errorf("a foreign cursor: %v, want %v", err, page.ErrCursor)
 	}
 }
+
+func TestTheTenCategoriesOfTheCountyStandInItsOrder(t *testing.T) {
+	t.Parallel()
+	got, err := origin.New(pgtest.New(t)).Categories(t.Context())
+	if err != nil {
+		t.Fatalf("categories: %v", err)
+	}
+	var names strings.Builder
+	for i, c := range got {
+		names.WriteString(c.NameZH)
+		if c.Position != i+1 || c.NameEN == "" || c.Code == "" {
+			t.Errorf("category %d is %+v", i, c)
+		}
+	}
+	if names.String() != "肉酒油麦面薯奶蛋灯游" {
+		t.Errorf("categories are %s", &names)
+	}
+}

@@ -31,6 +31,17 @@ type brandRow struct {
 // TableName is brand.
 func (brandRow) TableName() string { return "brand" }
 
+// categoryRow is a row of the table category.
+type categoryRow struct {
+	Code     string `gorm:"primaryKey"`
+	NameZH   string `gorm:"column:name_zh"`
+	NameEN   string `gorm:"column:name_en"`
+	Position int
+}
+
+// TableName is category.
+func (categoryRow) TableName() string { return "category" }
+
 func regions(ctx context.Context, tx *postgres.Tx, parent, after string, limit int) ([]Region, error) {
 	rows, err := postgres.Rows[regionRow](ctx, tx, `SELECT * FROM region WHERE code > ? AND (? = '' OR parent_code = ?) ORDER BY code LIMIT ?`,
 		after, parent, parent, limit)
@@ -68,6 +79,19 @@ func Codes(ctx context.Context, tx *postgres.Tx) ([]string, error) {
 	out := make([]string, len(rows))
 	for i, r := range rows {
 		out[i] = r.Code
+	}
+	return out, nil
+}
+
+// Categories is Service.Categories in the caller's transaction.
+func Categories(ctx context.Context, tx *postgres.Tx) ([]Category, error) {
+	rows, err := postgres.On[categoryRow](tx).Order("position").Find(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list categories: %w", err)
+	}
+	out := make([]Category, len(rows))
+	for i, r := range rows {
+		out[i] = Category(r)
 	}
 	return out, nil
 }

@@ -31,6 +31,17 @@ func MerchantID(code string) merchant.ID { return id.FromName[merchant.Merchant]
 // SKUID is the id of a recorded product's one SKU, the same in every replay.
 func SKUID(code string) catalog.SKUID { return id.FromName[catalog.SKU]("sku", code) }
 
+func productID(code string) catalog.ProductID { return id.FromName[catalog.Product]("product", code) }
+
+// Code is the enterprise's own: "E01".
+func (e Enterprise) Code() string { return e.row["enterprise_id"] }
+
+// ShortName is what the enterprise is called.
+func (e Enterprise) ShortName() string { return e.row["short_name"] }
+
+// Description is what the product's listing says.
+func (p Product) Description(e Enterprise) catalog.Description { return p.listing(e).Description }
+
 // licence is the one that the data names. Lamps need a CCC certificate and travel
 // an agency's licence, of which the data has neither number nor end: they are
 // invented, and well formed.
@@ -62,7 +73,7 @@ func reviewer() identity.Caller {
 // listing is the product as it was listed by its enterprise.
 func (p Product) listing(e Enterprise) catalog.NewProduct {
 	return catalog.NewProduct{
-		ID: id.FromName[catalog.Product]("product", p.Code), Merchant: MerchantID(p.Enterprise), Code: p.Code,
+		ID: productID(p.Code), Merchant: MerchantID(p.Enterprise), Code: p.Code,
 		Description: catalog.Description{
 			Category: p.row["category_code"], Name: p.row["name"], Brand: p.row["brand"], Spec: p.row["spec"],
 			NetContent: p.int("net_content_value"), NetUnit: p.row["net_content_unit"], SaleUnit: p.row["sale_unit"],

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 	"golang.org/x/sync/errgroup"
 
@@ -27,6 +28,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
+	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
@@ -169,7 +171,9 @@ func (r *Replay) open(ctx context.Context, at time.Time, e Enterprise, goods []P
 	mid := MerchantID(e.row["enterprise_id"])
 	seller := identity.Caller{Roles: []identity.Grant{{Role: identity.Merchant, Merchant: mid.UUID()}}}
 	shelf := inventory.New(db)
-	for _, p := range goods {
+	listed := make([]uuid.UUID, len(goods))
+	for i, p := range goods {
+		listed[i] = productID(p.Code).UUID()
 		if err := list(ctx, db, seller, p.listing(e)); err != nil {
 			return fmt.Errorf("list %s: %w", p.Code, err)
 		}
@@ -178,7 +182,7 @@ func (r *Replay) open(ctx context.Context, at time.Time, e Enterprise, goods []P
 			return fmt.Errorf("stock %s: %w", p.Code, err)
 		}
 	}
-	return nil
+	return search.New(db, inventory.InStock).Index(ctx, listed...)
 }
 
 // list brings a product on sale as every product comes there: a draft, which its

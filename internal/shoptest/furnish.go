@@ -28,6 +28,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
+	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -54,6 +55,7 @@ type Services struct {
 	Standing     *standing.Service
 	Origins      *origin.Service
 	Scrutiny     *scrutiny.Service
+	Search       *search.Service
 	Trail        *trail.Service
 	Intake       *intake.Service
 	Files        *file.Service

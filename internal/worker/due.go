@@ -20,6 +20,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/webhook"
@@ -41,6 +42,7 @@ type Deps struct {
 	Webhooks   *webhook.Service
 	// Inventory withdraws lots that are past their day.
 	Inventory *inventory.Service
+	Search    *search.Service
 }
 
 // batch is how many things one sweep ends at most in one go.
@@ -63,7 +65,7 @@ const (
 func (w *Worker) register(jobs *river.Workers) error {
 	orders, payments := w.deps.Orders, w.deps.Payments
 	return errors.Join(
-		on(w, jobs, func(context.Context, catalog.Changed) error { return nil }),
+		on(w, jobs, func(ctx context.Context, j catalog.Changed) error { return w.deps.Search.Index(ctx, j.Product) }),
 		on(w, jobs, func(ctx context.Context, j payment.Received) error { return orders.Capture(ctx, j.Event) }),
 		on(w, jobs, func(ctx context.Context, j payment.RefundMoved) error { return payments.SettleRefund(ctx, j.Event) }),
 		on(w, jobs, func(ctx context.Context, j payment.PerformRefund) error {
@@ -98,6 +100,7 @@ func (w *Worker) dues() []sweep {
 		{"webhook.announce", w.cfg.Sweep, w.announce},
 		{"webhook.deliver", time.Second, d.Webhooks.Deliver},
 		{"webhook.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Webhooks.Forget) }},
+		{"search.compare", w.cfg.Sweep, d.Search.Sweep},
 		{"business.measure", 15 * time.Second, w.measure},
 	}
 }

@@ -1,4 +1,4 @@
-package shelf
+package search
 
 import (
 	"testing"
@@ -8,5 +8,5 @@ import (
 
 func TestRowsAreWhatTheirTablesHold(t *testing.T) {
 	t.Parallel()
-	pgtest.Columns(t, pgtest.New(t), categoryRow{})
+	pgtest.Columns(t, pgtest.New(t), productRow{}, synonymRow{})
 }
