@@ -41,6 +41,7 @@ var arrows = map[string][]string{
 	"price":        {},
 	"recall":       {"identity", "inventory", "trail"},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},
+	"review":       {"catalog", "identity", "merchant", "order", "trail"},
 	"scrutiny":     {"catalog", "identity", "listing", "merchant"},
 	"search":       {"catalog", "merchant", "origin", "term"},
 	"standing":     {"identity", "merchant", "trail"},

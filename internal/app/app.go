@@ -29,6 +29,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
+	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/schema"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
@@ -175,6 +176,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Aftersales = aftersale.New(a.db)
 	s.Intake = intake.New(a.db, s.Catalog)
 	s.Recalls = recall.New(a.db)
+	s.Reviews = review.New(a.db, s.Identity, s.Catalog)
 	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
 	s.Standing = standing.New(a.db)
 	s.Webhooks = webhook.New(a.db, a.cfg.Webhook, nil)

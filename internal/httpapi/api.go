@@ -24,6 +24,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/standing"
@@ -48,6 +49,7 @@ type Services struct {
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
+	Reviews      *review.Service
 	Standing     *standing.Service
 	Origins      *origin.Service
 	Scrutiny     *scrutiny.Service

@@ -40,6 +40,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
@@ -147,6 +148,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Intake = intake.New(s.DB, s.Catalog)
 	s.Recalls = recall.New(s.DB)
 	s.Search = search.New(s.DB, inventory.InStock)
+	s.Reviews = review.New(s.DB, s.Identity, s.Catalog)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	s.Standing = standing.New(s.DB)
 	return s
