@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"assortment":   {"catalog", "inventory", "listing", "merchant", "origin"},
 	"cart":         {"catalog", "identity", "offer"},
 	"catalog":      {"identity", "listing", "merchant", "price", "trail"},
+	"claim":        {"catalog", "identity", "merchant", "offer", "trail"},
 	"dossier":      {"identity", "merchant"},
 	"fund":         {"ledger"},
 	"identity":     {"trail"},

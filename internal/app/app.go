@@ -14,6 +14,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
@@ -176,6 +177,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Aftersales = aftersale.New(a.db)
 	s.Intake = intake.New(a.db, s.Catalog)
 	s.Recalls = recall.New(a.db)
+	s.Claims = claim.New(a.db, s.Catalog, a.cfg.Claims)
 	s.Reviews = review.New(a.db, s.Identity, s.Catalog)
 	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
 	s.Standing = standing.New(a.db)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/config"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
@@ -42,6 +43,7 @@ type Config struct {
 	HTTP      httpapi.Config
 	Worker    worker.Config
 	Webhook   webhook.Config
+	Claims    claim.Config
 	Telemetry telemetry.Config
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
@@ -50,6 +51,7 @@ type Services struct {
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
 	Reviews      *review.Service
+	Claims       *claim.Service
 	Standing     *standing.Service
 	Origins      *origin.Service
 	Scrutiny     *scrutiny.Service
@@ -81,6 +83,8 @@ type surface struct {
 	imports
 	files
 	lots
+	claims
+	reviews
 	webhooks
 	publicLog
 	system
@@ -89,8 +93,8 @@ type surface struct {
 func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 	return surface{
 		accounts{d.Identity},
-		products{d.Catalog, d.Origins, d.Inventory},
-		searches{d.Search, d.Inventory},
+		products{d.Catalog, d.Origins, d.Inventory, d.Claims},
+		searches{d.Search, d.Inventory, d.Claims},
 		disclosures{d.Merchants, d.Fund, d.Clock},
 		carts{d.Carts},
 		checkouts{d.Orders, d.Receipts, d.Clock},
@@ -106,6 +110,8 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		imports{d.Intake},
 		files{d.Files},
 		lots{d.Inventory, d.Recalls},
+		claims{d.Claims},
+		reviews{d.Reviews},
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		system{d.Ready, site},

@@ -36,6 +36,8 @@ type Limits struct {
 	APIKey int `env:"LIMIT_API_KEY, default=600"`
 	// Upload bounds the files that one account uploads.
 	Upload int `env:"LIMIT_UPLOAD, default=60"`
+	// Report bounds where one account tells that it found something cheaper.
+	Report int `env:"LIMIT_REPORT, default=10"`
 }
 
 // perMinute is the limit that the contract names in x-rate-limit.
@@ -49,6 +51,8 @@ func (l Limits) perMinute(name string) int {
 		return l.Checkout
 	case "upload":
 		return l.Upload
+	case "report":
+		return l.Report
 	}
 	return 0
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -20,6 +21,7 @@ type products struct {
 	catalog   *catalog.Service
 	origins   *origin.Service
 	inventory *inventory.Service
+	claims    *claim.Service
 }
 
 // ListCategories answers GET /v1/categories.
@@ -43,7 +45,11 @@ func (h products) ListProducts(ctx context.Context, r oas.ListProductsRequestObj
 	if err != nil {
 		return nil, err
 	}
-	data, next := wirePage(p, func(p catalog.Product) oas.Product { return wireProduct(p, inStock) })
+	live, err := h.claims.Live(ctx, p.Data...)
+	if err != nil {
+		return nil, err
+	}
+	data, next := wirePage(p, func(p catalog.Product) oas.Product { return wireShown(p, inStock, live) })
 	return oas.ListProducts200JSONResponse{Data: data, NextCursor: next}, nil
 }
 
@@ -57,7 +63,11 @@ func (h products) GetProduct(ctx context.Context, r oas.GetProductRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	return oas.GetProduct200JSONResponse(wireProduct(p, inStock)), nil
+	live, err := h.claims.Live(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return oas.GetProduct200JSONResponse(wireShown(p, inStock, live)), nil
 }
 
 func skusOf(products ...catalog.Product) []uuid.UUID {

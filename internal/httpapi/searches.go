@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/inventory"
@@ -15,6 +16,7 @@ import (
 type searches struct {
 	search    *search.Service
 	inventory *inventory.Service
+	claims    *claim.Service
 }
 
 // SearchProducts answers GET /v1/search.
@@ -27,7 +29,11 @@ func (h searches) SearchProducts(ctx context.Context, r oas.SearchProductsReques
 	if err != nil {
 		return nil, err
 	}
-	data, next := wirePage(p, func(p catalog.Product) oas.Product { return wireProduct(p, inStock) })
+	live, err := h.claims.Live(ctx, p.Data...)
+	if err != nil {
+		return nil, err
+	}
+	data, next := wirePage(p, func(p catalog.Product) oas.Product { return wireShown(p, inStock, live) })
 	return oas.SearchProducts200JSONResponse{Data: data, NextCursor: next}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/dossier"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -54,6 +55,7 @@ type Services struct {
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
 	Reviews      *review.Service
+	Claims       *claim.Service
 	Standing     *standing.Service
 	Origins      *origin.Service
 	Scrutiny     *scrutiny.Service

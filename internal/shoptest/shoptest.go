@@ -21,6 +21,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -148,6 +149,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Intake = intake.New(s.DB, s.Catalog)
 	s.Recalls = recall.New(s.DB)
 	s.Search = search.New(s.DB, inventory.InStock)
+	s.Claims = claim.New(s.DB, s.Catalog, claim.Config{})
 	s.Reviews = review.New(s.DB, s.Identity, s.Catalog)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	s.Standing = standing.New(s.DB)
