@@ -84,19 +84,15 @@ func (t *terms) add(term string) {
 // it is one character, else each two that stand together. A word is looked for by
 // itself.
 func (r run) pieces() []string {
-	if !r.han || utf8.RuneCountInString(r.text) == 1 {
+	all := []rune(r.text)
+	if !r.han || len(all) == 1 {
 		return []string{r.text}
 	}
 	var out []string
-	last := -1
-	for i := range r.text {
-		if last >= 0 {
-			_, size := utf8.DecodeRuneInString(r.text[i:])
-			if pair := r.text[last : i+size]; !slices.Contains(out, pair) {
-				out = append(out, pair)
-			}
+	for i := range all[1:] {
+		if pair := string(all[i : i+2]); !slices.Contains(out, pair) {
+			out = append(out, pair)
 		}
-		last = i
 	}
 	return out
 }
