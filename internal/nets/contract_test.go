@@ -57,7 +57,7 @@ var objects = map[string]object{
 	"code":        {},
 }
 
-// headers are the required parameters of which the nets know a good value.
+// headers are the required headers of which the nets know a good value.
 var headers = []string{"Idempotency-Key", "Stripe-Signature"}
 
 // contract is the operations, in an order that does not change.
@@ -140,7 +140,9 @@ func (op *operation) flaws(doc *openapi3.T, o *openapi3.Operation) []string {
 		switch _, known := objects[p.Name]; {
 		case p.In == openapi3.ParameterInPath && !known:
 			say("the nets have nothing for the path parameter {%s}: add it to objects in contract_test.go, and things of that kind to shop.things in shop_test.go", p.Name)
-		case p.In != openapi3.ParameterInPath && p.Required && !slices.Contains(headers, p.Name):
+		case p.In == openapi3.ParameterInQuery && p.Required && p.Example == nil:
+			say("the required parameter %s has no example, which is what the nets send: add one", p.Name)
+		case p.In == openapi3.ParameterInHeader && p.Required && !slices.Contains(headers, p.Name):
 			say("the nets know no good value for the required parameter %s: add it to headers in contract_test.go and to shop.header in shop_test.go", p.Name)
 		}
 	}

@@ -263,7 +263,11 @@ func (f *fuzzer) pathParam(t *rapid.T, op *operation, who caller, name string, b
 func (f *fuzzer) query(t *rapid.T, op *operation, broken *bool) string {
 	var pairs []string
 	for _, p := range op.params {
-		if p.In != "query" || rapid.Bool().Draw(t, "without "+p.Name) {
+		if p.In != "query" {
+			continue
+		}
+		if rapid.Bool().Draw(t, "without "+p.Name) {
+			*broken = *broken || p.Required
 			continue
 		}
 		var value string

@@ -62,10 +62,17 @@ func (s *shop) sample(t testing.TB, op *operation, who caller, f *firm, in map[s
 	if op.body != nil {
 		r.header.Set("Content-Type", "application/json")
 	}
+	query := url.Values{}
 	for _, p := range op.params {
-		if p.In == "header" && p.Required {
+		switch {
+		case p.In == "header" && p.Required:
 			r.header.Set(p.Name, s.header(p.Name, r.body))
+		case p.In == "query" && p.Required:
+			query.Set(p.Name, fmt.Sprint(p.Example))
 		}
+	}
+	if len(query) > 0 {
+		r.target += "?" + query.Encode()
 	}
 	return r
 }

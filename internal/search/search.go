@@ -148,7 +148,7 @@ type entry struct {
 }
 
 // entryOf makes a product's entry. The place is its enterprise's.
-func (v *vocabulary) entryOf(p catalog.Product, place string) entry {
+func (v *vocabulary) entryOf(p catalog.Product, place string, inStock bool) entry {
 	own := runs(p.Name)
 	name := v.plain(own, false)
 	t := &terms{seen: make(map[string]bool)}
@@ -177,7 +177,7 @@ func (v *vocabulary) entryOf(p catalog.Product, place string) entry {
 		t.spelled(text)
 	}
 	return entry{
-		merchant: p.Merchant.UUID(), product: p.ID.UUID(), lot: lotOf(p.ID.UUID()), category: p.Category, listed: p.State == catalog.OnSale,
+		merchant: p.Merchant.UUID(), product: p.ID.UUID(), lot: lotOf(p.ID.UUID()), category: p.Category, listed: p.State == catalog.OnSale, inStock: inStock,
 		nameKey: cut(key(name), nameKeySize), pinyinKey: cut(spelling(name), nameKeySize), terms: t.all, source: v.source(p, place),
 	}
 }

@@ -200,8 +200,7 @@ func (s *Service) entries(ctx context.Context, tx *postgres.Tx, v *vocabulary, g
 	}
 	out := make([]entry, len(goods))
 	for i, p := range goods {
-		out[i] = v.entryOf(p, places[p.Merchant.UUID()])
-		out[i].inStock = anyOf(p, stocked)
+		out[i] = v.entryOf(p, places[p.Merchant.UUID()], anyOf(p, stocked))
 	}
 	return out, nil
 }
@@ -293,8 +292,8 @@ func (s *Service) Suggest(ctx context.Context, typed string) ([]Suggestion, erro
 	out := v.shelves(runs(typed))
 	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Suggestion, error) {
 		hits, err := names(ctx, tx, asked.column, asked.key, most)
-		if err != nil || len(hits) == 0 {
-			return out, err
+		if err != nil {
+			return nil, err
 		}
 		goods, err := shown(ctx, tx, hits)
 		for _, p := range goods {

@@ -33,9 +33,7 @@ func newVocabulary(synonyms []synonym, categories []catalog.Category) *vocabular
 	})
 	for _, s := range v.synonyms {
 		for _, text := range []string{s.Term, s.Word} {
-			t := &terms{seen: make(map[string]bool)}
-			t.latin(runs(text))
-			for _, spelled := range t.all {
+			for _, spelled := range latin(runs(text)) {
 				v.latin[spelled] = s.Word
 			}
 		}
@@ -51,15 +49,13 @@ func newVocabulary(synonyms []synonym, categories []catalog.Category) *vocabular
 	return v
 }
 
-// latin adds how a whole text is written in Latin letters.
-func (t *terms) latin(all []run) {
+// latin is how a whole text may be written in Latin letters.
+func latin(all []run) []string {
 	whole := []string{""}
 	for _, u := range unitsOf(all) {
 		whole = joined(whole, u.readings, fewReadings)
 	}
-	for _, s := range whole {
-		t.add(s)
-	}
+	return whole
 }
 
 // plain is a text with each synonym's term as its word. Where somebody asks, a
