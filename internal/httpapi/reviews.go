@@ -36,7 +36,7 @@ func (h reviews) GetReviewSummary(ctx context.Context, r oas.GetReviewSummaryReq
 // WriteReview answers POST /v1/orders/{order_id}/reviews.
 func (h reviews) WriteReview(ctx context.Context, r oas.WriteReviewRequestObject) (oas.WriteReviewResponseObject, error) {
 	made, err := h.reviews.Write(ctx, callerOf(ctx), id.From[order.Order](r.OrderId), review.Writing{
-		Line: r.Body.Line, Stars: r.Body.Stars, Text: r.Body.Text, Pictures: fromFiles(r.Body.PictureIds), Anonymous: value(r.Body.Anonymous),
+		Line: r.Body.Line, Stars: r.Body.Stars, Text: r.Body.Text, Pictures: fromFiles(value(r.Body.PictureIds)), Anonymous: value(r.Body.Anonymous),
 	})
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (h reviews) ListReviews(ctx context.Context, r oas.ListReviewsRequestObject
 // FollowUpReview answers POST /v1/reviews/{review_id}/follow-up.
 func (h reviews) FollowUpReview(ctx context.Context, r oas.FollowUpReviewRequestObject) (oas.FollowUpReviewResponseObject, error) {
 	made, err := h.reviews.Add(ctx, callerOf(ctx), id.From[review.Review](r.ReviewId), review.Addition{
-		Text: r.Body.Text, Pictures: fromFiles(r.Body.PictureIds),
+		Text: r.Body.Text, Pictures: fromFiles(value(r.Body.PictureIds)),
 	})
 	if err != nil {
 		return nil, err

@@ -28,6 +28,9 @@ const county = "152527"
 // MerchantID is the id of a recorded enterprise, the same in every replay.
 func MerchantID(code string) merchant.ID { return id.FromName[merchant.Merchant]("enterprise", code) }
 
+// ProductID is the id of a recorded product, the same in every replay.
+func ProductID(code string) catalog.ProductID { return id.FromName[catalog.Product]("product", code) }
+
 // SKUID is the id of a recorded product's one SKU, the same in every replay.
 func SKUID(code string) catalog.SKUID { return id.FromName[catalog.SKU]("sku", code) }
 

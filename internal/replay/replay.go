@@ -128,7 +128,8 @@ func (r *Replay) note(ctx context.Context, operation string) error {
 
 // steps are what happens beside the sales, by time: enterprises are let in and
 // list their goods, are re-verified in June, one renews its licence in October,
-// and the log is drained each month; last, today, everybody renews.
+// price claims are filed, and the log is drained each month; last, today, everybody
+// renews and claims anew.
 func (r *Replay) steps(y Year) []step {
 	var all []step
 	goods := map[string][]Product{}
@@ -145,6 +146,9 @@ func (r *Replay) steps(y Year) []step {
 			all = append(all, step{time.Date(2020, 10, 30, 9, 0, 0, 0, shanghai()), "renew " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.renew(ctx, at, e) }})
 		}
 	}
+	for _, e := range y.Enterprises {
+		all = append(all, r.claims(e, goods[e.row["enterprise_id"]])...)
+	}
 	for month := range 12 {
 		all = append(all, step{time.Date(2020, time.Month(month+2), 1, 0, 0, 0, 0, shanghai()), "close the month", r.drain})
 	}
@@ -152,7 +156,10 @@ func (r *Replay) steps(y Year) []step {
 	for _, e := range y.Enterprises {
 		all = append(all,
 			step{r.DB.Now(), "renew " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.renew(ctx, at, e) }},
-			step{r.DB.Now(), "re-verify " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.reverify(ctx, at, e) }})
+			step{r.DB.Now(), "re-verify " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.reverify(ctx, at, e) }},
+			step{r.DB.Now(), "claim anew " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error {
+				return r.recapture(ctx, at, goods[e.row["enterprise_id"]])
+			}})
 	}
 	return all
 }

@@ -356,6 +356,45 @@ func (e CertificateKind) Valid() bool {
 	}
 }
 
+// Defines values for CheaperOutcome.
+const (
+	ClaimWithdrawn CheaperOutcome = "claim_withdrawn"
+	NotComparable  CheaperOutcome = "not_comparable"
+	Noted          CheaperOutcome = "noted"
+)
+
+// Valid indicates whether the value is a known member of the CheaperOutcome enum.
+func (e CheaperOutcome) Valid() bool {
+	switch e {
+	case ClaimWithdrawn:
+		return true
+	case NotComparable:
+		return true
+	case Noted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CheaperReportState.
+const (
+	CheaperReportStateOpen     CheaperReportState = "open"
+	CheaperReportStateResolved CheaperReportState = "resolved"
+)
+
+// Valid indicates whether the value is a known member of the CheaperReportState enum.
+func (e CheaperReportState) Valid() bool {
+	switch e {
+	case CheaperReportStateOpen:
+		return true
+	case CheaperReportStateResolved:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CheckoutState.
 const (
 	CheckoutStateCanceled CheckoutState = "canceled"
@@ -863,6 +902,27 @@ func (e NewListingReturnRule) Valid() bool {
 	}
 }
 
+// Defines values for NewPriceClaimNetUnit.
+const (
+	NewPriceClaimNetUnitEmpty NewPriceClaimNetUnit = ""
+	NewPriceClaimNetUnitG     NewPriceClaimNetUnit = "g"
+	NewPriceClaimNetUnitML    NewPriceClaimNetUnit = "mL"
+)
+
+// Valid indicates whether the value is a known member of the NewPriceClaimNetUnit enum.
+func (e NewPriceClaimNetUnit) Valid() bool {
+	switch e {
+	case NewPriceClaimNetUnitEmpty:
+		return true
+	case NewPriceClaimNetUnitG:
+		return true
+	case NewPriceClaimNetUnitML:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OrderState.
 const (
 	OrderStateCanceled OrderState = "canceled"
@@ -905,6 +965,48 @@ func (e OriginRegionLevel) Valid() bool {
 	case OriginRegionLevelTownship:
 		return true
 	case OriginRegionLevelVillage:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PriceClaimBasis.
+const (
+	SAMESKU              PriceClaimBasis = "SAME_SKU"
+	SAMESPECSIMILARGRADE PriceClaimBasis = "SAME_SPEC_SIMILAR_GRADE"
+)
+
+// Valid indicates whether the value is a known member of the PriceClaimBasis enum.
+func (e PriceClaimBasis) Valid() bool {
+	switch e {
+	case SAMESKU:
+		return true
+	case SAMESPECSIMILARGRADE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PriceClaimState.
+const (
+	PriceClaimStateConfirmed PriceClaimState = "confirmed"
+	PriceClaimStateFiled     PriceClaimState = "filed"
+	PriceClaimStateRejected  PriceClaimState = "rejected"
+	PriceClaimStateWithdrawn PriceClaimState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the PriceClaimState enum.
+func (e PriceClaimState) Valid() bool {
+	switch e {
+	case PriceClaimStateConfirmed:
+		return true
+	case PriceClaimStateFiled:
+		return true
+	case PriceClaimStateRejected:
+		return true
+	case PriceClaimStateWithdrawn:
 		return true
 	default:
 		return false
@@ -1013,6 +1115,33 @@ func (e ReturnedPlaceProblem) Valid() bool {
 	case ReturnedPlaceProblemUnreadable:
 		return true
 	case ReturnedPlaceProblemWrong:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReviewGround.
+const (
+	CourtOrder          ReviewGround = "court_order"
+	Defamation          ReviewGround = "defamation"
+	Fabricated          ReviewGround = "fabricated"
+	IllegalContent      ReviewGround = "illegal_content"
+	PersonalInformation ReviewGround = "personal_information"
+)
+
+// Valid indicates whether the value is a known member of the ReviewGround enum.
+func (e ReviewGround) Valid() bool {
+	switch e {
+	case CourtOrder:
+		return true
+	case Defamation:
+		return true
+	case Fabricated:
+		return true
+	case IllegalContent:
+		return true
+	case PersonalInformation:
 		return true
 	default:
 		return false
@@ -1957,6 +2086,50 @@ type CategoryList struct {
 // CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
 type CertificateKind string
 
+// CheaperOutcome defines model for CheaperOutcome.
+type CheaperOutcome string
+
+// CheaperReport defines model for CheaperReport.
+type CheaperReport struct {
+	FileIds []Id `json:"file_ids"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id      Id              `json:"id"`
+	Note    *string         `json:"note,omitempty"`
+	Outcome *CheaperOutcome `json:"outcome,omitempty"`
+	Place   string          `json:"place"`
+
+	// PriceFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	PriceFen Fen `json:"price_fen"`
+
+	// ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProductId  Id                 `json:"product_id"`
+	Reason     *string            `json:"reason,omitempty"`
+	ReportedAt time.Time          `json:"reported_at"`
+	ResolvedAt *time.Time         `json:"resolved_at,omitempty"`
+	State      CheaperReportState `json:"state"`
+	Url        *string            `json:"url,omitempty"`
+}
+
+// CheaperReportState defines model for CheaperReport.State.
+type CheaperReportState string
+
+// CheaperReportPage defines model for CheaperReportPage.
+type CheaperReportPage struct {
+	Data       []CheaperReport `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
+
+// CheaperResolution Example: {"outcome":"not_comparable","reason":"规格不同"}
+type CheaperResolution struct {
+	Outcome CheaperOutcome `json:"outcome"`
+
+	// Reason Example: 规格不同
+	Reason string `json:"reason"`
+}
+
 // CheckedImport defines model for CheckedImport.
 type CheckedImport struct {
 	Cells  BadCellPage `json:"cells"`
@@ -2529,6 +2702,33 @@ type ListingWarning struct {
 // ListingWarningVerdict `refuse` forbids submitting; `review` is for the operator to decide
 type ListingWarningVerdict string
 
+// LivePriceClaim That a SKU costs more elsewhere, as it holds at this moment (明码标价和禁止价格欺诈规定 第十六、十七条)
+type LivePriceClaim struct {
+	// Basis The very same goods, or the same specification of a similar grade
+	Basis      PriceClaimBasis `json:"basis"`
+	CapturedAt time.Time       `json:"captured_at"`
+
+	// Evidence Example: EV-0001
+	Evidence  *string   `json:"evidence,omitempty"`
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Platform Example: PLATFORM_A
+	Platform string `json:"platform"`
+
+	// ReferenceFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	ReferenceFen Fen `json:"reference_fen"`
+
+	// SavingFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	SavingFen Fen `json:"saving_fen"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id `json:"sku_id"`
+}
+
 // LogEntry The place of a sale or a refund in the public log
 type LogEntry struct {
 	// Leaf The leaf, as it was hashed
@@ -2745,6 +2945,35 @@ type MerchantProductPage struct {
 	NextCursor *string           `json:"next_cursor"`
 }
 
+// NewCheaperReport Example: {"place":"县城超市","price_fen":3000}
+type NewCheaperReport struct {
+	// FileIds Pictures that you uploaded
+	FileIds []Id `json:"file_ids,omitempty"`
+
+	// Note Example: 同规格，非促销
+	Note *string `json:"note,omitempty"`
+
+	// Place Example: 县城超市
+	Place string `json:"place"`
+
+	// PriceFen Fen, at least one
+	//
+	// Example: 29760
+	PriceFen Price `json:"price_fen"`
+
+	// Url Example: https://shop.example/flour
+	Url *string `json:"url,omitempty"`
+}
+
+// NewFollowUp Example: {"text":"一个月后仍然好吃。"}
+type NewFollowUp struct {
+	// PictureIds Pictures that you uploaded
+	PictureIds *ReviewPictures `json:"picture_ids,omitempty"`
+
+	// Text Example: 莜面筋道，下次还买。
+	Text ReviewText `json:"text"`
+}
+
 // NewLicence Example: {"expires_on":"2031-11-01","issued_on":"2026-11-02","kind":"SC","merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","no":"SC10115252799011","product_kinds":["PACKAGED_FOOD"]}
 type NewLicence struct {
 	// ExpiresOn The last day on which it is good
@@ -2880,6 +3109,51 @@ type NewLot struct {
 	Quantity int64 `json:"quantity"`
 }
 
+// NewPriceClaim Either `evidence` or `file_ids` is needed
+//
+// Example: {"basis":"SAME_SPEC_SIMILAR_GRADE","captured_at":"2026-11-01T08:00:00Z","evidence":"EV-0001","net_content":1000,"net_unit":"g","platform":"PLATFORM_A","reference_fen":3980,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}
+type NewPriceClaim struct {
+	// Basis The very same goods, or the same specification of a similar grade
+	Basis PriceClaimBasis `json:"basis"`
+
+	// CapturedAt When the price was seen
+	//
+	// Example: 2026-11-01T08:00:00Z
+	CapturedAt time.Time `json:"captured_at"`
+
+	// Evidence Where the evidence is kept
+	//
+	// Example: EV-0001
+	Evidence *string `json:"evidence,omitempty"`
+
+	// FileIds Pictures of the evidence that you uploaded
+	FileIds []Id `json:"file_ids,omitempty"`
+
+	// NetContent Of what was compared, the same as of the product; 0 without unit
+	//
+	// Example: 1000
+	NetContent int64 `json:"net_content"`
+
+	// NetUnit Example: g
+	NetUnit NewPriceClaimNetUnit `json:"net_unit"`
+
+	// Platform Where; an anonymous name will do
+	//
+	// Example: PLATFORM_A
+	Platform string `json:"platform"`
+
+	// ReferenceFen Fen, at least one
+	//
+	// Example: 29760
+	ReferenceFen Price `json:"reference_fen"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id `json:"sku_id"`
+}
+
+// NewPriceClaimNetUnit Example: g
+type NewPriceClaimNetUnit string
+
 // NewRecall Example: {"level":2,"notice":"本批次莜面水分超标，请停止食用并联系我们退款。","reason":"抽检水分超标"}
 type NewRecall struct {
 	// Level 1 grave harm, 2 some harm, 3 false label (食品召回管理办法 第十三条)
@@ -2896,6 +3170,32 @@ type NewRecall struct {
 	//
 	// Example: 抽检水分超标
 	Reason string `json:"reason"`
+}
+
+// NewReview Example: {"line":1,"stars":5,"text":"莜面筋道，下次还买。"}
+type NewReview struct {
+	// Anonymous The name is not shown
+	Anonymous *bool `json:"anonymous,omitempty"`
+
+	// Line The line of the order
+	//
+	// Example: 1
+	Line int `json:"line"`
+
+	// PictureIds Pictures that you uploaded
+	PictureIds *ReviewPictures `json:"picture_ids,omitempty"`
+
+	// Stars Example: 5
+	Stars int `json:"stars"`
+
+	// Text Example: 莜面筋道，下次还买。
+	Text ReviewText `json:"text"`
+}
+
+// NewReviewAnswer Example: {"text":"谢谢惠顾。"}
+type NewReviewAnswer struct {
+	// Text Example: 莜面筋道，下次还买。
+	Text ReviewText `json:"text"`
 }
 
 // NewSession defines model for NewSession.
@@ -3132,6 +3432,66 @@ type PriceChange struct {
 	PriceFen Price `json:"price_fen"`
 }
 
+// PriceClaim defines model for PriceClaim.
+type PriceClaim struct {
+	// Basis The very same goods, or the same specification of a similar grade
+	Basis      PriceClaimBasis `json:"basis"`
+	CapturedAt time.Time       `json:"captured_at"`
+	DecidedAt  *time.Time      `json:"decided_at,omitempty"`
+	Evidence   *string         `json:"evidence,omitempty"`
+	ExpiresAt  time.Time       `json:"expires_at"`
+	FileIds    []Id            `json:"file_ids"`
+	FiledAt    time.Time       `json:"filed_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id     `json:"merchant_id"`
+	NetContent int64  `json:"net_content"`
+	NetUnit    string `json:"net_unit"`
+	Platform   string `json:"platform"`
+
+	// ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProductId Id      `json:"product_id"`
+	Reason    *string `json:"reason,omitempty"`
+
+	// ReferenceFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	ReferenceFen Fen `json:"reference_fen"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id              `json:"sku_id"`
+	State PriceClaimState `json:"state"`
+}
+
+// PriceClaimBasis The very same goods, or the same specification of a similar grade
+type PriceClaimBasis string
+
+// PriceClaimPage defines model for PriceClaimPage.
+type PriceClaimPage struct {
+	Data       []PriceClaim `json:"data"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
+// PriceClaimShare defines model for PriceClaimShare.
+type PriceClaimShare struct {
+	// Live Products on sale with a claim that holds now
+	Live int64 `json:"live"`
+
+	// OnSale Products on sale
+	OnSale int64 `json:"on_sale"`
+
+	// ShareBp Basis points, rounded down
+	//
+	// Example: 9583
+	ShareBp int64 `json:"share_bp"`
+}
+
+// PriceClaimState defines model for PriceClaimState.
+type PriceClaimState string
+
 // Problem RFC 9457
 type Problem struct {
 	// Code Stable; decide on this
@@ -3223,6 +3583,9 @@ type Product struct {
 	// PresaleWindows Days on which it is ordered ahead
 	PresaleWindows []PresaleWindow `json:"presale_windows,omitempty"`
 
+	// PriceClaim That a SKU costs more elsewhere, as it holds at this moment (明码标价和禁止价格欺诈规定 第十六、十七条)
+	PriceClaim *LivePriceClaim `json:"price_claim,omitempty"`
+
 	// RegionCode Example: 152527
 	RegionCode *string `json:"region_code,omitempty"`
 
@@ -3299,6 +3662,36 @@ type PublicRecallState string
 // PublicRecallPage defines model for PublicRecallPage.
 type PublicRecallPage struct {
 	Data       []PublicRecall `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// PublicReview defines model for PublicReview.
+type PublicReview struct {
+	Answer *ReviewAnswer `json:"answer,omitempty"`
+
+	// Author The masked name; missing: anonymous
+	//
+	// Example: 王**
+	Author   *string         `json:"author,omitempty"`
+	FollowUp *ReviewFollowUp `json:"follow_up,omitempty"`
+	Hidden   *ReviewHidden   `json:"hidden,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id   `json:"id"`
+	PictureIds []Id `json:"picture_ids"`
+
+	// ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProductId Id `json:"product_id"`
+
+	// Stars Missing of a hidden review, as are text, pictures, follow-up and answer
+	Stars     *int      `json:"stars,omitempty"`
+	Text      *string   `json:"text,omitempty"`
+	WrittenAt time.Time `json:"written_at"`
+}
+
+// PublicReviewPage defines model for PublicReviewPage.
+type PublicReviewPage struct {
+	Data       []PublicReview `json:"data"`
 	NextCursor *string        `json:"next_cursor"`
 }
 
@@ -3637,6 +4030,83 @@ type ReverificationPage struct {
 	Data       []Reverification `json:"data"`
 	NextCursor *string          `json:"next_cursor"`
 }
+
+// Review defines model for Review.
+type Review struct {
+	Line int `json:"line"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id           `json:"order_id"`
+	Review  PublicReview `json:"review"`
+}
+
+// ReviewAnswer defines model for ReviewAnswer.
+type ReviewAnswer struct {
+	At time.Time `json:"at"`
+
+	// Number How many answers there were until this one
+	Number int    `json:"number"`
+	Text   string `json:"text"`
+}
+
+// ReviewFollowUp defines model for ReviewFollowUp.
+type ReviewFollowUp struct {
+	PictureIds []Id      `json:"picture_ids"`
+	Text       string    `json:"text"`
+	WrittenAt  time.Time `json:"written_at"`
+}
+
+// ReviewGround 违法信息、个人信息、侮辱诽谤、虚构评价、法院或主管机关的决定
+type ReviewGround string
+
+// ReviewHidden defines model for ReviewHidden.
+type ReviewHidden struct {
+	At time.Time `json:"at"`
+
+	// Ground 违法信息、个人信息、侮辱诽谤、虚构评价、法院或主管机关的决定
+	Ground ReviewGround `json:"ground"`
+	Reason string       `json:"reason"`
+}
+
+// ReviewHiding Example: {"ground":"personal_information","reason":"含有他人电话号码"}
+type ReviewHiding struct {
+	// Ground 违法信息、个人信息、侮辱诽谤、虚构评价、法院或主管机关的决定
+	Ground ReviewGround `json:"ground"`
+
+	// Reason For the public
+	//
+	// Example: 含有他人电话号码
+	Reason string `json:"reason"`
+}
+
+// ReviewPage defines model for ReviewPage.
+type ReviewPage struct {
+	Data       []Review `json:"data"`
+	NextCursor *string  `json:"next_cursor"`
+}
+
+// ReviewPictures Pictures that you uploaded
+type ReviewPictures = []Id
+
+// ReviewSummary defines model for ReviewSummary.
+type ReviewSummary struct {
+	// AverageTenths Tenths of a star, rounded half up; 0 without reviews
+	//
+	// Example: 43
+	AverageTenths int64 `json:"average_tenths"`
+
+	// Count Reviews that are shown
+	Count int64 `json:"count"`
+
+	// Hidden Reviews that are hidden, which count for nothing else
+	Hidden int64 `json:"hidden"`
+
+	// Stars How many gave 1, 2, … 5 stars
+	Stars []int64 `json:"stars"`
+}
+
+// ReviewText Example: 莜面筋道，下次还买。
+type ReviewText = string
 
 // Role defines model for Role.
 type Role string
@@ -4034,6 +4504,9 @@ type ApplicationId = Id
 // CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type CheckoutId = Id
 
+// ClaimId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ClaimId = Id
+
 // Cursor defines model for Cursor.
 type Cursor = string
 
@@ -4087,6 +4560,12 @@ type RecallId = Id
 
 // RefundId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type RefundId = Id
+
+// ReportId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ReportId = Id
+
+// ReviewId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ReviewId = Id
 
 // SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type SkuId = Id
@@ -4156,6 +4635,15 @@ type ListApplicationsParams struct {
 
 // ListBrandsParams defines parameters for ListBrands.
 type ListBrandsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListCheaperReportsParams defines parameters for ListCheaperReports.
+type ListCheaperReportsParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -4288,6 +4776,15 @@ type ListMerchantOrdersParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListMerchantPriceClaimsParams defines parameters for ListMerchantPriceClaims.
+type ListMerchantPriceClaimsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListMerchantProductsParams defines parameters for ListMerchantProducts.
 type ListMerchantProductsParams struct {
 	// State Only those in this state
@@ -4332,6 +4829,15 @@ type CloseMerchantRecallParams struct {
 
 // ListMerchantRecallOrdersParams defines parameters for ListMerchantRecallOrders.
 type ListMerchantRecallOrdersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListMerchantReviewsParams defines parameters for ListMerchantReviews.
+type ListMerchantReviewsParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -4420,6 +4926,18 @@ type ListOpsApplicationsParams struct {
 // ListOpsApplicationsParamsState defines parameters for ListOpsApplications.
 type ListOpsApplicationsParamsState string
 
+// ListOpsCheaperReportsParams defines parameters for ListOpsCheaperReports.
+type ListOpsCheaperReportsParams struct {
+	// Open `true`: only the open ones
+	Open *bool `form:"open,omitempty" json:"open,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListLicencesParams defines parameters for ListLicences.
 type ListLicencesParams struct {
 	// State Only licences in this state
@@ -4463,6 +4981,21 @@ type ListSanctionsParams struct {
 type RefundOrderParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListPriceClaimsParams defines parameters for ListPriceClaims.
+type ListPriceClaimsParams struct {
+	// State Only those in this state
+	State *PriceClaimState `form:"state,omitempty" json:"state,omitempty"`
+
+	// ExpiringWithinDays Only the confirmed ones that end within so many days; `state` is then left aside
+	ExpiringWithinDays *int `form:"expiring_within_days,omitempty" json:"expiring_within_days,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListReviewQueueParams defines parameters for ListReviewQueue.
@@ -4531,6 +5064,18 @@ type ListReverificationsParams struct {
 // ListReverificationsParamsState defines parameters for ListReverifications.
 type ListReverificationsParamsState string
 
+// ListOpsReviewsParams defines parameters for ListOpsReviews.
+type ListOpsReviewsParams struct {
+	// Hidden `true`: only the hidden ones
+	Hidden *bool `form:"hidden,omitempty" json:"hidden,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListTrailParams defines parameters for ListTrail.
 type ListTrailParams struct {
 	// ActorId Only what this account did
@@ -4570,6 +5115,15 @@ type ListProductsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListProductReviewsParams defines parameters for ListProductReviews.
+type ListProductReviewsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListMerchantsParams defines parameters for ListMerchants.
 type ListMerchantsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -4593,6 +5147,15 @@ type ListRegionsParams struct {
 	// Parent Only what lies right within this region
 	Parent *string `form:"parent,omitempty" json:"parent,omitempty"`
 
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListReviewsParams defines parameters for ListReviews.
+type ListReviewsParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -4695,6 +5258,12 @@ type FileLicenceJSONRequestBody = NewLicence
 // OpenMerchantRecallJSONRequestBody defines body for OpenMerchantRecall for application/json ContentType.
 type OpenMerchantRecallJSONRequestBody = NewRecall
 
+// FilePriceClaimJSONRequestBody defines body for FilePriceClaim for application/json ContentType.
+type FilePriceClaimJSONRequestBody = NewPriceClaim
+
+// WithdrawPriceClaimJSONRequestBody defines body for WithdrawPriceClaim for application/json ContentType.
+type WithdrawPriceClaimJSONRequestBody = Reason
+
 // CreateProductJSONRequestBody defines body for CreateProduct for application/json ContentType.
 type CreateProductJSONRequestBody = NewListing
 
@@ -4706,6 +5275,9 @@ type AddSkuJSONRequestBody = NewSku
 
 // CloseMerchantRecallJSONRequestBody defines body for CloseMerchantRecall for application/json ContentType.
 type CloseMerchantRecallJSONRequestBody = RecallResult
+
+// AnswerReviewJSONRequestBody defines body for AnswerReview for application/json ContentType.
+type AnswerReviewJSONRequestBody = NewReviewAnswer
 
 // SetSkuPriceJSONRequestBody defines body for SetSkuPrice for application/json ContentType.
 type SetSkuPriceJSONRequestBody = PriceChange
@@ -4746,6 +5318,9 @@ type RefuseApplicationJSONRequestBody = Reason
 // ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
 type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
 
+// ResolveCheaperReportJSONRequestBody defines body for ResolveCheaperReport for application/json ContentType.
+type ResolveCheaperReportJSONRequestBody = CheaperResolution
+
 // DeclineLicenceJSONRequestBody defines body for DeclineLicence for application/json ContentType.
 type DeclineLicenceJSONRequestBody = Reason
 
@@ -4776,6 +5351,15 @@ type WarnMerchantJSONRequestBody = Sanctioning
 // RefundOrderJSONRequestBody defines body for RefundOrder for application/json ContentType.
 type RefundOrderJSONRequestBody = Refunding
 
+// FileOpsPriceClaimJSONRequestBody defines body for FileOpsPriceClaim for application/json ContentType.
+type FileOpsPriceClaimJSONRequestBody = NewPriceClaim
+
+// RejectPriceClaimJSONRequestBody defines body for RejectPriceClaim for application/json ContentType.
+type RejectPriceClaimJSONRequestBody = Reason
+
+// WithdrawOpsPriceClaimJSONRequestBody defines body for WithdrawOpsPriceClaim for application/json ContentType.
+type WithdrawOpsPriceClaimJSONRequestBody = Reason
+
 // DelistProductJSONRequestBody defines body for DelistProduct for application/json ContentType.
 type DelistProductJSONRequestBody = ProductDelisting
 
@@ -4784,6 +5368,21 @@ type ReturnProductJSONRequestBody = ProductReturn
 
 // CloseOpsRecallJSONRequestBody defines body for CloseOpsRecall for application/json ContentType.
 type CloseOpsRecallJSONRequestBody = RecallResult
+
+// HideReviewJSONRequestBody defines body for HideReview for application/json ContentType.
+type HideReviewJSONRequestBody = ReviewHiding
+
+// ShowReviewJSONRequestBody defines body for ShowReview for application/json ContentType.
+type ShowReviewJSONRequestBody = Reason
+
+// WriteReviewJSONRequestBody defines body for WriteReview for application/json ContentType.
+type WriteReviewJSONRequestBody = NewReview
+
+// ReportCheaperJSONRequestBody defines body for ReportCheaper for application/json ContentType.
+type ReportCheaperJSONRequestBody = NewCheaperReport
+
+// FollowUpReviewJSONRequestBody defines body for FollowUpReview for application/json ContentType.
+type FollowUpReviewJSONRequestBody = NewFollowUp
 
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = Credentials
@@ -5018,6 +5617,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/categories (the `ListCategories` operationId).
 	ListCategories(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListCheaperReports What the caller has reported, newest first
+	//
+	// Corresponds with GET /v1/cheaper-reports (the `ListCheaperReports` operationId).
+	ListCheaperReports(ctx context.Context, params *ListCheaperReportsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListCheckouts The caller's checkouts, newest first
 	//
@@ -5310,6 +5914,45 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/merchant/orders/{order_id} (the `GetMerchantOrder` operationId).
 	GetMerchantOrder(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListMerchantPriceClaims The price claims of the enterprises that the caller sells for, newest first
+	//
+	// Corresponds with GET /v1/merchant/price-claims (the `ListMerchantPriceClaims` operationId).
+	ListMerchantPriceClaims(ctx context.Context, params *ListMerchantPriceClaimsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FilePriceClaimWithBody File that a SKU costs more elsewhere; it is shown once an operator has confirmed it
+	//
+	// A claim lives twelve months from its capture, unless the shop is set otherwise. It is shown only while it is of the same
+	// specification and the reference is higher than the price of the moment. The same filing again changes nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/price-claims (the `FilePriceClaim` operationId).
+	FilePriceClaimWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FilePriceClaim File that a SKU costs more elsewhere; it is shown once an operator has confirmed it
+	//
+	// A claim lives twelve months from its capture, unless the shop is set otherwise. It is shown only while it is of the same
+	// specification and the reference is higher than the price of the moment. The same filing again changes nothing.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/price-claims (the `FilePriceClaim` operationId).
+	FilePriceClaim(ctx context.Context, body FilePriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawPriceClaimWithBody Withdraw a price claim; it is shown no more
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/price-claims/{claim_id}/withdraw (the `WithdrawPriceClaim` operationId).
+	WithdrawPriceClaimWithBody(ctx context.Context, claimId ClaimId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawPriceClaim Withdraw a price claim; it is shown no more
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/price-claims/{claim_id}/withdraw (the `WithdrawPriceClaim` operationId).
+	WithdrawPriceClaim(ctx context.Context, claimId ClaimId, body WithdrawPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListMerchantProducts The products of the enterprises that the caller sells for, on sale or not
 	//
 	// Corresponds with GET /v1/merchant/products (the `ListMerchantProducts` operationId).
@@ -5409,6 +6052,25 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/merchant/recalls/{recall_id}/orders (the `ListMerchantRecallOrders` operationId).
 	ListMerchantRecallOrders(ctx context.Context, recallId RecallId, params *ListMerchantRecallOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListMerchantReviews The reviews of what the caller sells, newest first
+	//
+	// Corresponds with GET /v1/merchant/reviews (the `ListMerchantReviews` operationId).
+	ListMerchantReviews(ctx context.Context, params *ListMerchantReviewsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AnswerReviewWithBody Answer a review; a further answer is shown in place of the one before, which stays
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/reviews/{review_id}/answers (the `AnswerReview` operationId).
+	AnswerReviewWithBody(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AnswerReview Answer a review; a further answer is shown in place of the one before, which stays
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/reviews/{review_id}/answers (the `AnswerReview` operationId).
+	AnswerReview(ctx context.Context, reviewId ReviewId, body AnswerReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SetSkuPriceWithBody Set a SKU's price; orders already placed keep theirs
 	//
@@ -5666,6 +6328,25 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
 	ReturnOpsApplication(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListOpsCheaperReports What consumers report, newest first
+	//
+	// Corresponds with GET /v1/ops/cheaper-reports (the `ListOpsCheaperReports` operationId).
+	ListOpsCheaperReports(ctx context.Context, params *ListOpsCheaperReportsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveCheaperReportWithBody End a report with its outcome; claim_withdrawn withdraws the claims of the product
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/cheaper-reports/{report_id}/resolve (the `ResolveCheaperReport` operationId).
+	ResolveCheaperReportWithBody(ctx context.Context, reportId ReportId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveCheaperReport End a report with its outcome; claim_withdrawn withdraws the claims of the product
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/cheaper-reports/{report_id}/resolve (the `ResolveCheaperReport` operationId).
+	ResolveCheaperReport(ctx context.Context, reportId ReportId, body ResolveCheaperReportJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListLicences Licences that enterprises filed, newest first
 	//
 	// Corresponds with GET /v1/ops/licences (the `ListLicences` operationId).
@@ -5831,6 +6512,58 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/ops/orders/{order_id}/refunds (the `RefundOrder` operationId).
 	RefundOrder(ctx context.Context, orderId OrderId, params *RefundOrderParams, body RefundOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListPriceClaims Price claims of all enterprises, newest first
+	//
+	// Corresponds with GET /v1/ops/price-claims (the `ListPriceClaims` operationId).
+	ListPriceClaims(ctx context.Context, params *ListPriceClaimsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FileOpsPriceClaimWithBody File a price claim for an enterprise; another operator confirms it
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/price-claims (the `FileOpsPriceClaim` operationId).
+	FileOpsPriceClaimWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FileOpsPriceClaim File a price claim for an enterprise; another operator confirms it
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/price-claims (the `FileOpsPriceClaim` operationId).
+	FileOpsPriceClaim(ctx context.Context, body FileOpsPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmPriceClaim Confirm a price claim; never one of one's own
+	//
+	// Corresponds with POST /v1/ops/price-claims/{claim_id}/confirm (the `ConfirmPriceClaim` operationId).
+	ConfirmPriceClaim(ctx context.Context, claimId ClaimId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectPriceClaimWithBody Reject a price claim; never one of one's own
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/price-claims/{claim_id}/reject (the `RejectPriceClaim` operationId).
+	RejectPriceClaimWithBody(ctx context.Context, claimId ClaimId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectPriceClaim Reject a price claim; never one of one's own
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/price-claims/{claim_id}/reject (the `RejectPriceClaim` operationId).
+	RejectPriceClaim(ctx context.Context, claimId ClaimId, body RejectPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawOpsPriceClaimWithBody Withdraw a price claim of any enterprise
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/price-claims/{claim_id}/withdraw (the `WithdrawOpsPriceClaim` operationId).
+	WithdrawOpsPriceClaimWithBody(ctx context.Context, claimId ClaimId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawOpsPriceClaim Withdraw a price claim of any enterprise
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/price-claims/{claim_id}/withdraw (the `WithdrawOpsPriceClaim` operationId).
+	WithdrawOpsPriceClaim(ctx context.Context, claimId ClaimId, body WithdrawOpsPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListReviewQueue What waits for review, the longest waiting first
 	//
 	// Corresponds with GET /v1/ops/products (the `ListReviewQueue` operationId).
@@ -5910,6 +6643,39 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/ops/reverifications (the `ListReverifications` operationId).
 	ListReverifications(ctx context.Context, params *ListReverificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListOpsReviews All reviews with what is hidden, newest first
+	//
+	// Corresponds with GET /v1/ops/reviews (the `ListOpsReviews` operationId).
+	ListOpsReviews(ctx context.Context, params *ListOpsReviewsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// HideReviewWithBody Hide a review on a ground of law; that it is hidden and why is public
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/reviews/{review_id}/hide (the `HideReview` operationId).
+	HideReviewWithBody(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// HideReview Hide a review on a ground of law; that it is hidden and why is public
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/reviews/{review_id}/hide (the `HideReview` operationId).
+	HideReview(ctx context.Context, reviewId ReviewId, body HideReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ShowReviewWithBody Show a hidden review again
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/reviews/{review_id}/show (the `ShowReview` operationId).
+	ShowReviewWithBody(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ShowReview Show a hidden review again
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/reviews/{review_id}/show (the `ShowReview` operationId).
+	ShowReview(ctx context.Context, reviewId ReviewId, body ShowReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListTrail Who changed what, newest first
 	//
 	// Corresponds with GET /v1/ops/trail (the `ListTrail` operationId).
@@ -5925,6 +6691,24 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/orders/{order_id} (the `GetOrder` operationId).
 	GetOrder(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// WriteReviewWithBody Review a line of a paid order, once; also after it was refunded
+	//
+	// A review is never deleted (电子商务法 第三十九条). The same review again changes nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/orders/{order_id}/reviews (the `WriteReview` operationId).
+	WriteReviewWithBody(ctx context.Context, orderId OrderId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WriteReview Review a line of a paid order, once; also after it was refunded
+	//
+	// A review is never deleted (电子商务法 第三十九条). The same review again changes nothing.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/orders/{order_id}/reviews (the `WriteReview` operationId).
+	WriteReview(ctx context.Context, orderId OrderId, body WriteReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListProducts Products on sale
 	//
 	// Corresponds with GET /v1/products (the `ListProducts` operationId).
@@ -5934,6 +6718,30 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/products/{product_id} (the `GetProduct` operationId).
 	GetProduct(ctx context.Context, productId ProductId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportCheaperWithBody Tell where a product was found cheaper; one open report at a time
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/products/{product_id}/cheaper-reports (the `ReportCheaper` operationId).
+	ReportCheaperWithBody(ctx context.Context, productId ProductId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportCheaper Tell where a product was found cheaper; one open report at a time
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/products/{product_id}/cheaper-reports (the `ReportCheaper` operationId).
+	ReportCheaper(ctx context.Context, productId ProductId, body ReportCheaperJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListProductReviews What buyers say of a product, newest first; of a hidden review only that it is there, and why it is hidden
+	//
+	// Corresponds with GET /v1/products/{product_id}/reviews (the `ListProductReviews` operationId).
+	ListProductReviews(ctx context.Context, productId ProductId, params *ListProductReviewsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReviewSummary What the reviews of a product come to
+	//
+	// Corresponds with GET /v1/products/{product_id}/reviews/summary (the `GetReviewSummary` operationId).
+	GetReviewSummary(ctx context.Context, productId ProductId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	//
@@ -5955,6 +6763,11 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/public/merchants/{merchant_id} (the `GetMerchant` operationId).
 	GetMerchant(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetPriceClaimShare How much of what is on sale has a price claim that holds now
+	//
+	// Corresponds with GET /v1/public/price-claims (the `GetPriceClaimShare` operationId).
+	GetPriceClaimShare(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRecalls Lots that were called back, newest first
 	//
 	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
@@ -5964,6 +6777,25 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/regions (the `ListRegions` operationId).
 	ListRegions(ctx context.Context, params *ListRegionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListReviews The caller's reviews, newest first
+	//
+	// Corresponds with GET /v1/reviews (the `ListReviews` operationId).
+	ListReviews(ctx context.Context, params *ListReviewsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FollowUpReviewWithBody Add to a review of one's own, once
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/reviews/{review_id}/follow-up (the `FollowUpReview` operationId).
+	FollowUpReviewWithBody(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FollowUpReview Add to a review of one's own, once
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/reviews/{review_id}/follow-up (the `FollowUpReview` operationId).
+	FollowUpReview(ctx context.Context, reviewId ReviewId, body FollowUpReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SearchProducts Goods on sale by words, the best fitting first
 	//
@@ -6412,6 +7244,21 @@ func (c *Client) RemoveCartLine(ctx context.Context, skuId SkuId, reqEditors ...
 // Corresponds with GET /v1/categories (the `ListCategories` operationId).
 func (c *Client) ListCategories(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListCategoriesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListCheaperReports What the caller has reported, newest first
+//
+// Corresponds with GET /v1/cheaper-reports (the `ListCheaperReports` operationId).
+func (c *Client) ListCheaperReports(ctx context.Context, params *ListCheaperReportsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCheaperReportsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -7143,6 +7990,95 @@ func (c *Client) GetMerchantOrder(ctx context.Context, orderId OrderId, reqEdito
 	return c.Client.Do(req)
 }
 
+// ListMerchantPriceClaims The price claims of the enterprises that the caller sells for, newest first
+//
+// Corresponds with GET /v1/merchant/price-claims (the `ListMerchantPriceClaims` operationId).
+func (c *Client) ListMerchantPriceClaims(ctx context.Context, params *ListMerchantPriceClaimsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMerchantPriceClaimsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FilePriceClaimWithBody File that a SKU costs more elsewhere; it is shown once an operator has confirmed it
+//
+// A claim lives twelve months from its capture, unless the shop is set otherwise. It is shown only while it is of the same
+// specification and the reference is higher than the price of the moment. The same filing again changes nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/price-claims (the `FilePriceClaim` operationId).
+func (c *Client) FilePriceClaimWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFilePriceClaimRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FilePriceClaim File that a SKU costs more elsewhere; it is shown once an operator has confirmed it
+//
+// A claim lives twelve months from its capture, unless the shop is set otherwise. It is shown only while it is of the same
+// specification and the reference is higher than the price of the moment. The same filing again changes nothing.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/price-claims (the `FilePriceClaim` operationId).
+func (c *Client) FilePriceClaim(ctx context.Context, body FilePriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFilePriceClaimRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawPriceClaimWithBody Withdraw a price claim; it is shown no more
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/price-claims/{claim_id}/withdraw (the `WithdrawPriceClaim` operationId).
+func (c *Client) WithdrawPriceClaimWithBody(ctx context.Context, claimId ClaimId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawPriceClaimRequestWithBody(c.Server, claimId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawPriceClaim Withdraw a price claim; it is shown no more
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/price-claims/{claim_id}/withdraw (the `WithdrawPriceClaim` operationId).
+func (c *Client) WithdrawPriceClaim(ctx context.Context, claimId ClaimId, body WithdrawPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawPriceClaimRequest(c.Server, claimId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListMerchantProducts The products of the enterprises that the caller sells for, on sale or not
 //
 // Corresponds with GET /v1/merchant/products (the `ListMerchantProducts` operationId).
@@ -7393,6 +8329,55 @@ func (c *Client) CloseMerchantRecall(ctx context.Context, recallId RecallId, par
 // Corresponds with GET /v1/merchant/recalls/{recall_id}/orders (the `ListMerchantRecallOrders` operationId).
 func (c *Client) ListMerchantRecallOrders(ctx context.Context, recallId RecallId, params *ListMerchantRecallOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListMerchantRecallOrdersRequest(c.Server, recallId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListMerchantReviews The reviews of what the caller sells, newest first
+//
+// Corresponds with GET /v1/merchant/reviews (the `ListMerchantReviews` operationId).
+func (c *Client) ListMerchantReviews(ctx context.Context, params *ListMerchantReviewsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMerchantReviewsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AnswerReviewWithBody Answer a review; a further answer is shown in place of the one before, which stays
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/reviews/{review_id}/answers (the `AnswerReview` operationId).
+func (c *Client) AnswerReviewWithBody(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAnswerReviewRequestWithBody(c.Server, reviewId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AnswerReview Answer a review; a further answer is shown in place of the one before, which stays
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/reviews/{review_id}/answers (the `AnswerReview` operationId).
+func (c *Client) AnswerReview(ctx context.Context, reviewId ReviewId, body AnswerReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAnswerReviewRequest(c.Server, reviewId, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8039,6 +9024,55 @@ func (c *Client) ReturnOpsApplication(ctx context.Context, applicationId Applica
 	return c.Client.Do(req)
 }
 
+// ListOpsCheaperReports What consumers report, newest first
+//
+// Corresponds with GET /v1/ops/cheaper-reports (the `ListOpsCheaperReports` operationId).
+func (c *Client) ListOpsCheaperReports(ctx context.Context, params *ListOpsCheaperReportsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOpsCheaperReportsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveCheaperReportWithBody End a report with its outcome; claim_withdrawn withdraws the claims of the product
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/cheaper-reports/{report_id}/resolve (the `ResolveCheaperReport` operationId).
+func (c *Client) ResolveCheaperReportWithBody(ctx context.Context, reportId ReportId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveCheaperReportRequestWithBody(c.Server, reportId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveCheaperReport End a report with its outcome; claim_withdrawn withdraws the claims of the product
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/cheaper-reports/{report_id}/resolve (the `ResolveCheaperReport` operationId).
+func (c *Client) ResolveCheaperReport(ctx context.Context, reportId ReportId, body ResolveCheaperReportJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveCheaperReportRequest(c.Server, reportId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListLicences Licences that enterprises filed, newest first
 //
 // Corresponds with GET /v1/ops/licences (the `ListLicences` operationId).
@@ -8454,6 +9488,138 @@ func (c *Client) RefundOrder(ctx context.Context, orderId OrderId, params *Refun
 	return c.Client.Do(req)
 }
 
+// ListPriceClaims Price claims of all enterprises, newest first
+//
+// Corresponds with GET /v1/ops/price-claims (the `ListPriceClaims` operationId).
+func (c *Client) ListPriceClaims(ctx context.Context, params *ListPriceClaimsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPriceClaimsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FileOpsPriceClaimWithBody File a price claim for an enterprise; another operator confirms it
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/price-claims (the `FileOpsPriceClaim` operationId).
+func (c *Client) FileOpsPriceClaimWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFileOpsPriceClaimRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FileOpsPriceClaim File a price claim for an enterprise; another operator confirms it
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/price-claims (the `FileOpsPriceClaim` operationId).
+func (c *Client) FileOpsPriceClaim(ctx context.Context, body FileOpsPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFileOpsPriceClaimRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmPriceClaim Confirm a price claim; never one of one's own
+//
+// Corresponds with POST /v1/ops/price-claims/{claim_id}/confirm (the `ConfirmPriceClaim` operationId).
+func (c *Client) ConfirmPriceClaim(ctx context.Context, claimId ClaimId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmPriceClaimRequest(c.Server, claimId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectPriceClaimWithBody Reject a price claim; never one of one's own
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/price-claims/{claim_id}/reject (the `RejectPriceClaim` operationId).
+func (c *Client) RejectPriceClaimWithBody(ctx context.Context, claimId ClaimId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectPriceClaimRequestWithBody(c.Server, claimId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectPriceClaim Reject a price claim; never one of one's own
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/price-claims/{claim_id}/reject (the `RejectPriceClaim` operationId).
+func (c *Client) RejectPriceClaim(ctx context.Context, claimId ClaimId, body RejectPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectPriceClaimRequest(c.Server, claimId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawOpsPriceClaimWithBody Withdraw a price claim of any enterprise
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/price-claims/{claim_id}/withdraw (the `WithdrawOpsPriceClaim` operationId).
+func (c *Client) WithdrawOpsPriceClaimWithBody(ctx context.Context, claimId ClaimId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawOpsPriceClaimRequestWithBody(c.Server, claimId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawOpsPriceClaim Withdraw a price claim of any enterprise
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/price-claims/{claim_id}/withdraw (the `WithdrawOpsPriceClaim` operationId).
+func (c *Client) WithdrawOpsPriceClaim(ctx context.Context, claimId ClaimId, body WithdrawOpsPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawOpsPriceClaimRequest(c.Server, claimId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListReviewQueue What waits for review, the longest waiting first
 //
 // Corresponds with GET /v1/ops/products (the `ListReviewQueue` operationId).
@@ -8663,6 +9829,89 @@ func (c *Client) ListReverifications(ctx context.Context, params *ListReverifica
 	return c.Client.Do(req)
 }
 
+// ListOpsReviews All reviews with what is hidden, newest first
+//
+// Corresponds with GET /v1/ops/reviews (the `ListOpsReviews` operationId).
+func (c *Client) ListOpsReviews(ctx context.Context, params *ListOpsReviewsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOpsReviewsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// HideReviewWithBody Hide a review on a ground of law; that it is hidden and why is public
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/reviews/{review_id}/hide (the `HideReview` operationId).
+func (c *Client) HideReviewWithBody(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewHideReviewRequestWithBody(c.Server, reviewId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// HideReview Hide a review on a ground of law; that it is hidden and why is public
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/reviews/{review_id}/hide (the `HideReview` operationId).
+func (c *Client) HideReview(ctx context.Context, reviewId ReviewId, body HideReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewHideReviewRequest(c.Server, reviewId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ShowReviewWithBody Show a hidden review again
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/reviews/{review_id}/show (the `ShowReview` operationId).
+func (c *Client) ShowReviewWithBody(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewShowReviewRequestWithBody(c.Server, reviewId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ShowReview Show a hidden review again
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/reviews/{review_id}/show (the `ShowReview` operationId).
+func (c *Client) ShowReview(ctx context.Context, reviewId ReviewId, body ShowReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewShowReviewRequest(c.Server, reviewId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListTrail Who changed what, newest first
 //
 // Corresponds with GET /v1/ops/trail (the `ListTrail` operationId).
@@ -8708,6 +9957,44 @@ func (c *Client) GetOrder(ctx context.Context, orderId OrderId, reqEditors ...Re
 	return c.Client.Do(req)
 }
 
+// WriteReviewWithBody Review a line of a paid order, once; also after it was refunded
+//
+// A review is never deleted (电子商务法 第三十九条). The same review again changes nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/orders/{order_id}/reviews (the `WriteReview` operationId).
+func (c *Client) WriteReviewWithBody(ctx context.Context, orderId OrderId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWriteReviewRequestWithBody(c.Server, orderId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WriteReview Review a line of a paid order, once; also after it was refunded
+//
+// A review is never deleted (电子商务法 第三十九条). The same review again changes nothing.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/orders/{order_id}/reviews (the `WriteReview` operationId).
+func (c *Client) WriteReview(ctx context.Context, orderId OrderId, body WriteReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWriteReviewRequest(c.Server, orderId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListProducts Products on sale
 //
 // Corresponds with GET /v1/products (the `ListProducts` operationId).
@@ -8728,6 +10015,70 @@ func (c *Client) ListProducts(ctx context.Context, params *ListProductsParams, r
 // Corresponds with GET /v1/products/{product_id} (the `GetProduct` operationId).
 func (c *Client) GetProduct(ctx context.Context, productId ProductId, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetProductRequest(c.Server, productId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportCheaperWithBody Tell where a product was found cheaper; one open report at a time
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/products/{product_id}/cheaper-reports (the `ReportCheaper` operationId).
+func (c *Client) ReportCheaperWithBody(ctx context.Context, productId ProductId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportCheaperRequestWithBody(c.Server, productId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportCheaper Tell where a product was found cheaper; one open report at a time
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/products/{product_id}/cheaper-reports (the `ReportCheaper` operationId).
+func (c *Client) ReportCheaper(ctx context.Context, productId ProductId, body ReportCheaperJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportCheaperRequest(c.Server, productId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListProductReviews What buyers say of a product, newest first; of a hidden review only that it is there, and why it is hidden
+//
+// Corresponds with GET /v1/products/{product_id}/reviews (the `ListProductReviews` operationId).
+func (c *Client) ListProductReviews(ctx context.Context, productId ProductId, params *ListProductReviewsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListProductReviewsRequest(c.Server, productId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReviewSummary What the reviews of a product come to
+//
+// Corresponds with GET /v1/products/{product_id}/reviews/summary (the `GetReviewSummary` operationId).
+func (c *Client) GetReviewSummary(ctx context.Context, productId ProductId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReviewSummaryRequest(c.Server, productId)
 	if err != nil {
 		return nil, err
 	}
@@ -8798,6 +10149,21 @@ func (c *Client) GetMerchant(ctx context.Context, merchantId MerchantId, reqEdit
 	return c.Client.Do(req)
 }
 
+// GetPriceClaimShare How much of what is on sale has a price claim that holds now
+//
+// Corresponds with GET /v1/public/price-claims (the `GetPriceClaimShare` operationId).
+func (c *Client) GetPriceClaimShare(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPriceClaimShareRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRecalls Lots that were called back, newest first
 //
 // Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
@@ -8818,6 +10184,55 @@ func (c *Client) ListRecalls(ctx context.Context, params *ListRecallsParams, req
 // Corresponds with GET /v1/regions (the `ListRegions` operationId).
 func (c *Client) ListRegions(ctx context.Context, params *ListRegionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListRegionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListReviews The caller's reviews, newest first
+//
+// Corresponds with GET /v1/reviews (the `ListReviews` operationId).
+func (c *Client) ListReviews(ctx context.Context, params *ListReviewsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListReviewsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FollowUpReviewWithBody Add to a review of one's own, once
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/reviews/{review_id}/follow-up (the `FollowUpReview` operationId).
+func (c *Client) FollowUpReviewWithBody(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFollowUpReviewRequestWithBody(c.Server, reviewId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FollowUpReview Add to a review of one's own, once
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/reviews/{review_id}/follow-up (the `FollowUpReview` operationId).
+func (c *Client) FollowUpReview(ctx context.Context, reviewId ReviewId, body FollowUpReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFollowUpReviewRequest(c.Server, reviewId, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9712,6 +11127,72 @@ func NewListCategoriesRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListCheaperReportsRequest constructs an http.Request for the ListCheaperReports method
+func NewListCheaperReportsRequest(server string, params *ListCheaperReportsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cheaper-reports")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -11294,6 +12775,159 @@ func NewGetMerchantOrderRequest(server string, orderId OrderId) (*http.Request, 
 	return req, nil
 }
 
+// NewListMerchantPriceClaimsRequest constructs an http.Request for the ListMerchantPriceClaims method
+func NewListMerchantPriceClaimsRequest(server string, params *ListMerchantPriceClaimsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/price-claims")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewFilePriceClaimRequest calls the generic FilePriceClaim builder with application/json body
+func NewFilePriceClaimRequest(server string, body FilePriceClaimJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewFilePriceClaimRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewFilePriceClaimRequestWithBody constructs an http.Request for the FilePriceClaim method, with any body, and a specified content type
+func NewFilePriceClaimRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/price-claims")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWithdrawPriceClaimRequest calls the generic WithdrawPriceClaim builder with application/json body
+func NewWithdrawPriceClaimRequest(server string, claimId ClaimId, body WithdrawPriceClaimJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWithdrawPriceClaimRequestWithBody(server, claimId, "application/json", bodyReader)
+}
+
+// NewWithdrawPriceClaimRequestWithBody constructs an http.Request for the WithdrawPriceClaim method, with any body, and a specified content type
+func NewWithdrawPriceClaimRequestWithBody(server string, claimId ClaimId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "claim_id", claimId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/price-claims/%s/withdraw", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListMerchantProductsRequest constructs an http.Request for the ListMerchantProducts method
 func NewListMerchantProductsRequest(server string, params *ListMerchantProductsParams) (*http.Request, error) {
 	var err error
@@ -11898,6 +13532,119 @@ func NewListMerchantRecallOrdersRequest(server string, recallId RecallId, params
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewListMerchantReviewsRequest constructs an http.Request for the ListMerchantReviews method
+func NewListMerchantReviewsRequest(server string, params *ListMerchantReviewsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/reviews")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAnswerReviewRequest calls the generic AnswerReview builder with application/json body
+func NewAnswerReviewRequest(server string, reviewId ReviewId, body AnswerReviewJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAnswerReviewRequestWithBody(server, reviewId, "application/json", bodyReader)
+}
+
+// NewAnswerReviewRequestWithBody constructs an http.Request for the AnswerReview method, with any body, and a specified content type
+func NewAnswerReviewRequestWithBody(server string, reviewId ReviewId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "review_id", reviewId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/reviews/%s/answers", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -13182,6 +14929,131 @@ func NewReturnOpsApplicationRequestWithBody(server string, applicationId Applica
 	return req, nil
 }
 
+// NewListOpsCheaperReportsRequest constructs an http.Request for the ListOpsCheaperReports method
+func NewListOpsCheaperReportsRequest(server string, params *ListOpsCheaperReportsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/cheaper-reports")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Open != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "open", *params.Open, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewResolveCheaperReportRequest calls the generic ResolveCheaperReport builder with application/json body
+func NewResolveCheaperReportRequest(server string, reportId ReportId, body ResolveCheaperReportJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewResolveCheaperReportRequestWithBody(server, reportId, "application/json", bodyReader)
+}
+
+// NewResolveCheaperReportRequestWithBody constructs an http.Request for the ResolveCheaperReport method, with any body, and a specified content type
+func NewResolveCheaperReportRequestWithBody(server string, reportId ReportId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "report_id", reportId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/cheaper-reports/%s/resolve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListLicencesRequest constructs an http.Request for the ListLicences method
 func NewListLicencesRequest(server string, params *ListLicencesParams) (*http.Request, error) {
 	var err error
@@ -13970,6 +15842,264 @@ func NewRefundOrderRequestWithBody(server string, orderId OrderId, params *Refun
 	return req, nil
 }
 
+// NewListPriceClaimsRequest constructs an http.Request for the ListPriceClaims method
+func NewListPriceClaimsRequest(server string, params *ListPriceClaimsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/price-claims")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExpiringWithinDays != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expiring_within_days", *params.ExpiringWithinDays, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewFileOpsPriceClaimRequest calls the generic FileOpsPriceClaim builder with application/json body
+func NewFileOpsPriceClaimRequest(server string, body FileOpsPriceClaimJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewFileOpsPriceClaimRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewFileOpsPriceClaimRequestWithBody constructs an http.Request for the FileOpsPriceClaim method, with any body, and a specified content type
+func NewFileOpsPriceClaimRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/price-claims")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewConfirmPriceClaimRequest constructs an http.Request for the ConfirmPriceClaim method
+func NewConfirmPriceClaimRequest(server string, claimId ClaimId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "claim_id", claimId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/price-claims/%s/confirm", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRejectPriceClaimRequest calls the generic RejectPriceClaim builder with application/json body
+func NewRejectPriceClaimRequest(server string, claimId ClaimId, body RejectPriceClaimJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRejectPriceClaimRequestWithBody(server, claimId, "application/json", bodyReader)
+}
+
+// NewRejectPriceClaimRequestWithBody constructs an http.Request for the RejectPriceClaim method, with any body, and a specified content type
+func NewRejectPriceClaimRequestWithBody(server string, claimId ClaimId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "claim_id", claimId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/price-claims/%s/reject", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWithdrawOpsPriceClaimRequest calls the generic WithdrawOpsPriceClaim builder with application/json body
+func NewWithdrawOpsPriceClaimRequest(server string, claimId ClaimId, body WithdrawOpsPriceClaimJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWithdrawOpsPriceClaimRequestWithBody(server, claimId, "application/json", bodyReader)
+}
+
+// NewWithdrawOpsPriceClaimRequestWithBody constructs an http.Request for the WithdrawOpsPriceClaim method, with any body, and a specified content type
+func NewWithdrawOpsPriceClaimRequestWithBody(server string, claimId ClaimId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "claim_id", claimId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/price-claims/%s/withdraw", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListReviewQueueRequest constructs an http.Request for the ListReviewQueue method
 func NewListReviewQueueRequest(server string, params *ListReviewQueueParams) (*http.Request, error) {
 	var err error
@@ -14547,6 +16677,178 @@ func NewListReverificationsRequest(server string, params *ListReverificationsPar
 	return req, nil
 }
 
+// NewListOpsReviewsRequest constructs an http.Request for the ListOpsReviews method
+func NewListOpsReviewsRequest(server string, params *ListOpsReviewsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/reviews")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Hidden != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "hidden", *params.Hidden, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewHideReviewRequest calls the generic HideReview builder with application/json body
+func NewHideReviewRequest(server string, reviewId ReviewId, body HideReviewJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewHideReviewRequestWithBody(server, reviewId, "application/json", bodyReader)
+}
+
+// NewHideReviewRequestWithBody constructs an http.Request for the HideReview method, with any body, and a specified content type
+func NewHideReviewRequestWithBody(server string, reviewId ReviewId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "review_id", reviewId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/reviews/%s/hide", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewShowReviewRequest calls the generic ShowReview builder with application/json body
+func NewShowReviewRequest(server string, reviewId ReviewId, body ShowReviewJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewShowReviewRequestWithBody(server, reviewId, "application/json", bodyReader)
+}
+
+// NewShowReviewRequestWithBody constructs an http.Request for the ShowReview method, with any body, and a specified content type
+func NewShowReviewRequestWithBody(server string, reviewId ReviewId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "review_id", reviewId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/reviews/%s/show", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListTrailRequest constructs an http.Request for the ListTrail method
 func NewListTrailRequest(server string, params *ListTrailParams) (*http.Request, error) {
 	var err error
@@ -14737,6 +17039,53 @@ func NewGetOrderRequest(server string, orderId OrderId) (*http.Request, error) {
 	return req, nil
 }
 
+// NewWriteReviewRequest calls the generic WriteReview builder with application/json body
+func NewWriteReviewRequest(server string, orderId OrderId, body WriteReviewJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWriteReviewRequestWithBody(server, orderId, "application/json", bodyReader)
+}
+
+// NewWriteReviewRequestWithBody constructs an http.Request for the WriteReview method, with any body, and a specified content type
+func NewWriteReviewRequestWithBody(server string, orderId OrderId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "order_id", orderId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/orders/%s/reviews", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListProductsRequest constructs an http.Request for the ListProducts method
 func NewListProductsRequest(server string, params *ListProductsParams) (*http.Request, error) {
 	var err error
@@ -14844,6 +17193,160 @@ func NewGetProductRequest(server string, productId ProductId) (*http.Request, er
 	}
 
 	operationPath := fmt.Sprintf("/v1/products/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReportCheaperRequest calls the generic ReportCheaper builder with application/json body
+func NewReportCheaperRequest(server string, productId ProductId, body ReportCheaperJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReportCheaperRequestWithBody(server, productId, "application/json", bodyReader)
+}
+
+// NewReportCheaperRequestWithBody constructs an http.Request for the ReportCheaper method, with any body, and a specified content type
+func NewReportCheaperRequestWithBody(server string, productId ProductId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "product_id", productId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/products/%s/cheaper-reports", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListProductReviewsRequest constructs an http.Request for the ListProductReviews method
+func NewListProductReviewsRequest(server string, productId ProductId, params *ListProductReviewsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "product_id", productId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/products/%s/reviews", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetReviewSummaryRequest constructs an http.Request for the GetReviewSummary method
+func NewGetReviewSummaryRequest(server string, productId ProductId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "product_id", productId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/products/%s/reviews/summary", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -15015,6 +17518,33 @@ func NewGetMerchantRequest(server string, merchantId MerchantId) (*http.Request,
 	return req, nil
 }
 
+// NewGetPriceClaimShareRequest constructs an http.Request for the GetPriceClaimShare method
+func NewGetPriceClaimShareRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/price-claims")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListRecallsRequest constructs an http.Request for the ListRecalls method
 func NewListRecallsRequest(server string, params *ListRecallsParams) (*http.Request, error) {
 	var err error
@@ -15155,6 +17685,119 @@ func NewListRegionsRequest(server string, params *ListRegionsParams) (*http.Requ
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewListReviewsRequest constructs an http.Request for the ListReviews method
+func NewListReviewsRequest(server string, params *ListReviewsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/reviews")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewFollowUpReviewRequest calls the generic FollowUpReview builder with application/json body
+func NewFollowUpReviewRequest(server string, reviewId ReviewId, body FollowUpReviewJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewFollowUpReviewRequestWithBody(server, reviewId, "application/json", bodyReader)
+}
+
+// NewFollowUpReviewRequestWithBody constructs an http.Request for the FollowUpReview method, with any body, and a specified content type
+func NewFollowUpReviewRequestWithBody(server string, reviewId ReviewId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "review_id", reviewId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/reviews/%s/follow-up", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -15762,6 +18405,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/categories (the `ListCategories` operationId).
 	ListCategoriesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListCategoriesResponse, error)
 
+	// ListCheaperReportsWithResponse What the caller has reported, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/cheaper-reports (the `ListCheaperReports` operationId).
+	ListCheaperReportsWithResponse(ctx context.Context, params *ListCheaperReportsParams, reqEditors ...RequestEditorFn) (*ListCheaperReportsResponse, error)
+
 	// ListCheckoutsWithResponse The caller's checkouts, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -16099,6 +18749,47 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/merchant/orders/{order_id} (the `GetMerchantOrder` operationId).
 	GetMerchantOrderWithResponse(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*GetMerchantOrderResponse, error)
 
+	// ListMerchantPriceClaimsWithResponse The price claims of the enterprises that the caller sells for, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/price-claims (the `ListMerchantPriceClaims` operationId).
+	ListMerchantPriceClaimsWithResponse(ctx context.Context, params *ListMerchantPriceClaimsParams, reqEditors ...RequestEditorFn) (*ListMerchantPriceClaimsResponse, error)
+
+	// FilePriceClaimWithBodyWithResponse File that a SKU costs more elsewhere; it is shown once an operator has confirmed it
+	//
+	// A claim lives twelve months from its capture, unless the shop is set otherwise. It is shown only while it is of the same
+	// specification and the reference is higher than the price of the moment. The same filing again changes nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/price-claims (the `FilePriceClaim` operationId).
+	FilePriceClaimWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FilePriceClaimResponse, error)
+
+	// FilePriceClaimWithResponse File that a SKU costs more elsewhere; it is shown once an operator has confirmed it
+	//
+	// A claim lives twelve months from its capture, unless the shop is set otherwise. It is shown only while it is of the same
+	// specification and the reference is higher than the price of the moment. The same filing again changes nothing.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/price-claims (the `FilePriceClaim` operationId).
+	FilePriceClaimWithResponse(ctx context.Context, body FilePriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*FilePriceClaimResponse, error)
+
+	// WithdrawPriceClaimWithBodyWithResponse Withdraw a price claim; it is shown no more
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/price-claims/{claim_id}/withdraw (the `WithdrawPriceClaim` operationId).
+	WithdrawPriceClaimWithBodyWithResponse(ctx context.Context, claimId ClaimId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawPriceClaimResponse, error)
+
+	// WithdrawPriceClaimWithResponse Withdraw a price claim; it is shown no more
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/price-claims/{claim_id}/withdraw (the `WithdrawPriceClaim` operationId).
+	WithdrawPriceClaimWithResponse(ctx context.Context, claimId ClaimId, body WithdrawPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawPriceClaimResponse, error)
+
 	// ListMerchantProductsWithResponse The products of the enterprises that the caller sells for, on sale or not
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -16214,6 +18905,27 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/merchant/recalls/{recall_id}/orders (the `ListMerchantRecallOrders` operationId).
 	ListMerchantRecallOrdersWithResponse(ctx context.Context, recallId RecallId, params *ListMerchantRecallOrdersParams, reqEditors ...RequestEditorFn) (*ListMerchantRecallOrdersResponse, error)
+
+	// ListMerchantReviewsWithResponse The reviews of what the caller sells, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/reviews (the `ListMerchantReviews` operationId).
+	ListMerchantReviewsWithResponse(ctx context.Context, params *ListMerchantReviewsParams, reqEditors ...RequestEditorFn) (*ListMerchantReviewsResponse, error)
+
+	// AnswerReviewWithBodyWithResponse Answer a review; a further answer is shown in place of the one before, which stays
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/reviews/{review_id}/answers (the `AnswerReview` operationId).
+	AnswerReviewWithBodyWithResponse(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AnswerReviewResponse, error)
+
+	// AnswerReviewWithResponse Answer a review; a further answer is shown in place of the one before, which stays
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/reviews/{review_id}/answers (the `AnswerReview` operationId).
+	AnswerReviewWithResponse(ctx context.Context, reviewId ReviewId, body AnswerReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*AnswerReviewResponse, error)
 
 	// SetSkuPriceWithBodyWithResponse Set a SKU's price; orders already placed keep theirs
 	//
@@ -16495,6 +19207,27 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
 	ReturnOpsApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnOpsApplicationResponse, error)
 
+	// ListOpsCheaperReportsWithResponse What consumers report, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/cheaper-reports (the `ListOpsCheaperReports` operationId).
+	ListOpsCheaperReportsWithResponse(ctx context.Context, params *ListOpsCheaperReportsParams, reqEditors ...RequestEditorFn) (*ListOpsCheaperReportsResponse, error)
+
+	// ResolveCheaperReportWithBodyWithResponse End a report with its outcome; claim_withdrawn withdraws the claims of the product
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/cheaper-reports/{report_id}/resolve (the `ResolveCheaperReport` operationId).
+	ResolveCheaperReportWithBodyWithResponse(ctx context.Context, reportId ReportId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResolveCheaperReportResponse, error)
+
+	// ResolveCheaperReportWithResponse End a report with its outcome; claim_withdrawn withdraws the claims of the product
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/cheaper-reports/{report_id}/resolve (the `ResolveCheaperReport` operationId).
+	ResolveCheaperReportWithResponse(ctx context.Context, reportId ReportId, body ResolveCheaperReportJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveCheaperReportResponse, error)
+
 	// ListLicencesWithResponse Licences that enterprises filed, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -16670,6 +19403,62 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/ops/orders/{order_id}/refunds (the `RefundOrder` operationId).
 	RefundOrderWithResponse(ctx context.Context, orderId OrderId, params *RefundOrderParams, body RefundOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*RefundOrderResponse, error)
 
+	// ListPriceClaimsWithResponse Price claims of all enterprises, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/price-claims (the `ListPriceClaims` operationId).
+	ListPriceClaimsWithResponse(ctx context.Context, params *ListPriceClaimsParams, reqEditors ...RequestEditorFn) (*ListPriceClaimsResponse, error)
+
+	// FileOpsPriceClaimWithBodyWithResponse File a price claim for an enterprise; another operator confirms it
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/price-claims (the `FileOpsPriceClaim` operationId).
+	FileOpsPriceClaimWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FileOpsPriceClaimResponse, error)
+
+	// FileOpsPriceClaimWithResponse File a price claim for an enterprise; another operator confirms it
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/price-claims (the `FileOpsPriceClaim` operationId).
+	FileOpsPriceClaimWithResponse(ctx context.Context, body FileOpsPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*FileOpsPriceClaimResponse, error)
+
+	// ConfirmPriceClaimWithResponse Confirm a price claim; never one of one's own
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/price-claims/{claim_id}/confirm (the `ConfirmPriceClaim` operationId).
+	ConfirmPriceClaimWithResponse(ctx context.Context, claimId ClaimId, reqEditors ...RequestEditorFn) (*ConfirmPriceClaimResponse, error)
+
+	// RejectPriceClaimWithBodyWithResponse Reject a price claim; never one of one's own
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/price-claims/{claim_id}/reject (the `RejectPriceClaim` operationId).
+	RejectPriceClaimWithBodyWithResponse(ctx context.Context, claimId ClaimId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectPriceClaimResponse, error)
+
+	// RejectPriceClaimWithResponse Reject a price claim; never one of one's own
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/price-claims/{claim_id}/reject (the `RejectPriceClaim` operationId).
+	RejectPriceClaimWithResponse(ctx context.Context, claimId ClaimId, body RejectPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectPriceClaimResponse, error)
+
+	// WithdrawOpsPriceClaimWithBodyWithResponse Withdraw a price claim of any enterprise
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/price-claims/{claim_id}/withdraw (the `WithdrawOpsPriceClaim` operationId).
+	WithdrawOpsPriceClaimWithBodyWithResponse(ctx context.Context, claimId ClaimId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawOpsPriceClaimResponse, error)
+
+	// WithdrawOpsPriceClaimWithResponse Withdraw a price claim of any enterprise
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/price-claims/{claim_id}/withdraw (the `WithdrawOpsPriceClaim` operationId).
+	WithdrawOpsPriceClaimWithResponse(ctx context.Context, claimId ClaimId, body WithdrawOpsPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawOpsPriceClaimResponse, error)
+
 	// ListReviewQueueWithResponse What waits for review, the longest waiting first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -16763,6 +19552,41 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/ops/reverifications (the `ListReverifications` operationId).
 	ListReverificationsWithResponse(ctx context.Context, params *ListReverificationsParams, reqEditors ...RequestEditorFn) (*ListReverificationsResponse, error)
 
+	// ListOpsReviewsWithResponse All reviews with what is hidden, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/reviews (the `ListOpsReviews` operationId).
+	ListOpsReviewsWithResponse(ctx context.Context, params *ListOpsReviewsParams, reqEditors ...RequestEditorFn) (*ListOpsReviewsResponse, error)
+
+	// HideReviewWithBodyWithResponse Hide a review on a ground of law; that it is hidden and why is public
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/reviews/{review_id}/hide (the `HideReview` operationId).
+	HideReviewWithBodyWithResponse(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*HideReviewResponse, error)
+
+	// HideReviewWithResponse Hide a review on a ground of law; that it is hidden and why is public
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/reviews/{review_id}/hide (the `HideReview` operationId).
+	HideReviewWithResponse(ctx context.Context, reviewId ReviewId, body HideReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*HideReviewResponse, error)
+
+	// ShowReviewWithBodyWithResponse Show a hidden review again
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/reviews/{review_id}/show (the `ShowReview` operationId).
+	ShowReviewWithBodyWithResponse(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ShowReviewResponse, error)
+
+	// ShowReviewWithResponse Show a hidden review again
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/reviews/{review_id}/show (the `ShowReview` operationId).
+	ShowReviewWithResponse(ctx context.Context, reviewId ReviewId, body ShowReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*ShowReviewResponse, error)
+
 	// ListTrailWithResponse Who changed what, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -16784,6 +19608,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/orders/{order_id} (the `GetOrder` operationId).
 	GetOrderWithResponse(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*GetOrderResponse, error)
 
+	// WriteReviewWithBodyWithResponse Review a line of a paid order, once; also after it was refunded
+	//
+	// A review is never deleted (电子商务法 第三十九条). The same review again changes nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/orders/{order_id}/reviews (the `WriteReview` operationId).
+	WriteReviewWithBodyWithResponse(ctx context.Context, orderId OrderId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WriteReviewResponse, error)
+
+	// WriteReviewWithResponse Review a line of a paid order, once; also after it was refunded
+	//
+	// A review is never deleted (电子商务法 第三十九条). The same review again changes nothing.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/orders/{order_id}/reviews (the `WriteReview` operationId).
+	WriteReviewWithResponse(ctx context.Context, orderId OrderId, body WriteReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*WriteReviewResponse, error)
+
 	// ListProductsWithResponse Products on sale
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -16797,6 +19639,34 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/products/{product_id} (the `GetProduct` operationId).
 	GetProductWithResponse(ctx context.Context, productId ProductId, reqEditors ...RequestEditorFn) (*GetProductResponse, error)
+
+	// ReportCheaperWithBodyWithResponse Tell where a product was found cheaper; one open report at a time
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/products/{product_id}/cheaper-reports (the `ReportCheaper` operationId).
+	ReportCheaperWithBodyWithResponse(ctx context.Context, productId ProductId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportCheaperResponse, error)
+
+	// ReportCheaperWithResponse Tell where a product was found cheaper; one open report at a time
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/products/{product_id}/cheaper-reports (the `ReportCheaper` operationId).
+	ReportCheaperWithResponse(ctx context.Context, productId ProductId, body ReportCheaperJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportCheaperResponse, error)
+
+	// ListProductReviewsWithResponse What buyers say of a product, newest first; of a hidden review only that it is there, and why it is hidden
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/products/{product_id}/reviews (the `ListProductReviews` operationId).
+	ListProductReviewsWithResponse(ctx context.Context, productId ProductId, params *ListProductReviewsParams, reqEditors ...RequestEditorFn) (*ListProductReviewsResponse, error)
+
+	// GetReviewSummaryWithResponse What the reviews of a product come to
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/products/{product_id}/reviews/summary (the `GetReviewSummary` operationId).
+	GetReviewSummaryWithResponse(ctx context.Context, productId ProductId, reqEditors ...RequestEditorFn) (*GetReviewSummaryResponse, error)
 
 	// GetFundWithResponse What was sold, what one tenth of it came to, and where that money is
 	//
@@ -16826,6 +19696,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/public/merchants/{merchant_id} (the `GetMerchant` operationId).
 	GetMerchantWithResponse(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*GetMerchantResponse, error)
 
+	// GetPriceClaimShareWithResponse How much of what is on sale has a price claim that holds now
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/price-claims (the `GetPriceClaimShare` operationId).
+	GetPriceClaimShareWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPriceClaimShareResponse, error)
+
 	// ListRecallsWithResponse Lots that were called back, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -16839,6 +19716,27 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/regions (the `ListRegions` operationId).
 	ListRegionsWithResponse(ctx context.Context, params *ListRegionsParams, reqEditors ...RequestEditorFn) (*ListRegionsResponse, error)
+
+	// ListReviewsWithResponse The caller's reviews, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/reviews (the `ListReviews` operationId).
+	ListReviewsWithResponse(ctx context.Context, params *ListReviewsParams, reqEditors ...RequestEditorFn) (*ListReviewsResponse, error)
+
+	// FollowUpReviewWithBodyWithResponse Add to a review of one's own, once
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/reviews/{review_id}/follow-up (the `FollowUpReview` operationId).
+	FollowUpReviewWithBodyWithResponse(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FollowUpReviewResponse, error)
+
+	// FollowUpReviewWithResponse Add to a review of one's own, once
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/reviews/{review_id}/follow-up (the `FollowUpReview` operationId).
+	FollowUpReviewWithResponse(ctx context.Context, reviewId ReviewId, body FollowUpReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*FollowUpReviewResponse, error)
 
 	// SearchProductsWithResponse Goods on sale by words, the best fitting first
 	//
@@ -18132,6 +21030,75 @@ func (r ListCategoriesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListCategoriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListCheaperReportsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CheaperReportPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCheaperReportsResponse) GetJSON200() *CheaperReportPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListCheaperReportsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListCheaperReportsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListCheaperReportsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListCheaperReportsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCheaperReportsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCheaperReportsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCheaperReportsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCheaperReportsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -20778,6 +23745,255 @@ func (r GetMerchantOrderResponse) ContentType() string {
 	return ""
 }
 
+type ListMerchantPriceClaimsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PriceClaimPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMerchantPriceClaimsResponse) GetJSON200() *PriceClaimPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListMerchantPriceClaimsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListMerchantPriceClaimsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListMerchantPriceClaimsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListMerchantPriceClaimsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMerchantPriceClaimsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMerchantPriceClaimsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMerchantPriceClaimsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMerchantPriceClaimsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type FilePriceClaimResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PriceClaim
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r FilePriceClaimResponse) GetJSON201() *PriceClaim {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r FilePriceClaimResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r FilePriceClaimResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r FilePriceClaimResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r FilePriceClaimResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r FilePriceClaimResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r FilePriceClaimResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FilePriceClaimResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FilePriceClaimResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FilePriceClaimResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FilePriceClaimResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FilePriceClaimResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type WithdrawPriceClaimResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PriceClaim
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WithdrawPriceClaimResponse) GetJSON200() *PriceClaim {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WithdrawPriceClaimResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WithdrawPriceClaimResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WithdrawPriceClaimResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WithdrawPriceClaimResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WithdrawPriceClaimResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WithdrawPriceClaimResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WithdrawPriceClaimResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WithdrawPriceClaimResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WithdrawPriceClaimResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WithdrawPriceClaimResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WithdrawPriceClaimResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListMerchantProductsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -21796,6 +25012,165 @@ func (r ListMerchantRecallOrdersResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListMerchantRecallOrdersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListMerchantReviewsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PublicReviewPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMerchantReviewsResponse) GetJSON200() *PublicReviewPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListMerchantReviewsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListMerchantReviewsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListMerchantReviewsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListMerchantReviewsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMerchantReviewsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMerchantReviewsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMerchantReviewsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMerchantReviewsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AnswerReviewResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PublicReview
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r AnswerReviewResponse) GetJSON201() *PublicReview {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AnswerReviewResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AnswerReviewResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AnswerReviewResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AnswerReviewResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AnswerReviewResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AnswerReviewResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AnswerReviewResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AnswerReviewResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AnswerReviewResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AnswerReviewResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AnswerReviewResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -23856,6 +27231,165 @@ func (r ReturnOpsApplicationResponse) ContentType() string {
 	return ""
 }
 
+type ListOpsCheaperReportsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CheaperReportPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOpsCheaperReportsResponse) GetJSON200() *CheaperReportPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOpsCheaperReportsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListOpsCheaperReportsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListOpsCheaperReportsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOpsCheaperReportsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOpsCheaperReportsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOpsCheaperReportsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOpsCheaperReportsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOpsCheaperReportsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ResolveCheaperReportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CheaperReport
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ResolveCheaperReportResponse) GetJSON200() *CheaperReport {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ResolveCheaperReportResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ResolveCheaperReportResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ResolveCheaperReportResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ResolveCheaperReportResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ResolveCheaperReportResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ResolveCheaperReportResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResolveCheaperReportResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ResolveCheaperReportResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResolveCheaperReportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResolveCheaperReportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResolveCheaperReportResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListLicencesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -25143,6 +28677,435 @@ func (r RefundOrderResponse) ContentType() string {
 	return ""
 }
 
+type ListPriceClaimsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PriceClaimPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPriceClaimsResponse) GetJSON200() *PriceClaimPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPriceClaimsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPriceClaimsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPriceClaimsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPriceClaimsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPriceClaimsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPriceClaimsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPriceClaimsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPriceClaimsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type FileOpsPriceClaimResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PriceClaim
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r FileOpsPriceClaimResponse) GetJSON201() *PriceClaim {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r FileOpsPriceClaimResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r FileOpsPriceClaimResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r FileOpsPriceClaimResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r FileOpsPriceClaimResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r FileOpsPriceClaimResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r FileOpsPriceClaimResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FileOpsPriceClaimResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FileOpsPriceClaimResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FileOpsPriceClaimResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FileOpsPriceClaimResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FileOpsPriceClaimResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ConfirmPriceClaimResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PriceClaim
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ConfirmPriceClaimResponse) GetJSON200() *PriceClaim {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ConfirmPriceClaimResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ConfirmPriceClaimResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ConfirmPriceClaimResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ConfirmPriceClaimResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ConfirmPriceClaimResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ConfirmPriceClaimResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ConfirmPriceClaimResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ConfirmPriceClaimResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ConfirmPriceClaimResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ConfirmPriceClaimResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ConfirmPriceClaimResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RejectPriceClaimResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PriceClaim
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RejectPriceClaimResponse) GetJSON200() *PriceClaim {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RejectPriceClaimResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RejectPriceClaimResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RejectPriceClaimResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RejectPriceClaimResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RejectPriceClaimResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RejectPriceClaimResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RejectPriceClaimResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RejectPriceClaimResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RejectPriceClaimResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RejectPriceClaimResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RejectPriceClaimResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type WithdrawOpsPriceClaimResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PriceClaim
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WithdrawOpsPriceClaimResponse) GetJSON200() *PriceClaim {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WithdrawOpsPriceClaimResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WithdrawOpsPriceClaimResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WithdrawOpsPriceClaimResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WithdrawOpsPriceClaimResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WithdrawOpsPriceClaimResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WithdrawOpsPriceClaimResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WithdrawOpsPriceClaimResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WithdrawOpsPriceClaimResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WithdrawOpsPriceClaimResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WithdrawOpsPriceClaimResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WithdrawOpsPriceClaimResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListReviewQueueResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -25994,6 +29957,255 @@ func (r ListReverificationsResponse) ContentType() string {
 	return ""
 }
 
+type ListOpsReviewsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PublicReviewPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOpsReviewsResponse) GetJSON200() *PublicReviewPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOpsReviewsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListOpsReviewsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListOpsReviewsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOpsReviewsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOpsReviewsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOpsReviewsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOpsReviewsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOpsReviewsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type HideReviewResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PublicReview
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r HideReviewResponse) GetJSON200() *PublicReview {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r HideReviewResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r HideReviewResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r HideReviewResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r HideReviewResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r HideReviewResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r HideReviewResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r HideReviewResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r HideReviewResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r HideReviewResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r HideReviewResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r HideReviewResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ShowReviewResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PublicReview
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ShowReviewResponse) GetJSON200() *PublicReview {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ShowReviewResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ShowReviewResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ShowReviewResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ShowReviewResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ShowReviewResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ShowReviewResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ShowReviewResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ShowReviewResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ShowReviewResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ShowReviewResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ShowReviewResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTrailResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -26208,6 +30420,96 @@ func (r GetOrderResponse) ContentType() string {
 	return ""
 }
 
+type WriteReviewResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Review
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r WriteReviewResponse) GetJSON201() *Review {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WriteReviewResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WriteReviewResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WriteReviewResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WriteReviewResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WriteReviewResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WriteReviewResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WriteReviewResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WriteReviewResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WriteReviewResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WriteReviewResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WriteReviewResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListProductsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -26319,6 +30621,227 @@ func (r GetProductResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetProductResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReportCheaperResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *CheaperReport
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ReportCheaperResponse) GetJSON201() *CheaperReport {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReportCheaperResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReportCheaperResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReportCheaperResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReportCheaperResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReportCheaperResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReportCheaperResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReportCheaperResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReportCheaperResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportCheaperResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportCheaperResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportCheaperResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportCheaperResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListProductReviewsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PublicReviewPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListProductReviewsResponse) GetJSON200() *PublicReviewPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListProductReviewsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListProductReviewsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListProductReviewsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListProductReviewsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListProductReviewsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListProductReviewsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListProductReviewsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetReviewSummaryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReviewSummary
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetReviewSummaryResponse) GetJSON200() *ReviewSummary {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReviewSummaryResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetReviewSummaryResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReviewSummaryResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReviewSummaryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReviewSummaryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReviewSummaryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReviewSummaryResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -26538,6 +31061,61 @@ func (r GetMerchantResponse) ContentType() string {
 	return ""
 }
 
+type GetPriceClaimShareResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PriceClaimShare
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPriceClaimShareResponse) GetJSON200() *PriceClaimShare {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetPriceClaimShareResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetPriceClaimShareResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPriceClaimShareResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPriceClaimShareResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPriceClaimShareResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPriceClaimShareResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRecallsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -26642,6 +31220,165 @@ func (r ListRegionsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListRegionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListReviewsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReviewPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListReviewsResponse) GetJSON200() *ReviewPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListReviewsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListReviewsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListReviewsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListReviewsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListReviewsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListReviewsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListReviewsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListReviewsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type FollowUpReviewResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Review
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r FollowUpReviewResponse) GetJSON201() *Review {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r FollowUpReviewResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r FollowUpReviewResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r FollowUpReviewResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r FollowUpReviewResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r FollowUpReviewResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r FollowUpReviewResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FollowUpReviewResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FollowUpReviewResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FollowUpReviewResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FollowUpReviewResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FollowUpReviewResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -27360,6 +32097,19 @@ func (c *ClientWithResponses) ListCategoriesWithResponse(ctx context.Context, re
 	return ParseListCategoriesResponse(rsp)
 }
 
+// ListCheaperReportsWithResponse What the caller has reported, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/cheaper-reports (the `ListCheaperReports` operationId).
+func (c *ClientWithResponses) ListCheaperReportsWithResponse(ctx context.Context, params *ListCheaperReportsParams, reqEditors ...RequestEditorFn) (*ListCheaperReportsResponse, error) {
+	rsp, err := c.ListCheaperReports(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCheaperReportsResponse(rsp)
+}
+
 // ListCheckoutsWithResponse The caller's checkouts, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -27955,6 +32705,77 @@ func (c *ClientWithResponses) GetMerchantOrderWithResponse(ctx context.Context, 
 	return ParseGetMerchantOrderResponse(rsp)
 }
 
+// ListMerchantPriceClaimsWithResponse The price claims of the enterprises that the caller sells for, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/price-claims (the `ListMerchantPriceClaims` operationId).
+func (c *ClientWithResponses) ListMerchantPriceClaimsWithResponse(ctx context.Context, params *ListMerchantPriceClaimsParams, reqEditors ...RequestEditorFn) (*ListMerchantPriceClaimsResponse, error) {
+	rsp, err := c.ListMerchantPriceClaims(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMerchantPriceClaimsResponse(rsp)
+}
+
+// FilePriceClaimWithBodyWithResponse File that a SKU costs more elsewhere; it is shown once an operator has confirmed it
+//
+// A claim lives twelve months from its capture, unless the shop is set otherwise. It is shown only while it is of the same
+// specification and the reference is higher than the price of the moment. The same filing again changes nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/price-claims (the `FilePriceClaim` operationId).
+func (c *ClientWithResponses) FilePriceClaimWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FilePriceClaimResponse, error) {
+	rsp, err := c.FilePriceClaimWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFilePriceClaimResponse(rsp)
+}
+
+// FilePriceClaimWithResponse File that a SKU costs more elsewhere; it is shown once an operator has confirmed it
+//
+// A claim lives twelve months from its capture, unless the shop is set otherwise. It is shown only while it is of the same
+// specification and the reference is higher than the price of the moment. The same filing again changes nothing.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/price-claims (the `FilePriceClaim` operationId).
+func (c *ClientWithResponses) FilePriceClaimWithResponse(ctx context.Context, body FilePriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*FilePriceClaimResponse, error) {
+	rsp, err := c.FilePriceClaim(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFilePriceClaimResponse(rsp)
+}
+
+// WithdrawPriceClaimWithBodyWithResponse Withdraw a price claim; it is shown no more
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/price-claims/{claim_id}/withdraw (the `WithdrawPriceClaim` operationId).
+func (c *ClientWithResponses) WithdrawPriceClaimWithBodyWithResponse(ctx context.Context, claimId ClaimId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawPriceClaimResponse, error) {
+	rsp, err := c.WithdrawPriceClaimWithBody(ctx, claimId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawPriceClaimResponse(rsp)
+}
+
+// WithdrawPriceClaimWithResponse Withdraw a price claim; it is shown no more
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/price-claims/{claim_id}/withdraw (the `WithdrawPriceClaim` operationId).
+func (c *ClientWithResponses) WithdrawPriceClaimWithResponse(ctx context.Context, claimId ClaimId, body WithdrawPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawPriceClaimResponse, error) {
+	rsp, err := c.WithdrawPriceClaim(ctx, claimId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawPriceClaimResponse(rsp)
+}
+
 // ListMerchantProductsWithResponse The products of the enterprises that the caller sells for, on sale or not
 //
 // Returns a wrapper object for the known response body format(s).
@@ -28165,6 +32986,45 @@ func (c *ClientWithResponses) ListMerchantRecallOrdersWithResponse(ctx context.C
 		return nil, err
 	}
 	return ParseListMerchantRecallOrdersResponse(rsp)
+}
+
+// ListMerchantReviewsWithResponse The reviews of what the caller sells, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/reviews (the `ListMerchantReviews` operationId).
+func (c *ClientWithResponses) ListMerchantReviewsWithResponse(ctx context.Context, params *ListMerchantReviewsParams, reqEditors ...RequestEditorFn) (*ListMerchantReviewsResponse, error) {
+	rsp, err := c.ListMerchantReviews(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMerchantReviewsResponse(rsp)
+}
+
+// AnswerReviewWithBodyWithResponse Answer a review; a further answer is shown in place of the one before, which stays
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/reviews/{review_id}/answers (the `AnswerReview` operationId).
+func (c *ClientWithResponses) AnswerReviewWithBodyWithResponse(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AnswerReviewResponse, error) {
+	rsp, err := c.AnswerReviewWithBody(ctx, reviewId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAnswerReviewResponse(rsp)
+}
+
+// AnswerReviewWithResponse Answer a review; a further answer is shown in place of the one before, which stays
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/reviews/{review_id}/answers (the `AnswerReview` operationId).
+func (c *ClientWithResponses) AnswerReviewWithResponse(ctx context.Context, reviewId ReviewId, body AnswerReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*AnswerReviewResponse, error) {
+	rsp, err := c.AnswerReview(ctx, reviewId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAnswerReviewResponse(rsp)
 }
 
 // SetSkuPriceWithBodyWithResponse Set a SKU's price; orders already placed keep theirs
@@ -28675,6 +33535,45 @@ func (c *ClientWithResponses) ReturnOpsApplicationWithResponse(ctx context.Conte
 	return ParseReturnOpsApplicationResponse(rsp)
 }
 
+// ListOpsCheaperReportsWithResponse What consumers report, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/cheaper-reports (the `ListOpsCheaperReports` operationId).
+func (c *ClientWithResponses) ListOpsCheaperReportsWithResponse(ctx context.Context, params *ListOpsCheaperReportsParams, reqEditors ...RequestEditorFn) (*ListOpsCheaperReportsResponse, error) {
+	rsp, err := c.ListOpsCheaperReports(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOpsCheaperReportsResponse(rsp)
+}
+
+// ResolveCheaperReportWithBodyWithResponse End a report with its outcome; claim_withdrawn withdraws the claims of the product
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/cheaper-reports/{report_id}/resolve (the `ResolveCheaperReport` operationId).
+func (c *ClientWithResponses) ResolveCheaperReportWithBodyWithResponse(ctx context.Context, reportId ReportId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResolveCheaperReportResponse, error) {
+	rsp, err := c.ResolveCheaperReportWithBody(ctx, reportId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResolveCheaperReportResponse(rsp)
+}
+
+// ResolveCheaperReportWithResponse End a report with its outcome; claim_withdrawn withdraws the claims of the product
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/cheaper-reports/{report_id}/resolve (the `ResolveCheaperReport` operationId).
+func (c *ClientWithResponses) ResolveCheaperReportWithResponse(ctx context.Context, reportId ReportId, body ResolveCheaperReportJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveCheaperReportResponse, error) {
+	rsp, err := c.ResolveCheaperReport(ctx, reportId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResolveCheaperReportResponse(rsp)
+}
+
 // ListLicencesWithResponse Licences that enterprises filed, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -29000,6 +33899,110 @@ func (c *ClientWithResponses) RefundOrderWithResponse(ctx context.Context, order
 	return ParseRefundOrderResponse(rsp)
 }
 
+// ListPriceClaimsWithResponse Price claims of all enterprises, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/price-claims (the `ListPriceClaims` operationId).
+func (c *ClientWithResponses) ListPriceClaimsWithResponse(ctx context.Context, params *ListPriceClaimsParams, reqEditors ...RequestEditorFn) (*ListPriceClaimsResponse, error) {
+	rsp, err := c.ListPriceClaims(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPriceClaimsResponse(rsp)
+}
+
+// FileOpsPriceClaimWithBodyWithResponse File a price claim for an enterprise; another operator confirms it
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/price-claims (the `FileOpsPriceClaim` operationId).
+func (c *ClientWithResponses) FileOpsPriceClaimWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FileOpsPriceClaimResponse, error) {
+	rsp, err := c.FileOpsPriceClaimWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFileOpsPriceClaimResponse(rsp)
+}
+
+// FileOpsPriceClaimWithResponse File a price claim for an enterprise; another operator confirms it
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/price-claims (the `FileOpsPriceClaim` operationId).
+func (c *ClientWithResponses) FileOpsPriceClaimWithResponse(ctx context.Context, body FileOpsPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*FileOpsPriceClaimResponse, error) {
+	rsp, err := c.FileOpsPriceClaim(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFileOpsPriceClaimResponse(rsp)
+}
+
+// ConfirmPriceClaimWithResponse Confirm a price claim; never one of one's own
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/price-claims/{claim_id}/confirm (the `ConfirmPriceClaim` operationId).
+func (c *ClientWithResponses) ConfirmPriceClaimWithResponse(ctx context.Context, claimId ClaimId, reqEditors ...RequestEditorFn) (*ConfirmPriceClaimResponse, error) {
+	rsp, err := c.ConfirmPriceClaim(ctx, claimId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmPriceClaimResponse(rsp)
+}
+
+// RejectPriceClaimWithBodyWithResponse Reject a price claim; never one of one's own
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/price-claims/{claim_id}/reject (the `RejectPriceClaim` operationId).
+func (c *ClientWithResponses) RejectPriceClaimWithBodyWithResponse(ctx context.Context, claimId ClaimId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectPriceClaimResponse, error) {
+	rsp, err := c.RejectPriceClaimWithBody(ctx, claimId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectPriceClaimResponse(rsp)
+}
+
+// RejectPriceClaimWithResponse Reject a price claim; never one of one's own
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/price-claims/{claim_id}/reject (the `RejectPriceClaim` operationId).
+func (c *ClientWithResponses) RejectPriceClaimWithResponse(ctx context.Context, claimId ClaimId, body RejectPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectPriceClaimResponse, error) {
+	rsp, err := c.RejectPriceClaim(ctx, claimId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectPriceClaimResponse(rsp)
+}
+
+// WithdrawOpsPriceClaimWithBodyWithResponse Withdraw a price claim of any enterprise
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/price-claims/{claim_id}/withdraw (the `WithdrawOpsPriceClaim` operationId).
+func (c *ClientWithResponses) WithdrawOpsPriceClaimWithBodyWithResponse(ctx context.Context, claimId ClaimId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawOpsPriceClaimResponse, error) {
+	rsp, err := c.WithdrawOpsPriceClaimWithBody(ctx, claimId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawOpsPriceClaimResponse(rsp)
+}
+
+// WithdrawOpsPriceClaimWithResponse Withdraw a price claim of any enterprise
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/price-claims/{claim_id}/withdraw (the `WithdrawOpsPriceClaim` operationId).
+func (c *ClientWithResponses) WithdrawOpsPriceClaimWithResponse(ctx context.Context, claimId ClaimId, body WithdrawOpsPriceClaimJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawOpsPriceClaimResponse, error) {
+	rsp, err := c.WithdrawOpsPriceClaim(ctx, claimId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawOpsPriceClaimResponse(rsp)
+}
+
 // ListReviewQueueWithResponse What waits for review, the longest waiting first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -29171,6 +34174,71 @@ func (c *ClientWithResponses) ListReverificationsWithResponse(ctx context.Contex
 	return ParseListReverificationsResponse(rsp)
 }
 
+// ListOpsReviewsWithResponse All reviews with what is hidden, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/reviews (the `ListOpsReviews` operationId).
+func (c *ClientWithResponses) ListOpsReviewsWithResponse(ctx context.Context, params *ListOpsReviewsParams, reqEditors ...RequestEditorFn) (*ListOpsReviewsResponse, error) {
+	rsp, err := c.ListOpsReviews(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOpsReviewsResponse(rsp)
+}
+
+// HideReviewWithBodyWithResponse Hide a review on a ground of law; that it is hidden and why is public
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/reviews/{review_id}/hide (the `HideReview` operationId).
+func (c *ClientWithResponses) HideReviewWithBodyWithResponse(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*HideReviewResponse, error) {
+	rsp, err := c.HideReviewWithBody(ctx, reviewId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseHideReviewResponse(rsp)
+}
+
+// HideReviewWithResponse Hide a review on a ground of law; that it is hidden and why is public
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/reviews/{review_id}/hide (the `HideReview` operationId).
+func (c *ClientWithResponses) HideReviewWithResponse(ctx context.Context, reviewId ReviewId, body HideReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*HideReviewResponse, error) {
+	rsp, err := c.HideReview(ctx, reviewId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseHideReviewResponse(rsp)
+}
+
+// ShowReviewWithBodyWithResponse Show a hidden review again
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/reviews/{review_id}/show (the `ShowReview` operationId).
+func (c *ClientWithResponses) ShowReviewWithBodyWithResponse(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ShowReviewResponse, error) {
+	rsp, err := c.ShowReviewWithBody(ctx, reviewId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseShowReviewResponse(rsp)
+}
+
+// ShowReviewWithResponse Show a hidden review again
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/reviews/{review_id}/show (the `ShowReview` operationId).
+func (c *ClientWithResponses) ShowReviewWithResponse(ctx context.Context, reviewId ReviewId, body ShowReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*ShowReviewResponse, error) {
+	rsp, err := c.ShowReview(ctx, reviewId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseShowReviewResponse(rsp)
+}
+
 // ListTrailWithResponse Who changed what, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -29210,6 +34278,36 @@ func (c *ClientWithResponses) GetOrderWithResponse(ctx context.Context, orderId 
 	return ParseGetOrderResponse(rsp)
 }
 
+// WriteReviewWithBodyWithResponse Review a line of a paid order, once; also after it was refunded
+//
+// A review is never deleted (电子商务法 第三十九条). The same review again changes nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/orders/{order_id}/reviews (the `WriteReview` operationId).
+func (c *ClientWithResponses) WriteReviewWithBodyWithResponse(ctx context.Context, orderId OrderId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WriteReviewResponse, error) {
+	rsp, err := c.WriteReviewWithBody(ctx, orderId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWriteReviewResponse(rsp)
+}
+
+// WriteReviewWithResponse Review a line of a paid order, once; also after it was refunded
+//
+// A review is never deleted (电子商务法 第三十九条). The same review again changes nothing.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/orders/{order_id}/reviews (the `WriteReview` operationId).
+func (c *ClientWithResponses) WriteReviewWithResponse(ctx context.Context, orderId OrderId, body WriteReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*WriteReviewResponse, error) {
+	rsp, err := c.WriteReview(ctx, orderId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWriteReviewResponse(rsp)
+}
+
 // ListProductsWithResponse Products on sale
 //
 // Returns a wrapper object for the known response body format(s).
@@ -29234,6 +34332,58 @@ func (c *ClientWithResponses) GetProductWithResponse(ctx context.Context, produc
 		return nil, err
 	}
 	return ParseGetProductResponse(rsp)
+}
+
+// ReportCheaperWithBodyWithResponse Tell where a product was found cheaper; one open report at a time
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/products/{product_id}/cheaper-reports (the `ReportCheaper` operationId).
+func (c *ClientWithResponses) ReportCheaperWithBodyWithResponse(ctx context.Context, productId ProductId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportCheaperResponse, error) {
+	rsp, err := c.ReportCheaperWithBody(ctx, productId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportCheaperResponse(rsp)
+}
+
+// ReportCheaperWithResponse Tell where a product was found cheaper; one open report at a time
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/products/{product_id}/cheaper-reports (the `ReportCheaper` operationId).
+func (c *ClientWithResponses) ReportCheaperWithResponse(ctx context.Context, productId ProductId, body ReportCheaperJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportCheaperResponse, error) {
+	rsp, err := c.ReportCheaper(ctx, productId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportCheaperResponse(rsp)
+}
+
+// ListProductReviewsWithResponse What buyers say of a product, newest first; of a hidden review only that it is there, and why it is hidden
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/products/{product_id}/reviews (the `ListProductReviews` operationId).
+func (c *ClientWithResponses) ListProductReviewsWithResponse(ctx context.Context, productId ProductId, params *ListProductReviewsParams, reqEditors ...RequestEditorFn) (*ListProductReviewsResponse, error) {
+	rsp, err := c.ListProductReviews(ctx, productId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListProductReviewsResponse(rsp)
+}
+
+// GetReviewSummaryWithResponse What the reviews of a product come to
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/products/{product_id}/reviews/summary (the `GetReviewSummary` operationId).
+func (c *ClientWithResponses) GetReviewSummaryWithResponse(ctx context.Context, productId ProductId, reqEditors ...RequestEditorFn) (*GetReviewSummaryResponse, error) {
+	rsp, err := c.GetReviewSummary(ctx, productId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReviewSummaryResponse(rsp)
 }
 
 // GetFundWithResponse What was sold, what one tenth of it came to, and where that money is
@@ -29288,6 +34438,19 @@ func (c *ClientWithResponses) GetMerchantWithResponse(ctx context.Context, merch
 	return ParseGetMerchantResponse(rsp)
 }
 
+// GetPriceClaimShareWithResponse How much of what is on sale has a price claim that holds now
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/price-claims (the `GetPriceClaimShare` operationId).
+func (c *ClientWithResponses) GetPriceClaimShareWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPriceClaimShareResponse, error) {
+	rsp, err := c.GetPriceClaimShare(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPriceClaimShareResponse(rsp)
+}
+
 // ListRecallsWithResponse Lots that were called back, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -29312,6 +34475,45 @@ func (c *ClientWithResponses) ListRegionsWithResponse(ctx context.Context, param
 		return nil, err
 	}
 	return ParseListRegionsResponse(rsp)
+}
+
+// ListReviewsWithResponse The caller's reviews, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/reviews (the `ListReviews` operationId).
+func (c *ClientWithResponses) ListReviewsWithResponse(ctx context.Context, params *ListReviewsParams, reqEditors ...RequestEditorFn) (*ListReviewsResponse, error) {
+	rsp, err := c.ListReviews(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListReviewsResponse(rsp)
+}
+
+// FollowUpReviewWithBodyWithResponse Add to a review of one's own, once
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/reviews/{review_id}/follow-up (the `FollowUpReview` operationId).
+func (c *ClientWithResponses) FollowUpReviewWithBodyWithResponse(ctx context.Context, reviewId ReviewId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FollowUpReviewResponse, error) {
+	rsp, err := c.FollowUpReviewWithBody(ctx, reviewId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFollowUpReviewResponse(rsp)
+}
+
+// FollowUpReviewWithResponse Add to a review of one's own, once
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/reviews/{review_id}/follow-up (the `FollowUpReview` operationId).
+func (c *ClientWithResponses) FollowUpReviewWithResponse(ctx context.Context, reviewId ReviewId, body FollowUpReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*FollowUpReviewResponse, error) {
+	rsp, err := c.FollowUpReview(ctx, reviewId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFollowUpReviewResponse(rsp)
 }
 
 // SearchProductsWithResponse Goods on sale by words, the best fitting first
@@ -30367,6 +35569,60 @@ func ParseListCategoriesResponse(rsp *http.Response) (*ListCategoriesResponse, e
 
 	case rsp.StatusCode == 304:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListCheaperReportsResponse parses an HTTP response from a ListCheaperReportsWithResponse call
+func ParseListCheaperReportsResponse(rsp *http.Response) (*ListCheaperReportsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCheaperReportsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CheaperReportPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -32519,6 +37775,210 @@ func ParseGetMerchantOrderResponse(rsp *http.Response) (*GetMerchantOrderRespons
 	return response, nil
 }
 
+// ParseListMerchantPriceClaimsResponse parses an HTTP response from a ListMerchantPriceClaimsWithResponse call
+func ParseListMerchantPriceClaimsResponse(rsp *http.Response) (*ListMerchantPriceClaimsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMerchantPriceClaimsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PriceClaimPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseFilePriceClaimResponse parses an HTTP response from a FilePriceClaimWithResponse call
+func ParseFilePriceClaimResponse(rsp *http.Response) (*FilePriceClaimResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FilePriceClaimResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PriceClaim
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseWithdrawPriceClaimResponse parses an HTTP response from a WithdrawPriceClaimWithResponse call
+func ParseWithdrawPriceClaimResponse(rsp *http.Response) (*WithdrawPriceClaimResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WithdrawPriceClaimResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PriceClaim
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListMerchantProductsResponse parses an HTTP response from a ListMerchantProductsWithResponse call
 func ParseListMerchantProductsResponse(rsp *http.Response) (*ListMerchantProductsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -33386,6 +38846,135 @@ func ParseListMerchantRecallOrdersResponse(rsp *http.Response) (*ListMerchantRec
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListMerchantReviewsResponse parses an HTTP response from a ListMerchantReviewsWithResponse call
+func ParseListMerchantReviewsResponse(rsp *http.Response) (*ListMerchantReviewsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMerchantReviewsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PublicReviewPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAnswerReviewResponse parses an HTTP response from a AnswerReviewWithResponse call
+func ParseAnswerReviewResponse(rsp *http.Response) (*AnswerReviewResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AnswerReviewResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PublicReview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -35078,6 +40667,135 @@ func ParseReturnOpsApplicationResponse(rsp *http.Response) (*ReturnOpsApplicatio
 	return response, nil
 }
 
+// ParseListOpsCheaperReportsResponse parses an HTTP response from a ListOpsCheaperReportsWithResponse call
+func ParseListOpsCheaperReportsResponse(rsp *http.Response) (*ListOpsCheaperReportsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOpsCheaperReportsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CheaperReportPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseResolveCheaperReportResponse parses an HTTP response from a ResolveCheaperReportWithResponse call
+func ParseResolveCheaperReportResponse(rsp *http.Response) (*ResolveCheaperReportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResolveCheaperReportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CheaperReport
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListLicencesResponse parses an HTTP response from a ListLicencesWithResponse call
 func ParseListLicencesResponse(rsp *http.Response) (*ListLicencesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -36140,6 +41858,360 @@ func ParseRefundOrderResponse(rsp *http.Response) (*RefundOrderResponse, error) 
 	return response, nil
 }
 
+// ParseListPriceClaimsResponse parses an HTTP response from a ListPriceClaimsWithResponse call
+func ParseListPriceClaimsResponse(rsp *http.Response) (*ListPriceClaimsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPriceClaimsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PriceClaimPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseFileOpsPriceClaimResponse parses an HTTP response from a FileOpsPriceClaimWithResponse call
+func ParseFileOpsPriceClaimResponse(rsp *http.Response) (*FileOpsPriceClaimResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FileOpsPriceClaimResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PriceClaim
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseConfirmPriceClaimResponse parses an HTTP response from a ConfirmPriceClaimWithResponse call
+func ParseConfirmPriceClaimResponse(rsp *http.Response) (*ConfirmPriceClaimResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ConfirmPriceClaimResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PriceClaim
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRejectPriceClaimResponse parses an HTTP response from a RejectPriceClaimWithResponse call
+func ParseRejectPriceClaimResponse(rsp *http.Response) (*RejectPriceClaimResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RejectPriceClaimResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PriceClaim
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseWithdrawOpsPriceClaimResponse parses an HTTP response from a WithdrawOpsPriceClaimWithResponse call
+func ParseWithdrawOpsPriceClaimResponse(rsp *http.Response) (*WithdrawOpsPriceClaimResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WithdrawOpsPriceClaimResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PriceClaim
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListReviewQueueResponse parses an HTTP response from a ListReviewQueueWithResponse call
 func ParseListReviewQueueResponse(rsp *http.Response) (*ListReviewQueueResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -36865,6 +42937,210 @@ func ParseListReverificationsResponse(rsp *http.Response) (*ListReverificationsR
 	return response, nil
 }
 
+// ParseListOpsReviewsResponse parses an HTTP response from a ListOpsReviewsWithResponse call
+func ParseListOpsReviewsResponse(rsp *http.Response) (*ListOpsReviewsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOpsReviewsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PublicReviewPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseHideReviewResponse parses an HTTP response from a HideReviewWithResponse call
+func ParseHideReviewResponse(rsp *http.Response) (*HideReviewResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &HideReviewResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PublicReview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseShowReviewResponse parses an HTTP response from a ShowReviewWithResponse call
+func ParseShowReviewResponse(rsp *http.Response) (*ShowReviewResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ShowReviewResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PublicReview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListTrailResponse parses an HTTP response from a ListTrailWithResponse call
 func ParseListTrailResponse(rsp *http.Response) (*ListTrailResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -37034,6 +43310,81 @@ func ParseGetOrderResponse(rsp *http.Response) (*GetOrderResponse, error) {
 	return response, nil
 }
 
+// ParseWriteReviewResponse parses an HTTP response from a WriteReviewWithResponse call
+func ParseWriteReviewResponse(rsp *http.Response) (*WriteReviewResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WriteReviewResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Review
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListProductsResponse parses an HTTP response from a ListProductsWithResponse call
 func ParseListProductsResponse(rsp *http.Response) (*ListProductsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -37093,6 +43444,188 @@ func ParseGetProductResponse(rsp *http.Response) (*GetProductResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Product
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReportCheaperResponse parses an HTTP response from a ReportCheaperWithResponse call
+func ParseReportCheaperResponse(rsp *http.Response) (*ReportCheaperResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportCheaperResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest CheaperReport
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListProductReviewsResponse parses an HTTP response from a ListProductReviewsWithResponse call
+func ParseListProductReviewsResponse(rsp *http.Response) (*ListProductReviewsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListProductReviewsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PublicReviewPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetReviewSummaryResponse parses an HTTP response from a GetReviewSummaryWithResponse call
+func ParseGetReviewSummaryResponse(rsp *http.Response) (*GetReviewSummaryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReviewSummaryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReviewSummary
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -37289,6 +43822,49 @@ func ParseGetMerchantResponse(rsp *http.Response) (*GetMerchantResponse, error) 
 	return response, nil
 }
 
+// ParseGetPriceClaimShareResponse parses an HTTP response from a GetPriceClaimShareWithResponse call
+func ParseGetPriceClaimShareResponse(rsp *http.Response) (*GetPriceClaimShareResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPriceClaimShareResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PriceClaimShare
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListRecallsResponse parses an HTTP response from a ListRecallsWithResponse call
 func ParseListRecallsResponse(rsp *http.Response) (*ListRecallsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -37359,6 +43935,135 @@ func ParseListRegionsResponse(rsp *http.Response) (*ListRegionsResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListReviewsResponse parses an HTTP response from a ListReviewsWithResponse call
+func ParseListReviewsResponse(rsp *http.Response) (*ListReviewsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListReviewsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReviewPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseFollowUpReviewResponse parses an HTTP response from a FollowUpReviewWithResponse call
+func ParseFollowUpReviewResponse(rsp *http.Response) (*FollowUpReviewResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FollowUpReviewResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Review
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

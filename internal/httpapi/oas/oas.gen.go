@@ -355,6 +355,45 @@ func (e CertificateKind) Valid() bool {
 	}
 }
 
+// Defines values for CheaperOutcome.
+const (
+	ClaimWithdrawn CheaperOutcome = "claim_withdrawn"
+	NotComparable  CheaperOutcome = "not_comparable"
+	Noted          CheaperOutcome = "noted"
+)
+
+// Valid indicates whether the value is a known member of the CheaperOutcome enum.
+func (e CheaperOutcome) Valid() bool {
+	switch e {
+	case ClaimWithdrawn:
+		return true
+	case NotComparable:
+		return true
+	case Noted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CheaperReportState.
+const (
+	CheaperReportStateOpen     CheaperReportState = "open"
+	CheaperReportStateResolved CheaperReportState = "resolved"
+)
+
+// Valid indicates whether the value is a known member of the CheaperReportState enum.
+func (e CheaperReportState) Valid() bool {
+	switch e {
+	case CheaperReportStateOpen:
+		return true
+	case CheaperReportStateResolved:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CheckoutState.
 const (
 	CheckoutStateCanceled CheckoutState = "canceled"
@@ -862,6 +901,27 @@ func (e NewListingReturnRule) Valid() bool {
 	}
 }
 
+// Defines values for NewPriceClaimNetUnit.
+const (
+	NewPriceClaimNetUnitEmpty NewPriceClaimNetUnit = ""
+	NewPriceClaimNetUnitG     NewPriceClaimNetUnit = "g"
+	NewPriceClaimNetUnitML    NewPriceClaimNetUnit = "mL"
+)
+
+// Valid indicates whether the value is a known member of the NewPriceClaimNetUnit enum.
+func (e NewPriceClaimNetUnit) Valid() bool {
+	switch e {
+	case NewPriceClaimNetUnitEmpty:
+		return true
+	case NewPriceClaimNetUnitG:
+		return true
+	case NewPriceClaimNetUnitML:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OrderState.
 const (
 	OrderStateCanceled OrderState = "canceled"
@@ -904,6 +964,48 @@ func (e OriginRegionLevel) Valid() bool {
 	case OriginRegionLevelTownship:
 		return true
 	case OriginRegionLevelVillage:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PriceClaimBasis.
+const (
+	SAMESKU              PriceClaimBasis = "SAME_SKU"
+	SAMESPECSIMILARGRADE PriceClaimBasis = "SAME_SPEC_SIMILAR_GRADE"
+)
+
+// Valid indicates whether the value is a known member of the PriceClaimBasis enum.
+func (e PriceClaimBasis) Valid() bool {
+	switch e {
+	case SAMESKU:
+		return true
+	case SAMESPECSIMILARGRADE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PriceClaimState.
+const (
+	PriceClaimStateConfirmed PriceClaimState = "confirmed"
+	PriceClaimStateFiled     PriceClaimState = "filed"
+	PriceClaimStateRejected  PriceClaimState = "rejected"
+	PriceClaimStateWithdrawn PriceClaimState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the PriceClaimState enum.
+func (e PriceClaimState) Valid() bool {
+	switch e {
+	case PriceClaimStateConfirmed:
+		return true
+	case PriceClaimStateFiled:
+		return true
+	case PriceClaimStateRejected:
+		return true
+	case PriceClaimStateWithdrawn:
 		return true
 	default:
 		return false
@@ -1012,6 +1114,33 @@ func (e ReturnedPlaceProblem) Valid() bool {
 	case ReturnedPlaceProblemUnreadable:
 		return true
 	case ReturnedPlaceProblemWrong:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReviewGround.
+const (
+	CourtOrder          ReviewGround = "court_order"
+	Defamation          ReviewGround = "defamation"
+	Fabricated          ReviewGround = "fabricated"
+	IllegalContent      ReviewGround = "illegal_content"
+	PersonalInformation ReviewGround = "personal_information"
+)
+
+// Valid indicates whether the value is a known member of the ReviewGround enum.
+func (e ReviewGround) Valid() bool {
+	switch e {
+	case CourtOrder:
+		return true
+	case Defamation:
+		return true
+	case Fabricated:
+		return true
+	case IllegalContent:
+		return true
+	case PersonalInformation:
 		return true
 	default:
 		return false
@@ -1956,6 +2085,50 @@ type CategoryList struct {
 // CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
 type CertificateKind string
 
+// CheaperOutcome defines model for CheaperOutcome.
+type CheaperOutcome string
+
+// CheaperReport defines model for CheaperReport.
+type CheaperReport struct {
+	FileIds []Id `json:"file_ids"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id      Id              `json:"id"`
+	Note    *string         `json:"note,omitempty"`
+	Outcome *CheaperOutcome `json:"outcome,omitempty"`
+	Place   string          `json:"place"`
+
+	// PriceFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	PriceFen Fen `json:"price_fen"`
+
+	// ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProductId  Id                 `json:"product_id"`
+	Reason     *string            `json:"reason,omitempty"`
+	ReportedAt time.Time          `json:"reported_at"`
+	ResolvedAt *time.Time         `json:"resolved_at,omitempty"`
+	State      CheaperReportState `json:"state"`
+	Url        *string            `json:"url,omitempty"`
+}
+
+// CheaperReportState defines model for CheaperReport.State.
+type CheaperReportState string
+
+// CheaperReportPage defines model for CheaperReportPage.
+type CheaperReportPage struct {
+	Data       []CheaperReport `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
+
+// CheaperResolution Example: {"outcome":"not_comparable","reason":"规格不同"}
+type CheaperResolution struct {
+	Outcome CheaperOutcome `json:"outcome"`
+
+	// Reason Example: 规格不同
+	Reason string `json:"reason"`
+}
+
 // CheckedImport defines model for CheckedImport.
 type CheckedImport struct {
 	Cells  BadCellPage `json:"cells"`
@@ -2528,6 +2701,33 @@ type ListingWarning struct {
 // ListingWarningVerdict `refuse` forbids submitting; `review` is for the operator to decide
 type ListingWarningVerdict string
 
+// LivePriceClaim That a SKU costs more elsewhere, as it holds at this moment (明码标价和禁止价格欺诈规定 第十六、十七条)
+type LivePriceClaim struct {
+	// Basis The very same goods, or the same specification of a similar grade
+	Basis      PriceClaimBasis `json:"basis"`
+	CapturedAt time.Time       `json:"captured_at"`
+
+	// Evidence Example: EV-0001
+	Evidence  *string   `json:"evidence,omitempty"`
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Platform Example: PLATFORM_A
+	Platform string `json:"platform"`
+
+	// ReferenceFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	ReferenceFen Fen `json:"reference_fen"`
+
+	// SavingFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	SavingFen Fen `json:"saving_fen"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id `json:"sku_id"`
+}
+
 // LogEntry The place of a sale or a refund in the public log
 type LogEntry struct {
 	// Leaf The leaf, as it was hashed
@@ -2744,6 +2944,35 @@ type MerchantProductPage struct {
 	NextCursor *string           `json:"next_cursor"`
 }
 
+// NewCheaperReport Example: {"place":"县城超市","price_fen":3000}
+type NewCheaperReport struct {
+	// FileIds Pictures that you uploaded
+	FileIds []Id `json:"file_ids,omitempty"`
+
+	// Note Example: 同规格，非促销
+	Note *string `json:"note,omitempty"`
+
+	// Place Example: 县城超市
+	Place string `json:"place"`
+
+	// PriceFen Fen, at least one
+	//
+	// Example: 29760
+	PriceFen Price `json:"price_fen"`
+
+	// Url Example: https://shop.example/flour
+	Url *string `json:"url,omitempty"`
+}
+
+// NewFollowUp Example: {"text":"一个月后仍然好吃。"}
+type NewFollowUp struct {
+	// PictureIds Pictures that you uploaded
+	PictureIds *ReviewPictures `json:"picture_ids,omitempty"`
+
+	// Text Example: 莜面筋道，下次还买。
+	Text ReviewText `json:"text"`
+}
+
 // NewLicence Example: {"expires_on":"2031-11-01","issued_on":"2026-11-02","kind":"SC","merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","no":"SC10115252799011","product_kinds":["PACKAGED_FOOD"]}
 type NewLicence struct {
 	// ExpiresOn The last day on which it is good
@@ -2879,6 +3108,51 @@ type NewLot struct {
 	Quantity int64 `json:"quantity"`
 }
 
+// NewPriceClaim Either `evidence` or `file_ids` is needed
+//
+// Example: {"basis":"SAME_SPEC_SIMILAR_GRADE","captured_at":"2026-11-01T08:00:00Z","evidence":"EV-0001","net_content":1000,"net_unit":"g","platform":"PLATFORM_A","reference_fen":3980,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}
+type NewPriceClaim struct {
+	// Basis The very same goods, or the same specification of a similar grade
+	Basis PriceClaimBasis `json:"basis"`
+
+	// CapturedAt When the price was seen
+	//
+	// Example: 2026-11-01T08:00:00Z
+	CapturedAt time.Time `json:"captured_at"`
+
+	// Evidence Where the evidence is kept
+	//
+	// Example: EV-0001
+	Evidence *string `json:"evidence,omitempty"`
+
+	// FileIds Pictures of the evidence that you uploaded
+	FileIds []Id `json:"file_ids,omitempty"`
+
+	// NetContent Of what was compared, the same as of the product; 0 without unit
+	//
+	// Example: 1000
+	NetContent int64 `json:"net_content"`
+
+	// NetUnit Example: g
+	NetUnit NewPriceClaimNetUnit `json:"net_unit"`
+
+	// Platform Where; an anonymous name will do
+	//
+	// Example: PLATFORM_A
+	Platform string `json:"platform"`
+
+	// ReferenceFen Fen, at least one
+	//
+	// Example: 29760
+	ReferenceFen Price `json:"reference_fen"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id `json:"sku_id"`
+}
+
+// NewPriceClaimNetUnit Example: g
+type NewPriceClaimNetUnit string
+
 // NewRecall Example: {"level":2,"notice":"本批次莜面水分超标，请停止食用并联系我们退款。","reason":"抽检水分超标"}
 type NewRecall struct {
 	// Level 1 grave harm, 2 some harm, 3 false label (食品召回管理办法 第十三条)
@@ -2895,6 +3169,32 @@ type NewRecall struct {
 	//
 	// Example: 抽检水分超标
 	Reason string `json:"reason"`
+}
+
+// NewReview Example: {"line":1,"stars":5,"text":"莜面筋道，下次还买。"}
+type NewReview struct {
+	// Anonymous The name is not shown
+	Anonymous *bool `json:"anonymous,omitempty"`
+
+	// Line The line of the order
+	//
+	// Example: 1
+	Line int `json:"line"`
+
+	// PictureIds Pictures that you uploaded
+	PictureIds *ReviewPictures `json:"picture_ids,omitempty"`
+
+	// Stars Example: 5
+	Stars int `json:"stars"`
+
+	// Text Example: 莜面筋道，下次还买。
+	Text ReviewText `json:"text"`
+}
+
+// NewReviewAnswer Example: {"text":"谢谢惠顾。"}
+type NewReviewAnswer struct {
+	// Text Example: 莜面筋道，下次还买。
+	Text ReviewText `json:"text"`
 }
 
 // NewSession defines model for NewSession.
@@ -3131,6 +3431,66 @@ type PriceChange struct {
 	PriceFen Price `json:"price_fen"`
 }
 
+// PriceClaim defines model for PriceClaim.
+type PriceClaim struct {
+	// Basis The very same goods, or the same specification of a similar grade
+	Basis      PriceClaimBasis `json:"basis"`
+	CapturedAt time.Time       `json:"captured_at"`
+	DecidedAt  *time.Time      `json:"decided_at,omitempty"`
+	Evidence   *string         `json:"evidence,omitempty"`
+	ExpiresAt  time.Time       `json:"expires_at"`
+	FileIds    []Id            `json:"file_ids"`
+	FiledAt    time.Time       `json:"filed_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id     `json:"merchant_id"`
+	NetContent int64  `json:"net_content"`
+	NetUnit    string `json:"net_unit"`
+	Platform   string `json:"platform"`
+
+	// ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProductId Id      `json:"product_id"`
+	Reason    *string `json:"reason,omitempty"`
+
+	// ReferenceFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	ReferenceFen Fen `json:"reference_fen"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id              `json:"sku_id"`
+	State PriceClaimState `json:"state"`
+}
+
+// PriceClaimBasis The very same goods, or the same specification of a similar grade
+type PriceClaimBasis string
+
+// PriceClaimPage defines model for PriceClaimPage.
+type PriceClaimPage struct {
+	Data       []PriceClaim `json:"data"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
+// PriceClaimShare defines model for PriceClaimShare.
+type PriceClaimShare struct {
+	// Live Products on sale with a claim that holds now
+	Live int64 `json:"live"`
+
+	// OnSale Products on sale
+	OnSale int64 `json:"on_sale"`
+
+	// ShareBp Basis points, rounded down
+	//
+	// Example: 9583
+	ShareBp int64 `json:"share_bp"`
+}
+
+// PriceClaimState defines model for PriceClaimState.
+type PriceClaimState string
+
 // Problem RFC 9457
 type Problem struct {
 	// Code Stable; decide on this
@@ -3222,6 +3582,9 @@ type Product struct {
 	// PresaleWindows Days on which it is ordered ahead
 	PresaleWindows []PresaleWindow `json:"presale_windows,omitempty"`
 
+	// PriceClaim That a SKU costs more elsewhere, as it holds at this moment (明码标价和禁止价格欺诈规定 第十六、十七条)
+	PriceClaim *LivePriceClaim `json:"price_claim,omitempty"`
+
 	// RegionCode Example: 152527
 	RegionCode *string `json:"region_code,omitempty"`
 
@@ -3298,6 +3661,36 @@ type PublicRecallState string
 // PublicRecallPage defines model for PublicRecallPage.
 type PublicRecallPage struct {
 	Data       []PublicRecall `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// PublicReview defines model for PublicReview.
+type PublicReview struct {
+	Answer *ReviewAnswer `json:"answer,omitempty"`
+
+	// Author The masked name; missing: anonymous
+	//
+	// Example: 王**
+	Author   *string         `json:"author,omitempty"`
+	FollowUp *ReviewFollowUp `json:"follow_up,omitempty"`
+	Hidden   *ReviewHidden   `json:"hidden,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id   `json:"id"`
+	PictureIds []Id `json:"picture_ids"`
+
+	// ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProductId Id `json:"product_id"`
+
+	// Stars Missing of a hidden review, as are text, pictures, follow-up and answer
+	Stars     *int      `json:"stars,omitempty"`
+	Text      *string   `json:"text,omitempty"`
+	WrittenAt time.Time `json:"written_at"`
+}
+
+// PublicReviewPage defines model for PublicReviewPage.
+type PublicReviewPage struct {
+	Data       []PublicReview `json:"data"`
 	NextCursor *string        `json:"next_cursor"`
 }
 
@@ -3636,6 +4029,83 @@ type ReverificationPage struct {
 	Data       []Reverification `json:"data"`
 	NextCursor *string          `json:"next_cursor"`
 }
+
+// Review defines model for Review.
+type Review struct {
+	Line int `json:"line"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id           `json:"order_id"`
+	Review  PublicReview `json:"review"`
+}
+
+// ReviewAnswer defines model for ReviewAnswer.
+type ReviewAnswer struct {
+	At time.Time `json:"at"`
+
+	// Number How many answers there were until this one
+	Number int    `json:"number"`
+	Text   string `json:"text"`
+}
+
+// ReviewFollowUp defines model for ReviewFollowUp.
+type ReviewFollowUp struct {
+	PictureIds []Id      `json:"picture_ids"`
+	Text       string    `json:"text"`
+	WrittenAt  time.Time `json:"written_at"`
+}
+
+// ReviewGround 违法信息、个人信息、侮辱诽谤、虚构评价、法院或主管机关的决定
+type ReviewGround string
+
+// ReviewHidden defines model for ReviewHidden.
+type ReviewHidden struct {
+	At time.Time `json:"at"`
+
+	// Ground 违法信息、个人信息、侮辱诽谤、虚构评价、法院或主管机关的决定
+	Ground ReviewGround `json:"ground"`
+	Reason string       `json:"reason"`
+}
+
+// ReviewHiding Example: {"ground":"personal_information","reason":"含有他人电话号码"}
+type ReviewHiding struct {
+	// Ground 违法信息、个人信息、侮辱诽谤、虚构评价、法院或主管机关的决定
+	Ground ReviewGround `json:"ground"`
+
+	// Reason For the public
+	//
+	// Example: 含有他人电话号码
+	Reason string `json:"reason"`
+}
+
+// ReviewPage defines model for ReviewPage.
+type ReviewPage struct {
+	Data       []Review `json:"data"`
+	NextCursor *string  `json:"next_cursor"`
+}
+
+// ReviewPictures Pictures that you uploaded
+type ReviewPictures = []Id
+
+// ReviewSummary defines model for ReviewSummary.
+type ReviewSummary struct {
+	// AverageTenths Tenths of a star, rounded half up; 0 without reviews
+	//
+	// Example: 43
+	AverageTenths int64 `json:"average_tenths"`
+
+	// Count Reviews that are shown
+	Count int64 `json:"count"`
+
+	// Hidden Reviews that are hidden, which count for nothing else
+	Hidden int64 `json:"hidden"`
+
+	// Stars How many gave 1, 2, … 5 stars
+	Stars []int64 `json:"stars"`
+}
+
+// ReviewText Example: 莜面筋道，下次还买。
+type ReviewText = string
 
 // Role defines model for Role.
 type Role string
@@ -4033,6 +4503,9 @@ type ApplicationId = Id
 // CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type CheckoutId = Id
 
+// ClaimId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ClaimId = Id
+
 // Cursor defines model for Cursor.
 type Cursor = string
 
@@ -4086,6 +4559,12 @@ type RecallId = Id
 
 // RefundId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type RefundId = Id
+
+// ReportId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ReportId = Id
+
+// ReviewId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ReviewId = Id
 
 // SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type SkuId = Id
@@ -4155,6 +4634,15 @@ type ListApplicationsParams struct {
 
 // ListBrandsParams defines parameters for ListBrands.
 type ListBrandsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListCheaperReportsParams defines parameters for ListCheaperReports.
+type ListCheaperReportsParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -4287,6 +4775,15 @@ type ListMerchantOrdersParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListMerchantPriceClaimsParams defines parameters for ListMerchantPriceClaims.
+type ListMerchantPriceClaimsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListMerchantProductsParams defines parameters for ListMerchantProducts.
 type ListMerchantProductsParams struct {
 	// State Only those in this state
@@ -4331,6 +4828,15 @@ type CloseMerchantRecallParams struct {
 
 // ListMerchantRecallOrdersParams defines parameters for ListMerchantRecallOrders.
 type ListMerchantRecallOrdersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListMerchantReviewsParams defines parameters for ListMerchantReviews.
+type ListMerchantReviewsParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -4419,6 +4925,18 @@ type ListOpsApplicationsParams struct {
 // ListOpsApplicationsParamsState defines parameters for ListOpsApplications.
 type ListOpsApplicationsParamsState string
 
+// ListOpsCheaperReportsParams defines parameters for ListOpsCheaperReports.
+type ListOpsCheaperReportsParams struct {
+	// Open `true`: only the open ones
+	Open *bool `form:"open,omitempty" json:"open,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListLicencesParams defines parameters for ListLicences.
 type ListLicencesParams struct {
 	// State Only licences in this state
@@ -4462,6 +4980,21 @@ type ListSanctionsParams struct {
 type RefundOrderParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListPriceClaimsParams defines parameters for ListPriceClaims.
+type ListPriceClaimsParams struct {
+	// State Only those in this state
+	State *PriceClaimState `form:"state,omitempty" json:"state,omitempty"`
+
+	// ExpiringWithinDays Only the confirmed ones that end within so many days; `state` is then left aside
+	ExpiringWithinDays *int `form:"expiring_within_days,omitempty" json:"expiring_within_days,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListReviewQueueParams defines parameters for ListReviewQueue.
@@ -4530,6 +5063,18 @@ type ListReverificationsParams struct {
 // ListReverificationsParamsState defines parameters for ListReverifications.
 type ListReverificationsParamsState string
 
+// ListOpsReviewsParams defines parameters for ListOpsReviews.
+type ListOpsReviewsParams struct {
+	// Hidden `true`: only the hidden ones
+	Hidden *bool `form:"hidden,omitempty" json:"hidden,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListTrailParams defines parameters for ListTrail.
 type ListTrailParams struct {
 	// ActorId Only what this account did
@@ -4569,6 +5114,15 @@ type ListProductsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListProductReviewsParams defines parameters for ListProductReviews.
+type ListProductReviewsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListMerchantsParams defines parameters for ListMerchants.
 type ListMerchantsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -4592,6 +5146,15 @@ type ListRegionsParams struct {
 	// Parent Only what lies right within this region
 	Parent *string `form:"parent,omitempty" json:"parent,omitempty"`
 
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListReviewsParams defines parameters for ListReviews.
+type ListReviewsParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -4694,6 +5257,12 @@ type FileLicenceJSONRequestBody = NewLicence
 // OpenMerchantRecallJSONRequestBody defines body for OpenMerchantRecall for application/json ContentType.
 type OpenMerchantRecallJSONRequestBody = NewRecall
 
+// FilePriceClaimJSONRequestBody defines body for FilePriceClaim for application/json ContentType.
+type FilePriceClaimJSONRequestBody = NewPriceClaim
+
+// WithdrawPriceClaimJSONRequestBody defines body for WithdrawPriceClaim for application/json ContentType.
+type WithdrawPriceClaimJSONRequestBody = Reason
+
 // CreateProductJSONRequestBody defines body for CreateProduct for application/json ContentType.
 type CreateProductJSONRequestBody = NewListing
 
@@ -4705,6 +5274,9 @@ type AddSkuJSONRequestBody = NewSku
 
 // CloseMerchantRecallJSONRequestBody defines body for CloseMerchantRecall for application/json ContentType.
 type CloseMerchantRecallJSONRequestBody = RecallResult
+
+// AnswerReviewJSONRequestBody defines body for AnswerReview for application/json ContentType.
+type AnswerReviewJSONRequestBody = NewReviewAnswer
 
 // SetSkuPriceJSONRequestBody defines body for SetSkuPrice for application/json ContentType.
 type SetSkuPriceJSONRequestBody = PriceChange
@@ -4745,6 +5317,9 @@ type RefuseApplicationJSONRequestBody = Reason
 // ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
 type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
 
+// ResolveCheaperReportJSONRequestBody defines body for ResolveCheaperReport for application/json ContentType.
+type ResolveCheaperReportJSONRequestBody = CheaperResolution
+
 // DeclineLicenceJSONRequestBody defines body for DeclineLicence for application/json ContentType.
 type DeclineLicenceJSONRequestBody = Reason
 
@@ -4775,6 +5350,15 @@ type WarnMerchantJSONRequestBody = Sanctioning
 // RefundOrderJSONRequestBody defines body for RefundOrder for application/json ContentType.
 type RefundOrderJSONRequestBody = Refunding
 
+// FileOpsPriceClaimJSONRequestBody defines body for FileOpsPriceClaim for application/json ContentType.
+type FileOpsPriceClaimJSONRequestBody = NewPriceClaim
+
+// RejectPriceClaimJSONRequestBody defines body for RejectPriceClaim for application/json ContentType.
+type RejectPriceClaimJSONRequestBody = Reason
+
+// WithdrawOpsPriceClaimJSONRequestBody defines body for WithdrawOpsPriceClaim for application/json ContentType.
+type WithdrawOpsPriceClaimJSONRequestBody = Reason
+
 // DelistProductJSONRequestBody defines body for DelistProduct for application/json ContentType.
 type DelistProductJSONRequestBody = ProductDelisting
 
@@ -4783,6 +5367,21 @@ type ReturnProductJSONRequestBody = ProductReturn
 
 // CloseOpsRecallJSONRequestBody defines body for CloseOpsRecall for application/json ContentType.
 type CloseOpsRecallJSONRequestBody = RecallResult
+
+// HideReviewJSONRequestBody defines body for HideReview for application/json ContentType.
+type HideReviewJSONRequestBody = ReviewHiding
+
+// ShowReviewJSONRequestBody defines body for ShowReview for application/json ContentType.
+type ShowReviewJSONRequestBody = Reason
+
+// WriteReviewJSONRequestBody defines body for WriteReview for application/json ContentType.
+type WriteReviewJSONRequestBody = NewReview
+
+// ReportCheaperJSONRequestBody defines body for ReportCheaper for application/json ContentType.
+type ReportCheaperJSONRequestBody = NewCheaperReport
+
+// FollowUpReviewJSONRequestBody defines body for FollowUpReview for application/json ContentType.
+type FollowUpReviewJSONRequestBody = NewFollowUp
 
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = Credentials
@@ -4849,6 +5448,9 @@ type ServerInterface interface {
 	// ListCategories All categories, in the order of the shop
 	// (GET /v1/categories)
 	ListCategories(c *gin.Context)
+	// ListCheaperReports What the caller has reported, newest first
+	// (GET /v1/cheaper-reports)
+	ListCheaperReports(c *gin.Context, params ListCheaperReportsParams)
 	// ListCheckouts The caller's checkouts, newest first
 	// (GET /v1/checkouts)
 	ListCheckouts(c *gin.Context, params ListCheckoutsParams)
@@ -4951,6 +5553,15 @@ type ServerInterface interface {
 	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(c *gin.Context, orderId OrderId)
+	// ListMerchantPriceClaims The price claims of the enterprises that the caller sells for, newest first
+	// (GET /v1/merchant/price-claims)
+	ListMerchantPriceClaims(c *gin.Context, params ListMerchantPriceClaimsParams)
+	// FilePriceClaim File that a SKU costs more elsewhere; it is shown once an operator has confirmed it
+	// (POST /v1/merchant/price-claims)
+	FilePriceClaim(c *gin.Context)
+	// WithdrawPriceClaim Withdraw a price claim; it is shown no more
+	// (POST /v1/merchant/price-claims/{claim_id}/withdraw)
+	WithdrawPriceClaim(c *gin.Context, claimId ClaimId)
 	// ListMerchantProducts The products of the enterprises that the caller sells for, on sale or not
 	// (GET /v1/merchant/products)
 	ListMerchantProducts(c *gin.Context, params ListMerchantProductsParams)
@@ -4987,6 +5598,12 @@ type ServerInterface interface {
 	// ListMerchantRecallOrders The orders that were served from the recalled lot
 	// (GET /v1/merchant/recalls/{recall_id}/orders)
 	ListMerchantRecallOrders(c *gin.Context, recallId RecallId, params ListMerchantRecallOrdersParams)
+	// ListMerchantReviews The reviews of what the caller sells, newest first
+	// (GET /v1/merchant/reviews)
+	ListMerchantReviews(c *gin.Context, params ListMerchantReviewsParams)
+	// AnswerReview Answer a review; a further answer is shown in place of the one before, which stays
+	// (POST /v1/merchant/reviews/{review_id}/answers)
+	AnswerReview(c *gin.Context, reviewId ReviewId)
 	// SetSkuPrice Set a SKU's price; orders already placed keep theirs
 	// (POST /v1/merchant/skus/{sku_id})
 	SetSkuPrice(c *gin.Context, skuId SkuId)
@@ -5062,6 +5679,12 @@ type ServerInterface interface {
 	// ReturnOpsApplication Give an application back and say for what, place by place
 	// (POST /v1/ops/applications/{application_id}/return)
 	ReturnOpsApplication(c *gin.Context, applicationId ApplicationId)
+	// ListOpsCheaperReports What consumers report, newest first
+	// (GET /v1/ops/cheaper-reports)
+	ListOpsCheaperReports(c *gin.Context, params ListOpsCheaperReportsParams)
+	// ResolveCheaperReport End a report with its outcome; claim_withdrawn withdraws the claims of the product
+	// (POST /v1/ops/cheaper-reports/{report_id}/resolve)
+	ResolveCheaperReport(c *gin.Context, reportId ReportId)
 	// ListLicences Licences that enterprises filed, newest first
 	// (GET /v1/ops/licences)
 	ListLicences(c *gin.Context, params ListLicencesParams)
@@ -5107,6 +5730,21 @@ type ServerInterface interface {
 	// RefundOrder Refund lines of a paid order, whole or in part; exactly one tenth of it leaves the fund again
 	// (POST /v1/ops/orders/{order_id}/refunds)
 	RefundOrder(c *gin.Context, orderId OrderId, params RefundOrderParams)
+	// ListPriceClaims Price claims of all enterprises, newest first
+	// (GET /v1/ops/price-claims)
+	ListPriceClaims(c *gin.Context, params ListPriceClaimsParams)
+	// FileOpsPriceClaim File a price claim for an enterprise; another operator confirms it
+	// (POST /v1/ops/price-claims)
+	FileOpsPriceClaim(c *gin.Context)
+	// ConfirmPriceClaim Confirm a price claim; never one of one's own
+	// (POST /v1/ops/price-claims/{claim_id}/confirm)
+	ConfirmPriceClaim(c *gin.Context, claimId ClaimId)
+	// RejectPriceClaim Reject a price claim; never one of one's own
+	// (POST /v1/ops/price-claims/{claim_id}/reject)
+	RejectPriceClaim(c *gin.Context, claimId ClaimId)
+	// WithdrawOpsPriceClaim Withdraw a price claim of any enterprise
+	// (POST /v1/ops/price-claims/{claim_id}/withdraw)
+	WithdrawOpsPriceClaim(c *gin.Context, claimId ClaimId)
 	// ListReviewQueue What waits for review, the longest waiting first
 	// (GET /v1/ops/products)
 	ListReviewQueue(c *gin.Context, params ListReviewQueueParams)
@@ -5137,6 +5775,15 @@ type ServerInterface interface {
 	// ListReverifications Enterprises that must be verified again, the most urgent first
 	// (GET /v1/ops/reverifications)
 	ListReverifications(c *gin.Context, params ListReverificationsParams)
+	// ListOpsReviews All reviews with what is hidden, newest first
+	// (GET /v1/ops/reviews)
+	ListOpsReviews(c *gin.Context, params ListOpsReviewsParams)
+	// HideReview Hide a review on a ground of law; that it is hidden and why is public
+	// (POST /v1/ops/reviews/{review_id}/hide)
+	HideReview(c *gin.Context, reviewId ReviewId)
+	// ShowReview Show a hidden review again
+	// (POST /v1/ops/reviews/{review_id}/show)
+	ShowReview(c *gin.Context, reviewId ReviewId)
 	// ListTrail Who changed what, newest first
 	// (GET /v1/ops/trail)
 	ListTrail(c *gin.Context, params ListTrailParams)
@@ -5146,12 +5793,24 @@ type ServerInterface interface {
 	// GetOrder An order
 	// (GET /v1/orders/{order_id})
 	GetOrder(c *gin.Context, orderId OrderId)
+	// WriteReview Review a line of a paid order, once; also after it was refunded
+	// (POST /v1/orders/{order_id}/reviews)
+	WriteReview(c *gin.Context, orderId OrderId)
 	// ListProducts Products on sale
 	// (GET /v1/products)
 	ListProducts(c *gin.Context, params ListProductsParams)
 	// GetProduct A product with its SKUs
 	// (GET /v1/products/{product_id})
 	GetProduct(c *gin.Context, productId ProductId)
+	// ReportCheaper Tell where a product was found cheaper; one open report at a time
+	// (POST /v1/products/{product_id}/cheaper-reports)
+	ReportCheaper(c *gin.Context, productId ProductId)
+	// ListProductReviews What buyers say of a product, newest first; of a hidden review only that it is there, and why it is hidden
+	// (GET /v1/products/{product_id}/reviews)
+	ListProductReviews(c *gin.Context, productId ProductId, params ListProductReviewsParams)
+	// GetReviewSummary What the reviews of a product come to
+	// (GET /v1/products/{product_id}/reviews/summary)
+	GetReviewSummary(c *gin.Context, productId ProductId)
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	// (GET /v1/public/fund)
 	GetFund(c *gin.Context)
@@ -5164,12 +5823,21 @@ type ServerInterface interface {
 	// GetMerchant An enterprise, with its licences, what was done about it, and when it was last verified
 	// (GET /v1/public/merchants/{merchant_id})
 	GetMerchant(c *gin.Context, merchantId MerchantId)
+	// GetPriceClaimShare How much of what is on sale has a price claim that holds now
+	// (GET /v1/public/price-claims)
+	GetPriceClaimShare(c *gin.Context)
 	// ListRecalls Lots that were called back, newest first
 	// (GET /v1/public/recalls)
 	ListRecalls(c *gin.Context, params ListRecallsParams)
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	// (GET /v1/regions)
 	ListRegions(c *gin.Context, params ListRegionsParams)
+	// ListReviews The caller's reviews, newest first
+	// (GET /v1/reviews)
+	ListReviews(c *gin.Context, params ListReviewsParams)
+	// FollowUpReview Add to a review of one's own, once
+	// (POST /v1/reviews/{review_id}/follow-up)
+	FollowUpReview(c *gin.Context, reviewId ReviewId)
 	// SearchProducts Goods on sale by words, the best fitting first
 	// (GET /v1/search)
 	SearchProducts(c *gin.Context, params SearchProductsParams)
@@ -5585,6 +6253,41 @@ func (siw *ServerInterfaceWrapper) ListCategories(c *gin.Context) {
 	}
 
 	siw.Handler.ListCategories(c)
+}
+
+// ListCheaperReports operation middleware
+func (siw *ServerInterfaceWrapper) ListCheaperReports(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCheaperReportsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListCheaperReports(c, params)
 }
 
 // ListCheckouts operation middleware
@@ -6525,6 +7228,79 @@ func (siw *ServerInterfaceWrapper) GetMerchantOrder(c *gin.Context) {
 	siw.Handler.GetMerchantOrder(c, orderId)
 }
 
+// ListMerchantPriceClaims operation middleware
+func (siw *ServerInterfaceWrapper) ListMerchantPriceClaims(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMerchantPriceClaimsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMerchantPriceClaims(c, params)
+}
+
+// FilePriceClaim operation middleware
+func (siw *ServerInterfaceWrapper) FilePriceClaim(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.FilePriceClaim(c)
+}
+
+// WithdrawPriceClaim operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawPriceClaim(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "claim_id" -------------
+	var claimId ClaimId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "claim_id", c.Param("claim_id"), &claimId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter claim_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WithdrawPriceClaim(c, claimId)
+}
+
 // ListMerchantProducts operation middleware
 func (siw *ServerInterfaceWrapper) ListMerchantProducts(c *gin.Context) {
 
@@ -6921,6 +7697,66 @@ func (siw *ServerInterfaceWrapper) ListMerchantRecallOrders(c *gin.Context) {
 	}
 
 	siw.Handler.ListMerchantRecallOrders(c, recallId, params)
+}
+
+// ListMerchantReviews operation middleware
+func (siw *ServerInterfaceWrapper) ListMerchantReviews(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMerchantReviewsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMerchantReviews(c, params)
+}
+
+// AnswerReview operation middleware
+func (siw *ServerInterfaceWrapper) AnswerReview(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "review_id" -------------
+	var reviewId ReviewId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "review_id", c.Param("review_id"), &reviewId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter review_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AnswerReview(c, reviewId)
 }
 
 // SetSkuPrice operation middleware
@@ -7692,6 +8528,74 @@ func (siw *ServerInterfaceWrapper) ReturnOpsApplication(c *gin.Context) {
 	siw.Handler.ReturnOpsApplication(c, applicationId)
 }
 
+// ListOpsCheaperReports operation middleware
+func (siw *ServerInterfaceWrapper) ListOpsCheaperReports(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOpsCheaperReportsParams
+
+	// ------------- Optional query parameter "open" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "open", c.Request.URL.Query(), &params.Open, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter open: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOpsCheaperReports(c, params)
+}
+
+// ResolveCheaperReport operation middleware
+func (siw *ServerInterfaceWrapper) ResolveCheaperReport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "report_id" -------------
+	var reportId ReportId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "report_id", c.Param("report_id"), &reportId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter report_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ResolveCheaperReport(c, reportId)
+}
+
 // ListLicences operation middleware
 func (siw *ServerInterfaceWrapper) ListLicences(c *gin.Context) {
 
@@ -8177,6 +9081,145 @@ func (siw *ServerInterfaceWrapper) RefundOrder(c *gin.Context) {
 	siw.Handler.RefundOrder(c, orderId, params)
 }
 
+// ListPriceClaims operation middleware
+func (siw *ServerInterfaceWrapper) ListPriceClaims(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPriceClaimsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "expiring_within_days" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "expiring_within_days", c.Request.URL.Query(), &params.ExpiringWithinDays, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter expiring_within_days: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPriceClaims(c, params)
+}
+
+// FileOpsPriceClaim operation middleware
+func (siw *ServerInterfaceWrapper) FileOpsPriceClaim(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.FileOpsPriceClaim(c)
+}
+
+// ConfirmPriceClaim operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmPriceClaim(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "claim_id" -------------
+	var claimId ClaimId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "claim_id", c.Param("claim_id"), &claimId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter claim_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ConfirmPriceClaim(c, claimId)
+}
+
+// RejectPriceClaim operation middleware
+func (siw *ServerInterfaceWrapper) RejectPriceClaim(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "claim_id" -------------
+	var claimId ClaimId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "claim_id", c.Param("claim_id"), &claimId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter claim_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RejectPriceClaim(c, claimId)
+}
+
+// WithdrawOpsPriceClaim operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawOpsPriceClaim(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "claim_id" -------------
+	var claimId ClaimId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "claim_id", c.Param("claim_id"), &claimId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter claim_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WithdrawOpsPriceClaim(c, claimId)
+}
+
 // ListReviewQueue operation middleware
 func (siw *ServerInterfaceWrapper) ListReviewQueue(c *gin.Context) {
 
@@ -8573,6 +9616,99 @@ func (siw *ServerInterfaceWrapper) ListReverifications(c *gin.Context) {
 	siw.Handler.ListReverifications(c, params)
 }
 
+// ListOpsReviews operation middleware
+func (siw *ServerInterfaceWrapper) ListOpsReviews(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOpsReviewsParams
+
+	// ------------- Optional query parameter "hidden" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "hidden", c.Request.URL.Query(), &params.Hidden, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter hidden: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOpsReviews(c, params)
+}
+
+// HideReview operation middleware
+func (siw *ServerInterfaceWrapper) HideReview(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "review_id" -------------
+	var reviewId ReviewId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "review_id", c.Param("review_id"), &reviewId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter review_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.HideReview(c, reviewId)
+}
+
+// ShowReview operation middleware
+func (siw *ServerInterfaceWrapper) ShowReview(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "review_id" -------------
+	var reviewId ReviewId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "review_id", c.Param("review_id"), &reviewId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter review_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ShowReview(c, reviewId)
+}
+
 // ListTrail operation middleware
 func (siw *ServerInterfaceWrapper) ListTrail(c *gin.Context) {
 
@@ -8684,6 +9820,31 @@ func (siw *ServerInterfaceWrapper) GetOrder(c *gin.Context) {
 	siw.Handler.GetOrder(c, orderId)
 }
 
+// WriteReview operation middleware
+func (siw *ServerInterfaceWrapper) WriteReview(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order_id" -------------
+	var orderId OrderId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order_id", c.Param("order_id"), &orderId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter order_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WriteReview(c, orderId)
+}
+
 // ListProducts operation middleware
 func (siw *ServerInterfaceWrapper) ListProducts(c *gin.Context) {
 
@@ -8758,6 +9919,100 @@ func (siw *ServerInterfaceWrapper) GetProduct(c *gin.Context) {
 	}
 
 	siw.Handler.GetProduct(c, productId)
+}
+
+// ReportCheaper operation middleware
+func (siw *ServerInterfaceWrapper) ReportCheaper(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "product_id" -------------
+	var productId ProductId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "product_id", c.Param("product_id"), &productId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter product_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReportCheaper(c, productId)
+}
+
+// ListProductReviews operation middleware
+func (siw *ServerInterfaceWrapper) ListProductReviews(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "product_id" -------------
+	var productId ProductId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "product_id", c.Param("product_id"), &productId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter product_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProductReviewsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListProductReviews(c, productId, params)
+}
+
+// GetReviewSummary operation middleware
+func (siw *ServerInterfaceWrapper) GetReviewSummary(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "product_id" -------------
+	var productId ProductId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "product_id", c.Param("product_id"), &productId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter product_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReviewSummary(c, productId)
 }
 
 // GetFund operation middleware
@@ -8846,6 +10101,19 @@ func (siw *ServerInterfaceWrapper) GetMerchant(c *gin.Context) {
 	siw.Handler.GetMerchant(c, merchantId)
 }
 
+// GetPriceClaimShare operation middleware
+func (siw *ServerInterfaceWrapper) GetPriceClaimShare(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPriceClaimShare(c)
+}
+
 // ListRecalls operation middleware
 func (siw *ServerInterfaceWrapper) ListRecalls(c *gin.Context) {
 
@@ -8922,6 +10190,66 @@ func (siw *ServerInterfaceWrapper) ListRegions(c *gin.Context) {
 	}
 
 	siw.Handler.ListRegions(c, params)
+}
+
+// ListReviews operation middleware
+func (siw *ServerInterfaceWrapper) ListReviews(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReviewsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListReviews(c, params)
+}
+
+// FollowUpReview operation middleware
+func (siw *ServerInterfaceWrapper) FollowUpReview(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "review_id" -------------
+	var reviewId ReviewId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "review_id", c.Param("review_id"), &reviewId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter review_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.FollowUpReview(c, reviewId)
 }
 
 // SearchProducts operation middleware
@@ -9282,6 +10610,29 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/ops/products/:listing_id/delist", wrapper.DelistProduct)
 	router.GET(options.BaseURL+"/v1/search", wrapper.SearchProducts)
 	router.GET(options.BaseURL+"/v1/search/suggestions", wrapper.SuggestSearches)
+	router.GET(options.BaseURL+"/v1/merchant/price-claims", wrapper.ListMerchantPriceClaims)
+	router.POST(options.BaseURL+"/v1/merchant/price-claims", wrapper.FilePriceClaim)
+	router.POST(options.BaseURL+"/v1/merchant/price-claims/:claim_id/withdraw", wrapper.WithdrawPriceClaim)
+	router.GET(options.BaseURL+"/v1/ops/price-claims", wrapper.ListPriceClaims)
+	router.POST(options.BaseURL+"/v1/ops/price-claims", wrapper.FileOpsPriceClaim)
+	router.POST(options.BaseURL+"/v1/ops/price-claims/:claim_id/confirm", wrapper.ConfirmPriceClaim)
+	router.POST(options.BaseURL+"/v1/ops/price-claims/:claim_id/reject", wrapper.RejectPriceClaim)
+	router.POST(options.BaseURL+"/v1/ops/price-claims/:claim_id/withdraw", wrapper.WithdrawOpsPriceClaim)
+	router.GET(options.BaseURL+"/v1/public/price-claims", wrapper.GetPriceClaimShare)
+	router.POST(options.BaseURL+"/v1/products/:product_id/cheaper-reports", wrapper.ReportCheaper)
+	router.GET(options.BaseURL+"/v1/cheaper-reports", wrapper.ListCheaperReports)
+	router.GET(options.BaseURL+"/v1/ops/cheaper-reports", wrapper.ListOpsCheaperReports)
+	router.POST(options.BaseURL+"/v1/ops/cheaper-reports/:report_id/resolve", wrapper.ResolveCheaperReport)
+	router.GET(options.BaseURL+"/v1/products/:product_id/reviews", wrapper.ListProductReviews)
+	router.GET(options.BaseURL+"/v1/products/:product_id/reviews/summary", wrapper.GetReviewSummary)
+	router.POST(options.BaseURL+"/v1/orders/:order_id/reviews", wrapper.WriteReview)
+	router.GET(options.BaseURL+"/v1/reviews", wrapper.ListReviews)
+	router.POST(options.BaseURL+"/v1/reviews/:review_id/follow-up", wrapper.FollowUpReview)
+	router.GET(options.BaseURL+"/v1/merchant/reviews", wrapper.ListMerchantReviews)
+	router.POST(options.BaseURL+"/v1/merchant/reviews/:review_id/answers", wrapper.AnswerReview)
+	router.GET(options.BaseURL+"/v1/ops/reviews", wrapper.ListOpsReviews)
+	router.POST(options.BaseURL+"/v1/ops/reviews/:review_id/hide", wrapper.HideReview)
+	router.POST(options.BaseURL+"/v1/ops/reviews/:review_id/show", wrapper.ShowReview)
 	router.GET(options.BaseURL+"/v1/merchant/skus/:sku_id/lots", wrapper.ListLots)
 	router.POST(options.BaseURL+"/v1/merchant/skus/:sku_id/lots", wrapper.ReceiveLot)
 	router.POST(options.BaseURL+"/v1/merchant/lots/:lot_id/recall", wrapper.OpenMerchantRecall)
@@ -10882,6 +12233,93 @@ type ListCategoriesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListCategoriesdefaultApplicationProblemPlusJSONResponse) VisitListCategoriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCheaperReportsRequestObject struct {
+	Params ListCheaperReportsParams
+}
+
+type ListCheaperReportsResponseObject interface {
+	VisitListCheaperReportsResponse(w http.ResponseWriter) error
+}
+
+type ListCheaperReports200JSONResponse CheaperReportPage
+
+func (response ListCheaperReports200JSONResponse) VisitListCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCheaperReports400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListCheaperReports400ApplicationProblemPlusJSONResponse) VisitListCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCheaperReports401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCheaperReports401ApplicationProblemPlusJSONResponse) VisitListCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCheaperReports403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListCheaperReports403ApplicationProblemPlusJSONResponse) VisitListCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCheaperReportsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCheaperReportsdefaultApplicationProblemPlusJSONResponse) VisitListCheaperReportsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -14640,6 +16078,364 @@ func (response GetMerchantOrderdefaultApplicationProblemPlusJSONResponse) VisitG
 	return err
 }
 
+type ListMerchantPriceClaimsRequestObject struct {
+	Params ListMerchantPriceClaimsParams
+}
+
+type ListMerchantPriceClaimsResponseObject interface {
+	VisitListMerchantPriceClaimsResponse(w http.ResponseWriter) error
+}
+
+type ListMerchantPriceClaims200JSONResponse PriceClaimPage
+
+func (response ListMerchantPriceClaims200JSONResponse) VisitListMerchantPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPriceClaims400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantPriceClaims400ApplicationProblemPlusJSONResponse) VisitListMerchantPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPriceClaims401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantPriceClaims401ApplicationProblemPlusJSONResponse) VisitListMerchantPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPriceClaims403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantPriceClaims403ApplicationProblemPlusJSONResponse) VisitListMerchantPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPriceClaimsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListMerchantPriceClaimsdefaultApplicationProblemPlusJSONResponse) VisitListMerchantPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaimRequestObject struct {
+	Body *FilePriceClaimJSONRequestBody
+}
+
+type FilePriceClaimResponseObject interface {
+	VisitFilePriceClaimResponse(w http.ResponseWriter) error
+}
+
+type FilePriceClaim201JSONResponse PriceClaim
+
+func (response FilePriceClaim201JSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaim400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response FilePriceClaim400ApplicationProblemPlusJSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaim401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response FilePriceClaim401ApplicationProblemPlusJSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaim403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response FilePriceClaim403ApplicationProblemPlusJSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaim404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response FilePriceClaim404ApplicationProblemPlusJSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaim409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response FilePriceClaim409ApplicationProblemPlusJSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaim422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response FilePriceClaim422ApplicationProblemPlusJSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaimdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response FilePriceClaimdefaultApplicationProblemPlusJSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaimRequestObject struct {
+	ClaimId ClaimId `json:"claim_id"`
+	Body    *WithdrawPriceClaimJSONRequestBody
+}
+
+type WithdrawPriceClaimResponseObject interface {
+	VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error
+}
+
+type WithdrawPriceClaim200JSONResponse PriceClaim
+
+func (response WithdrawPriceClaim200JSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaim400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawPriceClaim400ApplicationProblemPlusJSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaim401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawPriceClaim401ApplicationProblemPlusJSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaim403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawPriceClaim403ApplicationProblemPlusJSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaim404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawPriceClaim404ApplicationProblemPlusJSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaim409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawPriceClaim409ApplicationProblemPlusJSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaim422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawPriceClaim422ApplicationProblemPlusJSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaimdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawPriceClaimdefaultApplicationProblemPlusJSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMerchantProductsRequestObject struct {
 	Params ListMerchantProductsParams
 }
@@ -16103,6 +17899,229 @@ type ListMerchantRecallOrdersdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListMerchantRecallOrdersdefaultApplicationProblemPlusJSONResponse) VisitListMerchantRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantReviewsRequestObject struct {
+	Params ListMerchantReviewsParams
+}
+
+type ListMerchantReviewsResponseObject interface {
+	VisitListMerchantReviewsResponse(w http.ResponseWriter) error
+}
+
+type ListMerchantReviews200JSONResponse PublicReviewPage
+
+func (response ListMerchantReviews200JSONResponse) VisitListMerchantReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantReviews400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantReviews400ApplicationProblemPlusJSONResponse) VisitListMerchantReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantReviews401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantReviews401ApplicationProblemPlusJSONResponse) VisitListMerchantReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantReviews403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantReviews403ApplicationProblemPlusJSONResponse) VisitListMerchantReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantReviewsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListMerchantReviewsdefaultApplicationProblemPlusJSONResponse) VisitListMerchantReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReviewRequestObject struct {
+	ReviewId ReviewId `json:"review_id"`
+	Body     *AnswerReviewJSONRequestBody
+}
+
+type AnswerReviewResponseObject interface {
+	VisitAnswerReviewResponse(w http.ResponseWriter) error
+}
+
+type AnswerReview201JSONResponse PublicReview
+
+func (response AnswerReview201JSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReview400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerReview400ApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReview401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerReview401ApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReview403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerReview403ApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReview404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerReview404ApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReview409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerReview409ApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReview422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerReview422ApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReviewdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AnswerReviewdefaultApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -19057,6 +21076,229 @@ func (response ReturnOpsApplicationdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type ListOpsCheaperReportsRequestObject struct {
+	Params ListOpsCheaperReportsParams
+}
+
+type ListOpsCheaperReportsResponseObject interface {
+	VisitListOpsCheaperReportsResponse(w http.ResponseWriter) error
+}
+
+type ListOpsCheaperReports200JSONResponse CheaperReportPage
+
+func (response ListOpsCheaperReports200JSONResponse) VisitListOpsCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsCheaperReports400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsCheaperReports400ApplicationProblemPlusJSONResponse) VisitListOpsCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsCheaperReports401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsCheaperReports401ApplicationProblemPlusJSONResponse) VisitListOpsCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsCheaperReports403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsCheaperReports403ApplicationProblemPlusJSONResponse) VisitListOpsCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsCheaperReportsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOpsCheaperReportsdefaultApplicationProblemPlusJSONResponse) VisitListOpsCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReportRequestObject struct {
+	ReportId ReportId `json:"report_id"`
+	Body     *ResolveCheaperReportJSONRequestBody
+}
+
+type ResolveCheaperReportResponseObject interface {
+	VisitResolveCheaperReportResponse(w http.ResponseWriter) error
+}
+
+type ResolveCheaperReport200JSONResponse CheaperReport
+
+func (response ResolveCheaperReport200JSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReport400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCheaperReport400ApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReport401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCheaperReport401ApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCheaperReport403ApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReport404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCheaperReport404ApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReport409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCheaperReport409ApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReport422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCheaperReport422ApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResolveCheaperReportdefaultApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListLicencesRequestObject struct {
 	Params ListLicencesParams
 }
@@ -20952,6 +23194,635 @@ func (response RefundOrderdefaultApplicationProblemPlusJSONResponse) VisitRefund
 	return err
 }
 
+type ListPriceClaimsRequestObject struct {
+	Params ListPriceClaimsParams
+}
+
+type ListPriceClaimsResponseObject interface {
+	VisitListPriceClaimsResponse(w http.ResponseWriter) error
+}
+
+type ListPriceClaims200JSONResponse PriceClaimPage
+
+func (response ListPriceClaims200JSONResponse) VisitListPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPriceClaims400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPriceClaims400ApplicationProblemPlusJSONResponse) VisitListPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPriceClaims401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPriceClaims401ApplicationProblemPlusJSONResponse) VisitListPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPriceClaims403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPriceClaims403ApplicationProblemPlusJSONResponse) VisitListPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPriceClaimsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPriceClaimsdefaultApplicationProblemPlusJSONResponse) VisitListPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaimRequestObject struct {
+	Body *FileOpsPriceClaimJSONRequestBody
+}
+
+type FileOpsPriceClaimResponseObject interface {
+	VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error
+}
+
+type FileOpsPriceClaim201JSONResponse PriceClaim
+
+func (response FileOpsPriceClaim201JSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaim400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response FileOpsPriceClaim400ApplicationProblemPlusJSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaim401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response FileOpsPriceClaim401ApplicationProblemPlusJSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaim403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response FileOpsPriceClaim403ApplicationProblemPlusJSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaim404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response FileOpsPriceClaim404ApplicationProblemPlusJSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaim409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response FileOpsPriceClaim409ApplicationProblemPlusJSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaim422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response FileOpsPriceClaim422ApplicationProblemPlusJSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaimdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response FileOpsPriceClaimdefaultApplicationProblemPlusJSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaimRequestObject struct {
+	ClaimId ClaimId `json:"claim_id"`
+}
+
+type ConfirmPriceClaimResponseObject interface {
+	VisitConfirmPriceClaimResponse(w http.ResponseWriter) error
+}
+
+type ConfirmPriceClaim200JSONResponse PriceClaim
+
+func (response ConfirmPriceClaim200JSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaim400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPriceClaim400ApplicationProblemPlusJSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaim401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPriceClaim401ApplicationProblemPlusJSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaim403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPriceClaim403ApplicationProblemPlusJSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaim404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPriceClaim404ApplicationProblemPlusJSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaim409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPriceClaim409ApplicationProblemPlusJSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaim422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPriceClaim422ApplicationProblemPlusJSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaimdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ConfirmPriceClaimdefaultApplicationProblemPlusJSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaimRequestObject struct {
+	ClaimId ClaimId `json:"claim_id"`
+	Body    *RejectPriceClaimJSONRequestBody
+}
+
+type RejectPriceClaimResponseObject interface {
+	VisitRejectPriceClaimResponse(w http.ResponseWriter) error
+}
+
+type RejectPriceClaim200JSONResponse PriceClaim
+
+func (response RejectPriceClaim200JSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaim400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RejectPriceClaim400ApplicationProblemPlusJSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaim401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RejectPriceClaim401ApplicationProblemPlusJSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaim403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RejectPriceClaim403ApplicationProblemPlusJSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaim404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RejectPriceClaim404ApplicationProblemPlusJSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaim409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RejectPriceClaim409ApplicationProblemPlusJSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaim422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RejectPriceClaim422ApplicationProblemPlusJSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaimdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RejectPriceClaimdefaultApplicationProblemPlusJSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaimRequestObject struct {
+	ClaimId ClaimId `json:"claim_id"`
+	Body    *WithdrawOpsPriceClaimJSONRequestBody
+}
+
+type WithdrawOpsPriceClaimResponseObject interface {
+	VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error
+}
+
+type WithdrawOpsPriceClaim200JSONResponse PriceClaim
+
+func (response WithdrawOpsPriceClaim200JSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaim400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOpsPriceClaim400ApplicationProblemPlusJSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaim401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOpsPriceClaim401ApplicationProblemPlusJSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaim403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOpsPriceClaim403ApplicationProblemPlusJSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaim404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOpsPriceClaim404ApplicationProblemPlusJSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaim409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOpsPriceClaim409ApplicationProblemPlusJSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaim422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOpsPriceClaim422ApplicationProblemPlusJSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaimdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawOpsPriceClaimdefaultApplicationProblemPlusJSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListReviewQueueRequestObject struct {
 	Params ListReviewQueueParams
 }
@@ -22137,6 +25008,365 @@ func (response ListReverificationsdefaultApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
+type ListOpsReviewsRequestObject struct {
+	Params ListOpsReviewsParams
+}
+
+type ListOpsReviewsResponseObject interface {
+	VisitListOpsReviewsResponse(w http.ResponseWriter) error
+}
+
+type ListOpsReviews200JSONResponse PublicReviewPage
+
+func (response ListOpsReviews200JSONResponse) VisitListOpsReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsReviews400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsReviews400ApplicationProblemPlusJSONResponse) VisitListOpsReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsReviews401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsReviews401ApplicationProblemPlusJSONResponse) VisitListOpsReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsReviews403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsReviews403ApplicationProblemPlusJSONResponse) VisitListOpsReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsReviewsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOpsReviewsdefaultApplicationProblemPlusJSONResponse) VisitListOpsReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReviewRequestObject struct {
+	ReviewId ReviewId `json:"review_id"`
+	Body     *HideReviewJSONRequestBody
+}
+
+type HideReviewResponseObject interface {
+	VisitHideReviewResponse(w http.ResponseWriter) error
+}
+
+type HideReview200JSONResponse PublicReview
+
+func (response HideReview200JSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReview400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response HideReview400ApplicationProblemPlusJSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReview401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response HideReview401ApplicationProblemPlusJSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReview403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response HideReview403ApplicationProblemPlusJSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReview404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response HideReview404ApplicationProblemPlusJSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReview409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response HideReview409ApplicationProblemPlusJSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReview422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response HideReview422ApplicationProblemPlusJSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReviewdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response HideReviewdefaultApplicationProblemPlusJSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReviewRequestObject struct {
+	ReviewId ReviewId `json:"review_id"`
+	Body     *ShowReviewJSONRequestBody
+}
+
+type ShowReviewResponseObject interface {
+	VisitShowReviewResponse(w http.ResponseWriter) error
+}
+
+type ShowReview200JSONResponse PublicReview
+
+func (response ShowReview200JSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReview400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ShowReview400ApplicationProblemPlusJSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReview401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ShowReview401ApplicationProblemPlusJSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReview403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ShowReview403ApplicationProblemPlusJSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReview404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ShowReview404ApplicationProblemPlusJSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReview409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ShowReview409ApplicationProblemPlusJSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReview422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ShowReview422ApplicationProblemPlusJSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReviewdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ShowReviewdefaultApplicationProblemPlusJSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTrailRequestObject struct {
 	Params ListTrailParams
 }
@@ -22414,6 +25644,142 @@ func (response GetOrderdefaultApplicationProblemPlusJSONResponse) VisitGetOrderR
 	return err
 }
 
+type WriteReviewRequestObject struct {
+	OrderId OrderId `json:"order_id"`
+	Body    *WriteReviewJSONRequestBody
+}
+
+type WriteReviewResponseObject interface {
+	VisitWriteReviewResponse(w http.ResponseWriter) error
+}
+
+type WriteReview201JSONResponse Review
+
+func (response WriteReview201JSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WriteReview400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response WriteReview400ApplicationProblemPlusJSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WriteReview401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WriteReview401ApplicationProblemPlusJSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WriteReview403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WriteReview403ApplicationProblemPlusJSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WriteReview404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WriteReview404ApplicationProblemPlusJSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WriteReview409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WriteReview409ApplicationProblemPlusJSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WriteReview422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response WriteReview422ApplicationProblemPlusJSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WriteReviewdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WriteReviewdefaultApplicationProblemPlusJSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProductsRequestObject struct {
 	Params ListProductsParams
 }
@@ -22545,6 +25911,317 @@ type GetProductdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetProductdefaultApplicationProblemPlusJSONResponse) VisitGetProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaperRequestObject struct {
+	ProductId ProductId `json:"product_id"`
+	Body      *ReportCheaperJSONRequestBody
+}
+
+type ReportCheaperResponseObject interface {
+	VisitReportCheaperResponse(w http.ResponseWriter) error
+}
+
+type ReportCheaper201JSONResponse CheaperReport
+
+func (response ReportCheaper201JSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaper400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReportCheaper400ApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaper401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportCheaper401ApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaper403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReportCheaper403ApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaper404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReportCheaper404ApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaper409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReportCheaper409ApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaper422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportCheaper422ApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaper429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ReportCheaper429ApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaperdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReportCheaperdefaultApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProductReviewsRequestObject struct {
+	ProductId ProductId `json:"product_id"`
+	Params    ListProductReviewsParams
+}
+
+type ListProductReviewsResponseObject interface {
+	VisitListProductReviewsResponse(w http.ResponseWriter) error
+}
+
+type ListProductReviews200JSONResponse PublicReviewPage
+
+func (response ListProductReviews200JSONResponse) VisitListProductReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProductReviews304Response struct {
+}
+
+func (response ListProductReviews304Response) VisitListProductReviewsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListProductReviews400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListProductReviews400ApplicationProblemPlusJSONResponse) VisitListProductReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProductReviews404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListProductReviews404ApplicationProblemPlusJSONResponse) VisitListProductReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProductReviewsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListProductReviewsdefaultApplicationProblemPlusJSONResponse) VisitListProductReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReviewSummaryRequestObject struct {
+	ProductId ProductId `json:"product_id"`
+}
+
+type GetReviewSummaryResponseObject interface {
+	VisitGetReviewSummaryResponse(w http.ResponseWriter) error
+}
+
+type GetReviewSummary200JSONResponse ReviewSummary
+
+func (response GetReviewSummary200JSONResponse) VisitGetReviewSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReviewSummary304Response struct {
+}
+
+func (response GetReviewSummary304Response) VisitGetReviewSummaryResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetReviewSummary400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetReviewSummary400ApplicationProblemPlusJSONResponse) VisitGetReviewSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReviewSummary404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetReviewSummary404ApplicationProblemPlusJSONResponse) VisitGetReviewSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReviewSummarydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReviewSummarydefaultApplicationProblemPlusJSONResponse) VisitGetReviewSummaryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -22782,6 +26459,68 @@ func (response GetMerchantdefaultApplicationProblemPlusJSONResponse) VisitGetMer
 	return err
 }
 
+type GetPriceClaimShareRequestObject struct {
+}
+
+type GetPriceClaimShareResponseObject interface {
+	VisitGetPriceClaimShareResponse(w http.ResponseWriter) error
+}
+
+type GetPriceClaimShare200JSONResponse PriceClaimShare
+
+func (response GetPriceClaimShare200JSONResponse) VisitGetPriceClaimShareResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPriceClaimShare304Response struct {
+}
+
+func (response GetPriceClaimShare304Response) VisitGetPriceClaimShareResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetPriceClaimShare400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetPriceClaimShare400ApplicationProblemPlusJSONResponse) VisitGetPriceClaimShareResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPriceClaimSharedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPriceClaimSharedefaultApplicationProblemPlusJSONResponse) VisitGetPriceClaimShareResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRecallsRequestObject struct {
 	Params ListRecallsParams
 }
@@ -22889,6 +26628,229 @@ type ListRegionsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRegionsdefaultApplicationProblemPlusJSONResponse) VisitListRegionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviewsRequestObject struct {
+	Params ListReviewsParams
+}
+
+type ListReviewsResponseObject interface {
+	VisitListReviewsResponse(w http.ResponseWriter) error
+}
+
+type ListReviews200JSONResponse ReviewPage
+
+func (response ListReviews200JSONResponse) VisitListReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviews400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListReviews400ApplicationProblemPlusJSONResponse) VisitListReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviews401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListReviews401ApplicationProblemPlusJSONResponse) VisitListReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviews403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListReviews403ApplicationProblemPlusJSONResponse) VisitListReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviewsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListReviewsdefaultApplicationProblemPlusJSONResponse) VisitListReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReviewRequestObject struct {
+	ReviewId ReviewId `json:"review_id"`
+	Body     *FollowUpReviewJSONRequestBody
+}
+
+type FollowUpReviewResponseObject interface {
+	VisitFollowUpReviewResponse(w http.ResponseWriter) error
+}
+
+type FollowUpReview201JSONResponse Review
+
+func (response FollowUpReview201JSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReview400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response FollowUpReview400ApplicationProblemPlusJSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReview401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response FollowUpReview401ApplicationProblemPlusJSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReview403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response FollowUpReview403ApplicationProblemPlusJSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReview404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response FollowUpReview404ApplicationProblemPlusJSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReview409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response FollowUpReview409ApplicationProblemPlusJSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReview422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response FollowUpReview422ApplicationProblemPlusJSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReviewdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response FollowUpReviewdefaultApplicationProblemPlusJSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -23444,6 +27406,9 @@ type StrictServerInterface interface {
 	// ListCategories All categories, in the order of the shop
 	// (GET /v1/categories)
 	ListCategories(ctx context.Context, request ListCategoriesRequestObject) (ListCategoriesResponseObject, error)
+	// ListCheaperReports What the caller has reported, newest first
+	// (GET /v1/cheaper-reports)
+	ListCheaperReports(ctx context.Context, request ListCheaperReportsRequestObject) (ListCheaperReportsResponseObject, error)
 	// ListCheckouts The caller's checkouts, newest first
 	// (GET /v1/checkouts)
 	ListCheckouts(ctx context.Context, request ListCheckoutsRequestObject) (ListCheckoutsResponseObject, error)
@@ -23546,6 +27511,15 @@ type StrictServerInterface interface {
 	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(ctx context.Context, request GetMerchantOrderRequestObject) (GetMerchantOrderResponseObject, error)
+	// ListMerchantPriceClaims The price claims of the enterprises that the caller sells for, newest first
+	// (GET /v1/merchant/price-claims)
+	ListMerchantPriceClaims(ctx context.Context, request ListMerchantPriceClaimsRequestObject) (ListMerchantPriceClaimsResponseObject, error)
+	// FilePriceClaim File that a SKU costs more elsewhere; it is shown once an operator has confirmed it
+	// (POST /v1/merchant/price-claims)
+	FilePriceClaim(ctx context.Context, request FilePriceClaimRequestObject) (FilePriceClaimResponseObject, error)
+	// WithdrawPriceClaim Withdraw a price claim; it is shown no more
+	// (POST /v1/merchant/price-claims/{claim_id}/withdraw)
+	WithdrawPriceClaim(ctx context.Context, request WithdrawPriceClaimRequestObject) (WithdrawPriceClaimResponseObject, error)
 	// ListMerchantProducts The products of the enterprises that the caller sells for, on sale or not
 	// (GET /v1/merchant/products)
 	ListMerchantProducts(ctx context.Context, request ListMerchantProductsRequestObject) (ListMerchantProductsResponseObject, error)
@@ -23582,6 +27556,12 @@ type StrictServerInterface interface {
 	// ListMerchantRecallOrders The orders that were served from the recalled lot
 	// (GET /v1/merchant/recalls/{recall_id}/orders)
 	ListMerchantRecallOrders(ctx context.Context, request ListMerchantRecallOrdersRequestObject) (ListMerchantRecallOrdersResponseObject, error)
+	// ListMerchantReviews The reviews of what the caller sells, newest first
+	// (GET /v1/merchant/reviews)
+	ListMerchantReviews(ctx context.Context, request ListMerchantReviewsRequestObject) (ListMerchantReviewsResponseObject, error)
+	// AnswerReview Answer a review; a further answer is shown in place of the one before, which stays
+	// (POST /v1/merchant/reviews/{review_id}/answers)
+	AnswerReview(ctx context.Context, request AnswerReviewRequestObject) (AnswerReviewResponseObject, error)
 	// SetSkuPrice Set a SKU's price; orders already placed keep theirs
 	// (POST /v1/merchant/skus/{sku_id})
 	SetSkuPrice(ctx context.Context, request SetSkuPriceRequestObject) (SetSkuPriceResponseObject, error)
@@ -23657,6 +27637,12 @@ type StrictServerInterface interface {
 	// ReturnOpsApplication Give an application back and say for what, place by place
 	// (POST /v1/ops/applications/{application_id}/return)
 	ReturnOpsApplication(ctx context.Context, request ReturnOpsApplicationRequestObject) (ReturnOpsApplicationResponseObject, error)
+	// ListOpsCheaperReports What consumers report, newest first
+	// (GET /v1/ops/cheaper-reports)
+	ListOpsCheaperReports(ctx context.Context, request ListOpsCheaperReportsRequestObject) (ListOpsCheaperReportsResponseObject, error)
+	// ResolveCheaperReport End a report with its outcome; claim_withdrawn withdraws the claims of the product
+	// (POST /v1/ops/cheaper-reports/{report_id}/resolve)
+	ResolveCheaperReport(ctx context.Context, request ResolveCheaperReportRequestObject) (ResolveCheaperReportResponseObject, error)
 	// ListLicences Licences that enterprises filed, newest first
 	// (GET /v1/ops/licences)
 	ListLicences(ctx context.Context, request ListLicencesRequestObject) (ListLicencesResponseObject, error)
@@ -23702,6 +27688,21 @@ type StrictServerInterface interface {
 	// RefundOrder Refund lines of a paid order, whole or in part; exactly one tenth of it leaves the fund again
 	// (POST /v1/ops/orders/{order_id}/refunds)
 	RefundOrder(ctx context.Context, request RefundOrderRequestObject) (RefundOrderResponseObject, error)
+	// ListPriceClaims Price claims of all enterprises, newest first
+	// (GET /v1/ops/price-claims)
+	ListPriceClaims(ctx context.Context, request ListPriceClaimsRequestObject) (ListPriceClaimsResponseObject, error)
+	// FileOpsPriceClaim File a price claim for an enterprise; another operator confirms it
+	// (POST /v1/ops/price-claims)
+	FileOpsPriceClaim(ctx context.Context, request FileOpsPriceClaimRequestObject) (FileOpsPriceClaimResponseObject, error)
+	// ConfirmPriceClaim Confirm a price claim; never one of one's own
+	// (POST /v1/ops/price-claims/{claim_id}/confirm)
+	ConfirmPriceClaim(ctx context.Context, request ConfirmPriceClaimRequestObject) (ConfirmPriceClaimResponseObject, error)
+	// RejectPriceClaim Reject a price claim; never one of one's own
+	// (POST /v1/ops/price-claims/{claim_id}/reject)
+	RejectPriceClaim(ctx context.Context, request RejectPriceClaimRequestObject) (RejectPriceClaimResponseObject, error)
+	// WithdrawOpsPriceClaim Withdraw a price claim of any enterprise
+	// (POST /v1/ops/price-claims/{claim_id}/withdraw)
+	WithdrawOpsPriceClaim(ctx context.Context, request WithdrawOpsPriceClaimRequestObject) (WithdrawOpsPriceClaimResponseObject, error)
 	// ListReviewQueue What waits for review, the longest waiting first
 	// (GET /v1/ops/products)
 	ListReviewQueue(ctx context.Context, request ListReviewQueueRequestObject) (ListReviewQueueResponseObject, error)
@@ -23732,6 +27733,15 @@ type StrictServerInterface interface {
 	// ListReverifications Enterprises that must be verified again, the most urgent first
 	// (GET /v1/ops/reverifications)
 	ListReverifications(ctx context.Context, request ListReverificationsRequestObject) (ListReverificationsResponseObject, error)
+	// ListOpsReviews All reviews with what is hidden, newest first
+	// (GET /v1/ops/reviews)
+	ListOpsReviews(ctx context.Context, request ListOpsReviewsRequestObject) (ListOpsReviewsResponseObject, error)
+	// HideReview Hide a review on a ground of law; that it is hidden and why is public
+	// (POST /v1/ops/reviews/{review_id}/hide)
+	HideReview(ctx context.Context, request HideReviewRequestObject) (HideReviewResponseObject, error)
+	// ShowReview Show a hidden review again
+	// (POST /v1/ops/reviews/{review_id}/show)
+	ShowReview(ctx context.Context, request ShowReviewRequestObject) (ShowReviewResponseObject, error)
 	// ListTrail Who changed what, newest first
 	// (GET /v1/ops/trail)
 	ListTrail(ctx context.Context, request ListTrailRequestObject) (ListTrailResponseObject, error)
@@ -23741,12 +27751,24 @@ type StrictServerInterface interface {
 	// GetOrder An order
 	// (GET /v1/orders/{order_id})
 	GetOrder(ctx context.Context, request GetOrderRequestObject) (GetOrderResponseObject, error)
+	// WriteReview Review a line of a paid order, once; also after it was refunded
+	// (POST /v1/orders/{order_id}/reviews)
+	WriteReview(ctx context.Context, request WriteReviewRequestObject) (WriteReviewResponseObject, error)
 	// ListProducts Products on sale
 	// (GET /v1/products)
 	ListProducts(ctx context.Context, request ListProductsRequestObject) (ListProductsResponseObject, error)
 	// GetProduct A product with its SKUs
 	// (GET /v1/products/{product_id})
 	GetProduct(ctx context.Context, request GetProductRequestObject) (GetProductResponseObject, error)
+	// ReportCheaper Tell where a product was found cheaper; one open report at a time
+	// (POST /v1/products/{product_id}/cheaper-reports)
+	ReportCheaper(ctx context.Context, request ReportCheaperRequestObject) (ReportCheaperResponseObject, error)
+	// ListProductReviews What buyers say of a product, newest first; of a hidden review only that it is there, and why it is hidden
+	// (GET /v1/products/{product_id}/reviews)
+	ListProductReviews(ctx context.Context, request ListProductReviewsRequestObject) (ListProductReviewsResponseObject, error)
+	// GetReviewSummary What the reviews of a product come to
+	// (GET /v1/products/{product_id}/reviews/summary)
+	GetReviewSummary(ctx context.Context, request GetReviewSummaryRequestObject) (GetReviewSummaryResponseObject, error)
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	// (GET /v1/public/fund)
 	GetFund(ctx context.Context, request GetFundRequestObject) (GetFundResponseObject, error)
@@ -23759,12 +27781,21 @@ type StrictServerInterface interface {
 	// GetMerchant An enterprise, with its licences, what was done about it, and when it was last verified
 	// (GET /v1/public/merchants/{merchant_id})
 	GetMerchant(ctx context.Context, request GetMerchantRequestObject) (GetMerchantResponseObject, error)
+	// GetPriceClaimShare How much of what is on sale has a price claim that holds now
+	// (GET /v1/public/price-claims)
+	GetPriceClaimShare(ctx context.Context, request GetPriceClaimShareRequestObject) (GetPriceClaimShareResponseObject, error)
 	// ListRecalls Lots that were called back, newest first
 	// (GET /v1/public/recalls)
 	ListRecalls(ctx context.Context, request ListRecallsRequestObject) (ListRecallsResponseObject, error)
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	// (GET /v1/regions)
 	ListRegions(ctx context.Context, request ListRegionsRequestObject) (ListRegionsResponseObject, error)
+	// ListReviews The caller's reviews, newest first
+	// (GET /v1/reviews)
+	ListReviews(ctx context.Context, request ListReviewsRequestObject) (ListReviewsResponseObject, error)
+	// FollowUpReview Add to a review of one's own, once
+	// (POST /v1/reviews/{review_id}/follow-up)
+	FollowUpReview(ctx context.Context, request FollowUpReviewRequestObject) (FollowUpReviewResponseObject, error)
 	// SearchProducts Goods on sale by words, the best fitting first
 	// (GET /v1/search)
 	SearchProducts(ctx context.Context, request SearchProductsRequestObject) (SearchProductsResponseObject, error)
@@ -24400,6 +28431,32 @@ func (sh *strictHandler) ListCategories(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListCategoriesResponseObject); ok {
 		if err := validResponse.VisitListCategoriesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListCheaperReports operation middleware
+func (sh *strictHandler) ListCheaperReports(ctx *gin.Context, params ListCheaperReportsParams) {
+	var request ListCheaperReportsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCheaperReports(ctx, request.(ListCheaperReportsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCheaperReports")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListCheaperReportsResponseObject); ok {
+		if err := validResponse.VisitListCheaperReportsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -25449,6 +29506,118 @@ func (sh *strictHandler) GetMerchantOrder(ctx *gin.Context, orderId OrderId) {
 	}
 }
 
+// ListMerchantPriceClaims operation middleware
+func (sh *strictHandler) ListMerchantPriceClaims(ctx *gin.Context, params ListMerchantPriceClaimsParams) {
+	var request ListMerchantPriceClaimsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMerchantPriceClaims(ctx, request.(ListMerchantPriceClaimsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMerchantPriceClaims")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListMerchantPriceClaimsResponseObject); ok {
+		if err := validResponse.VisitListMerchantPriceClaimsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// FilePriceClaim operation middleware
+func (sh *strictHandler) FilePriceClaim(ctx *gin.Context) {
+	var request FilePriceClaimRequestObject
+
+	var body FilePriceClaimJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FilePriceClaim(ctx, request.(FilePriceClaimRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FilePriceClaim")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(FilePriceClaimResponseObject); ok {
+		if err := validResponse.VisitFilePriceClaimResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WithdrawPriceClaim operation middleware
+func (sh *strictHandler) WithdrawPriceClaim(ctx *gin.Context, claimId ClaimId) {
+	var request WithdrawPriceClaimRequestObject
+
+	request.ClaimId = claimId
+
+	var body WithdrawPriceClaimJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawPriceClaim(ctx, request.(WithdrawPriceClaimRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawPriceClaim")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(WithdrawPriceClaimResponseObject); ok {
+		if err := validResponse.VisitWithdrawPriceClaimResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListMerchantProducts operation middleware
 func (sh *strictHandler) ListMerchantProducts(ctx *gin.Context, params ListMerchantProductsParams) {
 	var request ListMerchantProductsRequestObject
@@ -25826,6 +29995,76 @@ func (sh *strictHandler) ListMerchantRecallOrders(ctx *gin.Context, recallId Rec
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListMerchantRecallOrdersResponseObject); ok {
 		if err := validResponse.VisitListMerchantRecallOrdersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListMerchantReviews operation middleware
+func (sh *strictHandler) ListMerchantReviews(ctx *gin.Context, params ListMerchantReviewsParams) {
+	var request ListMerchantReviewsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMerchantReviews(ctx, request.(ListMerchantReviewsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMerchantReviews")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListMerchantReviewsResponseObject); ok {
+		if err := validResponse.VisitListMerchantReviewsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AnswerReview operation middleware
+func (sh *strictHandler) AnswerReview(ctx *gin.Context, reviewId ReviewId) {
+	var request AnswerReviewRequestObject
+
+	request.ReviewId = reviewId
+
+	var body AnswerReviewJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AnswerReview(ctx, request.(AnswerReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AnswerReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AnswerReviewResponseObject); ok {
+		if err := validResponse.VisitAnswerReviewResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -26719,6 +30958,76 @@ func (sh *strictHandler) ReturnOpsApplication(ctx *gin.Context, applicationId Ap
 	}
 }
 
+// ListOpsCheaperReports operation middleware
+func (sh *strictHandler) ListOpsCheaperReports(ctx *gin.Context, params ListOpsCheaperReportsParams) {
+	var request ListOpsCheaperReportsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOpsCheaperReports(ctx, request.(ListOpsCheaperReportsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOpsCheaperReports")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOpsCheaperReportsResponseObject); ok {
+		if err := validResponse.VisitListOpsCheaperReportsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResolveCheaperReport operation middleware
+func (sh *strictHandler) ResolveCheaperReport(ctx *gin.Context, reportId ReportId) {
+	var request ResolveCheaperReportRequestObject
+
+	request.ReportId = reportId
+
+	var body ResolveCheaperReportJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResolveCheaperReport(ctx, request.(ResolveCheaperReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResolveCheaperReport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ResolveCheaperReportResponseObject); ok {
+		if err := validResponse.VisitResolveCheaperReportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListLicences operation middleware
 func (sh *strictHandler) ListLicences(ctx *gin.Context, params ListLicencesParams) {
 	var request ListLicencesRequestObject
@@ -27293,6 +31602,188 @@ func (sh *strictHandler) RefundOrder(ctx *gin.Context, orderId OrderId, params R
 	}
 }
 
+// ListPriceClaims operation middleware
+func (sh *strictHandler) ListPriceClaims(ctx *gin.Context, params ListPriceClaimsParams) {
+	var request ListPriceClaimsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPriceClaims(ctx, request.(ListPriceClaimsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPriceClaims")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPriceClaimsResponseObject); ok {
+		if err := validResponse.VisitListPriceClaimsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// FileOpsPriceClaim operation middleware
+func (sh *strictHandler) FileOpsPriceClaim(ctx *gin.Context) {
+	var request FileOpsPriceClaimRequestObject
+
+	var body FileOpsPriceClaimJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FileOpsPriceClaim(ctx, request.(FileOpsPriceClaimRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FileOpsPriceClaim")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(FileOpsPriceClaimResponseObject); ok {
+		if err := validResponse.VisitFileOpsPriceClaimResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ConfirmPriceClaim operation middleware
+func (sh *strictHandler) ConfirmPriceClaim(ctx *gin.Context, claimId ClaimId) {
+	var request ConfirmPriceClaimRequestObject
+
+	request.ClaimId = claimId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmPriceClaim(ctx, request.(ConfirmPriceClaimRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmPriceClaim")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ConfirmPriceClaimResponseObject); ok {
+		if err := validResponse.VisitConfirmPriceClaimResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RejectPriceClaim operation middleware
+func (sh *strictHandler) RejectPriceClaim(ctx *gin.Context, claimId ClaimId) {
+	var request RejectPriceClaimRequestObject
+
+	request.ClaimId = claimId
+
+	var body RejectPriceClaimJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RejectPriceClaim(ctx, request.(RejectPriceClaimRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RejectPriceClaim")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RejectPriceClaimResponseObject); ok {
+		if err := validResponse.VisitRejectPriceClaimResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WithdrawOpsPriceClaim operation middleware
+func (sh *strictHandler) WithdrawOpsPriceClaim(ctx *gin.Context, claimId ClaimId) {
+	var request WithdrawOpsPriceClaimRequestObject
+
+	request.ClaimId = claimId
+
+	var body WithdrawOpsPriceClaimJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawOpsPriceClaim(ctx, request.(WithdrawOpsPriceClaimRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawOpsPriceClaim")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(WithdrawOpsPriceClaimResponseObject); ok {
+		if err := validResponse.VisitWithdrawOpsPriceClaimResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListReviewQueue operation middleware
 func (sh *strictHandler) ListReviewQueue(ctx *gin.Context, params ListReviewQueueParams) {
 	var request ListReviewQueueRequestObject
@@ -27611,6 +32102,120 @@ func (sh *strictHandler) ListReverifications(ctx *gin.Context, params ListReveri
 	}
 }
 
+// ListOpsReviews operation middleware
+func (sh *strictHandler) ListOpsReviews(ctx *gin.Context, params ListOpsReviewsParams) {
+	var request ListOpsReviewsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOpsReviews(ctx, request.(ListOpsReviewsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOpsReviews")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOpsReviewsResponseObject); ok {
+		if err := validResponse.VisitListOpsReviewsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// HideReview operation middleware
+func (sh *strictHandler) HideReview(ctx *gin.Context, reviewId ReviewId) {
+	var request HideReviewRequestObject
+
+	request.ReviewId = reviewId
+
+	var body HideReviewJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.HideReview(ctx, request.(HideReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "HideReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(HideReviewResponseObject); ok {
+		if err := validResponse.VisitHideReviewResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ShowReview operation middleware
+func (sh *strictHandler) ShowReview(ctx *gin.Context, reviewId ReviewId) {
+	var request ShowReviewRequestObject
+
+	request.ReviewId = reviewId
+
+	var body ShowReviewJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ShowReview(ctx, request.(ShowReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ShowReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ShowReviewResponseObject); ok {
+		if err := validResponse.VisitShowReviewResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListTrail operation middleware
 func (sh *strictHandler) ListTrail(ctx *gin.Context, params ListTrailParams) {
 	var request ListTrailRequestObject
@@ -27689,6 +32294,50 @@ func (sh *strictHandler) GetOrder(ctx *gin.Context, orderId OrderId) {
 	}
 }
 
+// WriteReview operation middleware
+func (sh *strictHandler) WriteReview(ctx *gin.Context, orderId OrderId) {
+	var request WriteReviewRequestObject
+
+	request.OrderId = orderId
+
+	var body WriteReviewJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WriteReview(ctx, request.(WriteReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WriteReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(WriteReviewResponseObject); ok {
+		if err := validResponse.VisitWriteReviewResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListProducts operation middleware
 func (sh *strictHandler) ListProducts(ctx *gin.Context, params ListProductsParams) {
 	var request ListProductsRequestObject
@@ -27734,6 +32383,103 @@ func (sh *strictHandler) GetProduct(ctx *gin.Context, productId ProductId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetProductResponseObject); ok {
 		if err := validResponse.VisitGetProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReportCheaper operation middleware
+func (sh *strictHandler) ReportCheaper(ctx *gin.Context, productId ProductId) {
+	var request ReportCheaperRequestObject
+
+	request.ProductId = productId
+
+	var body ReportCheaperJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportCheaper(ctx, request.(ReportCheaperRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportCheaper")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReportCheaperResponseObject); ok {
+		if err := validResponse.VisitReportCheaperResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListProductReviews operation middleware
+func (sh *strictHandler) ListProductReviews(ctx *gin.Context, productId ProductId, params ListProductReviewsParams) {
+	var request ListProductReviewsRequestObject
+
+	request.ProductId = productId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListProductReviews(ctx, request.(ListProductReviewsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListProductReviews")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListProductReviewsResponseObject); ok {
+		if err := validResponse.VisitListProductReviewsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReviewSummary operation middleware
+func (sh *strictHandler) GetReviewSummary(ctx *gin.Context, productId ProductId) {
+	var request GetReviewSummaryRequestObject
+
+	request.ProductId = productId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReviewSummary(ctx, request.(GetReviewSummaryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReviewSummary")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetReviewSummaryResponseObject); ok {
+		if err := validResponse.VisitGetReviewSummaryResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -27841,6 +32587,30 @@ func (sh *strictHandler) GetMerchant(ctx *gin.Context, merchantId MerchantId) {
 	}
 }
 
+// GetPriceClaimShare operation middleware
+func (sh *strictHandler) GetPriceClaimShare(ctx *gin.Context) {
+	var request GetPriceClaimShareRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPriceClaimShare(ctx, request.(GetPriceClaimShareRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPriceClaimShare")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPriceClaimShareResponseObject); ok {
+		if err := validResponse.VisitGetPriceClaimShareResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListRecalls operation middleware
 func (sh *strictHandler) ListRecalls(ctx *gin.Context, params ListRecallsParams) {
 	var request ListRecallsRequestObject
@@ -27886,6 +32656,76 @@ func (sh *strictHandler) ListRegions(ctx *gin.Context, params ListRegionsParams)
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListRegionsResponseObject); ok {
 		if err := validResponse.VisitListRegionsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListReviews operation middleware
+func (sh *strictHandler) ListReviews(ctx *gin.Context, params ListReviewsParams) {
+	var request ListReviewsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReviews(ctx, request.(ListReviewsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReviews")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListReviewsResponseObject); ok {
+		if err := validResponse.VisitListReviewsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// FollowUpReview operation middleware
+func (sh *strictHandler) FollowUpReview(ctx *gin.Context, reviewId ReviewId) {
+	var request FollowUpReviewRequestObject
+
+	request.ReviewId = reviewId
+
+	var body FollowUpReviewJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FollowUpReview(ctx, request.(FollowUpReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FollowUpReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(FollowUpReviewResponseObject); ok {
+		if err := validResponse.VisitFollowUpReviewResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
