@@ -68,6 +68,9 @@ var objects = map[string]object{
 	"file_id":        {owners: []string{"account"}},
 	"lot_id":         {owners: []string{"merchant"}},
 	"recall_id":      {owners: []string{"merchant"}},
+	"review_id":      {owners: []string{"buyer", "merchant"}},
+	"claim_id":       {owners: []string{"merchant"}},
+	"report_id":      {owners: []string{"account"}},
 	"listing_id":     {owners: []string{"merchant"}}, // a product in any state
 }
 

@@ -145,6 +145,9 @@ func (f *fuzzer) round() {
 		f.add("file_id", f.file(t, f.people[0]))
 		f.add("lot_id", f.lot(t, f.mine).ID.String())
 		f.add("recall_id", f.recall(t, f.mine))
+		f.add("review_id", f.review(t, f.people[0], f.mine))
+		f.add("claim_id", f.claim(t, f.mine, true))
+		f.add("report_id", f.report(t, f.mine))
 	}
 	f.add("webhook_id", f.webhook(t, f.mine).String())
 	for _, kind := range []string{"key_id", "webhook_id", "delivery_id"} {
@@ -275,7 +278,7 @@ func (f *fuzzer) pathParam(t *rapid.T, op *operation, who caller, name string, b
 		return f.missing(name)
 	case 7: // of another kind
 		*broken = true
-		kind := rapid.SampledFrom([]string{"account_id", "alert_id", "checkout_id", "file_id", "licence_id", "lot_id", "merchant_id", "order_id", "product_id", "recall_id", "refund_id", "session_id", "sku_id"}).Draw(t, "kind")
+		kind := rapid.SampledFrom([]string{"account_id", "alert_id", "checkout_id", "file_id", "licence_id", "lot_id", "merchant_id", "order_id", "product_id", "recall_id", "refund_id", "report_id", "review_id", "claim_id", "session_id", "sku_id"}).Draw(t, "kind")
 		return rapid.SampledFrom(f.ids[kind]).Draw(t, "other "+name)
 	case 0, 1, 2: // his own, where there is such a thing
 		own := slices.DeleteFunc(slices.Clone(f.ids[name]), func(id string) bool { return !f.mineOf(op, who, id) })

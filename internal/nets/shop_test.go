@@ -20,6 +20,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -30,6 +31,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/recall"
+	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	idempotent "github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
@@ -387,6 +389,12 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		return []string{s.lot(t, f).ID.String()}
 	case "recall_id":
 		return []string{s.recall(t, f)}
+	case "review_id":
+		return []string{s.review(t, p, f)}
+	case "claim_id":
+		return []string{s.claim(t, f, false), s.claim(t, f, true)}
+	case "report_id":
+		return []string{s.report(t, f)}
 	case "file_id":
 		return []string{s.file(t, p)}
 	case "path":
@@ -492,6 +500,50 @@ func (s *shop) lot(t testing.TB, f *firm) inventory.Lot {
 		t.Fatalf("receive a lot: %v", err)
 	}
 	return l
+}
+
+// review is somebody's of what he bought of an enterprise.
+func (s *shop) review(t testing.TB, p *person, f *firm) string {
+	t.Helper()
+	paid := s.buy(t, p, f)
+	s.settle(t, paid)
+	oid, err := id.Parse[order.Order](paid.Orders[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Reviews.Write(t.Context(), identity.Caller{Account: p.id}, oid, review.Writing{Line: 1, Stars: 4, Text: "for a test"})
+	if err != nil {
+		t.Fatalf("review: %v", err)
+	}
+	return r.ID.String()
+}
+
+// claim is an enterprise's price claim, confirmed or not.
+func (s *shop) claim(t testing.TB, f *firm, confirmed bool) string {
+	t.Helper()
+	product := f.products[0]
+	c, err := s.Claims.File(t.Context(), shoptest.Seller(f.id), claim.Filing{
+		SKU: product.SKUs[0].ID, Platform: fmt.Sprintf("platform %d", s.next()), Reference: 9_999_999, Basis: claim.SameSKU,
+		NetContent: product.NetContent, NetUnit: product.NetUnit, CapturedAt: s.Clock.Now(), Evidence: "for a test",
+	})
+	if err == nil && confirmed {
+		c, err = s.Claims.Confirm(t.Context(), s.root, c.ID)
+	}
+	if err != nil {
+		t.Fatalf("claim: %v", err)
+	}
+	return c.ID.String()
+}
+
+// report is an open one on an enterprise's product, of somebody who was never seen before.
+func (s *shop) report(t testing.TB, f *firm) string {
+	t.Helper()
+	who := identity.Caller{Account: id.FromName[identity.Account]("reporter", fmt.Sprint(s.next()))}
+	r, err := s.Claims.Report(t.Context(), who, f.products[0].ID, claim.Finding{Place: "for a test", Price: 1})
+	if err != nil {
+		t.Fatalf("report: %v", err)
+	}
+	return r.ID.String()
 }
 
 // recall is an open recall of an enterprise's lot.
