@@ -145,7 +145,7 @@ func (f *fuzzer) round() {
 		f.add("file_id", f.file(t, f.people[0]))
 		f.add("lot_id", f.lot(t, f.mine).ID.String())
 		f.add("recall_id", f.recall(t, f.mine))
-		f.add("review_id", f.review(t, f.people[0], f.mine))
+		f.add("review_id", f.review(t, f.people[0], f.mine).String())
 		f.add("claim_id", f.claim(t, f.mine, true))
 		f.add("report_id", f.report(t, f.mine))
 	}
@@ -299,7 +299,11 @@ func (f *fuzzer) pathParam(t *rapid.T, op *operation, who caller, name string, b
 func (f *fuzzer) query(t *rapid.T, op *operation, broken *bool) string {
 	var pairs []string
 	for _, p := range op.params {
-		if p.In != "query" || rapid.Bool().Draw(t, "without "+p.Name) {
+		if p.In != "query" {
+			continue
+		}
+		if rapid.Bool().Draw(t, "without "+p.Name) {
+			*broken = *broken || p.Required
 			continue
 		}
 		var value string

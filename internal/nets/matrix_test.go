@@ -19,6 +19,7 @@ type stage struct {
 	*shop
 	x            *examiner
 	mine, theirs *firm
+	nobodys      *firm    // for which nobody here sells
 	expired      *person  // has every role, and a session that has run out
 	revoked      *person  // has every role, and a session that was ended
 	byKey        []caller // who call with an API key
@@ -29,7 +30,7 @@ func newStage(t testing.TB) *stage {
 	t.Helper()
 	s := &stage{shop: newShop(t), x: newExaminer(t)}
 	s.Clock.Set(pgtest.Noon.Add(-identity.SessionTTL - time.Minute))
-	s.mine, s.theirs = s.firm(t), s.firm(t)
+	s.mine, s.theirs, s.nobodys = s.firm(t), s.firm(t), s.firm(t)
 	s.expired = s.insider(t)
 	s.Clock.Set(pgtest.Noon)
 	s.revoked = s.insider(t)
@@ -250,10 +251,14 @@ func (m *play) reached(t testing.TB, who caller) {
 	if who.standing < elsewhere || m.op.authz.Owner == "none" { // nothing is anybody's own
 		owner = m.other
 	}
+	f := m.mine
+	if m.op.authz.Owner != "merchant" { // nobody reviews or decides on what he sells himself
+		f = m.nobodys
+	}
 	own := []map[string]string{{}}
 	for _, param := range m.op.pathParams() {
 		var next []map[string]string
-		for _, thing := range m.things(t, param, owner, m.mine) {
+		for _, thing := range m.things(t, param, owner, f) {
 			for _, in := range own {
 				in := maps.Clone(in)
 				in[param] = thing

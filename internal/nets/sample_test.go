@@ -74,8 +74,11 @@ func (s *shop) sample(t testing.TB, op *operation, who caller, f *firm, in map[s
 		r.header.Set("Content-Type", op.mediaType())
 	}
 	for _, p := range op.params {
-		if p.In == "header" && p.Required {
+		switch {
+		case p.In == "header" && p.Required:
 			r.header.Set(p.Name, s.header(p.Name, r.body))
+		case p.In == "query" && p.Required:
+			r.target += "?" + p.Name + "=" + s.header(p.Name, nil)
 		}
 	}
 	return r

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,9 +32,9 @@ import (
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/recall"
-	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	idempotent "github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/sheet"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
@@ -390,7 +391,11 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 	case "recall_id":
 		return []string{s.recall(t, f)}
 	case "review_id":
-		return []string{s.review(t, p, f)}
+		shown, hidden := s.review(t, p, f), s.review(t, p, f)
+		if _, err := s.Reviews.Hide(t.Context(), s.root, hidden, review.Fabricated, "for a test"); err != nil {
+			t.Fatalf("hide a review: %v", err)
+		}
+		return []string{shown.String(), hidden.String()}
 	case "claim_id":
 		return []string{s.claim(t, f, false), s.claim(t, f, true)}
 	case "report_id":
@@ -503,7 +508,7 @@ func (s *shop) lot(t testing.TB, f *firm) inventory.Lot {
 }
 
 // review is somebody's of what he bought of an enterprise.
-func (s *shop) review(t testing.TB, p *person, f *firm) string {
+func (s *shop) review(t testing.TB, p *person, f *firm) review.ID {
 	t.Helper()
 	paid := s.buy(t, p, f)
 	s.settle(t, paid)
@@ -515,7 +520,7 @@ func (s *shop) review(t testing.TB, p *person, f *firm) string {
 	if err != nil {
 		t.Fatalf("review: %v", err)
 	}
-	return r.ID.String()
+	return r.ID
 }
 
 // claim is an enterprise's price claim, confirmed or not.
@@ -538,7 +543,7 @@ func (s *shop) claim(t testing.TB, f *firm, confirmed bool) string {
 // report is an open one on an enterprise's product, of somebody who was never seen before.
 func (s *shop) report(t testing.TB, f *firm) string {
 	t.Helper()
-	who := identity.Caller{Account: id.FromName[identity.Account]("reporter", fmt.Sprint(s.next()))}
+	who := identity.Caller{Account: id.FromName[identity.Account]("reporter", strconv.FormatInt(s.next(), 10))}
 	r, err := s.Claims.Report(t.Context(), who, f.products[0].ID, claim.Finding{Place: "for a test", Price: 1})
 	if err != nil {
 		t.Fatalf("report: %v", err)

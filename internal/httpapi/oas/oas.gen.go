@@ -3110,7 +3110,7 @@ type NewLot struct {
 
 // NewPriceClaim Either `evidence` or `file_ids` is needed
 //
-// Example: {"basis":"SAME_SPEC_SIMILAR_GRADE","captured_at":"2026-11-01T08:00:00Z","evidence":"EV-0001","net_content":1000,"net_unit":"g","platform":"PLATFORM_A","reference_fen":3980,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}
+// Example: {"basis":"SAME_SPEC_SIMILAR_GRADE","captured_at":"2026-11-01T08:00:00Z","evidence":"EV-0001","net_content":1000,"net_unit":"mL","platform":"PLATFORM_A","reference_fen":3980,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}
 type NewPriceClaim struct {
 	// Basis The very same goods, or the same specification of a similar grade
 	Basis PriceClaimBasis `json:"basis"`
@@ -3133,7 +3133,7 @@ type NewPriceClaim struct {
 	// Example: 1000
 	NetContent int64 `json:"net_content"`
 
-	// NetUnit Example: g
+	// NetUnit Example: mL
 	NetUnit NewPriceClaimNetUnit `json:"net_unit"`
 
 	// Platform Where; an anonymous name will do
@@ -3150,7 +3150,7 @@ type NewPriceClaim struct {
 	SkuId Id `json:"sku_id"`
 }
 
-// NewPriceClaimNetUnit Example: g
+// NewPriceClaimNetUnit Example: mL
 type NewPriceClaimNetUnit string
 
 // NewRecall Example: {"level":2,"notice":"本批次莜面水分超标，请停止食用并联系我们退款。","reason":"抽检水分超标"}
@@ -3173,7 +3173,7 @@ type NewRecall struct {
 
 // NewReview Example: {"line":1,"stars":5,"text":"莜面筋道，下次还买。"}
 type NewReview struct {
-	// Anonymous The name is not shown
+	// Anonymous The name is not shown, not even masked
 	Anonymous *bool `json:"anonymous,omitempty"`
 
 	// Line The line of the order
