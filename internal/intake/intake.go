@@ -107,12 +107,11 @@ func (i *Import) fail(at time.Time) error {
 // maxListed bounds how many bad cells of an import are kept one by one.
 const maxListed = 5000
 
-// Counts are rows of a sheet by what becomes of them, and BadCell is a cell that
-// will not do.
-type (
-	Counts  = assortment.Counts
-	BadCell = assortment.BadCell
-)
+// Counts are rows of a sheet by what becomes of them.
+type Counts = assortment.Counts
+
+// BadCell is a cell that will not do.
+type BadCell = assortment.BadCell
 
 // keyOf is what lists of bad cells are sorted by.
 func keyOf(b BadCell) (string, uuid.UUID) { return strconv.Itoa(b.N), uuid.Nil }

@@ -179,13 +179,13 @@ func TestASheetOfNewGoodsIsTakenOverWhole(t *testing.T) {
 		t.Run(string(f), func(t *testing.T) {
 			t.Parallel()
 			s := stocked(t)
-			make := file
+			write := file
 			if f == sheet.XLSX {
-				make = xlsx
+				write = xlsx
 			}
 			second := with(with(with(goods(1), "sku_code", "K1-BIG"), "price", "300.5"), "stock", "")
 			before := tables(t, s)
-			body := make(t, goods(1), second, goods(2))
+			body := write(t, goods(1), second, goods(2))
 			i := check(t, s, f, body)
 			if i.State != intake.Checked || i.Rows != (intake.Counts{New: 3}) || tables(t, s) != before {
 				t.Fatalf("after the check: %+v, goods %v, were %v", i, tables(t, s), before)
@@ -638,7 +638,7 @@ func TestSheetsAreForgotten(t *testing.T) {
 		t.Errorf("its bad cells are kept: %q", got)
 	}
 	for n := range 21 {
-		i = check(t, s, sheet.CSV, file(t, goods(n)))
+		check(t, s, sheet.CSV, file(t, goods(n)))
 		s.Clock.Advance(time.Second)
 	}
 	var kept int

@@ -212,7 +212,6 @@ func (q question) alternatives(r rank, bucket string) [][]string {
 			marks = []string{elsewhere, ""}
 		}
 		if i >= maxAlternatives { // it stands where the one before it stands
-			marks = nil
 			for j := range out {
 				mark := ""
 				if strings.HasPrefix(out[j][len(out[j])-1], elsewhere) {

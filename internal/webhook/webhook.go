@@ -76,12 +76,14 @@ const ping Type = "ping"
 // Types are those that an endpoint may choose from, by name.
 func Types() []Type { return []Type{LicenceExpiring, OrderPaid, OrderRefunded, ProductApproved} }
 
-// EndpointID names an endpoint. It is no secret, nor are the other ids here.
-type (
-	EndpointID = id.Of[Endpoint]
-	EventID    = id.Of[Event]
-	DeliveryID = id.Of[Delivery]
-)
+// EndpointID names an endpoint. It is no secret.
+type EndpointID = id.Of[Endpoint]
+
+// EventID names an event. It is no secret.
+type EventID = id.Of[Event]
+
+// DeliveryID names a delivery. It is no secret.
+type DeliveryID = id.Of[Delivery]
 
 // State says whether an endpoint hears of events.
 type State string
