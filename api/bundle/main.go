@@ -26,11 +26,16 @@ func main() {
 
 func run(folder, whole string) error {
 	parts, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
-	if err != nil || len(parts) == 0 {
-		return fmt.Errorf("no parts in %s: %w", folder, err)
+	if err != nil {
+		return err
+	}
+	if len(parts) == 0 {
+		return fmt.Errorf("there are no parts in %s", folder)
 	}
 	slices.Sort(parts)
-	var head, paths []string
+	// Whoever edits the whole by hand loses that with the next generation.
+	head := []string{"# Put together from api/contract/ by go generate: change the parts."}
+	var paths []string
 	components := map[string][]string{}
 	for _, name := range parts {
 		p, err := read(name)
