@@ -16,7 +16,7 @@ INSERT INTO stock SELECT merchant_id, sku_id, 10, 0, now() FROM copy;
 DROP INDEX search_product_terms;
 INSERT INTO search_product (merchant_id, product_id, lot, category_code, name_key, pinyin_key, terms, listed, in_stock, source, updated_at)
   SELECT s.merchant_id, c.product_id, c.lot, s.category_code, s.name_key, s.pinyin_key,
-    array_append(array_remove(s.terms, 'b:' || (s.lot >> 57)), 'b:' || (c.lot >> 57)), s.listed, s.in_stock, s.source, s.updated_at
+    array_cat((SELECT array_agg(t) FROM unnest(s.terms) t WHERE t !~ '^b\d:'), ARRAY['b9:' || (c.lot >> 54), 'b6:' || (c.lot >> 57), 'b3:' || (c.lot >> 60)]), s.listed, s.in_stock, s.source, s.updated_at
   FROM (SELECT *, (('x' || left(encode(sha256(uuid_send(product_id)), 'hex'), 16))::bit(64) >> 1)::bigint AS lot FROM copy) c
   JOIN search_product s ON s.merchant_id = c.merchant_id AND s.product_id = c.old;
 SET maintenance_work_mem = '512MB';

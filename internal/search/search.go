@@ -6,7 +6,7 @@ package search
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"strconv"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -35,13 +35,13 @@ const (
 	nameKeySize = 48 // characters of a name that decide the first two ranks
 )
 
-// Marks before terms that do not stand in a name. No text has them.
+// Marks before terms that do not stand in a name. No text has them, or a colon.
 const (
 	elsewhere  = "~"
 	inCategory = "c:"
 	ofMerchant = "m:"
 	inVillage  = "v:"
-	inBucket   = "b:"
+	inBucket   = "b"
 )
 
 // Query is what somebody looks for; its zero fields ask for nothing. All that it
@@ -149,7 +149,9 @@ func (v *vocabulary) entryOf(p catalog.Product, place string) entry {
 	t := new(term.Set)
 	t.Add(inCategory + p.Category)
 	t.Add(ofMerchant + p.Merchant.String())
-	t.Add(inBucket + strconv.Itoa(bucketOf(lotOf(p.ID.UUID()))))
+	for level := range levels {
+		t.Add(bucketTerm(level, bucketOf(level, lotOf(p.ID.UUID()))))
+	}
 	t.Mark = inVillage
 	for _, text := range []string{place, p.Origin} {
 		t.Text(term.Runs(text), false)
@@ -209,8 +211,17 @@ func lotOf(product uuid.UUID) int64 {
 	return int64(binary.BigEndian.Uint64(sum[:8]) >> 1)
 }
 
-// buckets is into how many equal parts the lots are parted, for the index.
-const buckets = 64
+// levels are into how many parts the lots are parted for the index, in bits: fine
+// parts, coarser ones, and one that holds all.
+var levels = []int{9, 6, 3, 0}
 
-// bucketOf is the part that a lot is in: the higher, the later.
-func bucketOf(lot int64) int { return int(lot >> (63 - 6)) }
+// bucketOf is the part that a lot is in at a level: the higher, the later.
+func bucketOf(level int, lot int64) int64 { return lot >> (63 - levels[level]) }
+
+// bucketTerm is what is in the entries of one part, "" for the one of all.
+func bucketTerm(level int, bucket int64) string {
+	if levels[level] == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s%d:%d", inBucket, levels[level], bucket)
+}

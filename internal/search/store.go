@@ -3,7 +3,6 @@ package search
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -131,9 +130,11 @@ type hit struct {
 	Product uuid.UUID
 }
 
-// sells is what makes an entry one that the public sees: MaySell in SQL.
-const sells = ` JOIN merchant_standing m ON m.merchant_id = s.merchant_id AND m.merchant_state = 'active'
-	AND m.agreement_signed_on <= ?::date AND m.licensed_until >= ?::date WHERE s.listed`
+// sells is what makes an entry one that the public sees: MaySell in SQL. Who may
+// sell is found out once and then looked up, which coalesce makes the planner do:
+// it would ask the index anew for each enterprise.
+const sells = ` WHERE s.listed AND coalesce(s.merchant_id = ANY(ARRAY(SELECT m.merchant_id FROM merchant_standing m
+	WHERE m.merchant_state = 'active' AND m.agreement_signed_on <= ?::date AND m.licensed_until >= ?::date)), false)`
 
 // clause is a condition with its arguments.
 type clause struct {
@@ -268,32 +269,34 @@ func (q question) byTerms(r rank, bucket string) *clause {
 }
 
 // byLot are the next products of rank named or loose after a hit, in the order of
-// their lots. A bucket of lots is asked first: what is common fills a page from
-// it. Where a whole bucket does not, there is little in all of them, and that is
-// soon sorted.
+// their lots. A small bucket of lots is asked first: what is common fills a page
+// from it. Where a whole bucket does not, there is little in it, and a larger one
+// may be asked without finding much more than a page.
 func (q question) byLot(ctx context.Context, tx *postgres.Tx, r rank, after hit, n int) ([]hit, error) {
-	first := 0
-	if after.Product != uuid.Nil {
-		first = bucketOf(lotOf(after.Product))
-	}
+	begin := max(lotAfter(after), 0)
+	level, b := 0, bucketOf(0, begin)
 	var out []hit
-	for b := first; b < buckets; b++ {
-		bucket := inBucket + strconv.Itoa(b)
-		whole := b > first || after.Product == uuid.Nil
-		found, err := q.within(ctx, tx, r, bucket, after, n-len(out))
-		out = append(out, found...)
-		if err != nil || len(out) == n || b == buckets-1 {
-			return out, err
+	for {
+		found, err := q.within(ctx, tx, r, bucketTerm(level, b), after, n-len(out))
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, found...); len(out) == n || levels[level] == 0 {
+			return out, nil
+		}
+		if len(found) > 0 {
+			after = found[len(found)-1]
+		}
+		whole := begin == 0 || bucketOf(level, begin) < b
+		next := (b + 1) << (63 - levels[level])
+		if next <= 0 { // it was the last: the shift has no room for more
+			return out, nil
 		}
 		if whole {
-			break
+			level++
 		}
+		b = bucketOf(level, next)
 	}
-	if len(out) > 0 {
-		after = out[len(out)-1]
-	}
-	found, err := q.within(ctx, tx, r, "", after, n-len(out))
-	return append(out, found...), err
 }
 
 // within are the next products in a bucket, or in all.
