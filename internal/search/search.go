@@ -30,6 +30,7 @@ var (
 const (
 	MaxQuery   = 120 // characters
 	MaxWords   = 8
+	maxApart   = 4  // words that may stand in different places; each doubles what the index is asked
 	maxVillage = 60 // characters
 
 	nameKeySize = 48 // characters of a name that decide the first two ranks
@@ -89,12 +90,16 @@ func (v *vocabulary) ready(q Query) (question, error) {
 		if r.Han {
 			out.column = "name_key"
 		}
-		if !seen[r.Text] {
-			seen[r.Text] = true
+		if seen[r.Text] {
+			continue
+		}
+		if seen[r.Text] = true; len(seen) <= maxApart {
 			out.words = append(out.words, r.Pieces())
+		} else {
+			out.words[maxApart-1] = append(out.words[maxApart-1], r.Pieces()...)
 		}
 	}
-	if len(out.words) > MaxWords {
+	if len(seen) > MaxWords {
 		return question{}, ErrTooMuch.At("query:q", "words", "at most 8 words")
 	}
 	if utf8.RuneCountInString(out.key) > nameKeySize {
@@ -149,7 +154,7 @@ func (v *vocabulary) entryOf(p catalog.Product, place string) entry {
 	t := new(term.Set)
 	t.Add(inCategory + p.Category)
 	t.Add(ofMerchant + p.Merchant.String())
-	for level := range levels {
+	for level := range 3 {
 		t.Add(bucketTerm(level, bucketOf(level, lotOf(p.ID.UUID()))))
 	}
 	t.Mark = inVillage
@@ -194,13 +199,8 @@ func (v *vocabulary) addElsewhere(t *term.Set, p catalog.Product, place string) 
 
 // cut is the first n characters of a text.
 func cut(text string, n int) string {
-	for i := range text {
-		if n == 0 {
-			return text[:i]
-		}
-		n--
-	}
-	return text
+	all := []rune(text)
+	return string(all[:min(n, len(all))])
 }
 
 // lotOf is the lot that a product draws once and for all. It decides between
@@ -211,17 +211,17 @@ func lotOf(product uuid.UUID) int64 {
 	return int64(binary.BigEndian.Uint64(sum[:8]) >> 1)
 }
 
-// levels are into how many parts the lots are parted for the index, in bits: fine
-// parts, coarser ones, and one that holds all.
-var levels = []int{9, 6, 3, 0}
+// shift is how many bits of a lot do not matter at a level: the lots are parted
+// into 512 buckets, 64, 8, and one that holds all.
+func shift(level int) int { return [...]int{54, 57, 60, 63}[level] }
 
-// bucketOf is the part that a lot is in at a level: the higher, the later.
-func bucketOf(level int, lot int64) int64 { return lot >> (63 - levels[level]) }
+// bucketOf is the bucket of a lot at a level: the higher, the later.
+func bucketOf(level int, lot int64) int64 { return lot >> shift(level) }
 
-// bucketTerm is what is in the entries of one part, "" for the one of all.
+// bucketTerm is what is in the entries of a bucket, "" for the one of all.
 func bucketTerm(level int, bucket int64) string {
-	if levels[level] == 0 {
+	if shift(level) == 63 {
 		return ""
 	}
-	return fmt.Sprintf("%s%d:%d", inBucket, levels[level], bucket)
+	return fmt.Sprintf("%s%d:%d", inBucket, 63-shift(level), bucket)
 }

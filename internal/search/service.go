@@ -220,9 +220,8 @@ const (
 
 // Sweep compares the next products with their entries, after those that the sweep
 // before compared, and begins anew at the end. What is missing or was made from
-// something else (an older text, other synonyms, an older way of making entries)
-// is made anew, and what was sold out or filled up is marked. It returns how many
-// entries were wrong.
+// something else (an older text, other synonyms, an older way of making entries),
+// or was sold out or filled up since, is made anew. It returns how many were.
 func (s *Service) Sweep(ctx context.Context) (int, error) {
 	v, err := s.vocabulary(ctx)
 	if err != nil {
@@ -231,7 +230,11 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 	s.mu.Lock()
 	from := s.swept
 	s.mu.Unlock()
-	late, moved, upTo, err := s.compare(ctx, v, from)
+	var upTo place
+	late, err := postgres.View(ctx, s.db, func(tx *postgres.Tx) (late []uuid.UUID, err error) {
+		late, upTo, err = s.compare(ctx, tx, v, from)
+		return late, err
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -243,51 +246,33 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 	s.mu.Lock()
 	s.swept = upTo
 	s.mu.Unlock()
-	return len(late) + moved, nil
+	return len(late), nil
 }
 
-// compare looks at a slice of the products: late are those whose entries must be
-// made, moved is how many were only marked.
-func (s *Service) compare(ctx context.Context, v *vocabulary, from place) (late []uuid.UUID, moved int, upTo place, err error) {
-	err = postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
-		late, moved, upTo = nil, 0, place{}
-		goods, err := catalog.Every(ctx, tx, from.merchant, from.product, slice)
-		if err != nil || len(goods) == 0 {
-			return err
+// compare looks at a slice of the products: late are those whose entries must be made.
+func (s *Service) compare(ctx context.Context, tx *postgres.Tx, v *vocabulary, from place) (late []uuid.UUID, upTo place, err error) {
+	goods, err := catalog.Every(ctx, tx, from.merchant, from.product, slice)
+	if err != nil || len(goods) == 0 {
+		return nil, place{}, err
+	}
+	places, stocked, err := s.about(ctx, tx, goods)
+	if err != nil {
+		return nil, place{}, err
+	}
+	m, p := make([]uuid.UUID, len(goods)), make([]uuid.UUID, len(goods))
+	for i, g := range goods {
+		m[i], p[i] = g.Merchant.UUID(), g.ID.UUID()
+	}
+	have, err := kept(ctx, tx, m, p)
+	for i, g := range goods {
+		if e, ok := have[p[i]]; !ok || e.Source != v.source(g, places[m[i]]) || e.InStock != anyOf(g, stocked) {
+			late = append(late, p[i])
 		}
-		places, stocked, err := s.about(ctx, tx, goods)
-		if err != nil {
-			return err
-		}
-		var m, p []uuid.UUID
-		for _, g := range goods {
-			m, p = append(m, g.Merchant.UUID()), append(p, g.ID.UUID())
-		}
-		have, err := kept(ctx, tx, m, p)
-		if err != nil {
-			return err
-		}
-		var mm, mp []uuid.UUID
-		var in []bool
-		for i, g := range goods {
-			e, ok := have[p[i]]
-			switch now := anyOf(g, stocked); {
-			case !ok || e.Source != v.source(g, places[m[i]]):
-				late = append(late, p[i])
-			case e.InStock != now:
-				mm, mp, in = append(mm, m[i]), append(mp, p[i]), append(in, now)
-			}
-		}
-		if len(goods) == slice {
-			upTo = place{m[slice-1], p[slice-1]}
-		}
-		moved = len(mp)
-		if moved == 0 {
-			return nil
-		}
-		return setStock(ctx, tx, mm, mp, in)
-	})
-	return late, moved, upTo, err
+	}
+	if len(goods) == slice {
+		upTo = place{m[slice-1], p[slice-1]}
+	}
+	return late, upTo, err
 }
 
 // Suggest offers what somebody may mean who has typed so far: at most ten

@@ -84,18 +84,6 @@ func kept(ctx context.Context, tx *postgres.Tx, merchants, products []uuid.UUID)
 	return out, nil
 }
 
-// setStock writes whether there are pieces of these products.
-func setStock(ctx context.Context, tx *postgres.Tx, merchants, products []uuid.UUID, inStock []bool) error {
-	_, err := tx.Exec(ctx, `UPDATE search_product s SET in_stock = w.in_stock, updated_at = ?
-		FROM unnest(?::uuid[], ?::uuid[], ?::boolean[]) AS w (merchant_id, product_id, in_stock)
-		WHERE s.merchant_id = w.merchant_id AND s.product_id = w.product_id`,
-		tx.Now, postgres.Array(merchants), postgres.Array(products), postgres.Array(inStock))
-	if err != nil {
-		return fmt.Errorf("write which goods are in stock: %w", err)
-	}
-	return nil
-}
-
 // townships are where enterprises are, by id: township or village.
 func townships(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID) (map[uuid.UUID]string, error) {
 	rows, err := postgres.Rows[struct {
@@ -195,10 +183,6 @@ func lotAfter(h hit) int64 {
 	return lotOf(h.Product)
 }
 
-// maxAlternatives bounds in how many groups the words of a question may stand in
-// different places: each group doubles what the index is asked.
-const maxAlternatives = 4
-
 // alternatives are the sets of terms of which an entry of rank named or loose has
 // one: what is loose may have each word in its name or beside it.
 func (q question) alternatives(r rank, bucket string) [][]string {
@@ -207,40 +191,25 @@ func (q question) alternatives(r rank, bucket string) [][]string {
 		filters = append(filters, bucket)
 	}
 	out := [][]string{filters}
-	for i, w := range q.words {
+	for _, w := range q.words {
 		marks := []string{""}
 		if r == loose {
 			marks = []string{elsewhere, ""}
 		}
-		if i >= maxAlternatives { // it stands where the one before it stands
-			for j := range out {
-				mark := ""
-				if strings.HasPrefix(out[j][len(out[j])-1], elsewhere) {
-					mark = elsewhere
-				}
-				out[j] = marked(out[j], mark, w)
-			}
-			continue
-		}
 		var next [][]string
 		for _, mark := range marks {
 			for _, all := range out {
-				next = append(next, marked(all, mark, w))
+				all = all[:len(all):len(all)]
+				for _, t := range w {
+					all = append(all, mark+t)
+				}
+				next = append(next, all)
 			}
 		}
 		out = next
 	}
 	if r == loose {
 		out = out[:len(out)-1] // the last has all words in the name
-	}
-	return out
-}
-
-// marked is a set with the terms of a word in one place.
-func marked(all []string, mark string, word []string) []string {
-	out := all[:len(all):len(all)]
-	for _, t := range word {
-		out = append(out, mark+t)
 	}
 	return out
 }
@@ -281,14 +250,14 @@ func (q question) byLot(ctx context.Context, tx *postgres.Tx, r rank, after hit,
 		if err != nil {
 			return nil, err
 		}
-		if out = append(out, found...); len(out) == n || levels[level] == 0 {
+		if out = append(out, found...); len(out) == n || shift(level) == 63 {
 			return out, nil
 		}
 		if len(found) > 0 {
 			after = found[len(found)-1]
 		}
 		whole := begin == 0 || bucketOf(level, begin) < b
-		next := (b + 1) << (63 - levels[level])
+		next := (b + 1) << shift(level)
 		if next <= 0 { // it was the last: the shift has no room for more
 			return out, nil
 		}

@@ -90,19 +90,15 @@ func (t *Set) Add(term string) {
 // it is one character, else each two that stand together. A word is looked for by
 // itself.
 func (r Run) Pieces() []string {
-	if !r.Han || utf8.RuneCountInString(r.Text) == 1 {
+	all := []rune(r.Text)
+	if !r.Han || len(all) == 1 {
 		return []string{r.Text}
 	}
 	var out []string
-	last := -1
-	for i := range r.Text {
-		if last >= 0 {
-			_, size := utf8.DecodeRuneInString(r.Text[i:])
-			if pair := r.Text[last : i+size]; !slices.Contains(out, pair) {
-				out = append(out, pair)
-			}
+	for i := range all[1:] {
+		if pair := string(all[i : i+2]); !slices.Contains(out, pair) {
+			out = append(out, pair)
 		}
-		last = i
 	}
 	return out
 }
