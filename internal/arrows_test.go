@@ -21,25 +21,42 @@ const module = "github.com/shiyi-market/shiyi/"
 // is taken out.
 var arrows = map[string][]string{
 	"aftersale":    {"fund", "identity", "inventory", "ledger", "order", "payment", "trail"},
-	"cart":         {"catalog", "identity"},
-	"catalog":      {"identity", "merchant", "trail"},
+	"apikey":       {"identity", "trail"},
+	"assortment":   {"catalog", "inventory", "listing", "merchant", "origin"},
+	"cart":         {"catalog", "identity", "offer"},
+	"catalog":      {"identity", "listing", "merchant", "price", "trail"},
+	"claim":        {"catalog", "identity", "merchant", "offer", "trail"},
+	"dossier":      {"identity", "merchant"},
 	"fund":         {"ledger"},
 	"identity":     {"trail"},
+	"intake":       {"assortment", "catalog", "identity", "inventory", "merchant", "origin", "trail"},
 	"inventory":    {},
 	"ledger":       {"transparency"},
+	"listing":      {},
 	"merchant":     {"identity", "trail"},
-	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "payment"},
+	"offer":        {"catalog", "merchant", "price"},
+	"onboarding":   {"dossier", "identity", "merchant", "trail"},
+	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "offer", "payment"},
+	"origin":       {},
 	"payment":      {},
+	"price":        {},
+	"recall":       {"identity", "inventory", "trail"},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},
+	"review":       {"catalog", "identity", "merchant", "order", "trail"},
+	"scrutiny":     {"catalog", "identity", "listing", "merchant"},
+	"search":       {"catalog", "merchant", "origin", "term"},
+	"standing":     {"identity", "merchant", "trail"},
+	"term":         {},
 	"trail":        {},
 	"transparency": {},
+	"webhook":      {"identity", "trail"},
 }
 
 // floors are the packages that are no contexts. They have no arrows here: the
 // linter keeps them on their storeys.
 var floors = map[string][]string{
 	"vocabulary": {"fault", "id", "money", "page"},
-	"platform":   {"config", "pgserver", "postgres", "redisdb", "request", "schema", "telemetry"},
+	"platform":   {"config", "file", "outbound", "pgserver", "postgres", "redisdb", "request", "schema", "sheet", "telemetry"},
 	"edge":       {"app", "httpapi", "replay", "web", "worker"},
 	"outside":    {"sandbox"}, // what Stripe is: it knows nothing of ours
 	"tests":      {"bench", "drill", "nets", "pgtest", "shoptest"},

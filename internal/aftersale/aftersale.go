@@ -44,7 +44,7 @@ func stock(o *order.Order, r order.Refund) []inventory.Line {
 	var lines []inventory.Line
 	for _, back := range r.Lines {
 		if back.Quantity > 0 {
-			lines = append(lines, inventory.Line{Merchant: o.Merchant.UUID(), SKU: o.Lines[back.N-1].SKU.UUID(), Qty: back.Quantity})
+			lines = append(lines, inventory.Line{Merchant: o.Merchant.UUID(), SKU: o.Lines[back.N-1].SKU.UUID(), Qty: back.Quantity, Order: o.ID.UUID()})
 		}
 	}
 	return lines

@@ -2,6 +2,7 @@ package aftersale
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -143,6 +144,12 @@ func Refunds(ctx context.Context, tx *postgres.Tx, orders []order.Order) (map[or
 		all[r.Order] = append(all[r.Order], r)
 	}
 	return all, err
+}
+
+// Since are an enterprise's refunds of this time and later, oldest first: for what
+// tells the enterprise of them.
+func (s *Service) Since(ctx context.Context, merchant uuid.UUID, at time.Time) ([]order.Refund, error) {
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]order.Refund, error) { return since(ctx, tx, merchant, at) })
 }
 
 // homes are the keys of orders, turned on their side as unnest wants them.

@@ -56,6 +56,19 @@ func read(ctx context.Context, tx *postgres.Tx, orders []order.Order) ([]order.R
 	if err != nil {
 		return nil, fmt.Errorf("read refunds: %w", err)
 	}
+	return fromRows(rows)
+}
+
+// since gives an enterprise's refunds of this time and later, oldest first.
+func since(ctx context.Context, tx *postgres.Tx, merchant uuid.UUID, at time.Time) ([]order.Refund, error) {
+	rows, err := postgres.Rows[refundRow](ctx, tx, `SELECT * FROM order_refund WHERE merchant_id = ? AND at >= ? ORDER BY at, id`, merchant, at)
+	if err != nil {
+		return nil, fmt.Errorf("read the refunds of %s: %w", merchant, err)
+	}
+	return fromRows(rows)
+}
+
+func fromRows(rows []refundRow) ([]order.Refund, error) {
 	all := make([]order.Refund, len(rows))
 	for i, r := range rows {
 		all[i] = order.Refund{

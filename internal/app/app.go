@@ -11,22 +11,34 @@ import (
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
+	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/schema"
+	"github.com/shiyi-market/shiyi/internal/scrutiny"
+	"github.com/shiyi-market/shiyi/internal/search"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 	"github.com/shiyi-market/shiyi/internal/worker"
 )
 
@@ -144,18 +156,32 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	if s.Transparency, err = transparency.New(a.db, a.cfg.Log, ledger.Roller{}); err != nil {
 		return err
 	}
+	if s.Files, err = file.Open(a.db, a.cfg.Files); err != nil {
+		return err
+	}
 	if err := a.openTill(ctx, looks); err != nil {
 		return err
 	}
 	s.Trail = trail.New(a.db)
+	s.Keys = apikey.New(a.db)
 	s.Merchants = merchant.New(a.db)
+	s.Onboarding = onboarding.New(a.db)
 	s.Catalog = catalog.New(a.db, catalog.NewCache(a.redis))
+	s.Scrutiny = scrutiny.New(a.db, s.Catalog)
+	s.Origins = origin.New(a.db)
 	s.Inventory = inventory.New(a.db)
+	s.Search = search.New(a.db, inventory.InStock)
 	s.Carts = cart.New(a.db)
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
 	s.Aftersales = aftersale.New(a.db)
+	s.Intake = intake.New(a.db, s.Catalog)
+	s.Recalls = recall.New(a.db)
+	s.Claims = claim.New(a.db, s.Catalog, a.cfg.Claims)
+	s.Reviews = review.New(a.db, s.Identity, s.Catalog)
 	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
+	s.Standing = standing.New(a.db)
+	s.Webhooks = webhook.New(a.db, a.cfg.Webhook, nil)
 	return nil
 }
 
@@ -215,6 +241,8 @@ func (d database) current(ctx context.Context) (err error) {
 func (a *App) newWorker() (*worker.Worker, error) {
 	return worker.New(a.cfg.Worker, a.db, worker.Deps{
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
-		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity,
+		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
+		Standing: a.services.Standing, Inventory: a.services.Inventory, Search: a.services.Search,
+		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
 	}, a.log, a.metrics)
 }

@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/config"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/payment"
@@ -17,13 +19,14 @@ import (
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 	"github.com/shiyi-market/shiyi/internal/worker"
 )
 
 // Config is the whole configuration.
 type Config struct {
 	// StateDir holds what must outlive the program: the private database, the
-	// log's key, the sandbox's journal. Empty: see Load.
+	// log's key, the sandbox's journal, the files. Empty: see Load.
 	StateDir string `env:"STATE_DIR"`
 	Server   Server
 	Operator Operator
@@ -35,9 +38,12 @@ type Config struct {
 	Redis     redisdb.Config
 	Payment   payment.Config
 	Log       transparency.Config
+	Files     file.Config
 	Identity  identity.Config
 	HTTP      httpapi.Config
 	Worker    worker.Config
+	Webhook   webhook.Config
+	Claims    claim.Config
 	Telemetry telemetry.Config
 }
 
@@ -94,6 +100,12 @@ func Load(ctx context.Context, lookup func(name string) (string, bool)) (Config,
 		return cfg, err
 	}
 	cfg.Log.Folder = cfg.StateDir
+	if cfg.Files.Folder == "" {
+		cfg.Files.Folder = filepath.Join(cfg.StateDir, "files")
+	}
+	if s3 := cfg.Files.S3; s3.Endpoint != "" && (s3.Bucket == "" || s3.Key == "" || s3.Secret == "") {
+		return cfg, errors.New("FILE_S3_ENDPOINT is set, but not all of FILE_S3_BUCKET, FILE_S3_KEY and FILE_S3_SECRET")
+	}
 	cfg.Path, _ = lookup("PATH")
 	if cfg.Payment.StripeKey != "" && cfg.Payment.StripeWebhookSecret == "" {
 		return cfg, errNoSecret

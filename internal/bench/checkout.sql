@@ -16,7 +16,11 @@ BEGIN;
 INSERT INTO request (caller, operation, key, hash, claimed_at)
 VALUES (:account::uuid, 'placeCheckout', 'yardstick-' || :t::text, sha256('yardstick'::bytea), now())
 ON CONFLICT ON CONSTRAINT request_pkey DO NOTHING;
-SELECT p.*, s.id AS sku_id, s.code AS sku_code, s.price_fen, m.merchant_name, m.merchant_state, m.agreement_signed_on, m.licensed_until
+SELECT p.merchant_id, p.id, p.code, p.category_code, p.name, p.brand, p.spec, p.net_content, p.net_unit, p.sale_unit, p.kind, p.cold_chain,
+       p.vat_treatment, p.return_rule, p.age_restricted, p.voucher, p.voucher_valid_days, p.ship_zone, p.state, p.consumers, p.institutions,
+       s.id AS sku_id, s.code AS sku_code, s.price_fen,
+       (SELECT t.tiers FROM price_tiers t WHERE t.merchant_id = s.merchant_id AND t.sku_id = s.id) AS tiers,
+       m.merchant_name, m.merchant_state, m.agreement_signed_on, m.licensed_until
 FROM unnest(ARRAY[sku(:a::int, :p::int), sku(:b::int, :q::int)]) WITH ORDINALITY AS w (id, position)
 JOIN catalog_directory d ON d.id = w.id
 JOIN sku s ON s.merchant_id = d.merchant_id AND s.id = d.id

@@ -8,6 +8,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/fault"
+	"github.com/shiyi-market/shiyi/internal/offer"
 )
 
 // Bounds of a cart.
@@ -38,7 +39,7 @@ type Line struct {
 // Shown is a line as it can be bought at this moment.
 type Shown struct {
 	Line
-	Offer catalog.Offer
+	Offer offer.Offer
 	// Problem says why it cannot be bought now, nil if it can: catalog.ErrNotOnSale
 	// or the enterprise's fault. Whether it is in stock is not known here.
 	Problem error

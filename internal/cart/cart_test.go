@@ -13,8 +13,11 @@ import (
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/offer"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/scrutiny"
+	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
 
 type shop struct {
@@ -31,23 +34,25 @@ func newShop(t *testing.T, n int) shop {
 	t.Helper()
 	clock := pgtest.NewClock(pgtest.Noon)
 	db := pgtest.NewAt(t, clock.Now)
-	m, err := merchant.New(db).Enrol(t.Context(), merchant.Enrolment{
-		Code: "E01", LegalName: "企业", ShortName: "企业", EntityType: "合作社", Region: "152527", Township: "宝昌镇", USCC: "93152527XXXXXX0192",
-		AgreementNo: "A", AgreementSignedOn: "2019-12-13", Licences: []merchant.Licence{{Kind: "SC", No: "1", ExpiresOn: "2030-01-01"}},
-	})
+	e := merchant.Enrolment{
+		Code: "E01", LegalName: "企业", ShortName: "企业", EntityType: "合作社", Region: "152527", Township: "宝昌镇", USCC: shoptest.USCC(1),
+		AgreementNo: "A", AgreementSignedOn: "2019-12-13", Licences: []merchant.Licence{{Kind: "SC", No: shoptest.SC(1), ExpiresOn: "2030-01-01"}},
+	}
+	m, err := postgres.InTx(t.Context(), db, func(tx *postgres.Tx) (merchant.Merchant, error) { return merchant.Enrol(t.Context(), tx, e) })
 	if err != nil {
 		t.Fatalf("enrol: %v", err)
 	}
 	s := shop{db: db, svc: cart.New(db), goods: catalog.New(db, nil), clock: clock}
 	s.seller = identity.Caller{Roles: []identity.Grant{{Role: identity.Merchant, Merchant: m.ID.UUID()}}}
+	goods := shoptest.Services{Catalog: s.goods, Scrutiny: scrutiny.New(db, s.goods)}
 	for i := range n {
 		p, err := s.goods.Add(t.Context(), s.seller, catalog.NewProduct{
 			Merchant: m.ID, Code: fmt.Sprintf("P%03d", i), SKUs: []catalog.NewSKU{{Code: fmt.Sprintf("S%03d", i), Price: 100}},
-			Description: catalog.Description{
-				Category: "EGG", Name: "土鸡蛋", SaleUnit: "箱", Kind: "FRESH_FARM_PRODUCE", ColdChain: "N", VATTreatment: "9%",
-				ReturnRule: catalog.ExemptFresh, ShipZone: "NATIONWIDE",
-			},
+			Description: shoptest.Whole(catalog.Description{Category: "EGG", Name: "土鸡蛋", SaleUnit: "箱"}),
 		})
+		if err == nil {
+			p, err = goods.PutOnSale(t.Context(), p)
+		}
 		if err != nil {
 			t.Fatalf("add: %v", err)
 		}
@@ -151,7 +156,7 @@ func TestOnlyWhatCanBeBoughtIsPutIn(t *testing.T) {
 	if err := s.svc.SetLine(t.Context(), me, s.skus[0], 1); err != nil {
 		t.Fatalf("set: %v", err)
 	}
-	own, err := s.goods.Offers(t.Context(), s.skus)
+	own, err := postgres.Read(t.Context(), s.db, func(tx *postgres.Tx) ([]offer.Offer, error) { return offer.Of(t.Context(), tx, s.skus) })
 	if err != nil {
 		t.Fatalf("offers: %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/offer"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
@@ -28,7 +29,7 @@ func (s *Service) SetLine(ctx context.Context, account identity.ID, sku catalog.
 			_, err := remove(ctx, tx, account, []catalog.SKUID{sku})
 			return err
 		}
-		offers, err := catalog.Offers(ctx, tx, []catalog.SKUID{sku})
+		offers, err := offer.Of(ctx, tx, []catalog.SKUID{sku})
 		if err != nil {
 			return err
 		}
@@ -61,11 +62,11 @@ func (s *Service) Lines(ctx context.Context, account identity.ID) ([]Shown, erro
 		if err != nil {
 			return nil, err
 		}
-		offers, err := catalog.Offers(ctx, tx, skus(lines))
+		offers, err := offer.Of(ctx, tx, skus(lines))
 		if err != nil {
 			return nil, err
 		}
-		bySKU := make(map[catalog.SKUID]catalog.Offer, len(offers))
+		bySKU := make(map[catalog.SKUID]offer.Offer, len(offers))
 		for _, o := range offers {
 			bySKU[o.SKU] = o
 		}

@@ -9,23 +9,14 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/price"
 )
-
-// categoryRow is a row of the table category.
-type categoryRow struct {
-	Code     string `gorm:"primaryKey"`
-	NameZH   string `gorm:"column:name_zh"`
-	NameEN   string `gorm:"column:name_en"`
-	Position int
-}
-
-// TableName is category.
-func (categoryRow) TableName() string { return "category" }
 
 // directoryRow is a row of the table catalog_directory.
 type directoryRow struct {
@@ -68,6 +59,15 @@ type productRow struct {
 	State            string
 	CreatedAt        time.Time `gorm:"autoCreateTime:false"`
 	UpdatedAt        time.Time `gorm:"autoUpdateTime:false"`
+	Version          int64
+	RegionCode       *string
+	Consumers        bool
+	Institutions     bool
+	Label            json.RawMessage `gorm:"type:jsonb"`
+	Pictures         json.RawMessage `gorm:"type:jsonb"`
+	EditedBy         *uuid.UUID
+	SubmittedBy      *uuid.UUID
+	SubmittedAt      *time.Time
 }
 
 // TableName is product.
@@ -92,19 +92,6 @@ func (r skuRow) sku() SKU {
 	return SKU{ID: id.From[SKU](r.ID), Code: r.Code, Price: money.Fen(r.PriceFen), Position: r.Position}
 }
 
-// priceRow is a row of the table price_history.
-type priceRow struct {
-	MerchantID uuid.UUID `gorm:"primaryKey"`
-	SKUID      uuid.UUID `gorm:"column:sku_id;primaryKey"`
-	ID         uuid.UUID `gorm:"primaryKey"`
-	PriceFen   int64
-	Since      time.Time
-	ActorID    *uuid.UUID
-}
-
-// TableName is price_history.
-func (priceRow) TableName() string { return "price_history" }
-
 // listedRow is a product with the name of its enterprise and its SKUs as a JSON array.
 type listedRow struct {
 	Row          productRow `gorm:"embedded"`
@@ -114,14 +101,27 @@ type listedRow struct {
 
 // listed reads products p with all that a list shows, in one statement.
 const listed = `SELECT p.*, m.merchant_name,
-	(SELECT jsonb_agg(jsonb_build_object('ID', s.id, 'Code', s.code, 'Price', s.price_fen, 'Position', s.position) ORDER BY s.position)
+	(SELECT jsonb_agg(jsonb_build_object('ID', s.id, 'Code', s.code, 'Price', s.price_fen, 'Position', s.position,
+	'Tiers', (SELECT t.tiers FROM price_tiers t WHERE t.merchant_id = s.merchant_id AND t.sku_id = s.id)) ORDER BY s.position)
 	 FROM sku s WHERE s.merchant_id = p.merchant_id AND s.product_id = p.id) AS skus
 	FROM product p JOIN merchant_standing m ON m.merchant_id = p.merchant_id `
 
-// sellable is what makes a listed product one that the public sees: MaySell in SQL.
-const sellable = `p.state = 'on_sale' AND m.merchant_state = 'active' AND m.agreement_signed_on <= ?::date AND m.licensed_until >= ?::date`
+// sellable is what makes a listed product one that the public sees; selling is MaySell
+// in SQL.
+const (
+	selling  = `m.merchant_state = 'active' AND m.agreement_signed_on <= ?::date AND m.licensed_until >= ?::date`
+	sellable = `p.state = 'on_sale' AND ` + selling
+)
 
-func toRow(p Product) productRow {
+func toRow(p Product) (productRow, error) {
+	label, err := json.Marshal(p.Label)
+	if err != nil {
+		return productRow{}, fmt.Errorf("write the label of %s: %w", p.ID, err)
+	}
+	pictures, err := json.Marshal(append([]file.ID{}, p.Pictures...))
+	if err != nil {
+		return productRow{}, fmt.Errorf("write the pictures of %s: %w", p.ID, err)
+	}
 	return productRow{
 		MerchantID: p.Merchant.UUID(), ID: p.ID.UUID(), Code: p.Code, CategoryCode: p.Category, Name: p.Name, Brand: p.Brand,
 		Spec: p.Spec, NetContent: p.NetContent, NetUnit: p.NetUnit, SaleUnit: p.SaleUnit, Kind: p.Kind, Storage: p.Storage,
@@ -129,7 +129,27 @@ func toRow(p Product) productRow {
 		ConformityDoc: p.ConformityDoc, Certifications: p.Certifications, TraceCode: p.TraceCode, VATTreatment: p.VATTreatment,
 		ReturnRule: string(p.ReturnRule), AgeRestricted: p.AgeRestricted, Presale: p.Presale, Voucher: p.Voucher,
 		VoucherValidDays: p.VoucherValidDays, ShipZone: p.ShipZone, State: string(p.State), CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
+		Version: p.Version, RegionCode: optional(p.RegionCode), Consumers: !p.InstitutionsOnly, Institutions: !p.ConsumersOnly,
+		Label: label, Pictures: pictures, EditedBy: optional(p.EditedBy), SubmittedBy: optional(p.SubmittedBy), SubmittedAt: optional(p.SubmittedAt),
+	}, nil
+}
+
+// optional is nil for the zero value, which the tables have as NULL.
+func optional[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
 	}
+	return &v
+}
+
+// value is what p points to, or the zero value.
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
 }
 
 func (l listedRow) product() (Product, error) {
@@ -142,11 +162,19 @@ func (l listedRow) product() (Product, error) {
 			Origin: r.Origin, StandardCode: r.StandardCode, ConformityDoc: r.ConformityDoc, Certifications: r.Certifications,
 			TraceCode: r.TraceCode, VATTreatment: r.VATTreatment, ReturnRule: ReturnRule(r.ReturnRule), AgeRestricted: r.AgeRestricted,
 			Presale: r.Presale, Voucher: r.Voucher, VoucherValidDays: r.VoucherValidDays, ShipZone: r.ShipZone,
+			RegionCode: value(r.RegionCode), InstitutionsOnly: !r.Consumers, ConsumersOnly: !r.Institutions,
 		},
-		State: State(r.State), CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
+		State: State(r.State), Version: r.Version, CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
+		EditedBy: value(r.EditedBy), SubmittedBy: value(r.SubmittedBy),
 	}
-	if err := json.Unmarshal(l.Skus, &p.SKUs); err != nil {
-		return p, fmt.Errorf("read the SKUs of %s: %w", p.ID, err)
+	if r.SubmittedAt != nil {
+		p.SubmittedAt = r.SubmittedAt.UTC()
+	}
+	if err := errors.Join(json.Unmarshal(l.Skus, &p.SKUs), json.Unmarshal(r.Label, &p.Label), json.Unmarshal(r.Pictures, &p.Pictures)); err != nil {
+		return p, fmt.Errorf("read the SKUs, the label and the pictures of %s: %w", p.ID, err)
+	}
+	if len(p.Pictures) == 0 {
+		p.Pictures = nil
 	}
 	return p, nil
 }
@@ -158,18 +186,6 @@ func products(rows []listedRow) ([]Product, error) {
 		if out[i], err = r.product(); err != nil {
 			return nil, err
 		}
-	}
-	return out, nil
-}
-
-func categories(ctx context.Context, tx *postgres.Tx) ([]Category, error) {
-	rows, err := postgres.On[categoryRow](tx).Order("position").Find(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("list categories: %w", err)
-	}
-	out := make([]Category, len(rows))
-	for i, r := range rows {
-		out[i] = Category(r)
 	}
 	return out, nil
 }
@@ -187,9 +203,9 @@ func onSale(ctx context.Context, tx *postgres.Tx, f Filter, p page.Request) (pag
 	return pageOf(ctx, tx, p, where, args)
 }
 
-// productsOf is a page of all products of these enterprises.
-func productsOf(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, p page.Request) (page.Of[Product], error) {
-	return pageOf(ctx, tx, p, `p.merchant_id = ANY(?::uuid[])`, []any{postgres.Array(merchants)})
+// productsOf is a page of the products of these enterprises in a state, or all.
+func productsOf(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, in State, p page.Request) (page.Of[Product], error) {
+	return pageOf(ctx, tx, p, `p.merchant_id = ANY(?::uuid[]) AND (? = '' OR p.state = ?)`, []any{postgres.Array(merchants), string(in), string(in)})
 }
 
 func pageOf(ctx context.Context, tx *postgres.Tx, p page.Request, where string, args []any) (page.Of[Product], error) {
@@ -197,23 +213,41 @@ func pageOf(ctx context.Context, tx *postgres.Tx, p page.Request, where string, 
 	if err != nil {
 		return page.Of[Product]{}, err
 	}
-	rows, err := postgres.Rows[listedRow](ctx, tx,
-		listed+`WHERE `+where+` AND (p.code, p.id) > (?, ?) ORDER BY p.code, p.id LIMIT ?`, append(args, code, last, p.Size()+1)...)
-	if err != nil {
-		return page.Of[Product]{}, fmt.Errorf("list products: %w", err)
-	}
-	out, err := products(rows)
-	if err != nil {
-		return page.Of[Product]{}, err
-	}
-	return page.Cut(out, p.Size(), Product.key), nil
+	out, err := many(ctx, tx, `WHERE `+where+` AND (p.code, p.id) > (?, ?) ORDER BY p.code, p.id LIMIT ?`, append(args, code, last, p.Size()+1)...)
+	return page.Cut(out, p.Size(), Product.key), err
 }
 
 func productOnSale(ctx context.Context, tx *postgres.Tx, p ProductID) (Product, error) {
 	today := string(merchant.DateOf(tx.Now))
-	return one(ctx, tx, listed+`JOIN catalog_directory d ON d.merchant_id = p.merchant_id AND d.product_id = p.id
-		WHERE d.id = ? AND p.id = d.id AND `+sellable, p.UUID(), today, today)
+	const here = `JOIN catalog_directory d ON d.merchant_id = p.merchant_id AND d.product_id = p.id
+		WHERE d.id = ? AND p.id = d.id AND p.state = 'on_sale' AND `
+	found, err := one(ctx, tx, listed+here+selling, p.UUID(), today, today)
+	if !errors.Is(err, ErrProduct) {
+		return found, err
+	}
+	if _, err := one(ctx, tx, listed+here+`true`, p.UUID()); err != nil {
+		return Product{}, err
+	}
+	return Product{}, ErrPaused
 }
+
+// Of is a product of one of these enterprises, in any state, in the caller's
+// transaction. ErrProduct.
+func Of(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, p ProductID) (Product, error) {
+	return one(ctx, tx, listed+`WHERE p.merchant_id = ANY(?::uuid[]) AND p.id = ?`, postgres.Array(merchants), p.UUID())
+}
+
+// many reads products that the rest of a statement chooses.
+func many(ctx context.Context, tx *postgres.Tx, rest string, args ...any) ([]Product, error) {
+	rows, err := postgres.Rows[listedRow](ctx, tx, listed+rest, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read products: %w", err)
+	}
+	return products(rows)
+}
+
+// those is where products are, by bare ids.
+const those = `JOIN catalog_directory d ON d.merchant_id = p.merchant_id AND d.product_id = p.id WHERE d.id = ANY(?::uuid[]) AND p.id = d.id `
 
 // lockProduct reads a product of one of these enterprises and keeps it from
 // changing until the end of tx.
@@ -232,43 +266,15 @@ func one(ctx context.Context, tx *postgres.Tx, query string, args ...any) (Produ
 	return r.product()
 }
 
-// insert writes a product with its SKUs and fills in the name of its enterprise.
-func insert(ctx context.Context, tx *postgres.Tx, p *Product) error {
-	r := toRow(*p)
-	if err := listing(postgres.On[productRow](tx).Create(ctx, r)); err != nil {
-		return err
-	}
-	places := []directoryRow{{ID: r.ID, MerchantID: r.MerchantID, ProductID: r.ID}}
-	skus := make([]skuRow, len(p.SKUs))
-	for i, k := range p.SKUs {
-		places = append(places, directoryRow{ID: k.ID.UUID(), MerchantID: r.MerchantID, ProductID: r.ID})
-		skus[i] = skuRow{
-			MerchantID: r.MerchantID, ID: k.ID.UUID(), ProductID: r.ID, Code: k.Code, PriceFen: int64(k.Price), Position: k.Position,
-			CreatedAt: p.CreatedAt, UpdatedAt: p.CreatedAt,
-		}
-	}
-	if err := listing(postgres.On[directoryRow](tx).Create(ctx, places...)); err != nil {
-		return err
-	}
-	if err := listing(postgres.On[skuRow](tx).Create(ctx, skus...)); err != nil {
-		return err
-	}
-	name, err := postgres.Row[struct{ MerchantName string }](ctx, tx,
-		`SELECT merchant_name FROM merchant_standing WHERE merchant_id = ?`, r.MerchantID)
-	if err != nil {
-		return fmt.Errorf("read the name of enterprise %s: %w", p.Merchant, err)
-	}
-	p.MerchantName = name.MerchantName
-	return nil
-}
-
-// listing turns the refusals of the tables into faults.
-func listing(err error) error {
+// refusal turns the refusals of the tables into faults.
+func refusal(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case postgres.Violates(err, "product_category_fkey"):
 		return ErrCategory.At("/category_code", "exists", "no such category")
+	case postgres.Violates(err, "product_region_fkey"):
+		return ErrRegion.At("/region_code", "exists", "no such region")
 	case postgres.Violates(err, "product_merchant_fkey"):
 		return ErrMerchant
 	case postgres.Violates(err, "product_pkey"), postgres.Violates(err, "product_code_key"),
@@ -278,116 +284,63 @@ func listing(err error) error {
 	return fmt.Errorf("list a product: %w", err)
 }
 
-func updateState(ctx context.Context, tx *postgres.Tx, p Product) error {
-	_, err := postgres.On[productRow](tx).Where("merchant_id = ? AND id = ?", p.Merchant.UUID(), p.ID.UUID()).
-		Select("State", "UpdatedAt").Updates(ctx, productRow{State: string(p.State), UpdatedAt: p.UpdatedAt})
-	if err != nil {
-		return fmt.Errorf("update product %s: %w", p.ID, err)
-	}
-	return nil
-}
-
 // lockSKU reads a SKU of one of these enterprises and keeps it from changing
 // until the end of tx.
-func lockSKU(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, sku SKUID) (merchant.ID, SKU, error) {
-	r, err := postgres.Row[skuRow](ctx, tx, `SELECT * FROM sku WHERE merchant_id = ANY(?::uuid[]) AND id = ? FOR UPDATE`,
-		postgres.Array(merchants), sku.UUID())
+func lockSKU(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, sku SKUID) (merchant.ID, ProductID, SKU, error) {
+	r, err := postgres.Row[struct {
+		Row   skuRow `gorm:"embedded"`
+		Tiers []byte
+	}](ctx, tx, `SELECT s.*, (SELECT t.tiers FROM price_tiers t WHERE t.merchant_id = s.merchant_id AND t.sku_id = s.id) AS tiers
+		FROM sku s WHERE s.merchant_id = ANY(?::uuid[]) AND s.id = ? FOR UPDATE OF s`, postgres.Array(merchants), sku.UUID())
 	switch {
 	case errors.Is(err, postgres.ErrNoRows):
-		return merchant.ID{}, SKU{}, ErrSKU
+		return merchant.ID{}, ProductID{}, SKU{}, ErrSKU
 	case err != nil:
-		return merchant.ID{}, SKU{}, fmt.Errorf("lock SKU %s: %w", sku, err)
+		return merchant.ID{}, ProductID{}, SKU{}, fmt.Errorf("lock SKU %s: %w", sku, err)
 	}
-	return id.From[merchant.Merchant](r.MerchantID), r.sku(), nil
+	k := r.Row.sku()
+	k.Tiers, err = price.Tiers(r.Tiers)
+	return id.From[merchant.Merchant](r.Row.MerchantID), id.From[Product](r.Row.ProductID), k, err
 }
 
-func updatePrice(ctx context.Context, tx *postgres.Tx, m merchant.ID, k SKU) error {
-	_, err := postgres.On[skuRow](tx).Where("merchant_id = ? AND id = ?", m.UUID(), k.ID.UUID()).
-		Select("PriceFen", "UpdatedAt").Updates(ctx, skuRow{PriceFen: int64(k.Price), UpdatedAt: tx.Now})
+// whereSKU is the enterprise at whose home a SKU lives, or uuid.Nil.
+func whereSKU(ctx context.Context, tx *postgres.Tx, sku SKUID) (uuid.UUID, error) {
+	r, err := postgres.Row[directoryRow](ctx, tx, `SELECT * FROM catalog_directory WHERE id = ?`, sku.UUID())
+	if err != nil && !errors.Is(err, postgres.ErrNoRows) {
+		return uuid.Nil, fmt.Errorf("look for SKU %s: %w", sku, err)
+	}
+	return r.MerchantID, nil
+}
+
+// Any is a product of any enterprise in any state, in the caller's transaction,
+// which may keep it from changing until its end. ErrProduct.
+func Any(ctx context.Context, tx *postgres.Tx, p ProductID, lock bool) (Product, error) {
+	query := listed + `JOIN catalog_directory d ON d.merchant_id = p.merchant_id AND d.product_id = p.id WHERE d.id = ? AND p.id = d.id`
+	if lock {
+		query += ` FOR UPDATE OF p`
+	}
+	return one(ctx, tx, query, p.UUID())
+}
+
+// Waiting is a page of what is in review, the longest waiting first, in the
+// caller's transaction.
+func Waiting(ctx context.Context, tx *postgres.Tx, p page.Request) (page.Of[Product], error) {
+	after, last, err := p.After()
 	if err != nil {
-		return fmt.Errorf("set the price of %s: %w", k.ID, err)
+		return page.Of[Product]{}, err
 	}
-	return nil
-}
-
-func insertPrice(ctx context.Context, tx *postgres.Tx, m merchant.ID, sku SKUID, p PricePoint) error {
-	r := priceRow{
-		MerchantID: m.UUID(), SKUID: sku.UUID(), ID: id.New[PricePoint](tx.Now).UUID(), PriceFen: int64(p.Price), Since: p.Since,
+	since, err := time.Parse(time.RFC3339Nano, after)
+	if after != "" && err != nil {
+		return page.Of[Product]{}, page.ErrCursor
 	}
-	if p.Actor != uuid.Nil {
-		r.ActorID = &p.Actor
-	}
-	if err := postgres.On[priceRow](tx).Create(ctx, r); err != nil {
-		return fmt.Errorf("write down a price of %s: %w", sku, err)
-	}
-	return nil
-}
-
-func prices(ctx context.Context, tx *postgres.Tx, sku SKUID, limit int) ([]PricePoint, error) {
-	rows, err := postgres.Rows[priceRow](ctx, tx, `SELECT h.* FROM catalog_directory d
-		JOIN price_history h ON h.merchant_id = d.merchant_id AND h.sku_id = d.id
-		WHERE d.id = ? ORDER BY h.id DESC LIMIT ?`, sku.UUID(), limit)
+	rows, err := postgres.Rows[listedRow](ctx, tx, listed+`WHERE p.state = 'in_review' AND (p.submitted_at, p.id) > (?, ?)
+		ORDER BY p.submitted_at, p.id LIMIT ?`, since, last, p.Size()+1)
 	if err != nil {
-		return nil, fmt.Errorf("read the prices of %s: %w", sku, err)
+		return page.Of[Product]{}, fmt.Errorf("list what is in review: %w", err)
 	}
-	out := make([]PricePoint, len(rows))
-	for i, r := range rows {
-		out[i] = PricePoint{Price: money.Fen(r.PriceFen), Since: r.Since.UTC()}
-		if r.ActorID != nil {
-			out[i].Actor = *r.ActorID
-		}
-	}
-	return out, nil
-}
-
-// offerRow is all that one statement says about a SKU, its product and its enterprise.
-type offerRow struct {
-	Row               productRow `gorm:"embedded"`
-	SKUID             uuid.UUID  `gorm:"column:sku_id"`
-	SKUCode           string     `gorm:"column:sku_code"`
-	PriceFen          int64
-	MerchantName      string
-	MerchantState     string
-	AgreementSignedOn *time.Time
-	LicensedUntil     time.Time
-}
-
-func (o offerRow) offer() Offer {
-	r := o.Row
-	signed := merchant.Date("")
-	if o.AgreementSignedOn != nil {
-		signed = merchant.Date(o.AgreementSignedOn.Format(time.DateOnly))
-	}
-	return Offer{
-		SKU: id.From[SKU](o.SKUID), Product: id.From[Product](r.ID), Merchant: id.From[merchant.Merchant](r.MerchantID),
-		MerchantName: o.MerchantName, ProductName: r.Name, ProductCode: r.Code, Code: o.SKUCode, Brand: r.Brand, Spec: r.Spec,
-		Unit: r.SaleUnit, NetContent: r.NetContent, NetUnit: r.NetUnit, CategoryCode: r.CategoryCode, Kind: r.Kind,
-		Price: money.Fen(o.PriceFen), VATTreatment: r.VATTreatment, ReturnRule: ReturnRule(r.ReturnRule),
-		AgeRestricted: r.AgeRestricted, Voucher: r.Voucher, VoucherValidDays: r.VoucherValidDays, ShipZone: r.ShipZone, ColdChain: r.ColdChain,
-		OnSale: State(r.State) == OnSale,
-		Standing: merchant.Standing{
-			State: merchant.State(o.MerchantState), AgreementSignedOn: signed,
-			LicensedUntil: merchant.Date(o.LicensedUntil.Format(time.DateOnly)),
-		},
-	}
-}
-
-func offers(ctx context.Context, tx *postgres.Tx, skus []SKUID) ([]Offer, error) {
-	rows, err := postgres.Rows[offerRow](ctx, tx, `
-		SELECT p.*, s.id AS sku_id, s.code AS sku_code, s.price_fen,
-		       m.merchant_name, m.merchant_state, m.agreement_signed_on, m.licensed_until
-		FROM unnest(?::uuid[]) WITH ORDINALITY AS w (id, position)
-		JOIN catalog_directory d ON d.id = w.id
-		JOIN sku s ON s.merchant_id = d.merchant_id AND s.id = d.id
-		JOIN product p ON p.merchant_id = d.merchant_id AND p.id = d.product_id
-		JOIN merchant_standing m ON m.merchant_id = d.merchant_id
-		ORDER BY w.position`, postgres.Array(ids(skus)))
+	out, err := products(rows)
 	if err != nil {
-		return nil, fmt.Errorf("read offers: %w", err)
+		return page.Of[Product]{}, err
 	}
-	out := make([]Offer, len(rows))
-	for i, r := range rows {
-		out[i] = r.offer()
-	}
-	return out, nil
+	return page.Cut(out, p.Size(), func(p Product) (string, uuid.UUID) { return p.SubmittedAt.Format(time.RFC3339Nano), p.ID.UUID() }), nil
 }

@@ -78,6 +78,22 @@ func (e *Error) At(pointer, keyword, message string) *Error {
 	return &c
 }
 
+// All is At for each of the fields.
+func (e *Error) All(fields []Field) *Error {
+	for _, f := range fields {
+		e = e.At(f.Pointer, f.Keyword, f.Message)
+	}
+	return e
+}
+
+// OrNil is nil for a fault that names no field: for checks that collect them.
+func (e *Error) OrNil() error {
+	if len(e.Fields) == 0 {
+		return nil
+	}
+	return e
+}
+
 // After is a copy that says when it is worth trying again.
 func (e *Error) After(d time.Duration) *Error {
 	c := *e

@@ -128,7 +128,7 @@ func wireAccount(a identity.Account) oas.Account {
 }
 
 func wireGrant(g identity.Grant) oas.RoleGrant {
-	w := oas.RoleGrant{Role: oas.Role(g.Role)}
+	w := oas.RoleGrant{Role: oas.Role(g.Role), Region: optional(g.Region)}
 	if g.Merchant != uuid.Nil {
 		w.MerchantId = &g.Merchant
 	}

@@ -7,49 +7,84 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/review"
+	"github.com/shiyi-market/shiyi/internal/scrutiny"
+	"github.com/shiyi-market/shiyi/internal/search"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/web"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Services are the contexts that answer. All are needed.
 type Services struct {
 	Identity     *identity.Service
+	Keys         *apikey.Service
 	Merchants    *merchant.Service
 	Catalog      *catalog.Service
 	Inventory    *inventory.Service
 	Carts        *cart.Service
+	Onboarding   *onboarding.Service
 	Orders       *order.Service
 	Payments     *payment.Service
 	Fund         *fund.Service
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
+	Reviews      *review.Service
+	Claims       *claim.Service
+	Standing     *standing.Service
+	Origins      *origin.Service
+	Scrutiny     *scrutiny.Service
+	Search       *search.Service
 	Trail        *trail.Service
+	Intake       *intake.Service
+	Files        *file.Service
+	Webhooks     *webhook.Service
+	Recalls      *recall.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
 type surface struct {
 	accounts
 	products
+	searches
 	disclosures
 	carts
 	checkouts
 	orders
 	sellers
+	onboardings
+	apiKeys
+	outgoing
+	listings
 	operators
+	standings
 	funds
+	imports
+	files
+	lots
+	claims
+	reviews
 	webhooks
 	publicLog
 	system
@@ -58,14 +93,25 @@ type surface struct {
 func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 	return surface{
 		accounts{d.Identity},
-		products{d.Catalog, d.Inventory},
+		products{d.Catalog, d.Origins, d.Inventory, d.Claims},
+		searches{d.Search, d.Inventory, d.Claims},
 		disclosures{d.Merchants, d.Fund, d.Clock},
 		carts{d.Carts},
 		checkouts{d.Orders, d.Receipts, d.Clock},
 		orders{d.Orders, d.Aftersales},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
+		onboardings{d.Onboarding},
+		apiKeys{d.Keys},
+		outgoing{d.Webhooks},
+		listings{d.Catalog, d.Scrutiny, d.Origins, d.Inventory},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
+		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
 		funds{d.Fund},
+		imports{d.Intake},
+		files{d.Files},
+		lots{d.Inventory, d.Recalls},
+		claims{d.Claims},
+		reviews{d.Reviews},
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		system{d.Ready, site},

@@ -57,10 +57,11 @@ func wireCart(lines []cart.Shown) oas.Cart {
 }
 
 func wireCartLine(l cart.Shown) oas.CartLine {
+	each := l.Offer.PriceFor(l.Qty)
 	w := oas.CartLine{
 		SkuId: l.SKU.UUID(), ProductId: l.Offer.Product.UUID(), Merchant: wireSeller(l.Offer.Merchant.UUID(), l.Offer.MerchantName),
 		Name: l.Offer.ProductName, Spec: l.Offer.Spec, Quantity: l.Qty,
-		PriceFen: int64(l.Offer.Price), GoodsFen: int64(l.Offer.Price) * l.Qty, OnSale: l.Problem == nil,
+		PriceFen: int64(each), GoodsFen: int64(each) * l.Qty, OnSale: l.Problem == nil,
 	}
 	if l.Problem != nil {
 		w.Problem = &faultOf(l.Problem).Code

@@ -10,6 +10,9 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/routers"
+
+	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/identity"
 )
 
 // operation is one operation of the contract, with what the edge must know of
@@ -19,11 +22,15 @@ type operation struct {
 	method string
 	path   string // as gin writes it: /v1/orders/:order_id
 	authz  authz
-	limit  string // x-rate-limit: the name of the limit that applies, or ""
-	cached bool   // x-cached: everybody gets the same answer, which may be some seconds old
-	raw    bool   // x-raw-body: the body is somebody else's, and not checked here
+	scope  apikey.Scope // x-scope: what an API key needs to call, or "": no key is taken
+	limit  string       // x-rate-limit: the name of the limit that applies, or ""
+	cached bool         // x-cached: everybody gets the same answer, which may be some seconds old
+	raw    bool         // x-raw-body: the body is somebody else's, and not checked here
+	upload bool         // x-upload: the body is a form with a file, which the handler reads as it comes
 
 	route  *routers.Route
+	types  []string        // x-media-types, or those of its body
+	most   int64           // x-max-body: the largest body that it takes, in bytes
 	checks bool            // it has parameters or a body
 	body   bool            // it takes a body
 	query  map[string]bool // the query parameters that it knows
@@ -72,12 +79,13 @@ func newOperation(doc *openapi3.T, path, method string, item *openapi3.PathItem,
 		method: method,
 		body:   o.RequestBody != nil,
 		query:  make(map[string]bool),
+		most:   maxBody,
 		route:  &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: o},
 	}
 	wildcard := false
 	for name, into := range map[string]any{
-		"x-authz": &op.authz, "x-rate-limit": &op.limit, "x-cached": &op.cached,
-		"x-raw-body": &op.raw, "x-wildcard": &wildcard,
+		"x-authz": &op.authz, "x-scope": &op.scope, "x-rate-limit": &op.limit, "x-cached": &op.cached,
+		"x-raw-body": &op.raw, "x-upload": &op.upload, "x-max-body": &op.most, "x-media-types": &op.types, "x-wildcard": &wildcard,
 	} {
 		if err := extension(o, name, into); err != nil {
 			return nil, err
@@ -85,6 +93,12 @@ func newOperation(doc *openapi3.T, path, method string, item *openapi3.PathItem,
 	}
 	if op.authz.Public == (len(op.authz.Roles) > 0) {
 		return nil, errors.New("x-authz must be public or name roles")
+	}
+	if op.scope != "" && (!slices.Contains(apikey.Scopes(), op.scope) || !slices.Equal(op.authz.Roles, []string{string(identity.Merchant)})) {
+		return nil, fmt.Errorf("x-scope %q is none of ours, or the operation is not the enterprises' own", op.scope)
+	}
+	if op.body && op.types == nil {
+		op.types = slices.Sorted(maps.Keys(o.RequestBody.Value.Content))
 	}
 	op.path = ginPath(path, wildcard)
 	for _, p := range slices.Concat(item.Parameters, o.Parameters) {

@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write what the API answers into the con
 // product owner has read. In them:
 //
 //	# a remark
-//	! pay {checkout}      something that happens outside the API: pay, return, work, log, wait 30m, expire
+//	! pay {checkout}      something that happens outside the API: pay, return, work, tell, log, wait 30m, expire, upload li scan
 //	> POST /v1/… as li    a request; li is registered and signed in on the way
 //	Idempotency-Key: k    its headers, then its body
 //	< 201 Created         the answer
@@ -102,12 +102,16 @@ func (c *conversation) happen(t *testing.T, directive string) {
 		c.shop.ReturnPast(t, uuid.MustParse(words[2]))
 	case "work":
 		c.shop.Perform(t)
+	case "tell":
+		c.shop.Tell(t)
 	case "log":
 		c.shop.Sequence(t)
 	case "wait":
 		d, err := time.ParseDuration(words[2])
 		must(t, err)
 		c.shop.Clock.Advance(d)
+	case "upload":
+		c.ids[words[3]] = c.shop.File(t, c.shop.account(t, words[2]), words[3]).String()
 	case "expire":
 		_, err := c.shop.Orders.ExpireDue(t.Context(), 100)
 		must(t, err)
@@ -182,8 +186,11 @@ func (c *conversation) tell(t *testing.T, body []byte) string {
 	path, _, _ := strings.Cut(c.path, "?")
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	noun := segments[len(segments)-1]
-	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry"}, noun) {
+	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry", "revoke", "submit", "recommend", "return", "approve", "refuse", "agreement", "rotate"}, noun) {
 		noun = segments[len(segments)-2]
+	}
+	if slices.Contains([]string{"ping", "deliveries", "resend"}, noun) {
+		noun = "delivery"
 	}
 	v = c.name(v, strings.TrimSuffix(noun, "s"))
 	var out bytes.Buffer
@@ -199,6 +206,10 @@ func (c *conversation) name(v any, noun string) any {
 	switch v := v.(type) {
 	case []any:
 		for i := range v {
+			if s, isText := v[i].(string); isText && uuid.Validate(s) == nil {
+				v[i] = c.nameOf(s, noun)
+				continue
+			}
 			v[i] = c.name(v[i], noun)
 		}
 	case map[string]any:
@@ -211,7 +222,9 @@ func (c *conversation) name(v any, noun string) any {
 				v[key] = c.name(v[key], strings.TrimSuffix(key, "s"))
 			case key == "next_cursor":
 				v[key] = c.nameOf(s, "cursor")
-			case slices.Contains([]string{"token", "salt", "leaf", "proof", "key", "pay_url", "how_to_verify", "failure"}, key):
+			case key == "key" && strings.HasPrefix(s, "shy_live_"):
+				v[key] = c.nameOf(s, "secret-key")
+			case slices.Contains([]string{"token", "salt", "leaf", "proof", "key", "pay_url", "how_to_verify", "failure", "prefix", "secret"}, key):
 				v[key] = "…"
 			case uuid.Validate(s) == nil && len(s) == 36:
 				v[key] = c.nameOf(s, cmp.Or(strings.TrimSuffix(strings.TrimSuffix(key, "id"), "_"), noun))

@@ -53,16 +53,32 @@ func (h disclosures) GetFund(ctx context.Context, _ oas.GetFundRequestObject) (o
 func wireMerchant(m merchant.Merchant, now time.Time) oas.Merchant {
 	return oas.Merchant{
 		Id: m.ID.UUID(), Code: m.Code, LegalName: m.LegalName, ShortName: m.ShortName, Fictional: m.Fictional,
-		Township: m.Township, Region: m.Region, Uscc: m.USCC, State: oas.MerchantState(m.State),
+		Township: m.Township, Region: m.Region, Uscc: m.USCC, State: oas.MerchantState(m.ShownState(now)),
 		MaySell:     merchant.MaySell(m.Standing(), now) == nil,
 		AgreementNo: m.AgreementNo, AgreementSignedOn: wireDate(m.AgreementSignedOn.Time()),
-		Licences: wireAll(m.Licences, wireLicence), Linkage: wireLinkage(m.Linkage),
-		ReviewedAt: wireTime(m.ReviewedAt), NextReviewDue: wireDate(m.NextReviewDue.Time()),
+		EntryFeeFen: int64(merchant.EntryFee), CommissionBp: merchant.CommissionBP,
+		Licences:  wireAll(m.Licences, func(l merchant.Licence) oas.Licence { return wireLicence(l, now) }),
+		Sanctions: wireAll(m.Sanctions, wireSanction), Linkage: wireLinkage(m.Linkage),
+		VerifiedAt: wireTime(m.VerifiedAt), NextVerificationDue: wireDate(m.ReverificationDue.Time()),
+		ReviewedAt: wireTime(m.VerifiedAt), NextReviewDue: wireDate(m.ReverificationDue.Time()),
 	}
 }
 
-func wireLicence(l merchant.Licence) oas.Licence {
-	return oas.Licence{Kind: l.Kind, No: l.No, ExpiresOn: wireDate(l.ExpiresOn.Time())}
+func wireLicence(l merchant.Licence, now time.Time) oas.Licence {
+	w := oas.Licence{
+		Kind: l.Kind, No: l.No, IssuedOn: wireDate(l.IssuedOn.Time()), ExpiresOn: wireDate(l.ExpiresOn.Time()), State: oas.LicenceStateExpired,
+	}
+	if l.ValidAt(now) {
+		w.State = oas.LicenceStateValid
+	}
+	if len(l.ProductKinds) > 0 {
+		w.ProductKinds = l.ProductKinds
+	}
+	return w
+}
+
+func wireSanction(s merchant.Sanction) oas.Sanction {
+	return oas.Sanction{Kind: oas.SanctionKind(s.Kind), NoticeZh: s.NoticeZH, NoticeEn: s.NoticeEN, Since: s.Since.UTC()}
 }
 
 func wireLinkage(l merchant.Linkage) oas.Linkage {

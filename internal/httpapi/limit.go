@@ -10,6 +10,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/go-redis/redis_rate/v10"
+	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -31,6 +32,12 @@ type Limits struct {
 	Register int `env:"LIMIT_REGISTER, default=60"`
 	// Checkout bounds the checkouts that one account places.
 	Checkout int `env:"LIMIT_CHECKOUT, default=120"`
+	// APIKey bounds all that one API key asks for.
+	APIKey int `env:"LIMIT_API_KEY, default=600"`
+	// Upload bounds the files that one account uploads.
+	Upload int `env:"LIMIT_UPLOAD, default=60"`
+	// Report bounds where one account tells that it found something cheaper.
+	Report int `env:"LIMIT_REPORT, default=10"`
 }
 
 // perMinute is the limit that the contract names in x-rate-limit.
@@ -42,6 +49,10 @@ func (l Limits) perMinute(name string) int {
 		return l.Register
 	case "checkout":
 		return l.Checkout
+	case "upload":
+		return l.Upload
+	case "report":
+		return l.Report
 	}
 	return 0
 }
@@ -65,6 +76,10 @@ func newLimiter(limits Limits, redis *redisdb.DB) *limiter {
 // limit is the middleware. It comes after validate, which has read the body.
 func (e *edge) limit(c *gin.Context) {
 	x := exchangeOf(c.Request.Context())
+	if wait := e.limiter.takeKey(c.Request.Context(), x.caller); wait > 0 {
+		e.fail(c, errTooMany.After(wait))
+		return
+	}
 	if x.op == nil || x.op.limit == "" {
 		return
 	}
@@ -85,6 +100,14 @@ func (e *edge) limit(c *gin.Context) {
 	if wait > 0 {
 		e.fail(c, errTooMany.After(wait))
 	}
+}
+
+// takeKey counts one request against the API key that it came by, if any.
+func (l *limiter) takeKey(ctx context.Context, caller identity.Caller) time.Duration {
+	if caller.Key == uuid.Nil || l.limits.APIKey <= 0 || l.redis == nil {
+		return 0
+	}
+	return l.take(ctx, "api_key:"+caller.Key.String(), l.limits.APIKey)
 }
 
 // networkOf is what counts as one address: an address of IPv4, and a /64 of IPv6,

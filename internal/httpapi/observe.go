@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -51,7 +52,7 @@ func (x *exchange) english() bool {
 func (e *edge) observe(c *gin.Context) {
 	start := e.deps.Clock()
 	x := &exchange{id: requestID(c.Request), r: c.Request, op: e.routes[c.Request.Method][c.FullPath()]}
-	ctx, cancel := context.WithTimeout(context.WithValue(c.Request.Context(), exchangeKey{}, x), e.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(c.Request.Context(), exchangeKey{}, x), e.timeout(c, x))
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
 	secure(c.Writer.Header(), x.id)
@@ -82,11 +83,14 @@ func (e *edge) finish(c *gin.Context, x *exchange, took time.Duration) {
 	if !e.deps.Log.Enabled(ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 9)
+	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs, slog.String("request_id", x.id), slog.String("method", c.Request.Method),
 		slog.String("route", route), slog.Int("status", status), slog.Duration("took", took))
 	if !x.caller.Account.IsZero() {
 		attrs = append(attrs, slog.String("caller", x.caller.Account.String()))
+	}
+	if x.caller.Key != uuid.Nil {
+		attrs = append(attrs, slog.String("api_key", x.caller.Key.String()))
 	}
 	if x.code != "" {
 		attrs = append(attrs, slog.String("code", x.code))

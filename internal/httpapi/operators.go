@@ -97,7 +97,7 @@ func (h operators) RevokeRole(ctx context.Context, r oas.RevokeRoleRequestObject
 // old: after Config.PublicAge and lateness here, and in other processes up to
 // catalog.MaxAge later.
 func (h operators) SuspendMerchant(ctx context.Context, r oas.SuspendMerchantRequestObject) (oas.SuspendMerchantResponseObject, error) {
-	m, err := h.merchants.Suspend(ctx, callerOf(ctx), id.From[merchant.Merchant](r.MerchantId), r.Body.Reason)
+	m, err := h.merchants.Sanction(ctx, callerOf(ctx), id.From[merchant.Merchant](r.MerchantId), fromSanctioning(merchant.Suspension, r.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (h operators) SuspendMerchant(ctx context.Context, r oas.SuspendMerchantReq
 
 // ReinstateMerchant answers POST /v1/ops/merchants/{merchant_id}/reinstate.
 func (h operators) ReinstateMerchant(ctx context.Context, r oas.ReinstateMerchantRequestObject) (oas.ReinstateMerchantResponseObject, error) {
-	m, err := h.merchants.Reinstate(ctx, callerOf(ctx), id.From[merchant.Merchant](r.MerchantId), r.Body.Reason)
+	m, err := h.merchants.Sanction(ctx, callerOf(ctx), id.From[merchant.Merchant](r.MerchantId), fromSanctioning(merchant.Reinstatement, r.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +171,7 @@ func (h operators) ListTrail(ctx context.Context, r oas.ListTrailRequestObject) 
 }
 
 func fromRole(r *oas.RoleChange) identity.Grant {
-	return identity.Grant{Role: identity.Role(r.Role), Merchant: value(r.MerchantId)}
+	return identity.Grant{Role: identity.Role(r.Role), Merchant: value(r.MerchantId), Region: value(r.Region)}
 }
 
 func fromRefundLine(l oas.RefundLine) order.RefundLine {

@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/shiyi-market/shiyi/internal/fault"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/request"
 )
@@ -121,10 +122,14 @@ func statusOf(f *fault.Error) int {
 		return http.StatusInternalServerError
 	case errMethod.Code:
 		return http.StatusMethodNotAllowed
-	case errTooLarge.Code:
+	case errTooLarge.Code, file.ErrTooLarge.Code:
 		return http.StatusRequestEntityTooLarge
 	case errMediaType.Code:
 		return http.StatusUnsupportedMediaType
+	case request.ErrStale.Code:
+		return http.StatusPreconditionFailed
+	case request.ErrUnconditional.Code:
+		return http.StatusPreconditionRequired
 	}
 	switch f.Kind {
 	case fault.Invalid:
@@ -237,6 +242,8 @@ func phrase(keyword string) (zh, en string) {
 		return "项数不能少于", "must not have fewer items than"
 	case "maxItems":
 		return "项数不能超过", "must not have more items than"
+	case "minProperties":
+		return "至少填写一项", "must name something"
 	case "pattern":
 		return "格式应符合", "must match"
 	case "enum":
@@ -253,6 +260,8 @@ func phrase(keyword string) (zh, en string) {
 		return "不是此列表给出的游标", "was not given by this list"
 	case "utf8", "text", "encoding":
 		return "含有无法保存的字符", "has characters that cannot be kept"
+	case "form":
+		return "不是完整的 multipart/form-data 表单", "is not a whole form"
 	case "json":
 		return "不是完整的 JSON", "is not JSON"
 	case "depth":

@@ -20,7 +20,8 @@ import (
 var statuses = map[string]string{
 	"Invalid": "400", "Unauthenticated": "401", "Forbidden": "403", "NotFound": "404",
 	"Conflict": "409", "Refused": "422", "TooMany": "429", "Unavailable": "503",
-	"internal": "500", "request.wrong_method": "405", "request.too_large": "413", "request.wrong_media_type": "415",
+	"internal": "500", "request.wrong_method": "405", "request.too_large": "413", "request.wrong_media_type": "415", "file.too_large": "413",
+	"request.stale": "412", "request.unconditional": "428",
 }
 
 // declaredFaults reads every fault.New of the code: code → the columns that

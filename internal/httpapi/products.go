@@ -6,21 +6,27 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/listing"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/origin"
 )
 
 // products answers the operations tagged "catalog".
 type products struct {
 	catalog   *catalog.Service
+	origins   *origin.Service
 	inventory *inventory.Service
+	claims    *claim.Service
 }
 
 // ListCategories answers GET /v1/categories.
 func (h products) ListCategories(ctx context.Context, _ oas.ListCategoriesRequestObject) (oas.ListCategoriesResponseObject, error) {
-	all, err := h.catalog.Categories(ctx)
+	all, err := h.origins.Categories(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +45,11 @@ func (h products) ListProducts(ctx context.Context, r oas.ListProductsRequestObj
 	if err != nil {
 		return nil, err
 	}
-	data, next := wirePage(p, func(p catalog.Product) oas.Product { return wireProduct(p, inStock) })
+	live, err := h.claims.Live(ctx, p.Data...)
+	if err != nil {
+		return nil, err
+	}
+	data, next := wirePage(p, func(p catalog.Product) oas.Product { return wireShown(p, inStock, live) })
 	return oas.ListProducts200JSONResponse{Data: data, NextCursor: next}, nil
 }
 
@@ -53,7 +63,11 @@ func (h products) GetProduct(ctx context.Context, r oas.GetProductRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	return oas.GetProduct200JSONResponse(wireProduct(p, inStock)), nil
+	live, err := h.claims.Live(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return oas.GetProduct200JSONResponse(wireShown(p, inStock, live)), nil
 }
 
 func skusOf(products ...catalog.Product) []uuid.UUID {
@@ -66,7 +80,7 @@ func skusOf(products ...catalog.Product) []uuid.UUID {
 	return out
 }
 
-func wireCategory(c catalog.Category) oas.Category {
+func wireCategory(c origin.Category) oas.Category {
 	return oas.Category{Code: c.Code, NameZh: c.NameZH, NameEn: c.NameEN}
 }
 
@@ -78,10 +92,21 @@ func wireProduct(p catalog.Product, inStock map[uuid.UUID]bool) oas.Product {
 		NetContent: p.NetContent, NetUnit: oas.ProductNetUnit(p.NetUnit), Storage: p.Storage, Origin: p.Origin,
 		StandardCode: p.StandardCode, VatTreatment: p.VATTreatment, ReturnRule: string(p.ReturnRule),
 		ShipZone: p.ShipZone, ColdChain: p.ColdChain, AgeRestricted: p.AgeRestricted, Voucher: p.Voucher,
-		ShelfLifeDays: optional(int64(p.ShelfLifeDays)), Skus: make([]oas.Sku, len(p.SKUs)),
+		ShelfLifeDays: optional(int64(p.ShelfLifeDays)), VoucherValidDays: optional(int64(p.VoucherValidDays)),
+		Ingredients: optional(p.Ingredients), Allergens: optional(p.Allergens), Maker: optional(p.Maker), MakerAddress: optional(p.MakerAddress),
+		LicenceNo: optional(p.LicenceNo), MadeOnRule: optional(p.MadeOnRule), RegionCode: optional(p.RegionCode),
+		ConformityDoc: optional(p.ConformityDoc), Certifications: optional(p.Certifications), TraceCode: optional(p.TraceCode),
+		Details: optional(p.Details), BuyerClasses: wireBuyerClasses(p.Description), Skus: make([]oas.Sku, len(p.SKUs)),
+		PictureIds: wireAll(p.Pictures, func(f file.ID) oas.Id { return f.UUID() }),
+	}
+	if p.Presale {
+		w.PresaleWindows = wireAll(p.PresaleWindows, wireWindow)
 	}
 	for i, k := range p.SKUs {
 		w.Skus[i] = wireSKU(k)
+		if fen, per, ok := listing.UnitPrice(k.Price, p.NetContent, p.NetUnit); ok {
+			w.Skus[i].UnitPriceFen, w.Skus[i].Unit = optional(int64(fen)), optional(oas.SkuUnit(per))
+		}
 		available := inStock[k.ID.UUID()]
 		w.Skus[i].InStock = &available
 	}
@@ -89,5 +114,9 @@ func wireProduct(p catalog.Product, inStock map[uuid.UUID]bool) oas.Product {
 }
 
 func wireSKU(k catalog.SKU) oas.Sku {
-	return oas.Sku{Id: k.ID.UUID(), Code: k.Code, PriceFen: int64(k.Price), LevyLi: int64(k.Price.Tenth())}
+	w := oas.Sku{Id: k.ID.UUID(), Code: k.Code, PriceFen: int64(k.Price), LevyLi: int64(k.Price.Tenth())}
+	if len(k.Tiers) > 0 {
+		w.Tiers = wireAll(k.Tiers, wireTier)
+	}
+	return w
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/google/uuid"
+
 	"github.com/shiyi-market/shiyi/internal/request"
 )
 
@@ -15,7 +17,11 @@ func claimOf(ctx context.Context, key string) request.Claim {
 	h := sha256.New()
 	_, _ = h.Write([]byte(x.r.Method + " " + x.r.URL.Path + "\n"))
 	_, _ = h.Write(x.body)
-	claim := request.Claim{Caller: x.caller.Account.UUID(), Operation: x.op.id, Key: key}
+	caller := x.caller.Account.UUID()
+	if x.caller.Key != uuid.Nil { // a program's keys are not those of the person who let it in
+		caller = x.caller.Key
+	}
+	claim := request.Claim{Caller: caller, Operation: x.op.id, Key: key}
 	h.Sum(claim.Hash[:0])
 	return claim
 }

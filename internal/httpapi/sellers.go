@@ -25,7 +25,7 @@ type sellers struct {
 
 // ListMerchantProducts answers GET /v1/merchant/products.
 func (h sellers) ListMerchantProducts(ctx context.Context, r oas.ListMerchantProductsRequestObject) (oas.ListMerchantProductsResponseObject, error) {
-	p, err := h.catalog.Own(ctx, callerOf(ctx), fromPage(r.Params.Cursor, r.Params.Limit))
+	p, err := h.catalog.Own(ctx, callerOf(ctx), catalog.State(value(r.Params.State)), fromPage(r.Params.Cursor, r.Params.Limit))
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (h sellers) GetMerchantOrder(ctx context.Context, r oas.GetMerchantOrderReq
 
 // wireOwnProduct is a product as its seller sees it.
 func wireOwnProduct(p catalog.Product, levels map[uuid.UUID]inventory.Level) oas.MerchantProduct {
-	w := oas.MerchantProduct{State: oas.MerchantProductState(p.State), Stock: []oas.Stock{}}
+	w := oas.MerchantProduct{State: oas.ListingState(p.State), Version: p.Version, SubmittedAt: wireTime(p.SubmittedAt), Stock: []oas.Stock{}}
 	inStock := make(map[uuid.UUID]bool)
 	for _, k := range p.SKUs {
 		if l, ok := levels[k.ID.UUID()]; ok {

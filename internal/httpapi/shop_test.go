@@ -84,12 +84,22 @@ func (s *shop) token(t testing.TB, name string) string {
 	roles := map[string][]identity.Grant{
 		"operator": {{Role: identity.Operator}}, "auditor": {{Role: identity.Auditor}}, "fund-admin": {{Role: identity.FundAdmin}},
 		"institution": {{Role: identity.Institution}},
-		"miller":      {{Role: identity.Merchant, Merchant: shoptest.Miller.UUID()}}, "distiller": {{Role: identity.Merchant, Merchant: shoptest.Distiller.UUID()}},
+		"county":      {{Role: identity.County, Region: "152527"}}, "neighbour": {{Role: identity.County, Region: "152528"}},
+		"both":   {{Role: identity.County, Region: "152527"}, {Role: identity.Operator}},
+		"miller": {{Role: identity.Merchant, Merchant: shoptest.Miller.UUID()}}, "distiller": {{Role: identity.Merchant, Merchant: shoptest.Distiller.UUID()}},
 	}
 	session, err := s.SignUp(t.Context(), identity.Registration{Email: name + "@example.org", Password: "correct-horse-battery", Name: name}, roles[name]...)
 	must(t, err)
 	s.tokens[name] = session.Token
 	return session.Token
+}
+
+// account is somebody who is signed in.
+func (s *shop) account(t testing.TB, name string) (account uuid.UUID) {
+	t.Helper()
+	s.token(t, name)
+	must(t, s.DB.SQL().QueryRowContext(t.Context(), "SELECT id FROM account WHERE email = $1", name+"@example.org").Scan(&account))
+	return account
 }
 
 // call sends one request. A body that is no string is written as JSON.

@@ -19,9 +19,11 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/shiyi-market/shiyi/internal/fault"
+	"github.com/shiyi-market/shiyi/internal/request"
 )
 
-// maxBody is the largest body that is read, in bytes.
+// maxBody is the largest body that is read where the contract says nothing else, in
+// bytes.
 const maxBody = 1 << 20
 
 // Faults of requests that are not what the contract describes.
@@ -29,7 +31,7 @@ var (
 	errInvalid   = fault.New(fault.Invalid, "request.invalid", "The request is not as the contract describes", "请求不符合接口约定")
 	errJSON      = fault.New(fault.Invalid, "request.invalid_json", "The body is not a JSON text as the API takes it", "请求体不是有效的 JSON")
 	errMediaType = fault.New(fault.Invalid, "request.wrong_media_type", "The body is not of a type that the operation takes", "不支持的内容类型")
-	errTooLarge  = fault.New(fault.Invalid, "request.too_large", "The body is larger than 1 MiB", "请求体超过 1 MiB")
+	errTooLarge  = fault.New(fault.Invalid, "request.too_large", "The body is too large", "请求体过大")
 )
 
 // validate checks the request against the contract, so that no handler sees a
@@ -48,14 +50,18 @@ func (e *edge) check(c *gin.Context, x *exchange) error {
 	if err := checkQuery(x.op, c.Request.URL.RawQuery); err != nil {
 		return err
 	}
-	if err := readBody(c.Writer, c.Request, x); err != nil {
+	if x.op.upload {
+		if err := e.boundUpload(c); err != nil {
+			return err
+		}
+	} else if err := readBody(c.Writer, c.Request, x); err != nil {
 		return err
 	}
 	if !x.op.checks {
 		return nil
 	}
 	options := e.validation
-	if x.op.raw {
+	if x.op.raw || x.op.upload {
 		options = e.rawValidation
 	}
 	err := openapi3filter.ValidateRequest(c.Request.Context(), &openapi3filter.RequestValidationInput{
@@ -68,7 +74,11 @@ func (e *edge) check(c *gin.Context, x *exchange) error {
 	if err == nil {
 		return nil
 	}
-	return &misfit{errInvalid, unique(placesOf("", err))}
+	places := unique(placesOf("", err))
+	if len(places) == 1 && places[0] == (place{"header:If-Match", "required", ""}) {
+		return &misfit{request.ErrUnconditional, places}
+	}
+	return &misfit{errInvalid, places}
 }
 
 // validationOptions are those of every request: all faults at once, nothing
@@ -129,11 +139,11 @@ func readBody(w http.ResponseWriter, r *http.Request, x *exchange) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return requireJSON(r, x)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, x.op.most))
 	if err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
-			return errTooLarge
+			return errTooLarge.With("at most %d bytes", x.op.most)
 		}
 		return errInvalid.With("the body ended early")
 	}
@@ -149,15 +159,17 @@ func readBody(w http.ResponseWriter, r *http.Request, x *exchange) error {
 	return nil
 }
 
-// requireJSON refuses a body that is missing, of another type, or no JSON text
-// that we would take.
+// requireJSON refuses a body that is of another type than the contract has, or no
+// JSON text that we would take.
 func requireJSON(r *http.Request, x *exchange) error {
 	if !x.op.body || len(x.body) == 0 {
 		return nil // nothing is needed, or missing: which of these the contract says
 	}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if charset := params["charset"]; err != nil || kind != "application/json" || (charset != "" && !strings.EqualFold(charset, "utf-8")) {
-		return errMediaType.With("Content-Type must be application/json in UTF-8")
+	charset := params["charset"]
+	foreign := kind == "application/json" && charset != "" && !strings.EqualFold(charset, "utf-8")
+	if err != nil || foreign || !slices.Contains(x.op.types, kind) {
+		return errMediaType.With("Content-Type must be %s", strings.Replace(strings.Join(x.op.types, " or "), "application/json", "application/json in UTF-8", 1))
 	}
 	if x.op.raw {
 		return nil

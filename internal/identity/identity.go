@@ -46,8 +46,8 @@ var (
 	ErrOwn = fault.New(fault.Refused, "identity.own_account", "Nobody changes his own rights", "不能变更本人的权限")
 	// ErrState says that the account is not in the state that the change needs.
 	ErrState = fault.New(fault.Conflict, "identity.wrong_state", "The account's state does not allow this", "账号当前状态不允许此操作")
-	// ErrGrant says that a role is unknown, lacks its enterprise, or has one too many.
-	ErrGrant = fault.New(fault.Invalid, "identity.invalid_grant", "The role and its enterprise do not go together", "角色与企业不匹配")
+	// ErrGrant says that a role is unknown, or not for what it is given for.
+	ErrGrant = fault.New(fault.Invalid, "identity.invalid_grant", "The role and what it is for do not go together", "角色与其所属企业或地区不匹配")
 	// ErrReason says that a change needs a reason of 2 to 500 characters.
 	ErrReason = fault.New(fault.Invalid, "identity.reason_required", "Give a reason", "请填写原因")
 )
@@ -121,46 +121,55 @@ const (
 	FundAdmin   Role = "fund_admin"  // proposes and pays grants
 	Auditor     Role = "auditor"     // reads the book and the trail
 	Institution Role = "institution" // buys for an institution
+	County      Role = "county"      // an official, who recommends the enterprises of one county
 )
 
-// Grant is a role that was given. Merchant is the enterprise that a merchant
-// sells for, and zero with every other role.
+// Grant is a role that was given, and what for.
 type Grant struct {
 	Role     Role
-	Merchant uuid.UUID
+	Merchant uuid.UUID // the enterprise that a Merchant sells for; zero with every other role
+	Region   string    // the county of a County official, GB/T 2260: "152527"; "" with every other role
 }
 
 // check refuses a grant that makes no sense.
 func (g Grant) check() error {
-	switch g.Role {
-	case Merchant:
-		if g.Merchant == uuid.Nil {
-			return ErrGrant.At("/merchant_id", "required", "a merchant sells for an enterprise")
-		}
-	case Operator, FundAdmin, Auditor, Institution:
-		if g.Merchant != uuid.Nil {
-			return ErrGrant.At("/merchant_id", "forbidden", "only a merchant has an enterprise")
-		}
-	case Consumer:
-		return ErrGrant.At("/role", "enum", "everybody is a consumer")
-	default:
-		return ErrGrant.At("/role", "enum", "no such role")
+	county := len(g.Region) == 6 && strings.Trim(g.Region, "0123456789") == ""
+	switch {
+	case !slices.Contains([]Role{Merchant, County, Operator, FundAdmin, Auditor, Institution}, g.Role):
+		return ErrGrant.At("/role", "enum", "no such role to give: everybody is a consumer")
+	case (g.Role == Merchant) != (g.Merchant != uuid.Nil):
+		return ErrGrant.At("/merchant_id", "scope", "a merchant sells for an enterprise, and nobody else does")
+	case (g.Role == County) != county || !county && g.Region != "":
+		return ErrGrant.At("/region", "scope", "a county's official has its six digits, and nobody else has")
 	}
 	return nil
+}
+
+// detail is what the trail says of a grant.
+func (g Grant) detail() map[string]any {
+	detail := map[string]any{"role": string(g.Role)}
+	if g.Merchant != uuid.Nil {
+		detail["merchant_id"] = g.Merchant.String()
+	}
+	if g.Region != "" {
+		detail["region"] = g.Region
+	}
+	return detail
 }
 
 // Caller is who a request comes from. Its zero value is a stranger.
 type Caller struct {
 	Account ID
 	Session SessionID
+	Key     uuid.UUID // the API key by which Account's enterprise calls; zero: a person does
 	Roles   []Grant
 }
 
 // Is reports whether the caller has the role. Everybody who is signed in is a
-// Consumer.
+// Consumer; an API key is nobody, and buys nothing.
 func (c Caller) Is(r Role) bool {
 	if r == Consumer {
-		return !c.Account.IsZero()
+		return !c.Account.IsZero() && c.Key == uuid.Nil
 	}
 	return slices.ContainsFunc(c.Roles, func(g Grant) bool { return g.Role == r })
 }
@@ -176,9 +185,14 @@ func (c Caller) Merchants() []uuid.UUID {
 	return out
 }
 
+// ActsFor reports whether the caller is an official of this county.
+func (c Caller) ActsFor(region string) bool {
+	return region != "" && slices.Contains(c.Roles, Grant{Role: County, Region: region})
+}
+
 // SellsFor reports whether the caller sells for this enterprise.
 func (c Caller) SellsFor(merchant uuid.UUID) bool {
-	return merchant != uuid.Nil && slices.Contains(c.Roles, Grant{Merchant, merchant})
+	return merchant != uuid.Nil && slices.Contains(c.Roles, Grant{Role: Merchant, Merchant: merchant})
 }
 
 // Must is ErrForbidden unless the caller has one of the roles.

@@ -356,6 +356,10 @@ func TestRolesAreGrantedByOperatorsToOthers(t *testing.T) {
 		{"an operator raises himself", ops, ops.Account, identity.Grant{Role: identity.FundAdmin}, identity.ErrOwn},
 		{"a merchant of nothing", ops, a.ID, identity.Grant{Role: identity.Merchant}, identity.ErrGrant},
 		{"an auditor of an enterprise", ops, a.ID, identity.Grant{Role: identity.Auditor, Merchant: shop}, identity.ErrGrant},
+		{"an official of no county", ops, a.ID, identity.Grant{Role: identity.County}, identity.ErrGrant},
+		{"an official of half a county", ops, a.ID, identity.Grant{Role: identity.County, Region: "1525"}, identity.ErrGrant},
+		{"an operator of a county", ops, a.ID, identity.Grant{Role: identity.Operator, Region: "152527"}, identity.ErrGrant},
+		{"a seller of a county", ops, a.ID, identity.Grant{Role: identity.Merchant, Merchant: shop, Region: "152527"}, identity.ErrGrant},
 		{"a consumer", ops, a.ID, identity.Grant{Role: identity.Consumer}, identity.ErrGrant},
 		{"a king", ops, a.ID, identity.Grant{Role: "king"}, identity.ErrGrant},
 		{"nobody", ops, id.New[identity.Account](pgtest.Noon), identity.Grant{Role: identity.Auditor}, identity.ErrAccount},
@@ -378,6 +382,17 @@ func TestRolesAreGrantedByOperatorsToOthers(t *testing.T) {
 	c, err := o.svc.Resolve(t.Context(), s.Token)
 	if err != nil || !c.Is(identity.Merchant) || c.Is(identity.Operator) || !c.SellsFor(shop) || c.SellsFor(uuid.Nil) || !cmp.Equal(c.Merchants(), []uuid.UUID{shop}) {
 		t.Errorf("caller = %+v, %v, want one who sells for %v", c, err, shop)
+	}
+	for _, region := range []string{"152527", "152528"} {
+		if _, err := o.svc.Grant(t.Context(), ops, a.ID, identity.Grant{Role: identity.County, Region: region}); err != nil {
+			t.Fatalf("grant %s: %v", region, err)
+		}
+	}
+	if _, err := o.svc.Revoke(t.Context(), ops, a.ID, identity.Grant{Role: identity.County, Region: "152528"}); err != nil {
+		t.Fatalf("revoke a county: %v", err)
+	}
+	if c, err := o.svc.Resolve(t.Context(), s.Token); err != nil || !c.ActsFor("152527") || c.ActsFor("152528") || c.ActsFor("") {
+		t.Errorf("caller = %+v, %v, want an official of 152527 alone", c, err)
 	}
 	if _, err := o.svc.Revoke(t.Context(), ops, a.ID, sells); err != nil {
 		t.Fatalf("revoke: %v", err)
@@ -511,4 +526,24 @@ func FuzzLogins(f *testing.F) {
 			t.Errorf("e-mail %q became %q", s, e)
 		}
 	})
+}
+
+func TestWhoIsRecordedCannotSignIn(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	told := identity.Account{ID: id.FromName[identity.Account]("told", "he"), Email: "he@recorded.example", Name: "记录的人"}
+	for range 2 {
+		if err := o.svc.Record(t.Context(), told); err != nil {
+			t.Fatalf("record: %v", err)
+		}
+	}
+	ops := o.operator(t)
+	if got, err := o.svc.Account(t.Context(), ops, told.ID); err != nil || got.Name != told.Name || got.Email != told.Email {
+		t.Errorf("recorded = %+v, %v", got, err)
+	}
+	for _, password := range []string{"", "correct-horse-battery"} {
+		if _, _, err := o.svc.SignIn(t.Context(), identity.Credentials{Login: told.Email, Password: password}); !errors.Is(err, identity.ErrCredentials) {
+			t.Errorf("sign in with %q: %v, want %v", password, err, identity.ErrCredentials)
+		}
+	}
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -262,11 +260,7 @@ func (s *Service) regrant(ctx context.Context, caller Caller, account ID, g Gran
 		if err := act(ctx, tx); err != nil {
 			return Account{}, err
 		}
-		detail := map[string]any{"role": string(g.Role)}
-		if g.Merchant != uuid.Nil {
-			detail["merchant_id"] = g.Merchant.String()
-		}
-		if err := note(ctx, tx, caller, operation, account, detail); err != nil {
+		if err := note(ctx, tx, caller, operation, account, g.detail()); err != nil {
 			return Account{}, err
 		}
 		changed, err := byID(ctx, tx, account)
@@ -317,13 +311,27 @@ func (s *Service) EnsureOperator(ctx context.Context, login, password string) (A
 		return Account{}, errors.Join(err, ErrCredentials.With("the operator's login exists with another password"))
 	}
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Account, error) {
-		if err := insertGrant(ctx, tx, a.ID, Grant{Role: Operator}, ID{}); err != nil {
-			return Account{}, err
-		}
-		err := note(ctx, tx, Caller{}, "identity.grant_role", a.ID, map[string]any{"role": string(Operator)})
 		a.Roles = append(a.Roles, Grant{Role: Operator})
-		return a, err
+		return a, Give(ctx, tx, Caller{}, a.ID, Grant{Role: Operator})
 	})
+}
+
+// Give gives an account a role that follows from what tx does, and from no
+// operator's decision about the account: the zero caller is the program.
+func Give(ctx context.Context, tx *postgres.Tx, caller Caller, account ID, g Grant) error {
+	if err := g.check(); err != nil {
+		return err
+	}
+	if err := insertGrant(ctx, tx, account, g, caller.Account); err != nil {
+		return err
+	}
+	return note(ctx, tx, caller, "identity.grant_role", account, g.detail())
+}
+
+// Record makes the account of somebody who is told of and never signs in, with the
+// id that he goes by. Again it changes nothing.
+func (s *Service) Record(ctx context.Context, a Account) error {
+	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error { return recordAccount(ctx, tx, a) })
 }
 
 // Sweep drops the sessions that ended more than SessionTTL ago and returns how

@@ -67,6 +67,7 @@ type grantRow struct {
 	AccountID  uuid.UUID `gorm:"primaryKey"`
 	Role       string    `gorm:"primaryKey"`
 	MerchantID uuid.UUID `gorm:"primaryKey"`
+	Region     string    `gorm:"primaryKey"`
 	GrantedAt  time.Time
 	GrantedBy  *uuid.UUID
 }
@@ -75,7 +76,8 @@ type grantRow struct {
 func (grantRow) TableName() string { return "role_grant" }
 
 // grantsOf is an SQL expression: the grants of the account a as a JSON array.
-const grantsOf = `coalesce((SELECT jsonb_agg(jsonb_build_object('role', g.role, 'merchant', g.merchant_id) ORDER BY g.role, g.merchant_id)
+const grantsOf = `coalesce((SELECT jsonb_agg(jsonb_build_object('role', g.role, 'merchant', g.merchant_id, 'region', g.region)
+	ORDER BY g.role, g.merchant_id, g.region)
 	FROM role_grant g WHERE g.account_id = a.id), '[]')::text`
 
 // grantsFrom reads what grantsOf wrote.
@@ -122,6 +124,16 @@ func insertAccount(ctx context.Context, tx *postgres.Tx, a Account, hash string)
 		return ErrTaken.At("/email", "unique", "registered already")
 	case err != nil:
 		return fmt.Errorf("insert an account: %w", err)
+	}
+	return nil
+}
+
+// recordAccount makes an account whose password nothing is the hash of.
+func recordAccount(ctx context.Context, tx *postgres.Tx, a Account) error {
+	_, err := tx.Exec(ctx, `INSERT INTO account (id, email, name, password_hash, state, created_at, updated_at)
+		VALUES (?, ?, ?, '', 'active', ?, ?) ON CONFLICT (id) DO NOTHING`, a.ID.UUID(), a.Email, a.Name, tx.Now, tx.Now)
+	if err != nil {
+		return fmt.Errorf("record an account: %w", err)
 	}
 	return nil
 }
@@ -303,7 +315,7 @@ func sweep(ctx context.Context, tx *postgres.Tx, before time.Time) (int64, error
 }
 
 func insertGrant(ctx context.Context, tx *postgres.Tx, account ID, g Grant, by ID) error {
-	r := grantRow{AccountID: account.UUID(), Role: string(g.Role), MerchantID: g.Merchant, GrantedAt: tx.Now}
+	r := grantRow{AccountID: account.UUID(), Role: string(g.Role), MerchantID: g.Merchant, Region: g.Region, GrantedAt: tx.Now}
 	if !by.IsZero() {
 		who := by.UUID()
 		r.GrantedBy = &who
@@ -315,8 +327,8 @@ func insertGrant(ctx context.Context, tx *postgres.Tx, account ID, g Grant, by I
 }
 
 func deleteGrant(ctx context.Context, tx *postgres.Tx, account ID, g Grant) error {
-	_, err := tx.Exec(ctx, `DELETE FROM role_grant WHERE account_id = ? AND role = ? AND merchant_id = ?`,
-		account.UUID(), string(g.Role), g.Merchant)
+	_, err := tx.Exec(ctx, `DELETE FROM role_grant WHERE account_id = ? AND role = ? AND merchant_id = ? AND region = ?`,
+		account.UUID(), string(g.Role), g.Merchant, g.Region)
 	if err != nil {
 		return fmt.Errorf("revoke %s of %s: %w", g.Role, account, err)
 	}

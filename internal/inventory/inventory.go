@@ -6,6 +6,7 @@ package inventory
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -40,6 +41,7 @@ type Line struct {
 	Merchant uuid.UUID
 	SKU      uuid.UUID
 	Qty      int64
+	Order    uuid.UUID // whom they are taken for or come back from: lots remember it. Zero for all else
 }
 
 // Level is what there is of one SKU, in pieces.
@@ -106,6 +108,9 @@ func merged(lines []Line) ([]Line, error) {
 	out := sorted[:0]
 	for _, l := range sorted {
 		if n := len(out); n > 0 && out[n-1].compare(l) == 0 {
+			if out[n-1].Order != l.Order {
+				return nil, fmt.Errorf("inventory: %s is moved for two orders at once", l.SKU)
+			}
 			out[n-1].Qty += l.Qty
 			continue
 		}

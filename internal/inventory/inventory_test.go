@@ -32,6 +32,14 @@ type shop struct {
 
 func newID() uuid.UUID { return id.New[int](pgtest.Noon).UUID() }
 
+// moves are the adjustments of a SKU, as its enterprises see them.
+func (s shop) moves(t *testing.T, merchants []uuid.UUID, sku uuid.UUID) (page.Of[inventory.Move], error) {
+	t.Helper()
+	return postgres.Read(t.Context(), s.db, func(tx *postgres.Tx) (page.Of[inventory.Move], error) {
+		return inventory.Moves(t.Context(), tx, merchants, sku, page.Request{})
+	})
+}
+
 func newShop(t *testing.T, pieces ...int64) shop {
 	t.Helper()
 	clock := pgtest.NewClock(pgtest.Noon)
@@ -222,7 +230,7 @@ func TestAnAdjustmentIsWrittenDownAndAnsweredOnce(t *testing.T) {
 	}
 	s.want(t, [2]int64{21, 4})
 
-	moves, err := s.svc.Moves(t.Context(), []uuid.UUID{l.Merchant}, l.SKU, page.Request{})
+	moves, err := s.moves(t, []uuid.UUID{l.Merchant}, l.SKU)
 	if err != nil {
 		t.Fatalf("moves: %v", err)
 	}
@@ -248,7 +256,7 @@ func TestNobodyAdjustsAnotherEnterprisesStock(t *testing.T) {
 		if _, err := s.svc.Adjust(t.Context(), a, request.Claim{}, rendered); !errors.Is(err, inventory.ErrUnknown) {
 			t.Errorf("%s: %v, want %v", name, err, inventory.ErrUnknown)
 		}
-		moves, err := s.svc.Moves(t.Context(), merchants, theirs.SKU, page.Request{})
+		moves, err := s.moves(t, merchants, theirs.SKU)
 		if err != nil || len(moves.Data) != 0 {
 			t.Errorf("%s sees %d moves, %v", name, len(moves.Data), err)
 		}

@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/id"
-	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
 )
@@ -40,24 +39,27 @@ func Reserve(ctx context.Context, tx *postgres.Tx, lines []Line) error {
 }
 
 // Release gives reserved pieces back to the shelf: a checkout was cancelled or
-// has expired. Releasing what was not reserved is a bug, and an error.
+// has expired. Releasing what was not reserved is a bug, and an error. Pieces of a lot
+// that was recalled meanwhile are withdrawn.
 func Release(ctx context.Context, tx *postgres.Tx, lines []Line) error {
-	return must(ctx, tx, shifting{"release", +1, -1}, lines)
+	return must(ctx, tx, shifting{"release", +1, -1}, lines, retreat)
 }
 
-// Take removes reserved pieces: they were paid for and leave the house. Taking
-// what was not reserved is a bug, and an error.
+// Take removes reserved pieces: they were paid for and leave the house, and the
+// lots that they are of are remembered by order. Taking what was not reserved is a bug,
+// and an error.
 func Take(ctx context.Context, tx *postgres.Tx, lines []Line) error {
-	return must(ctx, tx, shifting{"take", 0, -1}, lines)
+	return must(ctx, tx, shifting{"take", 0, -1}, lines, draw)
 }
 
-// PutBack returns pieces that had been taken to the shelf: they were refunded,
-// and the goods are here.
+// PutBack returns pieces that had been taken to the shelf, and to the lots that they
+// were drawn from: they were refunded, and the goods are here. What is of a lot that
+// was recalled or is past its day does not get onto the shelf.
 func PutBack(ctx context.Context, tx *postgres.Tx, lines []Line) error {
-	return must(ctx, tx, shifting{"put back", +1, 0}, lines)
+	return must(ctx, tx, shifting{"put back", +1, 0}, lines, undraw)
 }
 
-func must(ctx context.Context, tx *postgres.Tx, s shifting, lines []Line) error {
+func must(ctx context.Context, tx *postgres.Tx, s shifting, lines []Line, then ...func(context.Context, *postgres.Tx, []Line) error) error {
 	whole, err := merged(lines)
 	if err != nil || len(whole) == 0 {
 		return err
@@ -68,6 +70,11 @@ func must(ctx context.Context, tx *postgres.Tx, s shifting, lines []Line) error 
 	}
 	if len(short) > 0 {
 		return fmt.Errorf("%s stock: %d of %d SKUs do not hold as much, %s first", s.name, len(short), len(whole), short[0].SKU)
+	}
+	for _, next := range then {
+		if err := next(ctx, tx, whole); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -115,6 +122,9 @@ func (s *Service) Adjust(ctx context.Context, a Adjustment, claim request.Claim,
 		if err := update(ctx, tx, held); err != nil {
 			return Level{}, err
 		}
+		if err := lose(ctx, tx, held); err != nil {
+			return Level{}, err
+		}
 		return held, insertMove(ctx, tx, Move{
 			ID: id.New[Move](tx.Now), Merchant: held.Merchant, SKU: a.SKU, Delta: a.Delta, Available: held.Available,
 			Reason: a.Reason, Actor: a.Actor, At: tx.Now,
@@ -143,16 +153,19 @@ func Levels(ctx context.Context, tx *postgres.Tx, skus []uuid.UUID) (map[uuid.UU
 	return levels(ctx, tx, skus)
 }
 
+// InStock says which of the SKUs have pieces to sell, in the caller's transaction
+// and without locking anything.
+func InStock(ctx context.Context, tx *postgres.Tx, skus []uuid.UUID) (map[uuid.UUID]bool, error) {
+	all, err := Levels(ctx, tx, skus)
+	out := make(map[uuid.UUID]bool, len(all))
+	for sku, l := range all {
+		out[sku] = l.Available > 0
+	}
+	return out, err
+}
+
 // Available says which of the SKUs are in stock, for lists that everybody
 // reads. It may be up to a second old; the checkout decides by the row itself.
 func (s *Service) Available(ctx context.Context, skus []uuid.UUID) (map[uuid.UUID]bool, error) {
 	return s.shelf.available(ctx, s.db.Now(), skus, s.Levels)
-}
-
-// Moves lists the adjustments of a SKU, the newest first. A SKU of none of the
-// given enterprises has no moves.
-func (s *Service) Moves(ctx context.Context, merchants []uuid.UUID, sku uuid.UUID, p page.Request) (page.Of[Move], error) {
-	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[Move], error) {
-		return moves(ctx, tx, merchants, sku, p)
-	})
 }

@@ -171,22 +171,18 @@ func levels(ctx context.Context, tx *postgres.Tx, skus []uuid.UUID) (map[uuid.UU
 	return out, nil
 }
 
-func moves(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, sku uuid.UUID, p page.Request) (page.Of[Move], error) {
+// Moves lists the adjustments of a SKU, the newest first. A SKU of none of the
+// given enterprises has no moves.
+func Moves(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, sku uuid.UUID, p page.Request) (page.Of[Move], error) {
 	_, last, err := p.After()
 	if err != nil {
 		return page.Of[Move]{}, err
 	}
-	q := postgres.On[moveRow](tx).Where("merchant_id = ANY(?::uuid[]) AND sku_id = ?", postgres.Array(merchants), sku)
-	if last != uuid.Nil {
-		q = q.Where("id < ?", last)
-	}
-	rows, err := q.Order("id DESC").Limit(p.Size() + 1).Find(ctx)
-	if err != nil {
-		return page.Of[Move]{}, fmt.Errorf("read the moves of %s: %w", sku, err)
-	}
+	rows, err := postgres.Rows[moveRow](ctx, tx, `SELECT * FROM stock_move WHERE merchant_id = ANY(?::uuid[]) AND sku_id = ?
+		AND (?::uuid IS NULL OR id < ?::uuid) ORDER BY id DESC LIMIT ?`, postgres.Array(merchants), sku, orNull(last), orNull(last), p.Size()+1)
 	out := make([]Move, len(rows))
 	for i, r := range rows {
 		out[i] = r.move()
 	}
-	return page.Cut(out, p.Size(), func(m Move) (string, uuid.UUID) { return "", m.ID.UUID() }), nil
+	return page.Cut(out, p.Size(), func(m Move) (string, uuid.UUID) { return "", m.ID.UUID() }), err
 }

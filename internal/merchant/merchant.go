@@ -6,7 +6,6 @@ package merchant
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -35,6 +34,12 @@ var (
 	// ErrLicenceExpired says that a licence has run out. It stops sale and
 	// nothing else: history stays.
 	ErrLicenceExpired = fault.New(fault.Refused, "merchant.licence_expired", "A licence of the enterprise has expired", "该企业的许可证已过期")
+	// ErrAccepted says that this very licence counts already.
+	ErrAccepted = fault.New(fault.Conflict, "merchant.licence_accepted", "The licence was accepted already", "该许可证已通过核验")
+	// ErrNoLicence says that the enterprise holds no licence of the kind.
+	ErrNoLicence = fault.New(fault.Conflict, "merchant.no_such_licence", "The enterprise holds no licence of this kind", "该企业没有此类许可证")
+	// ErrLastLicence says that an enterprise would be left without any licence.
+	ErrLastLicence = fault.New(fault.Refused, "merchant.last_licence", "It is the only kind of licence that the enterprise holds", "这是该企业仅有的许可证类别")
 )
 
 // Date is a calendar day in the county, "2006-01-02"; "" is no day. Dates
@@ -65,6 +70,15 @@ func (d Date) Time() time.Time {
 	return t
 }
 
+// after is the same day so many months later, or the last of that month where it
+// is shorter.
+func (d Date) after(months int) Date {
+	t := d.Time()
+	first := time.Date(t.Year(), t.Month()+time.Month(months), 1, 0, 0, 0, 0, time.UTC)
+	last := first.AddDate(0, 1, -1).Day()
+	return Date(first.AddDate(0, 0, min(t.Day(), last)-1).Format(time.DateOnly))
+}
+
 // ID names an enterprise.
 type ID = id.Of[Merchant]
 
@@ -77,13 +91,6 @@ const (
 	Suspended State = "suspended"
 	Left      State = "left"
 )
-
-// Licence is a paper by which somebody may trade, as filed.
-type Licence struct {
-	Kind      string // "SC" (food production), "CCC" (product certification), "TRAVEL" (travel agency), …
-	No        string
-	ExpiresOn Date // its last day, through whose end it is valid
-}
 
 // Linkage is how households earn by the enterprise.
 type Linkage struct {
@@ -114,12 +121,13 @@ type Merchant struct {
 	RecommendedOn     Date
 	AgreementNo       string // the agreement for the tenth; "" is none
 	AgreementSignedOn Date
-	Licences          []Licence // in force or not, the newest of each kind first
+	Licences          []Licence // that were accepted, in force or not, the newest of each kind first
 	LicensedUntil     Date      // the last day on which every kind held is valid
 	Linkage           Linkage
+	Sanctions         []Sanction // oldest first, as the public sees them: without reasons and names
 	EnrolledAt        time.Time
-	ReviewedAt        time.Time
-	NextReviewDue     Date // six months after the last review (e-commerce law, article 27); overdue alarms and stops nothing
+	VerifiedAt        time.Time // when it was let in, or last verified again
+	ReverificationDue Date      // six months later (e-commerce law, article 27); overdue alarms and stops nothing
 }
 
 // Standing is all that decides whether an enterprise may sell.
@@ -168,49 +176,13 @@ func (m *Merchant) Reinstate() error {
 	return nil
 }
 
-// reviewMonths is how long a review is good for.
-const reviewMonths = 6
-
-// review marks the enterprise as verified again.
-func (m *Merchant) review(at time.Time) {
-	m.ReviewedAt = at
-	m.NextReviewDue = DateOf(at.AddDate(0, reviewMonths, 0))
-}
-
-// file adds a licence and moves LicensedUntil.
-func (m *Merchant) file(l Licence) {
-	m.Licences = append(m.Licences, l)
-	sortLicences(m.Licences)
-	m.LicensedUntil = licensedUntil(m.Licences)
-}
-
-// sortLicences puts the licences by kind, the newest of each first.
-func sortLicences(ls []Licence) {
-	slices.SortFunc(ls, func(a, b Licence) int {
-		if c := strings.Compare(a.Kind, b.Kind); c != 0 {
-			return c
-		}
-		if c := strings.Compare(string(b.ExpiresOn), string(a.ExpiresOn)); c != 0 {
-			return c
-		}
-		return strings.Compare(a.No, b.No)
-	})
-}
-
-// licensedUntil is the last day on which every kind of licence is covered: of
-// each kind the newest counts, and of the kinds the one that ends first.
-func licensedUntil(ls []Licence) Date {
-	newest := map[string]Date{}
-	for _, l := range ls {
-		newest[l.Kind] = max(newest[l.Kind], l.ExpiresOn)
+// Leave ends the enterprise's time with us for good. What it sold stays sold.
+func (m *Merchant) Leave() error {
+	if m.State == Left {
+		return ErrState.With("the enterprise has left already")
 	}
-	until := Date("")
-	for _, d := range newest {
-		if until == "" || d < until {
-			until = d
-		}
-	}
-	return until
+	m.State = Left
+	return nil
 }
 
 // Enrolment is an enterprise that has been recommended, vetted and approved. A
@@ -234,9 +206,6 @@ type Enrolment struct {
 	Linkage           Linkage
 }
 
-// usccLength is the length of a unified social credit code.
-const usccLength = 18
-
 func (e Enrolment) check() error {
 	bad := ErrInvalid
 	for _, f := range []struct {
@@ -253,10 +222,10 @@ func (e Enrolment) check() error {
 			bad = bad.At(f.pointer, "length", fmt.Sprintf("1 to %d characters", f.most))
 		}
 	}
-	if len(e.USCC) != usccLength {
-		bad = bad.At("/uscc", "length", "18 characters")
+	if err := CheckUSCC(e.USCC); err != nil {
+		bad = bad.At("/uscc", "uscc", err.Error())
 	}
-	if len(e.Region) != 6 || strings.Trim(e.Region, "0123456789") != "" {
+	if len(e.Region) != 6 || !digits(e.Region) {
 		bad = bad.At("/region", "format", "six digits")
 	}
 	if (e.AgreementNo == "") != (e.AgreementSignedOn == "") {
@@ -266,8 +235,8 @@ func (e Enrolment) check() error {
 		bad = bad.At("/licences", "minItems", "at least one licence")
 	}
 	for i, l := range e.Licences {
-		if err := l.check(); err != nil {
-			bad = bad.At(fmt.Sprintf("/licences/%d", i), "licence", "kind, number and last day are needed")
+		if err := l.Check(); err != nil {
+			bad = bad.At(fmt.Sprintf("/licences/%d", i), "licence", "kind, number and last day are needed, and what more is said must be in order")
 		}
 	}
 	if l := e.Linkage; min(l.Households, l.PoorHouseholds, l.Employed, l.LandMu, l.PurchaseAgreements, int64(l.Dividends)) < 0 {
@@ -275,14 +244,6 @@ func (e Enrolment) check() error {
 	}
 	if len(bad.Fields) > 0 {
 		return bad
-	}
-	return nil
-}
-
-func (l Licence) check() error {
-	_, err := ParseDate(string(l.ExpiresOn))
-	if err != nil || l.Kind == "" || len(l.Kind) > 32 || l.No == "" || len(l.No) > 64 {
-		return ErrInvalid.At("/licence", "licence", "kind, number and last day are needed")
 	}
 	return nil
 }
@@ -299,9 +260,8 @@ func (e Enrolment) merchant(at time.Time) Merchant {
 	if m.ID.IsZero() {
 		m.ID = id.New[Merchant](at)
 	}
-	sortLicences(m.Licences)
-	m.LicensedUntil = licensedUntil(m.Licences)
-	m.review(at)
+	m.hold(m.Licences)
+	m.verify(at)
 	return m
 }
 

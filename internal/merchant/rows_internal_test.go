@@ -8,5 +8,5 @@ import (
 
 func TestRowsAreWhatTheirTablesHold(t *testing.T) {
 	t.Parallel()
-	pgtest.Columns(t, pgtest.New(t), merchantRow{}, licenceRow{})
+	pgtest.Columns(t, pgtest.New(t), merchantRow{}, licenceRow{}, withdrawalRow{}, sanctionRow{})
 }

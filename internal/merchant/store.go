@@ -42,35 +42,30 @@ type merchantRow struct {
 	DividendsFen         int64
 	LinkageEvidence      []byte // jsonb array
 	EnrolledAt           time.Time
-	ReviewedAt           time.Time
-	NextReviewDue        time.Time
+	VerifiedAt           time.Time
+	ReverificationDue    time.Time
 	UpdatedAt            time.Time `gorm:"autoUpdateTime:false"`
 }
 
 // TableName is merchant.
 func (merchantRow) TableName() string { return "merchant" }
 
-// licenceRow is a row of the table licence.
-type licenceRow struct {
-	MerchantID uuid.UUID `gorm:"primaryKey"`
-	Kind       string    `gorm:"primaryKey"`
-	Number     string    `gorm:"primaryKey"`
-	ExpiresOn  time.Time `gorm:"primaryKey"`
-	FiledAt    time.Time
+// wholeRow is an enterprise with its licences and sanctions as JSON arrays.
+type wholeRow struct {
+	Row       merchantRow `gorm:"embedded"`
+	Licences  []byte
+	Sanctions []byte
 }
 
-// TableName is licence.
-func (licenceRow) TableName() string { return "licence" }
-
-// withLicences is an enterprise with its licences as a JSON array.
-type withLicences struct {
-	Row      merchantRow `gorm:"embedded"`
-	Licences []byte
-}
-
-// selection reads enterprises m with their licences in one statement.
-const selection = `SELECT m.*, coalesce((SELECT jsonb_agg(jsonb_build_object('Kind', l.kind, 'No', l.number, 'ExpiresOn', l.expires_on))
-	FROM licence l WHERE l.merchant_id = m.id), '[]') AS licences FROM merchant m `
+// selection reads enterprises m, with what the public may know of their licences and
+// sanctions, in one statement.
+const selection = `SELECT m.*,
+	(SELECT jsonb_agg(jsonb_build_object('Kind', l.kind, 'No', l.number, 'IssuedOn', coalesce(l.issued_on::text, ''), 'ExpiresOn', l.expires_on,
+		'ProductKinds', nullif(l.product_kinds, '[]'), 'Files', nullif(l.files, '[]')))
+	 FROM licence_held l WHERE l.merchant_id = m.id) AS licences,
+	(SELECT jsonb_agg(jsonb_build_object('ID', s.id, 'Kind', s.kind, 'NoticeZH', s.notice_zh, 'NoticeEN', s.notice_en, 'Since', s.since) ORDER BY s.id)
+	 FROM sanction s WHERE s.merchant_id = m.id) AS sanctions
+	FROM merchant m `
 
 func toRow(m Merchant, now time.Time) merchantRow {
 	return merchantRow{
@@ -81,11 +76,11 @@ func toRow(m Merchant, now time.Time) merchantRow {
 		LinkageModes: texts(m.Linkage.Modes), LinkedHouseholds: m.Linkage.Households, LinkedPoorHouseholds: m.Linkage.PoorHouseholds,
 		EmployedPoorPersons: m.Linkage.Employed, LandTransferMu: m.Linkage.LandMu, PurchaseAgreements: m.Linkage.PurchaseAgreements,
 		DividendsFen: int64(m.Linkage.Dividends), LinkageEvidence: texts(m.Linkage.Evidence),
-		EnrolledAt: m.EnrolledAt, ReviewedAt: m.ReviewedAt, NextReviewDue: m.NextReviewDue.Time(), UpdatedAt: now,
+		EnrolledAt: m.EnrolledAt, VerifiedAt: m.VerifiedAt, ReverificationDue: m.ReverificationDue.Time(), UpdatedAt: now,
 	}
 }
 
-func (r withLicences) merchant() (Merchant, error) {
+func (r wholeRow) merchant() (Merchant, error) {
 	w := r.Row
 	m := Merchant{
 		ID: id.From[Merchant](w.ID), Code: w.Code, LegalName: w.LegalName, ShortName: w.ShortName, EntityType: w.EntityType,
@@ -96,15 +91,26 @@ func (r withLicences) merchant() (Merchant, error) {
 			Households: w.LinkedHouseholds, PoorHouseholds: w.LinkedPoorHouseholds, Employed: w.EmployedPoorPersons,
 			LandMu: w.LandTransferMu, PurchaseAgreements: w.PurchaseAgreements, Dividends: money.Fen(w.DividendsFen),
 		},
-		EnrolledAt: w.EnrolledAt.UTC(), ReviewedAt: w.ReviewedAt.UTC(), NextReviewDue: date(&w.NextReviewDue),
+		EnrolledAt: w.EnrolledAt.UTC(), VerifiedAt: w.VerifiedAt.UTC(), ReverificationDue: date(&w.ReverificationDue),
 	}
 	err := errors.Join(json.Unmarshal(w.Brands, &m.Brands), json.Unmarshal(w.LinkageModes, &m.Linkage.Modes),
-		json.Unmarshal(w.LinkageEvidence, &m.Linkage.Evidence), json.Unmarshal(r.Licences, &m.Licences))
+		json.Unmarshal(w.LinkageEvidence, &m.Linkage.Evidence), list(r.Licences, &m.Licences), list(r.Sanctions, &m.Sanctions))
 	if err != nil {
 		return m, fmt.Errorf("read enterprise %s: %w", m.ID, err)
 	}
 	sortLicences(m.Licences)
+	for i := range m.Sanctions {
+		m.Sanctions[i].Since = m.Sanctions[i].Since.UTC()
+	}
 	return m, nil
+}
+
+// list reads a JSON array that may be NULL.
+func list(js []byte, into any) error {
+	if len(js) == 0 {
+		return nil
+	}
+	return json.Unmarshal(js, into)
 }
 
 func insert(ctx context.Context, tx *postgres.Tx, m Merchant) error {
@@ -121,20 +127,34 @@ func insert(ctx context.Context, tx *postgres.Tx, m Merchant) error {
 	return nil
 }
 
-func insertLicence(ctx context.Context, tx *postgres.Tx, m ID, l Licence) error {
-	err := postgres.On[licenceRow](tx).Create(ctx, licenceRow{
-		MerchantID: m.UUID(), Kind: l.Kind, Number: l.No, ExpiresOn: l.ExpiresOn.Time(), FiledAt: tx.Now,
-	})
+// Enrolled reports whether an enterprise with this credit code is here, whatever
+// state it is in.
+func Enrolled(ctx context.Context, tx *postgres.Tx, uscc string) (bool, error) {
+	n, err := postgres.On[merchantRow](tx).Where("uscc = ?", uscc).Count(ctx)
 	if err != nil {
-		return fmt.Errorf("file a licence of %s: %w", m, err)
+		return false, fmt.Errorf("look for an enterprise: %w", err)
 	}
-	return nil
+	return n > 0, nil
 }
 
-// update writes what changes in an enterprise's life: state, licences, review.
+// NextCode is the code of the next enterprise, "E14": until the end of tx nobody
+// else gets it.
+func NextCode(ctx context.Context, tx *postgres.Tx) (string, error) {
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('merchant.code'))`); err != nil {
+		return "", fmt.Errorf("wait for a code: %w", err)
+	}
+	last, err := postgres.Row[struct{ N int }](ctx, tx,
+		`SELECT coalesce(max(substr(code, 2)::integer), 0) AS n FROM merchant WHERE code ~ '^E[0-9]{1,6}$'`)
+	if err != nil {
+		return "", fmt.Errorf("look for a code: %w", err)
+	}
+	return fmt.Sprintf("E%02d", last.N+1), nil
+}
+
+// update writes what changes in an enterprise's life: state, licences, verification.
 func update(ctx context.Context, tx *postgres.Tx, m Merchant) error {
 	_, err := postgres.On[merchantRow](tx).Where("id = ?", m.ID.UUID()).
-		Select("State", "LicensedUntil", "ReviewedAt", "NextReviewDue", "UpdatedAt").Updates(ctx, toRow(m, tx.Now))
+		Select("State", "LicensedUntil", "VerifiedAt", "ReverificationDue", "UpdatedAt").Updates(ctx, toRow(m, tx.Now))
 	if err != nil {
 		return fmt.Errorf("update enterprise %s: %w", m.ID, err)
 	}
@@ -142,7 +162,7 @@ func update(ctx context.Context, tx *postgres.Tx, m Merchant) error {
 }
 
 func byID(ctx context.Context, tx *postgres.Tx, m ID) (Merchant, error) {
-	r, err := postgres.Row[withLicences](ctx, tx, selection+`WHERE m.id = ?`, m.UUID())
+	r, err := postgres.Row[wholeRow](ctx, tx, selection+`WHERE m.id = ?`, m.UUID())
 	switch {
 	case errors.Is(err, postgres.ErrNoRows):
 		return Merchant{}, ErrUnknown
@@ -162,12 +182,12 @@ func lock(ctx context.Context, tx *postgres.Tx, m ID) (Merchant, error) {
 	return byID(ctx, tx, m)
 }
 
-func list(ctx context.Context, tx *postgres.Tx, p page.Request) (page.Of[Merchant], error) {
+func enterprises(ctx context.Context, tx *postgres.Tx, p page.Request) (page.Of[Merchant], error) {
 	code, last, err := p.After()
 	if err != nil {
 		return page.Of[Merchant]{}, err
 	}
-	rows, err := postgres.Rows[withLicences](ctx, tx, selection+`WHERE (m.code, m.id) > (?, ?) ORDER BY m.code, m.id LIMIT ?`,
+	rows, err := postgres.Rows[wholeRow](ctx, tx, selection+`WHERE (m.code, m.id) > (?, ?) ORDER BY m.code, m.id LIMIT ?`,
 		code, last, p.Size()+1)
 	if err != nil {
 		return page.Of[Merchant]{}, fmt.Errorf("list enterprises: %w", err)
@@ -181,8 +201,8 @@ func list(ctx context.Context, tx *postgres.Tx, p page.Request) (page.Of[Merchan
 	return page.Cut(out, p.Size(), Merchant.key), nil
 }
 
-// texts writes a list as a JSON array.
-func texts(list []string) []byte {
+// texts writes a list of words or ids as a JSON array.
+func texts[T any](list []T) []byte {
 	if list == nil {
 		return []byte("[]")
 	}

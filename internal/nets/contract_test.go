@@ -26,8 +26,11 @@ type authz struct {
 type operation struct {
 	id, method, path string
 	authz            authz
-	raw              bool // x-raw-body: somebody else's body, which the contract does not describe
-	cached           bool // x-cached
+	scope            string   // x-scope: what an API key needs to call it, or "": it takes none
+	raw              bool     // x-raw-body: somebody else's body, which the contract does not describe
+	upload           bool     // x-upload: a form with a file, which its handler reads
+	cached           bool     // x-cached
+	media            []string // x-media-types: what its body may be, where that is no JSON
 	params           []*openapi3.Parameter
 	body             *openapi3.Schema // nil: it takes none
 	responses        *openapi3.Responses
@@ -45,20 +48,34 @@ type object struct {
 
 // objects are the path parameters of which the shop (shop_test.go) has things.
 var objects = map[string]object{
-	"session_id":  {owners: []string{"account"}},
-	"checkout_id": {owners: []string{"buyer"}},
-	"order_id":    {owners: []string{"buyer", "merchant"}},
-	"sku_id":      {owners: []string{"merchant", "account"}}, // an enterprise's, or in somebody's cart
-	"product_id":  {owners: []string{"merchant"}},
-	"merchant_id": {owners: []string{"merchant"}},
-	"account_id":  {owners: []string{"account"}},
-	"refund_id":   {owners: []string{"buyer"}},
-	"path":        {},
-	"code":        {},
+	"application_id": {owners: []string{"account"}},
+	"session_id":     {owners: []string{"account"}},
+	"checkout_id":    {owners: []string{"buyer"}},
+	"order_id":       {owners: []string{"buyer", "merchant"}},
+	"sku_id":         {owners: []string{"merchant", "account"}}, // an enterprise's, or in somebody's cart
+	"product_id":     {owners: []string{"merchant"}},
+	"merchant_id":    {owners: []string{"merchant"}},
+	"account_id":     {owners: []string{"account"}},
+	"refund_id":      {owners: []string{"buyer"}},
+	"key_id":         {owners: []string{"merchant"}},
+	"path":           {},
+	"code":           {},
+	"import_id":      {owners: []string{"merchant"}},
+	"licence_id":     {owners: []string{"merchant"}},
+	"alert_id":       {owners: []string{"merchant"}},
+	"webhook_id":     {owners: []string{"merchant"}},
+	"delivery_id":    {owners: []string{"merchant"}},
+	"file_id":        {owners: []string{"account"}},
+	"lot_id":         {owners: []string{"merchant"}},
+	"recall_id":      {owners: []string{"merchant"}},
+	"review_id":      {owners: []string{"buyer", "merchant"}},
+	"claim_id":       {owners: []string{"merchant"}},
+	"report_id":      {owners: []string{"account"}},
+	"listing_id":     {owners: []string{"merchant"}}, // a product in any state
 }
 
 // headers are the required parameters of which the nets know a good value.
-var headers = []string{"Idempotency-Key", "Stripe-Signature"}
+var headers = []string{"Idempotency-Key", "If-Match", "Stripe-Signature", "q"}
 
 // contract is the operations, in an order that does not change.
 func contract(t testing.TB) []*operation {
@@ -94,8 +111,11 @@ func readContract(raw []byte) (ops []*operation, flaws []string) {
 func newOperation(path, method string, item *openapi3.PathItem, o *openapi3.Operation) *operation {
 	op := &operation{id: o.OperationID, method: method, path: path, responses: o.Responses}
 	extension(o, "x-authz", &op.authz)
+	extension(o, "x-scope", &op.scope)
 	extension(o, "x-raw-body", &op.raw)
+	extension(o, "x-upload", &op.upload)
 	extension(o, "x-cached", &op.cached)
+	extension(o, "x-media-types", &op.media)
 	for _, p := range slices.Concat(item.Parameters, o.Parameters) {
 		op.params = append(op.params, p.Value)
 	}
@@ -144,7 +164,7 @@ func (op *operation) flaws(doc *openapi3.T, o *openapi3.Operation) []string {
 			say("the nets know no good value for the required parameter %s: add it to headers in contract_test.go and to shop.header in shop_test.go", p.Name)
 		}
 	}
-	if o.RequestBody != nil && op.body == nil {
+	if o.RequestBody != nil && op.body == nil && !op.upload {
 		say("its body is not application/json: teach sample in sample_test.go to write such a body")
 	}
 	if op.body != nil && !op.raw && op.body.Example == nil && len(op.body.Required) > 0 {
@@ -268,7 +288,7 @@ func TestAnOperationThatTheNetsCannotReachIsNamed(t *testing.T) {
 		{"an owner that is none", "owner: none", "owner: me", "owner is one of account, buyer"},
 		{"no operationId", "operationId: changeThing", "summary: x", "no operationId"},
 		{"a path parameter without things", "checkout_id", "grant_id", "nothing for the path parameter {grant_id}"},
-		{"a required header without a value", "Idempotency-Key", "If-Match", "required parameter If-Match"},
+		{"a required header without a value", "Idempotency-Key", "If-Range", "required parameter If-Range"},
 		{"a body that is not JSON", "application/json", "text/csv", "not application/json"},
 		{"a body without an example", ", example: { a: b }", "", "has no example"},
 	}

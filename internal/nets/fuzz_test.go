@@ -77,6 +77,7 @@ func (f *fuzzer) round() {
 		f.person(t), f.person(t), f.shop.seller(t, f.mine), f.shop.seller(t, f.theirs), f.insider(t),
 		f.person(t, identity.Grant{Role: identity.Operator}), f.person(t, identity.Grant{Role: identity.Auditor}),
 		f.person(t, identity.Grant{Role: identity.FundAdmin}), f.person(t, identity.Grant{Role: identity.Institution}),
+		f.person(t, identity.Grant{Role: identity.County, Region: "152527"}),
 	}
 	for range 3 {
 		held := f.person(t)
@@ -85,20 +86,39 @@ func (f *fuzzer) round() {
 		}
 		f.add("account_id", held.id.String())
 	}
+	for _, m := range f.firms {
+		for _, i := range f.things(t, "import_id", nil, m) {
+			f.add("import_id", i)
+			f.seller[i] = []uuid.UUID{m.id.UUID()}
+		}
+	}
+	for _, p := range f.things(t, "listing_id", nil, f.mine) {
+		f.add("listing_id", p)
+		f.seller[p] = []uuid.UUID{f.mine.id.UUID()}
+	}
 	heldFirm := f.firm(t)
 	if _, err := f.Merchants.Suspend(t.Context(), f.root, heldFirm.id, "to be reinstated"); err != nil {
 		t.Fatalf("suspend: %v", err)
 	}
 	f.add("merchant_id", heldFirm.id.String())
+	f.add("licence_id", f.fileLicence(t, heldFirm, false))
+	alert := f.things(t, "alert_id", nil, f.mine)[0]
+	f.add("alert_id", alert)
+	f.seller[alert] = []uuid.UUID{f.mine.id.UUID()}
 	for _, p := range f.people {
 		f.add("account_id", p.id.String())
 		f.add("session_id", p.session)
+		for _, a := range f.applications(t, p) {
+			f.add("application_id", a)
+			f.owner[a] = p
+		}
 		f.owner[p.session] = p
 	}
 	for _, m := range f.firms {
 		f.add("merchant_id", m.id.String())
 		for _, product := range m.products {
 			f.add("product_id", product.ID.String())
+			f.add("listing_id", product.ID.String())
 			for _, k := range product.SKUs {
 				f.add("sku_id", k.ID.String())
 				f.seller[k.ID.String()] = []uuid.UUID{m.id.UUID()}
@@ -118,6 +138,22 @@ func (f *fuzzer) round() {
 		f.settle(t, returned)
 		f.add("refund_id", f.refuse(t, returned))
 		f.bought(p, f.buy(t, p, f.mine))
+	}
+	for range 3 {
+		f.add("key_id", f.apiKey(t, f.people[2], f.mine))
+		f.add("delivery_id", f.delivery(t, f.mine))
+		f.add("file_id", f.file(t, f.people[0]))
+		f.add("lot_id", f.lot(t, f.mine).ID.String())
+		f.add("recall_id", f.recall(t, f.mine))
+		f.add("review_id", f.review(t, f.people[0], f.mine).String())
+		f.add("claim_id", f.claim(t, f.mine, true))
+		f.add("report_id", f.report(t, f.mine))
+	}
+	f.add("webhook_id", f.webhook(t, f.mine).String())
+	for _, kind := range []string{"key_id", "webhook_id", "delivery_id"} {
+		for _, thing := range f.ids[kind] {
+			f.seller[thing] = []uuid.UUID{f.mine.id.UUID()}
+		}
 	}
 	f.ids["path"] = []string{"0/000.p/1", "entries/000.p/1", "5/999", "0/x001/000"}
 	f.ids["code"] = []string{"internal", "request.invalid", "no.such"}
@@ -242,7 +278,7 @@ func (f *fuzzer) pathParam(t *rapid.T, op *operation, who caller, name string, b
 		return f.missing(name)
 	case 7: // of another kind
 		*broken = true
-		kind := rapid.SampledFrom([]string{"account_id", "checkout_id", "merchant_id", "order_id", "product_id", "refund_id", "session_id", "sku_id"}).Draw(t, "kind")
+		kind := rapid.SampledFrom([]string{"account_id", "alert_id", "checkout_id", "file_id", "licence_id", "lot_id", "merchant_id", "order_id", "product_id", "recall_id", "refund_id", "report_id", "review_id", "claim_id", "session_id", "sku_id"}).Draw(t, "kind")
 		return rapid.SampledFrom(f.ids[kind]).Draw(t, "other "+name)
 	case 0, 1, 2: // his own, where there is such a thing
 		own := slices.DeleteFunc(slices.Clone(f.ids[name]), func(id string) bool { return !f.mineOf(op, who, id) })
@@ -263,7 +299,11 @@ func (f *fuzzer) pathParam(t *rapid.T, op *operation, who caller, name string, b
 func (f *fuzzer) query(t *rapid.T, op *operation, broken *bool) string {
 	var pairs []string
 	for _, p := range op.params {
-		if p.In != "query" || rapid.Bool().Draw(t, "without "+p.Name) {
+		if p.In != "query" {
+			continue
+		}
+		if rapid.Bool().Draw(t, "without "+p.Name) {
+			*broken = *broken || p.Required
 			continue
 		}
 		var value string
@@ -298,6 +338,15 @@ func (f *fuzzer) query(t *rapid.T, op *operation, broken *bool) string {
 
 func (f *fuzzer) body(t *rapid.T, op *operation, who caller, r *request, broken *bool) {
 	switch {
+	case op.media != nil:
+		r.body = f.sheet(f.firms[rapid.IntRange(0, 1).Draw(t, "whose goods")])
+		if rapid.Bool().Draw(t, "an odd sheet") {
+			r.body = []byte(rapid.SampledFrom([]string{
+				"", "a", "code,sku_code\n,\n", "code,sku_code,price\n=1,@,-1\n", "PK\x03\x04", "code,sku_code\n\"", "\xff\xfe", "code,code,sku_code\n\x00,\x00,\x00\n",
+				"code,sku_code,stock\nx,y,99999999999999999999\n", strings.Repeat("code,", 200) + "sku_code\n", "code,sku_code\n" + strings.Repeat("a,b,c\n", 300),
+			}).Draw(t, "sheet"))
+		}
+		*broken = true
 	case op.raw:
 		r.body = f.event()
 		if rapid.Bool().Draw(t, "an event of ours") {
@@ -309,6 +358,9 @@ func (f *fuzzer) body(t *rapid.T, op *operation, who caller, r *request, broken 
 					fmt.Sprintf(`{"id":"cs_2","object":"checkout.session","client_reference_id":%q,"amount_total":1,"currency":"cny","payment_status":"paid","payment_intent":"pi_2","status":"complete","mode":"payment"}`, f.ids["checkout_id"][0]),
 				}).Draw(t, "object"))
 		}
+		*broken = true
+	case op.upload:
+		r.body = form(f.tb)
 		*broken = true
 	case op.body != nil:
 		var n *node
@@ -337,8 +389,11 @@ func (f *fuzzer) body(t *rapid.T, op *operation, who caller, r *request, broken 
 }
 
 func (f *fuzzer) fillHeader(t *rapid.T, op *operation, r *request, broken *bool) {
-	if op.body != nil {
-		r.header.Set("Content-Type", "application/json")
+	switch {
+	case op.upload:
+		r.header.Set("Content-Type", formType)
+	case op.body != nil:
+		r.header.Set("Content-Type", op.mediaType())
 	}
 	for _, p := range op.params {
 		if p.In != "header" {

@@ -110,7 +110,11 @@ func (f *fuzzer) valid(t *rapid.T, schema *openapi3.Schema, name string) *node {
 		return f.validObject(t, schema)
 	case schema.Type.Is("array"):
 		n := &node{array: true}
-		for range rapid.IntRange(int(schema.MinItems), int(schema.MinItems)+3).Draw(t, name+" items") {
+		most := int(schema.MinItems) + 3
+		if schema.MaxItems != nil {
+			most = min(most, int(*schema.MaxItems))
+		}
+		for range rapid.IntRange(int(schema.MinItems), most).Draw(t, name+" items") {
 			n.members = append(n.members, member{value: f.valid(t, schema.Items.Value, "")})
 		}
 		return n
@@ -169,6 +173,12 @@ func validString(t *rapid.T, schema *openapi3.Schema, name string) string {
 	fits := func(s string) bool {
 		n := len([]rune(s))
 		return n >= least && n <= most && !strings.ContainsAny(s, "\x00\ufffd") // which no database keeps
+	}
+	if schema.Format == "date-time" {
+		return rapid.SampledFrom([]string{"1999-12-31T23:59:59Z", "2020-02-29T08:00:00+08:00", "2026-11-20T04:00:00.5Z", "2099-12-31T00:00:00Z"}).Draw(t, name)
+	}
+	if schema.Format == "date" {
+		return rapid.SampledFrom([]string{"1999-12-31", "2020-02-29", "2026-11-23", "2099-12-31"}).Draw(t, name)
 	}
 	if schema.Pattern != "" {
 		return rapid.StringMatching(schema.Pattern).Filter(fits).Draw(t, name)

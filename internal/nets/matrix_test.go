@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 )
@@ -18,16 +19,18 @@ type stage struct {
 	*shop
 	x            *examiner
 	mine, theirs *firm
-	expired      *person // has every role, and a session that has run out
-	revoked      *person // has every role, and a session that was ended
-	operator     string  // a token, for planted defects
+	nobodys      *firm    // for which nobody here sells
+	expired      *person  // has every role, and a session that has run out
+	revoked      *person  // has every role, and a session that was ended
+	byKey        []caller // who call with an API key
+	operator     string   // a token, for planted defects
 }
 
 func newStage(t testing.TB) *stage {
 	t.Helper()
 	s := &stage{shop: newShop(t), x: newExaminer(t)}
 	s.Clock.Set(pgtest.Noon.Add(-identity.SessionTTL - time.Minute))
-	s.mine, s.theirs = s.firm(t), s.firm(t)
+	s.mine, s.theirs, s.nobodys = s.firm(t), s.firm(t), s.firm(t)
 	s.expired = s.insider(t)
 	s.Clock.Set(pgtest.Noon)
 	s.revoked = s.insider(t)
@@ -38,14 +41,63 @@ func newStage(t testing.TB) *stage {
 	if err != nil {
 		t.Fatalf("end a session: %v", err)
 	}
+	s.byKey = s.keyholders(t)
 	return s
+}
+
+// keyholders are callers by API key: for all that keys can reach, for a part of
+// it, and by keys that are worth nothing any more.
+func (s *stage) keyholders(t testing.TB) []caller {
+	t.Helper()
+	var every []string
+	for _, scope := range apikey.Scopes() {
+		every = append(every, string(scope))
+	}
+	p := s.seller(t, s.mine)
+	with := func(kind string, p *person, standing standing, scopes []string, end time.Duration) (caller, apikey.ID) {
+		m := apikey.Making{Merchant: s.mine.id.UUID(), Name: kind, ExpiresAt: s.Clock.Now().Add(end)}
+		for _, scope := range scopes {
+			m.Scopes = append(m.Scopes, apikey.Scope(scope))
+		}
+		k, secret, err := s.Keys.Make(t.Context(), identity.Caller{Account: p.id, Roles: p.roles}, m)
+		if err != nil {
+			t.Fatalf("make a key: %v", err)
+		}
+		return caller{kind: kind, person: p, firm: s.mine, header: bearer(secret), standing: standing, roles: []string{"merchant"}, scopes: scopes}, k.ID
+	}
+	const long = 300 * 24 * time.Hour
+	all, _ := with("API key for everything", p, known, every, long)
+	reader, _ := with("API key that reads goods", p, known, []string{string(apikey.ProductsRead)}, long)
+	manager, _ := with("API key that manages webhooks", p, known, []string{string(apikey.WebhooksManage)}, long)
+	revoked, id := with("API key that was revoked", p, stranger, every, long)
+	if _, err := s.Keys.Revoke(t.Context(), identity.Caller{Account: p.id, Roles: p.roles}, id); err != nil {
+		t.Fatalf("revoke a key: %v", err)
+	}
+	former := s.seller(t, s.mine)
+	orphan, _ := with("API key of somebody who sells no more", former, stranger, every, long)
+	if _, err := s.Identity.Revoke(t.Context(), s.root, former.id, former.roles[0]); err != nil {
+		t.Fatalf("revoke a role: %v", err)
+	}
+	held := s.seller(t, s.mine)
+	outcast, _ := with("API key of somebody who is suspended", held, stranger, every, long)
+	if _, err := s.Identity.Suspend(t.Context(), s.root, held.id, "for a test"); err != nil {
+		t.Fatalf("suspend: %v", err)
+	}
+	outcast.person = s.person(t) // whose password is good
+	s.Clock.Set(pgtest.Noon.Add(-2 * time.Hour))
+	expired, _ := with("API key that has expired", p, stranger, every, time.Hour)
+	s.Clock.Set(pgtest.Noon)
+	inCookie := all
+	inCookie.kind, inCookie.standing, inCookie.header = "API key in a cookie", stranger, cookie(strings.TrimPrefix(all.header.Get("Authorization"), "Bearer "), "same-origin")
+	return []caller{all, reader, manager, revoked, orphan, outcast, expired, inCookie}
 }
 
 // insider is somebody with every role there is.
 func (s *stage) insider(t testing.TB) *person {
 	t.Helper()
 	p := s.person(t, identity.Grant{Role: identity.Merchant, Merchant: s.mine.id.UUID()}, identity.Grant{Role: identity.Operator},
-		identity.Grant{Role: identity.FundAdmin}, identity.Grant{Role: identity.Auditor}, identity.Grant{Role: identity.Institution})
+		identity.Grant{Role: identity.FundAdmin}, identity.Grant{Role: identity.Auditor}, identity.Grant{Role: identity.Institution},
+		identity.Grant{Role: identity.County, Region: "152527"})
 	p.firm = s.mine
 	return p
 }
@@ -96,7 +148,7 @@ func (s *stage) cast(t testing.TB) []caller {
 	}
 	outcast := signedIn("suspended insider", held)
 	outcast.standing, outcast.person = suspended, s.person(t) // whose password is good
-	return append(strangers, outcast, browser, foreignPage,
+	return append(slices.Concat(strangers, s.byKey), outcast, browser, foreignPage,
 		signedIn("insider who lost his roles", former),
 		signedIn("consumer", s.person(t)),
 		signedIn("merchant", s.seller(t, s.mine)),
@@ -104,6 +156,7 @@ func (s *stage) cast(t testing.TB) []caller {
 		signedIn("fund_admin", role(identity.FundAdmin)),
 		signedIn("auditor", role(identity.Auditor)),
 		signedIn("institution", role(identity.Institution)),
+		signedIn("county", s.person(t, identity.Grant{Role: identity.County, Region: "152527"})),
 	)
 }
 
@@ -119,6 +172,8 @@ func refusal(op *operation, who caller) (status int, code string) {
 		return http.StatusUnauthorized, "identity.unauthenticated"
 	case who.standing == suspended:
 		return http.StatusForbidden, "identity.suspended"
+	case who.scopes != nil && !slices.Contains(who.scopes, op.scope):
+		return http.StatusForbidden, "apikey.scope"
 	case !who.may(op):
 		return http.StatusForbidden, "identity.forbidden"
 	}
@@ -193,13 +248,17 @@ func (m *play) refused(t testing.TB, who caller, status int, code string) {
 func (m *play) reached(t testing.TB, who caller) {
 	t.Helper()
 	owner := who.person
-	if who.standing < elsewhere { // and so the operation is public, and nothing anybody's own
+	if who.standing < elsewhere || m.op.authz.Owner == "none" { // nothing is anybody's own
 		owner = m.other
+	}
+	f := m.mine
+	if m.op.authz.Owner != "merchant" { // nobody reviews or decides on what he sells himself
+		f = m.nobodys
 	}
 	own := []map[string]string{{}}
 	for _, param := range m.op.pathParams() {
 		var next []map[string]string
-		for _, thing := range m.things(t, param, owner, m.mine) {
+		for _, thing := range m.things(t, param, owner, f) {
 			for _, in := range own {
 				in := maps.Clone(in)
 				in[param] = thing

@@ -1,8 +1,13 @@
 package nets_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"image"
+	"image/png"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,6 +22,7 @@ type caller struct {
 	header   http.Header
 	standing standing
 	roles    []string // those in force
+	scopes   []string // of the API key that he calls with; nil: he is a person
 }
 
 // standing is what a caller's credential is worth.
@@ -50,8 +56,13 @@ func (s *shop) sample(t testing.TB, op *operation, who caller, f *firm, in map[s
 		r.header = http.Header{}
 	}
 	switch {
+	case op.media != nil:
+		r.body = s.sheet(f)
 	case op.raw:
 		r.body = s.event()
+	case op.upload:
+		r.body = form(t)
+		r.header.Set("Content-Type", formType)
 	case op.body != nil:
 		raw, err := json.Marshal(s.fill(op.example(t), who, f))
 		if err != nil {
@@ -60,14 +71,50 @@ func (s *shop) sample(t testing.TB, op *operation, who caller, f *firm, in map[s
 		r.body = raw
 	}
 	if op.body != nil {
-		r.header.Set("Content-Type", "application/json")
+		r.header.Set("Content-Type", op.mediaType())
 	}
 	for _, p := range op.params {
-		if p.In == "header" && p.Required {
+		switch {
+		case p.In == "header" && p.Required:
 			r.header.Set(p.Name, s.header(p.Name, r.body))
+		case p.In == "query" && p.Required:
+			r.target += "?" + p.Name + "=" + s.header(p.Name, nil)
 		}
 	}
 	return r
+}
+
+// mediaType is what the nets send it.
+func (op *operation) mediaType() string {
+	if op.media != nil {
+		return "text/csv"
+	}
+	return "application/json"
+}
+
+// sheet is a sheet that gives goods of an enterprise a price.
+func (s *shop) sheet(f *firm) []byte {
+	p := f.products[0]
+	return fmt.Appendf(nil, "code,sku_code,price\n%s,%s,%d.00\n", p.Code, p.SKUs[0].Code, 10+s.next()%100)
+}
+
+// formType is the Content-Type of form.
+const formType = "multipart/form-data; boundary=nets"
+
+// form is a form with a small picture for everybody.
+func form(t testing.TB) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := multipart.NewWriter(&out)
+	err := errors.Join(w.SetBoundary("nets"), w.WriteField("private", "false"))
+	part, failed := w.CreateFormFile("file", "a.png")
+	if err = errors.Join(err, failed); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(png.Encode(part, image.NewGray(image.Rect(0, 0, 2, 2))), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // target is the path with its parameters filled in.
@@ -129,6 +176,8 @@ func (s *shop) good(name string, who caller, f *firm) (value any, leave bool) {
 	switch name {
 	case "sku_id":
 		return f.sku(), false
+	case "code":
+		return fmt.Sprintf("C%d", s.next()), false
 	case "merchant_id":
 		return f.id.String(), false
 	case "phone":

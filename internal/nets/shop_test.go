@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/png"
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,17 +19,26 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	idempotent "github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/sheet"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // shop is the whole program in this process, on a database of its own: the real
@@ -59,9 +71,17 @@ type person struct {
 
 // firm is an enterprise with its goods.
 type firm struct {
-	id       merchant.ID
-	products []catalog.Product // 0: on sale, two SKUs; 1: liquor; 2: a voucher; 3: withdrawn; 4: two pieces left
+	id        merchant.ID
+	listening sync.Once
+	webhook   webhook.EndpointID
+	products  []catalog.Product // 0: on sale, two SKUs; 1: liquor; 2: a voucher; 3: withdrawn; 4: two pieces left
 }
+
+// only is something that who sells for f may see, and nobody else.
+func (f *firm) only(what string) secret { return secret{what, nobody, []uuid.UUID{f.id.UUID()}} }
+
+// nobody in person.
+var nobody = &person{name: "an enterprise"}
 
 func (f *firm) sku() string { return f.products[0].SKUs[0].ID.String() }
 
@@ -144,7 +164,7 @@ func (s *shop) firm(t testing.TB) *firm {
 	goods := oil()
 	liquor, voucher := goods, goods
 	liquor.Category, liquor.Name, liquor.AgeRestricted = "LIQUOR", "白酒", true
-	voucher.Category, voucher.Name, voucher.Kind, voucher.ColdChain = "TOURISM", "草原一日游", "SERVICE_VOUCHER", "VOUCHER"
+	voucher.Category, voucher.Name, voucher.NetContent, voucher.NetUnit = "TOURISM", "草原一日游", 0, ""
 	voucher.Voucher, voucher.VoucherValidDays, voucher.ReturnRule = true, 90, catalog.VoucherRule
 	for i, d := range []catalog.Description{goods, liquor, voucher, goods, goods} {
 		pieces := int64(1_000_000)
@@ -157,6 +177,20 @@ func (s *shop) firm(t testing.TB) *firm {
 		t.Fatalf("withdraw: %v", err)
 	}
 	return f
+}
+
+// fileLicence files a licence of a second kind for the firm, and accepts it if it is
+// to count.
+func (s *shop) fileLicence(t testing.TB, f *firm, counts bool) string {
+	t.Helper()
+	filed, err := s.Standing.FileLicence(t.Context(), shoptest.Seller(f.id), f.id, merchant.Licence{Kind: "CCC", No: fmt.Sprintf("2019%012d", s.next()), ExpiresOn: "2099-12-31"})
+	if err == nil && counts {
+		_, err = s.Standing.AcceptLicence(t.Context(), s.root, filed.ID)
+	}
+	if err != nil {
+		t.Fatalf("file a licence: %v", err)
+	}
+	return filed.ID.String()
 }
 
 func oil() catalog.Description {
@@ -174,6 +208,19 @@ func (s *shop) list(t testing.TB, f *firm, d catalog.Description, pieces int64, 
 	p, err := s.Sell(t.Context(), listed, pieces)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return p
+}
+
+// draft lists a product and leaves it a draft.
+func (s *shop) draft(t testing.TB, f *firm) catalog.Product {
+	t.Helper()
+	n := s.next()
+	p, err := s.Catalog.Add(t.Context(), shoptest.Seller(f.id), catalog.NewProduct{
+		Merchant: f.id, Code: fmt.Sprintf("P%d", n), Description: shoptest.Whole(oil()), SKUs: []catalog.NewSKU{{Code: fmt.Sprintf("S%d", n), Price: 1990}},
+	})
+	if err != nil {
+		t.Fatalf("list a draft: %v", err)
 	}
 	return p
 }
@@ -271,6 +318,8 @@ func (s *shop) work(t testing.TB) {
 func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 	t.Helper()
 	switch param {
+	case "application_id":
+		return s.applications(t, p)
 	case "session_id":
 		return []string{s.signIn(t, p)}
 	case "checkout_id":
@@ -289,8 +338,20 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		return []string{k.String()}
 	case "product_id":
 		return []string{f.products[0].ID.String()}
+	case "listing_id": // a product in each state, as its enterprise sees it
+		onSale, withdrawn := s.list(t, f, oil(), 10, 1990), s.list(t, f, oil(), 10, 1990)
+		draft, inReview := s.draft(t, f), s.draft(t, f)
+		_, err := s.Catalog.Withdraw(t.Context(), shoptest.Seller(f.id), withdrawn.ID)
+		if err == nil {
+			_, err = s.Catalog.Submit(t.Context(), shoptest.Seller(f.id), inReview.ID)
+		}
+		if err != nil {
+			t.Fatalf("bring products into their states: %v", err)
+		}
+		return []string{draft.ID.String(), inReview.ID.String(), onSale.ID.String(), withdrawn.ID.String()}
 	case "merchant_id":
 		active, suspended := s.firm(t), s.firm(t)
+		s.fileLicence(t, active, true)
 		if _, err := s.Merchants.Suspend(t.Context(), s.root, suspended.id, "for a test"); err != nil {
 			t.Fatalf("suspend an enterprise: %v", err)
 		}
@@ -301,10 +362,46 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 			t.Fatalf("suspend an account: %v", err)
 		}
 		return []string{active.id.String(), suspended.id.String()}
+	case "import_id":
+		i, err := s.Intake.Check(t.Context(), shoptest.Seller(f.id), f.id, sheet.CSV, s.sheet(f))
+		if err != nil {
+			t.Fatalf("bring a sheet: %v", err)
+		}
+		return []string{i.ID.String()}
+	case "licence_id": // of a firm of which nobody is: insiders do not decide on their own
+		return []string{s.fileLicence(t, s.firm(t), false)}
+	case "alert_id":
+		a, err := s.Standing.AskToLeave(t.Context(), shoptest.Seller(f.id), f.id, "for a test")
+		if err != nil {
+			t.Fatalf("raise an alert: %v", err)
+		}
+		return []string{a.ID.String()}
 	case "refund_id":
 		paid := s.buy(t, p, f)
 		s.settle(t, paid)
 		return []string{s.refuse(t, paid)}
+	case "key_id":
+		return []string{s.apiKey(t, p, f)}
+	case "webhook_id":
+		return []string{s.webhook(t, f).String()}
+	case "delivery_id":
+		return []string{s.delivery(t, f)}
+	case "lot_id":
+		return []string{s.lot(t, f).ID.String()}
+	case "recall_id":
+		return []string{s.recall(t, f)}
+	case "review_id":
+		shown, hidden := s.review(t, p, f), s.review(t, p, f)
+		if _, err := s.Reviews.Hide(t.Context(), s.root, hidden, review.Fabricated, "for a test"); err != nil {
+			t.Fatalf("hide a review: %v", err)
+		}
+		return []string{shown.String(), hidden.String()}
+	case "claim_id":
+		return []string{s.claim(t, f, false), s.claim(t, f, true)}
+	case "report_id":
+		return []string{s.report(t, f)}
+	case "file_id":
+		return []string{s.file(t, p)}
 	case "path":
 		paid := s.buy(t, p, f) // so that the log is not empty
 		s.settle(t, paid)
@@ -314,6 +411,169 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 	}
 	t.Fatalf("the shop makes no things for the path parameter {%s}: teach shop.things", param)
 	return nil
+}
+
+// applications are somebody's, one in each state in which there is something to do
+// but the draft, which nobody else sees.
+func (s *shop) applications(t testing.TB, p *person) []string {
+	t.Helper()
+	applicant := identity.Caller{Account: p.id}
+	draft := func() onboarding.ID {
+		code := fmt.Sprintf("A%d", s.next())
+		a, err := s.Onboarding.Record(t.Context(), applicant, id.New[onboarding.Application](s.Clock.Now()),
+			onboarding.Given{Merchant: id.New[merchant.Merchant](s.Clock.Now())}, shoptest.Draft(merchant.Enrolment{Code: code}))
+		if err != nil {
+			t.Fatalf("apply: %v", err)
+		}
+		return a.ID
+	}
+	start := func() onboarding.ID {
+		a := draft()
+		if _, err := s.Onboarding.Submit(t.Context(), applicant, a); err != nil {
+			t.Fatalf("submit: %v", err)
+		}
+		return a
+	}
+	submitted, returned, recommended, approved := start(), start(), start(), start()
+	_, err := s.Onboarding.Return(t.Context(), shoptest.Official, onboarding.County, returned,
+		[]onboarding.Item{{Pointer: "/entity/township", Problem: onboarding.Wrong, Message: "请填写全称"}}, "for a test")
+	for _, a := range []onboarding.ID{recommended, approved} {
+		if err == nil {
+			_, err = s.Onboarding.Recommend(t.Context(), shoptest.Official, a, "R-1", "for a test")
+		}
+	}
+	if err == nil {
+		_, err = s.Onboarding.Approve(t.Context(), shoptest.Operator, approved, "for a test")
+	}
+	if err != nil {
+		t.Fatalf("decide on applications: %v", err)
+	}
+	return []string{submitted.String(), returned.String(), recommended.String(), approved.String()}
+}
+
+// apiKey is a new key of an enterprise.
+func (s *shop) apiKey(t testing.TB, p *person, f *firm) string {
+	t.Helper()
+	caller := shoptest.Seller(f.id)
+	caller.Account = p.id
+	k, _, err := s.Keys.Make(t.Context(), caller, apikey.Making{
+		Merchant: f.id.UUID(), Name: "test", Scopes: apikey.Scopes(), ExpiresAt: s.Clock.Now().Add(time.Hour),
+	})
+	if err != nil {
+		t.Fatalf("make a key: %v", err)
+	}
+	s.keep(f.only("an API key"), k.ID.String())
+	return k.ID.String()
+}
+
+// webhook is where an enterprise hears of events: one for all, for it may not have many.
+func (s *shop) webhook(t testing.TB, f *firm) webhook.EndpointID {
+	t.Helper()
+	f.listening.Do(func() {
+		e, secret, err := s.Webhooks.Create(t.Context(), shoptest.Seller(f.id), f.id.UUID(), "https://erp.example/hook", webhook.Types())
+		if err != nil {
+			t.Errorf("make a webhook: %v", err)
+			return
+		}
+		f.webhook = e.ID
+		s.keep(f.only("a webhook"), e.ID.String())
+		s.keep(f.only("a webhook's secret"), secret)
+	})
+	return f.webhook
+}
+
+// delivery is a message to an enterprise that waits to be sent.
+func (s *shop) delivery(t testing.TB, f *firm) string {
+	t.Helper()
+	d, err := s.Webhooks.Ping(t.Context(), shoptest.Seller(f.id), s.webhook(t, f))
+	if err != nil {
+		t.Fatalf("ping a webhook: %v", err)
+	}
+	s.keep(f.only("a delivery"), d.ID.String())
+	s.keep(f.only("an event"), d.Event.String())
+	return d.ID.String()
+}
+
+// lot is a new lot of an enterprise.
+func (s *shop) lot(t testing.TB, f *firm) inventory.Lot {
+	t.Helper()
+	l, err := s.Inventory.Receive(t.Context(), inventory.Receipt{
+		Actor: s.root.Account.UUID(), Merchants: []uuid.UUID{f.id.UUID()}, SKU: f.products[0].SKUs[0].ID.UUID(),
+		Code: fmt.Sprintf("lot %d", s.next()), Qty: 10,
+	}, idempotent.Claim{}, nil)
+	if err != nil {
+		t.Fatalf("receive a lot: %v", err)
+	}
+	return l
+}
+
+// review is somebody's of what he bought of an enterprise.
+func (s *shop) review(t testing.TB, p *person, f *firm) review.ID {
+	t.Helper()
+	paid := s.buy(t, p, f)
+	s.settle(t, paid)
+	oid, err := id.Parse[order.Order](paid.Orders[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Reviews.Write(t.Context(), identity.Caller{Account: p.id}, oid, review.Writing{Line: 1, Stars: 4, Text: "for a test"})
+	if err != nil {
+		t.Fatalf("review: %v", err)
+	}
+	return r.ID
+}
+
+// claim is an enterprise's price claim, confirmed or not.
+func (s *shop) claim(t testing.TB, f *firm, confirmed bool) string {
+	t.Helper()
+	product := f.products[0]
+	c, err := s.Claims.File(t.Context(), shoptest.Seller(f.id), claim.Filing{
+		SKU: product.SKUs[0].ID, Platform: fmt.Sprintf("platform %d", s.next()), Reference: 9_999_999, Basis: claim.SameSKU,
+		NetContent: product.NetContent, NetUnit: product.NetUnit, CapturedAt: s.Clock.Now(), Evidence: "for a test",
+	})
+	if err == nil && confirmed {
+		c, err = s.Claims.Confirm(t.Context(), s.root, c.ID)
+	}
+	if err != nil {
+		t.Fatalf("claim: %v", err)
+	}
+	return c.ID.String()
+}
+
+// report is an open one on an enterprise's product, of somebody who was never seen before.
+func (s *shop) report(t testing.TB, f *firm) string {
+	t.Helper()
+	who := identity.Caller{Account: id.FromName[identity.Account]("reporter", strconv.FormatInt(s.next(), 10))}
+	r, err := s.Claims.Report(t.Context(), who, f.products[0].ID, claim.Finding{Place: "for a test", Price: 1})
+	if err != nil {
+		t.Fatalf("report: %v", err)
+	}
+	return r.ID.String()
+}
+
+// recall is an open recall of an enterprise's lot.
+func (s *shop) recall(t testing.TB, f *firm) string {
+	t.Helper()
+	r, err := s.Recalls.Open(t.Context(), s.root, s.lot(t, f).ID, recall.Opening{Level: 3, Reason: "for a test", Notice: "for a test of recalls"}, idempotent.Claim{}, nil)
+	if err != nil {
+		t.Fatalf("recall a lot: %v", err)
+	}
+	return r.ID.String()
+}
+
+// file is a picture that somebody uploaded for everybody.
+func (s *shop) file(t testing.TB, p *person) string {
+	t.Helper()
+	var out bytes.Buffer
+	err := png.Encode(&out, image.NewGray(image.Rect(0, 0, 2, 2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := s.Files.Put(t.Context(), file.New{Owner: p.id.UUID(), Name: "a.png", Kind: file.Picture}, &out)
+	if err != nil {
+		t.Fatalf("upload: %v", err)
+	}
+	return f.ID.String()
 }
 
 // missing is a well-formed name of a thing that is not there.
@@ -330,6 +590,8 @@ func (s *shop) missing(param string) string {
 // header is a good value of a required header, for a body.
 func (s *shop) header(name string, body []byte) string {
 	switch name {
+	case "If-Match":
+		return "*"
 	case "Stripe-Signature":
 		return sandbox.Sign(body, s.Bank.Secret(), s.Clock.Now())
 	}

@@ -245,7 +245,7 @@ const ShippingFee = "shipping"
 func (o *Order) stock() []inventory.Line {
 	lines := make([]inventory.Line, len(o.Lines))
 	for i, l := range o.Lines {
-		lines[i] = inventory.Line{Merchant: o.Merchant.UUID(), SKU: l.SKU.UUID(), Qty: l.Quantity}
+		lines[i] = inventory.Line{Merchant: o.Merchant.UUID(), SKU: l.SKU.UUID(), Qty: l.Quantity, Order: o.ID.UUID()}
 	}
 	return lines
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/offer"
 )
 
 // Chosen is so many of one SKU that a buyer wants.
@@ -41,8 +42,8 @@ type Needs struct {
 // price makes an unplaced checkout of the chosen goods: one order for each
 // merchant, in the order of the merchants' ids, which is the order of locks.
 // What cannot be sold is a fault that points at its line.
-func price(buyer identity.ID, chosen []Chosen, offers []catalog.Offer, now time.Time) (Checkout, Needs, error) {
-	byID := make(map[catalog.SKUID]catalog.Offer, len(offers))
+func price(buyer identity.ID, chosen []Chosen, offers []offer.Offer, now time.Time) (Checkout, Needs, error) {
+	byID := make(map[catalog.SKUID]offer.Offer, len(offers))
 	for _, o := range offers {
 		byID[o.SKU] = o
 	}
@@ -60,7 +61,7 @@ func price(buyer identity.ID, chosen []Chosen, offers []catalog.Offer, now time.
 			}
 			return c, needs, err
 		}
-		total, err := offer.Price.Times(want.Quantity)
+		total, err := offer.PriceFor(want.Quantity).Times(want.Quantity)
 		if err != nil {
 			return c, needs, ErrAmount.At(pointer+"/quantity", "maximum", "the line costs too much")
 		}
@@ -79,7 +80,7 @@ func price(buyer identity.ID, chosen []Chosen, offers []catalog.Offer, now time.
 }
 
 // add puts a line into the order of its merchant.
-func (c *Checkout) add(offer catalog.Offer, quantity int64, total money.Fen) error {
+func (c *Checkout) add(offer offer.Offer, quantity int64, total money.Fen) error {
 	goods, err := c.Goods.Plus(total)
 	if err != nil {
 		return ErrAmount.With("the checkout costs too much")
@@ -97,7 +98,7 @@ func (c *Checkout) add(offer catalog.Offer, quantity int64, total money.Fen) err
 	o.Goods += total
 	o.Lines = append(o.Lines, Line{
 		N: len(o.Lines) + 1, SKU: offer.SKU, Product: offer.Product, Code: offer.Code, Name: offer.ProductName,
-		Spec: offer.Spec, Unit: offer.Unit, ReturnRule: string(offer.ReturnRule), Quantity: quantity, Price: offer.Price, Total: total,
+		Spec: offer.Spec, Unit: offer.Unit, ReturnRule: string(offer.ReturnRule), Quantity: quantity, Price: offer.PriceFor(quantity), Total: total,
 	})
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/offer"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -27,12 +28,11 @@ type Service struct {
 
 // New makes the service; payments opens and closes what buyers pay with.
 func New(db *postgres.DB, payments *payment.Service, log *slog.Logger) *Service {
-	return &Service{db: db, payments: payments, log: log}
+	return &Service{db, payments, log}
 }
 
-// Preview prices what the buyer has chosen and says what the purchase needs,
-// without promising anything: the order to be looked over and corrected before
-// it is submitted (E-Commerce Law 50).
+// Preview prices what the buyer has chosen and says what the purchase needs, without
+// promising anything: it is looked over and corrected first (E-Commerce Law 50).
 func (s *Service) Preview(ctx context.Context, caller identity.Caller, p Placing) (Checkout, Needs, error) {
 	var needs Needs
 	c, err := postgres.View(ctx, s.db, func(tx *postgres.Tx) (c Checkout, err error) {
@@ -46,10 +46,9 @@ func (s *Service) Preview(ctx context.Context, caller identity.Caller, p Placing
 	return c, needs, err
 }
 
-// Place reserves the stock and opens the payment of a checkout. Its claim makes
-// it happen once, however often it is asked; render says what the caller is
-// answered. When the payment provider cannot be reached the checkout stands
-// without a PayURL, and a worker opens it soon.
+// Place reserves the stock and opens the payment of a checkout. Its claim makes it happen
+// once, however often it is asked; render says what the caller is answered. When the
+// provider cannot be reached the checkout has no PayURL, and a worker opens it soon.
 func (s *Service) Place(ctx context.Context, caller identity.Caller, p Placing, claim request.Claim, render func(Checkout) (request.Answer, error)) (Checkout, error) {
 	c, err := postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Checkout, error) {
 		resumed, err := request.Begin(ctx, tx, claim)
@@ -129,7 +128,7 @@ func (s *Service) chosen(ctx context.Context, tx *postgres.Tx, caller identity.C
 }
 
 func quote(ctx context.Context, tx *postgres.Tx, caller identity.Caller, chosen []Chosen) (Checkout, Needs, error) {
-	offers, err := catalog.Offers(ctx, tx, skus(chosen))
+	offers, err := offer.Of(ctx, tx, skus(chosen))
 	if err != nil {
 		return Checkout{}, Needs{}, err
 	}

@@ -328,6 +328,27 @@ func (b bound) Build(builder clause.Builder) {
 	statement.BindVarTo(builder, statement, b.value)
 }
 
+// EnqueueAll is Enqueue for many jobs, in one statement.
+func (tx *Tx) EnqueueAll(ctx context.Context, jobs []river.JobArgs) error {
+	switch {
+	case len(jobs) == 0:
+		return nil
+	case tx.sql == nil:
+		return fmt.Errorf("enqueue %s: outside a transaction", jobs[0].Kind())
+	case tx.held != nil:
+		*tx.held = append(*tx.held, jobs...)
+		return nil
+	}
+	params := make([]river.InsertManyParams, len(jobs))
+	for i, job := range jobs {
+		params[i].Args = job
+	}
+	if _, err := tx.jobs.InsertManyTx(ctx, tx.sql, params); err != nil {
+		return fmt.Errorf("enqueue %s: %w", jobs[0].Kind(), err)
+	}
+	return nil
+}
+
 // Enqueue puts a job into the queue as part of tx: it exists if and only if tx
 // commits. Jobs carry ids, not data.
 func (tx *Tx) Enqueue(ctx context.Context, job river.JobArgs, opts ...*river.InsertOpts) error {

@@ -283,3 +283,61 @@ func TestACollectingDatabaseHandsItsJobsOutWhenTheyAreTrue(t *testing.T) {
 		t.Errorf("collected %q, want one and two", got)
 	}
 }
+
+// wideRow is a row of a table of the test's own.
+type wideRow struct {
+	N    int64 `gorm:"primaryKey"`
+	Who  *uuid.UUID
+	Name string
+	At   time.Time
+}
+
+// TableName is wide.
+func (wideRow) TableName() string { return "wide" }
+
+func TestManyRowsAreOneStatement(t *testing.T) {
+	t.Parallel()
+	place := pgtest.Create(t)
+	owner := pgtest.Open(t, postgresPlace(place), pgtest.NewClock(pgtest.Noon).Now)
+	for _, s := range []string{
+		`CREATE TABLE wide (n bigint CONSTRAINT wide_pkey PRIMARY KEY, who uuid, name text NOT NULL, at timestamptz NOT NULL)`,
+		`GRANT SELECT, INSERT, UPDATE ON wide TO shiyi_app`,
+	} {
+		if _, err := owner.SQL().ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := pgtest.Open(t, place, pgtest.NewClock(pgtest.Noon.Add(time.Microsecond)).Now)
+	who := uuid.MustParse("0190a2b0-0000-7000-8000-000000000001")
+	rows := make([]wideRow, 20_000) // with 4 parameters each they would be too many
+	for i := range rows {
+		rows[i] = wideRow{N: int64(i) + 1<<62, Name: `"莜面" \ ?`, At: db.Now()}
+	}
+	rows[1].Who = &who
+	before := db.Statements()
+	err := postgres.Do(t.Context(), db, func(tx *postgres.Tx) error { return postgres.CreateAll(t.Context(), tx, rows) })
+	if err != nil || db.Statements()-before != 3 {
+		t.Fatalf("%v after %d statements, want BEGIN, INSERT, COMMIT", err, db.Statements()-before)
+	}
+	changed := []wideRow{{N: rows[1].N, Name: "new", At: pgtest.Noon}, {N: 1, Name: "of nobody", At: pgtest.Noon}}
+	n, err := postgres.InTx(t.Context(), db, func(tx *postgres.Tx) (int64, error) { return postgres.UpdateAll(t.Context(), tx, changed, "who") })
+	if err != nil || n != 1 {
+		t.Fatalf("updated %d rows, %v, want 1", n, err)
+	}
+	got, err := postgres.Read(t.Context(), db, func(tx *postgres.Tx) ([]wideRow, error) {
+		return postgres.On[wideRow](tx).Order("n").Limit(2).Find(t.Context())
+	})
+	if err != nil || len(got) != 2 {
+		t.Fatal(got, err)
+	}
+	if got[0].N != rows[0].N || got[0].Name != rows[0].Name || !got[0].At.Equal(rows[0].At) || got[0].Who != nil {
+		t.Errorf("the first row is %+v, want %+v", got[0], rows[0])
+	}
+	if got[1].Name != "new" || got[1].Who == nil || *got[1].Who != who || !got[1].At.Equal(pgtest.Noon) {
+		t.Errorf("the second row is %+v, want it renamed and its who as it was", got[1])
+	}
+	err = postgres.Do(t.Context(), db, func(tx *postgres.Tx) error { return postgres.CreateAll(t.Context(), tx, rows[:1]) })
+	if !postgres.Violates(err, "wide_pkey") {
+		t.Errorf("a second one: %v, want a violation of wide_pkey", err)
+	}
+}

@@ -1,12 +1,15 @@
 package replay
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/listing"
 	"github.com/shiyi-market/shiyi/internal/merchant"
-	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
 )
 
@@ -25,25 +28,22 @@ const county = "152527"
 // MerchantID is the id of a recorded enterprise, the same in every replay.
 func MerchantID(code string) merchant.ID { return id.FromName[merchant.Merchant]("enterprise", code) }
 
+// ProductID is the id of a recorded product, the same in every replay.
+func ProductID(code string) catalog.ProductID { return id.FromName[catalog.Product]("product", code) }
+
 // SKUID is the id of a recorded product's one SKU, the same in every replay.
 func SKUID(code string) catalog.SKUID { return id.FromName[catalog.SKU]("sku", code) }
 
-// enrolment is the enterprise as it was approved.
-func (e Enterprise) enrolment() merchant.Enrolment {
-	return merchant.Enrolment{
-		ID: MerchantID(e.row["enterprise_id"]), Code: e.row["enterprise_id"], LegalName: e.row["legal_name"], ShortName: e.row["short_name"],
-		EntityType: e.row["entity_type"], Fictional: e.yes("is_fictional"), Region: county, Township: e.row["township"],
-		USCC: e.row["uscc_placeholder"], Brands: e.list("brands"),
-		RecommendationNo: e.row["county_recommendation_no"], RecommendedOn: merchant.Date(e.row["county_recommended_on"]),
-		AgreementNo: e.row["donation_agreement_no"], AgreementSignedOn: merchant.Date(e.row["donation_agreement_signed_on"]),
-		Licences: []merchant.Licence{e.licence()},
-		Linkage: merchant.Linkage{
-			Modes: e.list("linkage_modes"), Households: e.int("linked_households"), PoorHouseholds: e.int("linked_poor_households"),
-			Employed: e.int("employed_poor_persons"), LandMu: e.int("land_transfer_mu"), PurchaseAgreements: e.int("purchase_agreement_households"),
-			Dividends: money.Fen(e.int("dividends_2020_fen")), Evidence: e.list("linkage_evidence"),
-		},
-	}
-}
+func productID(code string) catalog.ProductID { return id.FromName[catalog.Product]("product", code) }
+
+// Code is the enterprise's own: "E01".
+func (e Enterprise) Code() string { return e.row["enterprise_id"] }
+
+// ShortName is what the enterprise is called.
+func (e Enterprise) ShortName() string { return e.row["short_name"] }
+
+// Description is what the product's listing says.
+func (p Product) Description(e Enterprise) catalog.Description { return p.listing(e).Description }
 
 // licence is the one that the data names. Lamps need a CCC certificate and travel
 // an agency's licence, of which the data has neither number nor end: they are
@@ -59,27 +59,75 @@ func (e Enterprise) licence() merchant.Licence {
 	return l
 }
 
-// approvedAt is when the enterprise was let in: at nine in the morning after the
+// opensAt is when the enterprise lists its goods: at nine in the morning after the
 // agreement was signed.
-func (e Enterprise) approvedAt() time.Time {
+func (e Enterprise) opensAt() time.Time {
 	return e.date("donation_agreement_signed_on").AddDate(0, 0, 1).Add(9 * time.Hour)
 }
 
-// listing is the product as it was put on sale.
-func (p Product) listing() catalog.NewProduct {
+// reviewer is the operator who approved the listings, invented: the data does not
+// say who it was. It is a number, to which no account belongs.
+func reviewer() identity.Caller {
+	return identity.Caller{
+		Account: id.FromName[identity.Account]("operator", "listings"), Roles: []identity.Grant{{Role: identity.Operator}},
+	}
+}
+
+// listing is the product as it was listed by its enterprise.
+func (p Product) listing(e Enterprise) catalog.NewProduct {
 	return catalog.NewProduct{
-		ID: id.FromName[catalog.Product]("product", p.Code), Merchant: MerchantID(p.Enterprise), Code: p.Code,
+		ID: productID(p.Code), Merchant: MerchantID(p.Enterprise), Code: p.Code,
 		Description: catalog.Description{
 			Category: p.row["category_code"], Name: p.row["name"], Brand: p.row["brand"], Spec: p.row["spec"],
 			NetContent: p.int("net_content_value"), NetUnit: p.row["net_content_unit"], SaleUnit: p.row["sale_unit"],
 			Kind: p.row["product_kind"], Storage: p.row["storage"], ColdChain: p.row["cold_chain"], ShelfLifeDays: int(p.int("shelf_life_days")),
-			Origin: p.row["origin"], StandardCode: p.row["standard_code"], ConformityDoc: p.row["conformity_doc"],
+			Origin: p.row["origin"], RegionCode: p.region(), StandardCode: p.row["standard_code"], ConformityDoc: p.row["conformity_doc"],
 			Certifications: p.row["certifications"], TraceCode: p.row["trace_code"], VATTreatment: p.row["vat_treatment"],
 			ReturnRule: catalog.ReturnRule(p.row["return_rule"]), AgeRestricted: p.yes("age_restricted"), Presale: p.yes("presale"),
 			Voucher: p.int("voucher_valid_days") > 0, VoucherValidDays: int(p.int("voucher_valid_days")), ShipZone: p.row["ship_zone"],
+			Label: p.label(e),
 		},
 		SKUs: []catalog.NewSKU{{ID: SKUID(p.Code), Code: p.row["sku"], Price: p.Price}},
 	}
+}
+
+// region is where the product comes from. The data names the county alone; the
+// three village brands are at home in their villages.
+func (p Product) region() string {
+	switch p.row["brand"] {
+	case "骆山物语", "帐房优品":
+		return "152527104001"
+	case "红喜":
+		return "152527103001"
+	}
+	return county
+}
+
+// label is what the package says. The data has neither ingredients nor allergens
+// nor where the date of making is found: all three are invented, alike for all
+// goods, and say so. The maker is the enterprise, at its township.
+func (p Product) label(e Enterprise) listing.Label {
+	l := listing.Label{Maker: e.row["legal_name"], MakerAddress: "内蒙古自治区锡林郭勒盟太仆寺旗" + e.row["township"]}
+	for window := range strings.SplitSeq(p.row["presale_window"], ";") {
+		if from, until, ok := strings.Cut(window, "/"); ok {
+			l.PresaleWindows = append(l.PresaleWindows, listing.Window{From: from, Until: until})
+		}
+	}
+	kind, _ := listing.KindOf(p.row["product_kind"])
+	needs := func(field string) bool { return slices.Contains(kind.Required, field) }
+	if needs("made_on_rule") {
+		l.MadeOnRule = "见包装标示（虚构示例）"
+	}
+	if needs("ingredients") {
+		l.Ingredients = "见包装标示（虚构示例）"
+	}
+	if needs("allergens") {
+		l.Allergens = "见包装标示（虚构示例）"
+	}
+	if needs("licence_no") {
+		l.LicenceNo = e.row["food_licence_no_placeholder"]
+	}
+	return l
 }
 
 // placing is what the recorded buyer asked for. Address and declarations are

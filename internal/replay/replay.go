@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 	"golang.org/x/sync/errgroup"
 
@@ -26,6 +27,9 @@ import (
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/scrutiny"
+	"github.com/shiyi-market/shiyi/internal/search"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
@@ -124,7 +128,8 @@ func (r *Replay) note(ctx context.Context, operation string) error {
 
 // steps are what happens beside the sales, by time: enterprises are let in and
 // list their goods, are re-verified in June, one renews its licence in October,
-// and the log is drained each month; last, today, everybody renews.
+// price claims are filed, and the log is drained each month; last, today, everybody
+// renews and claims anew.
 func (r *Replay) steps(y Year) []step {
 	var all []step
 	goods := map[string][]Product{}
@@ -133,13 +138,16 @@ func (r *Replay) steps(y Year) []step {
 	}
 	for _, e := range y.Enterprises {
 		all = append(all,
-			step{e.approvedAt(), "let in " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error {
+			step{e.opensAt(), "let in " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error {
 				return r.open(ctx, at, e, goods[e.row["enterprise_id"]])
 			}},
-			step{time.Date(2020, 6, 10, 9, 0, 0, 0, shanghai()), "re-verify " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.review(ctx, at, e) }})
+			step{time.Date(2020, 6, 10, 9, 0, 0, 0, shanghai()), "re-verify " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.reverify(ctx, at, e) }})
 		if e.row["licence_expires_on"] == "2020-10-31" {
 			all = append(all, step{time.Date(2020, 10, 30, 9, 0, 0, 0, shanghai()), "renew " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.renew(ctx, at, e) }})
 		}
+	}
+	for _, e := range y.Enterprises {
+		all = append(all, r.claims(e, goods[e.row["enterprise_id"]])...)
 	}
 	for month := range 12 {
 		all = append(all, step{time.Date(2020, time.Month(month+2), 1, 0, 0, 0, 0, shanghai()), "close the month", r.drain})
@@ -148,7 +156,10 @@ func (r *Replay) steps(y Year) []step {
 	for _, e := range y.Enterprises {
 		all = append(all,
 			step{r.DB.Now(), "renew " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.renew(ctx, at, e) }},
-			step{r.DB.Now(), "re-verify " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.review(ctx, at, e) }})
+			step{r.DB.Now(), "re-verify " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.reverify(ctx, at, e) }},
+			step{r.DB.Now(), "claim anew " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error {
+				return r.recapture(ctx, at, goods[e.row["enterprise_id"]])
+			}})
 	}
 	return all
 }
@@ -158,39 +169,82 @@ func (r *Replay) drain(ctx context.Context, _ time.Time) error {
 	return err
 }
 
-// open lets an enterprise in, lists its goods and fills its shelves.
+// open lets an enterprise in by the recorded days, lists its goods and fills its shelves.
 func (r *Replay) open(ctx context.Context, at time.Time, e Enterprise, goods []Product) error {
 	db := r.DB.At(at)
-	m, err := merchant.New(db).Enrol(ctx, e.enrolment())
-	if err != nil && !errors.Is(err, merchant.ErrEnrolled) {
+	if err := r.letIn(ctx, e, goods); err != nil {
 		return err
 	}
-	m.ID = MerchantID(e.row["enterprise_id"])
-	seller := identity.Caller{Roles: []identity.Grant{{Role: identity.Merchant, Merchant: m.ID.UUID()}}}
-	shelf, shop := inventory.New(db), catalog.New(db, nil)
-	for _, p := range goods {
-		if _, err := shop.Add(ctx, seller, p.listing()); err != nil && !errors.Is(err, catalog.ErrListed) {
+	mid := MerchantID(e.row["enterprise_id"])
+	seller := identity.Caller{Roles: []identity.Grant{{Role: identity.Merchant, Merchant: mid.UUID()}}}
+	shelf := inventory.New(db)
+	listed := make([]uuid.UUID, len(goods))
+	for i, p := range goods {
+		listed[i] = productID(p.Code).UUID()
+		if err := list(ctx, db, seller, p.listing(e)); err != nil {
 			return fmt.Errorf("list %s: %w", p.Code, err)
 		}
-		err := shelf.Open(ctx, seller.Account.UUID(), inventory.Line{Merchant: m.ID.UUID(), SKU: SKUID(p.Code).UUID(), Qty: p.Units + spare})
+		err := shelf.Open(ctx, seller.Account.UUID(), inventory.Line{Merchant: mid.UUID(), SKU: SKUID(p.Code).UUID(), Qty: p.Units + spare})
 		if err != nil && !errors.Is(err, inventory.ErrOpened) {
 			return fmt.Errorf("stock %s: %w", p.Code, err)
 		}
 	}
-	return nil
+	return search.New(db, inventory.InStock).Index(ctx, listed...)
 }
 
-func (r *Replay) review(ctx context.Context, at time.Time, e Enterprise) error {
-	_, err := merchant.New(r.DB.At(at)).Review(ctx, MerchantID(e.row["enterprise_id"]))
+// list brings a product on sale as every product comes there: a draft, which its
+// enterprise submits and an operator approves. It goes on where a replay that was
+// stopped left it.
+func list(ctx context.Context, db *postgres.DB, seller identity.Caller, n catalog.NewProduct) error {
+	db = db.Collecting(func(river.JobArgs) {}) // what follows from a listing is done when the year is over
+	shop := catalog.New(db, nil)
+	desk := scrutiny.New(db, shop)
+	if _, err := shop.Add(ctx, seller, n); err != nil && !errors.Is(err, catalog.ErrListed) {
+		return err
+	}
+	c, err := desk.OwnProduct(ctx, seller, n.ID)
+	if err == nil && c.State == catalog.Draft {
+		c.Product, err = shop.Submit(ctx, seller, n.ID)
+	}
+	if err == nil && c.State == catalog.InReview {
+		_, err = desk.Approve(ctx, reviewer(), n.ID, c.Version)
+	}
 	return err
 }
 
-// renew files the enterprise's licence anew, for some years from then on.
+// reverify verifies an enterprise again, unless that was done on that day or since.
+func (r *Replay) reverify(ctx context.Context, at time.Time, e Enterprise) error {
+	db := r.DB.At(at)
+	m, err := merchant.New(db).Merchant(ctx, MerchantID(e.row["enterprise_id"]))
+	if err != nil || merchant.DateOf(m.VerifiedAt) >= merchant.DateOf(at) {
+		return err
+	}
+	_, err = standing.New(db).Reverify(ctx, operator(), m.ID, "营业执照、许可证、经营地址、带贫协议（回放记录）")
+	return err
+}
+
+// renew lets the enterprise file its licence anew, for some years from then on, and
+// an operator accept it.
 func (r *Replay) renew(ctx context.Context, at time.Time, e Enterprise) error {
-	l := e.licence()
-	l.ExpiresOn = merchant.DateOf(at.AddDate(newLicence, 0, 0))
-	_, err := merchant.New(r.DB.At(at)).RenewLicence(ctx, MerchantID(e.row["enterprise_id"]), l)
+	m, l := MerchantID(e.row["enterprise_id"]), e.licence()
+	l.IssuedOn, l.ExpiresOn = merchant.DateOf(at), merchant.DateOf(at.AddDate(newLicence, 0, 0))
+	papers := standing.New(r.DB.At(at))
+	f, err := papers.FileLicence(ctx, identity.Caller{
+		Account: id.FromName[identity.Account]("replay", "seller of "+m.String()),
+		Roles:   []identity.Grant{{Role: identity.Merchant, Merchant: m.UUID()}},
+	}, m, l)
+	if errors.Is(err, merchant.ErrAccepted) {
+		return nil
+	}
+	if err == nil {
+		_, err = papers.AcceptLicence(ctx, operator(), f.ID)
+	}
 	return err
+}
+
+// operator is who decided in the year, of whom no account is recorded.
+func operator() identity.Caller {
+	return identity.Caller{Account: id.FromName[identity.Account]("replay", "operator"), Roles: []identity.Grant{{Role: identity.Operator}}}
 }
 
 // sell puts checkouts through, several at once; all have ended when it returns.

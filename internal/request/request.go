@@ -20,6 +20,12 @@ var (
 	ErrRunning = fault.New(fault.Conflict, "request.running", "The first request with this key is still running", "使用该幂等键的请求仍在处理")
 )
 
+// Faults of an edit's If-Match (RFC 9110 §13.1.1, RFC 6585 §3).
+var (
+	ErrStale         = fault.New(fault.Conflict, "request.stale", "What you edit has been changed since you read it", "内容已被更新，请刷新后重试")
+	ErrUnconditional = fault.New(fault.Invalid, "request.unconditional", "An edit needs If-Match with the ETag of what was read", "修改请求需要携带 If-Match")
+)
+
 const (
 	// Kept is how long an answer is remembered.
 	Kept = 30 * 24 * time.Hour

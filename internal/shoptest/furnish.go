@@ -3,24 +3,38 @@ package shoptest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/dossier"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/review"
+	"github.com/shiyi-market/shiyi/internal/scrutiny"
+	"github.com/shiyi-market/shiyi/internal/search"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Services are the contexts of a shop, whoever assembled it. They convert to
@@ -28,46 +42,190 @@ import (
 // tests need not compile it.
 type Services struct {
 	Identity     *identity.Service
+	Keys         *apikey.Service
 	Merchants    *merchant.Service
 	Catalog      *catalog.Service
 	Inventory    *inventory.Service
 	Carts        *cart.Service
+	Onboarding   *onboarding.Service
 	Orders       *order.Service
 	Payments     *payment.Service
 	Fund         *fund.Service
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
 	Receipts     *receipt.Service
+	Reviews      *review.Service
+	Claims       *claim.Service
+	Standing     *standing.Service
+	Origins      *origin.Service
+	Scrutiny     *scrutiny.Service
+	Search       *search.Service
 	Trail        *trail.Service
+	Intake       *intake.Service
+	Files        *file.Service
+	Webhooks     *webhook.Service
+	Recalls      *recall.Service
 }
 
-// Enrol enrols an invented enterprise that may sell. It needs a code of at most
-// ten characters; what else matters to nobody's test need not be said.
+// USCC is a unified social credit code that passes its check: the n-th of this
+// region's cooperatives, which does not exist.
+func USCC(n int) string {
+	return checked(fmt.Sprintf("93152527XX%07d", n), merchant.CheckUSCC)
+}
+
+// SC is the number of a food production licence that passes its check.
+func SC(n int) string { return checked(fmt.Sprintf("SC101152527%04d", n), merchant.CheckSC) }
+
+// checked is a number with its last character.
+func checked(but string, check func(string) error) string {
+	for _, last := range "0123456789ABCDEFGHJKLMNPQRTUWXY" {
+		if whole := but + string(last); check(whole) == nil {
+			return whole
+		}
+	}
+	panic("shoptest: no check character fits " + but)
+}
+
+// number is a small one that follows from an enterprise's code.
+func number(code string) int {
+	n := 0
+	for _, r := range code {
+		n = (n*31 + int(r)) % 10_000_000
+	}
+	return n
+}
+
+// Enrol lets an invented enterprise in, which may sell. It needs a code; what else
+// matters to nobody's test need not be said. It comes in through the door: somebody
+// applies, an official recommends, an operator approves, the agreement is signed.
 func (s Services) Enrol(ctx context.Context, e merchant.Enrolment) (merchant.Merchant, error) {
-	e.ShortName = cmp.Or(e.ShortName, e.Code)
-	e.LegalName, e.EntityType, e.Fictional = e.ShortName+"（虚构示例）", "农民专业合作社", true
-	e.Region, e.Township = "152527", "红旗镇"
-	e.USCC = cmp.Or(e.USCC, "93152527"+strings.Repeat("X", 10-len(e.Code))+e.Code)
-	e.RecommendationNo, e.RecommendedOn = "R-"+e.Code, "2026-01-01"
-	e.AgreementNo, e.AgreementSignedOn = "A-"+e.Code, "2026-01-02"
-	if e.Licences == nil {
-		e.Licences = []merchant.Licence{{Kind: "SC", No: "SC-" + e.Code, ExpiresOn: "2099-12-31"}}
+	if e.ID.IsZero() {
+		e.ID = id.FromName[merchant.Merchant]("test", e.Code)
 	}
-	m, err := s.Merchants.Enrol(ctx, e)
+	applicant := identity.Account{ID: id.FromName[identity.Account]("applicant", e.Code), Email: strings.ToLower(e.Code) + "@applicant.example", Name: "申请人 " + e.Code}
+	if err := s.Identity.Record(ctx, applicant); err != nil {
+		return merchant.Merchant{}, err
+	}
+	a, err := s.Onboarding.Record(ctx, identity.Caller{Account: applicant.ID}, id.FromName[onboarding.Application]("test", e.Code),
+		onboarding.Given{Merchant: e.ID, Code: e.Code, AgreementNo: "A-" + e.Code}, Draft(e))
+	if err == nil {
+		a, err = s.Pass(ctx, a, "R-"+e.Code)
+	}
 	if err != nil {
-		return m, fmt.Errorf("enrol %s: %w", e.Code, err)
+		return merchant.Merchant{}, fmt.Errorf("enrol %s: %w", e.Code, err)
 	}
-	return m, nil
+	return s.Merchants.Merchant(ctx, a.Merchant)
 }
 
-// Sell puts a product on sale, with so many pieces of each of its SKUs. Goods of
+// Official is an official of the county that all invented enterprises are in.
+var Official = identity.Caller{
+	Account: id.FromName[identity.Account]("test", "official"), Roles: []identity.Grant{{Role: identity.County, Region: "152527"}},
+}
+
+// Pass brings a draft through to the enterprise.
+func (s Services) Pass(ctx context.Context, a onboarding.Application, recommendation string) (onboarding.Application, error) {
+	applicant := identity.Caller{Account: a.Applicant}
+	agreement, err := s.Onboarding.Agreement(ctx)
+	if err != nil {
+		return a, err
+	}
+	for _, act := range []func() (onboarding.Application, error){
+		func() (onboarding.Application, error) { return s.Onboarding.Submit(ctx, applicant, a.ID) },
+		func() (onboarding.Application, error) {
+			return s.Onboarding.Recommend(ctx, Official, a.ID, recommendation, "情况属实")
+		},
+		func() (onboarding.Application, error) {
+			return s.Onboarding.Approve(ctx, Operator, a.ID, "材料齐全")
+		},
+		func() (onboarding.Application, error) {
+			return s.Onboarding.Accept(ctx, applicant, a.ID, onboarding.Acceptance{
+				Version: agreement.Version, SHA256: agreement.SHA256, Name: "测试", Position: "负责人",
+			})
+		},
+	} {
+		if a, err = act(); err != nil {
+			return a, err
+		}
+	}
+	return a, nil
+}
+
+// Draft is what an invented enterprise says of itself, without scans.
+func Draft(e merchant.Enrolment) dossier.Draft {
+	short := cmp.Or(e.ShortName, e.Code)
+	d := dossier.Draft{
+		Entity: dossier.Entity{
+			LegalName: short + "（虚构示例）", ShortName: short, EntityType: "农民专业合作社", USCC: cmp.Or(e.USCC, USCC(number(e.Code))),
+			Region: "152527", Township: "红旗镇", Fictional: true,
+		},
+		Contacts: []dossier.Contact{{Role: dossier.Representative, Name: "测试", Phone: "+8613800000000"}},
+		Linkage: dossier.Linkage{Households: max(1, e.Linkage.Households), Ways: []dossier.Way{{
+			Mode: dossier.Cooperative, Villages: []string{"红喜村"}, Households: 1, From: "2026-01-01", To: "2026-12-31",
+		}}},
+	}
+	if e.Licences == nil {
+		e.Licences = []merchant.Licence{{Kind: "SC", No: SC(number(e.Code) % 10_000), ExpiresOn: "2099-12-31"}}
+	}
+	for _, l := range e.Licences {
+		d.Licences = append(d.Licences, dossier.Licence{Kind: l.Kind, No: l.No, IssuedOn: "2020-01-01", ExpiresOn: l.ExpiresOn, For: []string{"PACKAGED_FOOD"}})
+	}
+	return d
+}
+
+// Whole fills in what the listing of goods must say and a test need not. Goods of
 // which no more is said are packaged food that is shipped anywhere.
+func Whole(d catalog.Description) catalog.Description {
+	kind, cold := "PACKAGED_FOOD", "N"
+	switch {
+	case d.Voucher:
+		kind, cold = "VOUCHER_SERVICE", "VOUCHER"
+	case d.AgeRestricted:
+		kind = "LIQUOR"
+	}
+	d.Spec, d.SaleUnit, d.Kind, d.ColdChain = cmp.Or(d.Spec, "一份"), cmp.Or(d.SaleUnit, "份"), cmp.Or(d.Kind, kind), cmp.Or(d.ColdChain, cold)
+	d.VATTreatment, d.ShipZone = cmp.Or(d.VATTreatment, "9%"), cmp.Or(d.ShipZone, "NATIONWIDE")
+	d.ReturnRule = cmp.Or(d.ReturnRule, catalog.NoReason)
+	d.Origin, d.RegionCode = cmp.Or(d.Origin, "内蒙古自治区锡林郭勒盟太仆寺旗"), cmp.Or(d.RegionCode, "152527")
+	d.Maker, d.MakerAddress = cmp.Or(d.Maker, "示例企业（虚构示例）"), cmp.Or(d.MakerAddress, "太仆寺旗宝昌镇")
+	if d.Voucher {
+		return d
+	}
+	if d.NetUnit == "" {
+		d.NetContent, d.NetUnit = 1000, "g"
+	}
+	d.Storage, d.ShelfLifeDays, d.StandardCode = cmp.Or(d.Storage, "常温避光"), cmp.Or(d.ShelfLifeDays, 365), cmp.Or(d.StandardCode, "Q/TEST 0001S")
+	d.Ingredients, d.Allergens, d.MadeOnRule = cmp.Or(d.Ingredients, "见包装"), cmp.Or(d.Allergens, "无"), cmp.Or(d.MadeOnRule, "见包装喷码")
+	d.LicenceNo, d.ConformityDoc = cmp.Or(d.LicenceNo, "SC10115252799011"), cmp.Or(d.ConformityDoc, "出厂检验报告")
+	return d
+}
+
+// license files a licence of an enterprise and accepts it, unless it has it.
+func (s Services) license(ctx context.Context, m merchant.ID, l merchant.Licence) error {
+	filed, err := s.Standing.FileLicence(ctx, Seller(m), m, l)
+	if errors.Is(err, merchant.ErrAccepted) {
+		return nil
+	}
+	if err == nil {
+		_, err = s.Standing.AcceptLicence(ctx, Operator, filed.ID)
+	}
+	return err
+}
+
+// Sell lists a product, lets Operator approve it, and opens the stock of each of its
+// SKUs with so many pieces. What Whole fills in need not be said, and an enterprise
+// that lacks a travel agency's licence gets one.
 func (s Services) Sell(ctx context.Context, p catalog.NewProduct, pieces int64) (catalog.Product, error) {
-	p.Spec, p.SaleUnit = cmp.Or(p.Spec, "一份"), cmp.Or(p.SaleUnit, "份")
-	p.Kind, p.VATTreatment = cmp.Or(p.Kind, "PACKAGED_FOOD"), cmp.Or(p.VATTreatment, "9%")
-	p.ColdChain, p.ShipZone = cmp.Or(p.ColdChain, "N"), cmp.Or(p.ShipZone, "NATIONWIDE")
-	p.ReturnRule = cmp.Or(p.ReturnRule, catalog.NoReason)
+	p.Description = Whole(p.Description)
+	if p.Voucher {
+		licence := merchant.Licence{Kind: "TRAVEL", No: "L-NMG-99001", ExpiresOn: "2099-12-31"}
+		if err := s.license(ctx, p.Merchant, licence); err != nil {
+			return catalog.Product{}, fmt.Errorf("license %s: %w", p.Code, err)
+		}
+	}
 	listed, err := s.Catalog.Add(ctx, Seller(p.Merchant), p)
+	if err == nil {
+		listed, err = s.PutOnSale(ctx, listed)
+	}
 	if err != nil {
 		return listed, fmt.Errorf("list %s: %w", p.Code, err)
 	}
@@ -77,6 +235,15 @@ func (s Services) Sell(ctx context.Context, p catalog.NewProduct, pieces int64) 
 		}
 	}
 	return listed, nil
+}
+
+// PutOnSale submits a draft, and lets Operator approve it.
+func (s Services) PutOnSale(ctx context.Context, p catalog.Product) (catalog.Product, error) {
+	submitted, err := s.Catalog.Submit(ctx, Seller(p.Merchant), p.ID)
+	if err != nil {
+		return submitted, err
+	}
+	return s.Scrutiny.Approve(ctx, Operator, p.ID, submitted.Version)
 }
 
 // SignUp registers somebody, gives him roles and signs him in.

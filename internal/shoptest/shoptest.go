@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path"
 	"strings"
 	"sync"
@@ -17,25 +18,37 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/scrutiny"
+	"github.com/shiyi-market/shiyi/internal/search"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Shop is a shop that is open. It may be used by many goroutines.
@@ -72,7 +85,7 @@ var goods = []catalog.NewProduct{
 	Product(Distiller, "liquor", 12345, catalog.Description{Category: "LIQUOR", Name: "草原白酒", ReturnRule: catalog.NoReasonUnopened, AgeRestricted: true}),
 	Product(Distiller, "stay", 29900, catalog.Description{
 		Category: "TOURISM", Name: "农家院一晚", ReturnRule: catalog.VoucherRule,
-		Voucher: true, VoucherValidDays: 180, ColdChain: "VOUCHER", ShipZone: "NONE",
+		Voucher: true, VoucherValidDays: 180, ShipZone: "NONE",
 	}),
 }
 
@@ -125,11 +138,31 @@ func New(t testing.TB, o Options) *Shop {
 	must(t, err)
 	must(t, s.Transparency.Sign(t.Context()))
 	s.Trail, s.Merchants, s.Inventory = trail.New(s.DB), merchant.New(s.DB), inventory.New(s.DB)
+	s.Keys, s.Webhooks = apikey.New(s.DB), webhook.New(s.DB, webhook.Config{}, listener{})
 	s.Catalog, s.Carts, s.Fund = catalog.New(s.DB, o.Cache), cart.New(s.DB), fund.New(s.DB)
+	s.Onboarding = onboarding.New(s.DB)
+	s.Files, err = file.Open(s.DB, file.Config{Folder: t.TempDir(), MaxBytes: 10 << 20, DailyBytes: 200 << 20})
+	must(t, err)
+	s.Scrutiny, s.Origins = scrutiny.New(s.DB, s.Catalog), origin.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Aftersales = aftersale.New(s.DB)
+	s.Intake = intake.New(s.DB, s.Catalog)
+	s.Recalls = recall.New(s.DB)
+	s.Search = search.New(s.DB, inventory.InStock)
+	s.Claims = claim.New(s.DB, s.Catalog, claim.Config{})
+	s.Reviews = review.New(s.DB, s.Identity, s.Catalog)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
+	s.Standing = standing.New(s.DB)
 	return s
+}
+
+// listener stands for all systems of enterprises: it hears every message, and
+// nothing leaves the process.
+type listener struct{}
+
+// RoundTrip answers 204.
+func (listener) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: r}, nil
 }
 
 // StockUp enrols the two enterprises and puts their goods on sale, and more, with
@@ -137,8 +170,8 @@ func New(t testing.TB, o Options) *Shop {
 func (s *Shop) StockUp(t testing.TB, pieces int64, more ...catalog.NewProduct) {
 	t.Helper()
 	for i, m := range []merchant.Enrolment{
-		{ID: Miller, Code: "E01", ShortName: "磨坊", USCC: "91152527XXXXXX01E1"},
-		{ID: Distiller, Code: "E02", ShortName: "酒坊", USCC: "91152527XXXXXX02E2"},
+		{ID: Miller, Code: "E01", ShortName: "磨坊", USCC: USCC(1)},
+		{ID: Distiller, Code: "E02", ShortName: "酒坊", USCC: USCC(2)},
 	} {
 		m.Licences = []merchant.Licence{{Kind: "SC", No: "SC10115252799011", ExpiresOn: "2027-01-01"}}
 		m.Linkage.Households = int64(100 + i)
@@ -219,9 +252,19 @@ func (s *Shop) Perform(t testing.TB) {
 	}
 }
 
+// Tell sends what waits to be sent to enterprises' own systems.
+func (s *Shop) Tell(t testing.TB) {
+	t.Helper()
+	if _, err := s.Webhooks.Deliver(t.Context()); err != nil {
+		t.Fatalf("send messages: %v", err)
+	}
+}
+
 // do does a job, as the worker would.
 func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 	switch j := j.(type) {
+	case catalog.Changed:
+		return s.Search.Index(ctx, j.Product)
 	case payment.Received:
 		return s.Orders.Capture(ctx, j.Event)
 	case payment.PerformRefund:
@@ -230,6 +273,8 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 		return s.Payments.SettleRefund(ctx, j.Event)
 	case payment.Close:
 		return s.Payments.Close(ctx, j.Buyer, j.Intent)
+	case intake.Write:
+		return s.Intake.Write(ctx, j)
 	}
 	return fmt.Errorf("nobody knows the job %s: teach Shop.do what the worker does with it", j.Kind())
 }
@@ -301,6 +346,16 @@ func (s *Shop) Pieces(t testing.TB, code string) [2]int64 {
 		t.Fatalf("stock of %s: %v", code, err)
 	}
 	return [2]int64{all[sku].Available, all[sku].Reserved}
+}
+
+// File is a private picture that somebody has uploaded, as far as the database knows.
+func (s *Shop) File(t testing.TB, owner uuid.UUID, name string) file.ID {
+	t.Helper()
+	f := id.FromName[file.File]("test", owner.String()+name)
+	_, err := s.DB.SQL().ExecContext(t.Context(), `INSERT INTO file (id, owner_id, name, media_type, size, sha256, from_sha256, width, height, private, created_at)
+		VALUES ($1, $2, $3, 'image/png', 1, sha256(convert_to($3, 'UTF8')), sha256(convert_to($3, 'UTF8')), 1, 1, true, $4) ON CONFLICT (id) DO NOTHING`, f.UUID(), owner, name, s.Clock.Now())
+	must(t, err)
+	return f
 }
 
 func must(t testing.TB, err error) {

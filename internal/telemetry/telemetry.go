@@ -53,6 +53,7 @@ type Metrics struct {
 	imbalance    prometheus.Gauge
 	pending      prometheus.Gauge
 	refunds      prometheus.Gauge
+	overdue      prometheus.Gauge
 }
 
 // New makes the measures, those of the Go runtime and the process among them.
@@ -81,9 +82,12 @@ func New() (*Metrics, error) {
 		refunds: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "shiyi_refunds_failed", Help: "Refunds whose money did not arrive, and that nobody has ordered anew.",
 		}),
+		overdue: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "shiyi_reverifications_overdue", Help: "Enterprises that should have been verified again by now; they go on selling.",
+		}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.jobs, m.transactions, m.retries, m.levied, m.imbalance, m.pending, m.refunds,
+		m.jobs, m.transactions, m.retries, m.levied, m.imbalance, m.pending, m.refunds, m.overdue,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := m.registry.Register(c); err != nil {
@@ -124,6 +128,9 @@ func (m *Metrics) Waiting(leaves int64) { m.pending.Set(float64(leaves)) }
 
 // FailedRefunds records how many refunds have failed and wait for a decision.
 func (m *Metrics) FailedRefunds(n int64) { m.refunds.Set(float64(n)) }
+
+// OverdueReverifications records how many enterprises should have been verified again.
+func (m *Metrics) OverdueReverifications(n int64) { m.overdue.Set(float64(n)) }
 
 // Private serves /metrics, /healthz and /readyz on a port that the public does
 // not reach.

@@ -8,23 +8,41 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/intake"
+	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/search"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Deps are the contexts that the worker calls.
 type Deps struct {
-	DB       *postgres.DB
-	Orders   *order.Service
-	Payments *payment.Service
-	Log      *transparency.Service
-	Fund     *fund.Service
-	Identity *identity.Service
+	DB         *postgres.DB
+	Orders     *order.Service
+	Payments   *payment.Service
+	Log        *transparency.Service
+	Fund       *fund.Service
+	Identity   *identity.Service
+	Intake     *intake.Service
+	Files      *file.Service
+	Standing   *standing.Service
+	Aftersales *aftersale.Service
+	Merchants  *merchant.Service
+	Webhooks   *webhook.Service
+	// Inventory withdraws lots that are past their day.
+	Inventory *inventory.Service
+	Search    *search.Service
 }
 
 // batch is how many things one sweep ends at most in one go.
@@ -47,12 +65,14 @@ const (
 func (w *Worker) register(jobs *river.Workers) error {
 	orders, payments := w.deps.Orders, w.deps.Payments
 	return errors.Join(
+		on(w, jobs, func(ctx context.Context, j catalog.Changed) error { return w.deps.Search.Index(ctx, j.Product) }),
 		on(w, jobs, func(ctx context.Context, j payment.Received) error { return orders.Capture(ctx, j.Event) }),
 		on(w, jobs, func(ctx context.Context, j payment.RefundMoved) error { return payments.SettleRefund(ctx, j.Event) }),
 		on(w, jobs, func(ctx context.Context, j payment.PerformRefund) error {
 			return payments.PerformRefund(ctx, j.Buyer, j.Refund)
 		}),
 		on(w, jobs, func(ctx context.Context, j payment.Close) error { return payments.Close(ctx, j.Buyer, j.Intent) }),
+		on(w, jobs, w.deps.Intake.Write),
 	)
 }
 
@@ -69,10 +89,18 @@ func (w *Worker) dues() []sweep {
 			return int(n), err
 		}},
 		{"payment.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, w.forgetBodies) }},
+		{"file.sweep", time.Hour, d.Files.Sweep},
+		{"inventory.withdraw", time.Minute, func(ctx context.Context) (int, error) { return all(ctx, d.Inventory.WithdrawDue) }},
 		{"identity.sweep", time.Hour, func(ctx context.Context) (int, error) {
 			n, err := d.Identity.Sweep(ctx)
 			return int(n), err
 		}},
+		{"intake.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Intake.Forget) }},
+		{"standing.alert", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Standing.RaiseAlerts) }},
+		{"webhook.announce", w.cfg.Sweep, w.announce},
+		{"webhook.deliver", time.Second, d.Webhooks.Deliver},
+		{"webhook.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Webhooks.Forget) }},
+		{"search.compare", w.cfg.Sweep, d.Search.Sweep},
 		{"business.measure", 15 * time.Second, w.measure},
 	}
 }
@@ -112,7 +140,7 @@ func all(ctx context.Context, f func(ctx context.Context, limit int) (int, error
 	}
 }
 
-// measure tells how the fund, the log and the refunds stand: what the fund was
+// measure tells how the fund, the log, the refunds and the re-verifications stand: what the fund was
 // levied must be one tenth of net sales, n li for n fen.
 func (w *Worker) measure(ctx context.Context) (int, error) {
 	st, err := w.deps.Fund.Statement(ctx)
@@ -130,5 +158,10 @@ func (w *Worker) measure(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	w.metrics.FailedRefunds(failed)
+	overdue, err := w.deps.Standing.Overdue(ctx)
+	if err != nil {
+		return 0, err
+	}
+	w.metrics.OverdueReverifications(overdue)
 	return 0, nil
 }

@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
+	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/worker"
 )
@@ -19,13 +21,7 @@ import (
 // measures. Each of its sweeps begins at once.
 func work(t *testing.T, s *shoptest.Shop) *telemetry.Metrics {
 	t.Helper()
-	metrics, err := telemetry.New()
-	must(t, err)
-	cfg := worker.Config{Jobs: 1, Poll: 20 * time.Millisecond, Sequence: time.Hour, Sweep: time.Hour}
-	w, err := worker.New(cfg, s.DB, worker.Deps{
-		DB: s.DB, Orders: s.Orders, Payments: s.Payments, Log: s.Transparency, Fund: s.Fund, Identity: s.Identity,
-	}, slog.New(slog.DiscardHandler), metrics)
-	must(t, err)
+	w, metrics := newWorker(t, s)
 	must(t, w.Start(t.Context()))
 	t.Cleanup(func() {
 		if err := w.Stop(context.Background()); err != nil {
@@ -33,6 +29,26 @@ func work(t *testing.T, s *shoptest.Shop) *telemetry.Metrics {
 		}
 	})
 	return metrics
+}
+
+// announce makes one sweep for what enterprises want to hear of.
+func announce(t *testing.T, s *shoptest.Shop) error {
+	t.Helper()
+	w, _ := newWorker(t, s)
+	return w.Announce(t.Context())
+}
+
+func newWorker(t *testing.T, s *shoptest.Shop) (*worker.Worker, *telemetry.Metrics) {
+	t.Helper()
+	metrics, err := telemetry.New()
+	must(t, err)
+	cfg := worker.Config{Jobs: 1, Poll: 20 * time.Millisecond, Sequence: time.Hour, Sweep: time.Hour}
+	w, err := worker.New(cfg, s.DB, worker.Deps{
+		DB: s.DB, Orders: s.Orders, Payments: s.Payments, Log: s.Transparency, Fund: s.Fund, Identity: s.Identity, Files: s.Files, Standing: s.Standing, Inventory: s.Inventory, Search: s.Search,
+		Aftersales: s.Aftersales, Merchants: s.Merchants, Webhooks: s.Webhooks, Intake: s.Intake,
+	}, slog.New(slog.DiscardHandler), metrics)
+	must(t, err)
+	return w, metrics
 }
 
 // measured is the value of a gauge.
@@ -97,5 +113,19 @@ func TestWebhooksThatWereKeptLongEnoughAreEmptied(t *testing.T) {
 		var kept int
 		must(t, s.DB.SQL().QueryRowContext(t.Context(), `SELECT octet_length(body) FROM payment_event WHERE id = 'evt_1'`).Scan(&kept))
 		return kept == 0
+	})
+}
+
+func TestWhatEndsForAnEnterpriseIsToldOfAndMeasured(t *testing.T) {
+	t.Parallel()
+	s := shoptest.New(t, shoptest.Options{})
+	s.StockUp(t, 10)
+	s.Clock.Set(time.Date(2027, 6, 1, 4, 0, 0, 0, time.UTC)) // licences and verifications are over
+	metrics := work(t, s)
+	until(t, "both enterprises are overdue", func() bool { return measured(t, metrics, "shiyi_reverifications_overdue") == 2 })
+	until(t, "each is told of its licence and its verification", func() bool {
+		told, err := s.Standing.Alerts(t.Context(), standing.AlertFilter{State: standing.Open}, page.Request{})
+		must(t, err)
+		return len(told.Data) == 4
 	})
 }

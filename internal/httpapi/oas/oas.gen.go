@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"time"
 
@@ -30,6 +31,363 @@ func (e AccountState) Valid() bool {
 	case AccountStateActive:
 		return true
 	case AccountStateSuspended:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApiKeyState.
+const (
+	ApiKeyStateDormant ApiKeyState = "dormant"
+	ApiKeyStateExpired ApiKeyState = "expired"
+	ApiKeyStateLive    ApiKeyState = "live"
+	ApiKeyStateRevoked ApiKeyState = "revoked"
+)
+
+// Valid indicates whether the value is a known member of the ApiKeyState enum.
+func (e ApiKeyState) Valid() bool {
+	switch e {
+	case ApiKeyStateDormant:
+		return true
+	case ApiKeyStateExpired:
+		return true
+	case ApiKeyStateLive:
+		return true
+	case ApiKeyStateRevoked:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApiKeyScope.
+const (
+	OrdersRead     ApiKeyScope = "orders:read"
+	ProductsRead   ApiKeyScope = "products:read"
+	ProductsWrite  ApiKeyScope = "products:write"
+	StockWrite     ApiKeyScope = "stock:write"
+	WebhooksManage ApiKeyScope = "webhooks:manage"
+)
+
+// Valid indicates whether the value is a known member of the ApiKeyScope enum.
+func (e ApiKeyScope) Valid() bool {
+	switch e {
+	case OrdersRead:
+		return true
+	case ProductsRead:
+		return true
+	case ProductsWrite:
+		return true
+	case StockWrite:
+		return true
+	case WebhooksManage:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationNextActions.
+const (
+	ApplicationNextActionsApprove   ApplicationNextActions = "approve"
+	ApplicationNextActionsEdit      ApplicationNextActions = "edit"
+	ApplicationNextActionsRecommend ApplicationNextActions = "recommend"
+	ApplicationNextActionsRefuse    ApplicationNextActions = "refuse"
+	ApplicationNextActionsReturn    ApplicationNextActions = "return"
+	ApplicationNextActionsSign      ApplicationNextActions = "sign"
+	ApplicationNextActionsSubmit    ApplicationNextActions = "submit"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationNextActions enum.
+func (e ApplicationNextActions) Valid() bool {
+	switch e {
+	case ApplicationNextActionsApprove:
+		return true
+	case ApplicationNextActionsEdit:
+		return true
+	case ApplicationNextActionsRecommend:
+		return true
+	case ApplicationNextActionsRefuse:
+		return true
+	case ApplicationNextActionsReturn:
+		return true
+	case ApplicationNextActionsSign:
+		return true
+	case ApplicationNextActionsSubmit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationContactRole.
+const (
+	Contact             ApplicationContactRole = "contact"
+	LegalRepresentative ApplicationContactRole = "legal_representative"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationContactRole enum.
+func (e ApplicationContactRole) Valid() bool {
+	switch e {
+	case Contact:
+		return true
+	case LegalRepresentative:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationEventAction.
+const (
+	ApplicationEventActionActivate  ApplicationEventAction = "activate"
+	ApplicationEventActionApprove   ApplicationEventAction = "approve"
+	ApplicationEventActionEdit      ApplicationEventAction = "edit"
+	ApplicationEventActionRecommend ApplicationEventAction = "recommend"
+	ApplicationEventActionRefuse    ApplicationEventAction = "refuse"
+	ApplicationEventActionReturn    ApplicationEventAction = "return"
+	ApplicationEventActionSign      ApplicationEventAction = "sign"
+	ApplicationEventActionStart     ApplicationEventAction = "start"
+	ApplicationEventActionSubmit    ApplicationEventAction = "submit"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationEventAction enum.
+func (e ApplicationEventAction) Valid() bool {
+	switch e {
+	case ApplicationEventActionActivate:
+		return true
+	case ApplicationEventActionApprove:
+		return true
+	case ApplicationEventActionEdit:
+		return true
+	case ApplicationEventActionRecommend:
+		return true
+	case ApplicationEventActionRefuse:
+		return true
+	case ApplicationEventActionReturn:
+		return true
+	case ApplicationEventActionSign:
+		return true
+	case ApplicationEventActionStart:
+		return true
+	case ApplicationEventActionSubmit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationItemProblem.
+const (
+	ApplicationItemProblemContradictory ApplicationItemProblem = "contradictory"
+	ApplicationItemProblemExpired       ApplicationItemProblem = "expired"
+	ApplicationItemProblemMissing       ApplicationItemProblem = "missing"
+	ApplicationItemProblemOther         ApplicationItemProblem = "other"
+	ApplicationItemProblemUnreadable    ApplicationItemProblem = "unreadable"
+	ApplicationItemProblemWrong         ApplicationItemProblem = "wrong"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationItemProblem enum.
+func (e ApplicationItemProblem) Valid() bool {
+	switch e {
+	case ApplicationItemProblemContradictory:
+		return true
+	case ApplicationItemProblemExpired:
+		return true
+	case ApplicationItemProblemMissing:
+		return true
+	case ApplicationItemProblemOther:
+		return true
+	case ApplicationItemProblemUnreadable:
+		return true
+	case ApplicationItemProblemWrong:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationItemState.
+const (
+	ApplicationItemStateAnswered ApplicationItemState = "answered"
+	ApplicationItemStateOpen     ApplicationItemState = "open"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationItemState enum.
+func (e ApplicationItemState) Valid() bool {
+	switch e {
+	case ApplicationItemStateAnswered:
+		return true
+	case ApplicationItemStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationSide.
+const (
+	ApplicationSideApplicant ApplicationSide = "applicant"
+	ApplicationSideCounty    ApplicationSide = "county"
+	ApplicationSidePlatform  ApplicationSide = "platform"
+	ApplicationSideProgram   ApplicationSide = "program"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationSide enum.
+func (e ApplicationSide) Valid() bool {
+	switch e {
+	case ApplicationSideApplicant:
+		return true
+	case ApplicationSideCounty:
+		return true
+	case ApplicationSidePlatform:
+		return true
+	case ApplicationSideProgram:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationState.
+const (
+	ApplicationStateActive      ApplicationState = "active"
+	ApplicationStateApproved    ApplicationState = "approved"
+	ApplicationStateDraft       ApplicationState = "draft"
+	ApplicationStateRecommended ApplicationState = "recommended"
+	ApplicationStateRefused     ApplicationState = "refused"
+	ApplicationStateReturned    ApplicationState = "returned"
+	ApplicationStateSigned      ApplicationState = "signed"
+	ApplicationStateSubmitted   ApplicationState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationState enum.
+func (e ApplicationState) Valid() bool {
+	switch e {
+	case ApplicationStateActive:
+		return true
+	case ApplicationStateApproved:
+		return true
+	case ApplicationStateDraft:
+		return true
+	case ApplicationStateRecommended:
+		return true
+	case ApplicationStateRefused:
+		return true
+	case ApplicationStateReturned:
+		return true
+	case ApplicationStateSigned:
+		return true
+	case ApplicationStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApplicationWayMode.
+const (
+	Cooperative       ApplicationWayMode = "cooperative"
+	Dividend          ApplicationWayMode = "dividend"
+	Employment        ApplicationWayMode = "employment"
+	Land              ApplicationWayMode = "land"
+	PurchaseAgreement ApplicationWayMode = "purchase_agreement"
+)
+
+// Valid indicates whether the value is a known member of the ApplicationWayMode enum.
+func (e ApplicationWayMode) Valid() bool {
+	switch e {
+	case Cooperative:
+		return true
+	case Dividend:
+		return true
+	case Employment:
+		return true
+	case Land:
+		return true
+	case PurchaseAgreement:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BuyerClass.
+const (
+	BuyerClassConsumer    BuyerClass = "consumer"
+	BuyerClassInstitution BuyerClass = "institution"
+)
+
+// Valid indicates whether the value is a known member of the BuyerClass enum.
+func (e BuyerClass) Valid() bool {
+	switch e {
+	case BuyerClassConsumer:
+		return true
+	case BuyerClassInstitution:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CertificateKind.
+const (
+	CertificateKindConformity CertificateKind = "conformity"
+	CertificateKindImport     CertificateKind = "import"
+	CertificateKindInspection CertificateKind = "inspection"
+	CertificateKindQuarantine CertificateKind = "quarantine"
+)
+
+// Valid indicates whether the value is a known member of the CertificateKind enum.
+func (e CertificateKind) Valid() bool {
+	switch e {
+	case CertificateKindConformity:
+		return true
+	case CertificateKindImport:
+		return true
+	case CertificateKindInspection:
+		return true
+	case CertificateKindQuarantine:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CheaperOutcome.
+const (
+	ClaimWithdrawn CheaperOutcome = "claim_withdrawn"
+	NotComparable  CheaperOutcome = "not_comparable"
+	Noted          CheaperOutcome = "noted"
+)
+
+// Valid indicates whether the value is a known member of the CheaperOutcome enum.
+func (e CheaperOutcome) Valid() bool {
+	switch e {
+	case ClaimWithdrawn:
+		return true
+	case NotComparable:
+		return true
+	case Noted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CheaperReportState.
+const (
+	CheaperReportStateOpen     CheaperReportState = "open"
+	CheaperReportStateResolved CheaperReportState = "resolved"
+)
+
+// Valid indicates whether the value is a known member of the CheaperReportState enum.
+func (e CheaperReportState) Valid() bool {
+	switch e {
+	case CheaperReportStateOpen:
+		return true
+	case CheaperReportStateResolved:
 		return true
 	default:
 		return false
@@ -99,6 +457,273 @@ func (e CredentialsTransport) Valid() bool {
 	}
 }
 
+// Defines values for FileMediaType.
+const (
+	Applicationpdf FileMediaType = "application/pdf"
+	Imagejpeg      FileMediaType = "image/jpeg"
+	Imagepng       FileMediaType = "image/png"
+)
+
+// Valid indicates whether the value is a known member of the FileMediaType enum.
+func (e FileMediaType) Valid() bool {
+	switch e {
+	case Applicationpdf:
+		return true
+	case Imagejpeg:
+		return true
+	case Imagepng:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportFormat.
+const (
+	Csv  ImportFormat = "csv"
+	Xlsx ImportFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ImportFormat enum.
+func (e ImportFormat) Valid() bool {
+	switch e {
+	case Csv:
+		return true
+	case Xlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportState.
+const (
+	ImportStateChecked    ImportState = "checked"
+	ImportStateCommitted  ImportState = "committed"
+	ImportStateCommitting ImportState = "committing"
+	ImportStateFailed     ImportState = "failed"
+)
+
+// Valid indicates whether the value is a known member of the ImportState enum.
+func (e ImportState) Valid() bool {
+	switch e {
+	case ImportStateChecked:
+		return true
+	case ImportStateCommitted:
+		return true
+	case ImportStateCommitting:
+		return true
+	case ImportStateFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LicenceState.
+const (
+	LicenceStateExpired LicenceState = "expired"
+	LicenceStateValid   LicenceState = "valid"
+)
+
+// Valid indicates whether the value is a known member of the LicenceState enum.
+func (e LicenceState) Valid() bool {
+	switch e {
+	case LicenceStateExpired:
+		return true
+	case LicenceStateValid:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LicenceFilingState.
+const (
+	LicenceFilingStateAccepted LicenceFilingState = "accepted"
+	LicenceFilingStateDeclined LicenceFilingState = "declined"
+	LicenceFilingStateFiled    LicenceFilingState = "filed"
+)
+
+// Valid indicates whether the value is a known member of the LicenceFilingState enum.
+func (e LicenceFilingState) Valid() bool {
+	switch e {
+	case LicenceFilingStateAccepted:
+		return true
+	case LicenceFilingStateDeclined:
+		return true
+	case LicenceFilingStateFiled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingNextActions.
+const (
+	ListingNextActionsAddSku   ListingNextActions = "add_sku"
+	ListingNextActionsApprove  ListingNextActions = "approve"
+	ListingNextActionsDelist   ListingNextActions = "delist"
+	ListingNextActionsEdit     ListingNextActions = "edit"
+	ListingNextActionsReturn   ListingNextActions = "return"
+	ListingNextActionsSubmit   ListingNextActions = "submit"
+	ListingNextActionsWithdraw ListingNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the ListingNextActions enum.
+func (e ListingNextActions) Valid() bool {
+	switch e {
+	case ListingNextActionsAddSku:
+		return true
+	case ListingNextActionsApprove:
+		return true
+	case ListingNextActionsDelist:
+		return true
+	case ListingNextActionsEdit:
+		return true
+	case ListingNextActionsReturn:
+		return true
+	case ListingNextActionsSubmit:
+		return true
+	case ListingNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingChangeColdChain.
+const (
+	ListingChangeColdChainCHILLED ListingChangeColdChain = "CHILLED"
+	ListingChangeColdChainFROZEN  ListingChangeColdChain = "FROZEN"
+	ListingChangeColdChainN       ListingChangeColdChain = "N"
+	ListingChangeColdChainVOUCHER ListingChangeColdChain = "VOUCHER"
+)
+
+// Valid indicates whether the value is a known member of the ListingChangeColdChain enum.
+func (e ListingChangeColdChain) Valid() bool {
+	switch e {
+	case ListingChangeColdChainCHILLED:
+		return true
+	case ListingChangeColdChainFROZEN:
+		return true
+	case ListingChangeColdChainN:
+		return true
+	case ListingChangeColdChainVOUCHER:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingChangeNetUnit.
+const (
+	ListingChangeNetUnitEmpty ListingChangeNetUnit = ""
+	ListingChangeNetUnitG     ListingChangeNetUnit = "g"
+	ListingChangeNetUnitML    ListingChangeNetUnit = "mL"
+)
+
+// Valid indicates whether the value is a known member of the ListingChangeNetUnit enum.
+func (e ListingChangeNetUnit) Valid() bool {
+	switch e {
+	case ListingChangeNetUnitEmpty:
+		return true
+	case ListingChangeNetUnitG:
+		return true
+	case ListingChangeNetUnitML:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingChangeReturnRule.
+const (
+	ListingChangeReturnRuleEXEMPTFRESH        ListingChangeReturnRule = "EXEMPT_FRESH"
+	ListingChangeReturnRuleNOREASON7D         ListingChangeReturnRule = "NO_REASON_7D"
+	ListingChangeReturnRuleNOREASON7DUNOPENED ListingChangeReturnRule = "NO_REASON_7D_UNOPENED"
+	ListingChangeReturnRuleVOUCHERRULE        ListingChangeReturnRule = "VOUCHER_RULE"
+)
+
+// Valid indicates whether the value is a known member of the ListingChangeReturnRule enum.
+func (e ListingChangeReturnRule) Valid() bool {
+	switch e {
+	case ListingChangeReturnRuleEXEMPTFRESH:
+		return true
+	case ListingChangeReturnRuleNOREASON7D:
+		return true
+	case ListingChangeReturnRuleNOREASON7DUNOPENED:
+		return true
+	case ListingChangeReturnRuleVOUCHERRULE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingDecisionVerdict.
+const (
+	ListingDecisionVerdictApproved ListingDecisionVerdict = "approved"
+	ListingDecisionVerdictDelisted ListingDecisionVerdict = "delisted"
+	ListingDecisionVerdictReturned ListingDecisionVerdict = "returned"
+)
+
+// Valid indicates whether the value is a known member of the ListingDecisionVerdict enum.
+func (e ListingDecisionVerdict) Valid() bool {
+	switch e {
+	case ListingDecisionVerdictApproved:
+		return true
+	case ListingDecisionVerdictDelisted:
+		return true
+	case ListingDecisionVerdictReturned:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingState.
+const (
+	ListingStateDraft     ListingState = "draft"
+	ListingStateInReview  ListingState = "in_review"
+	ListingStateOnSale    ListingState = "on_sale"
+	ListingStateWithdrawn ListingState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ListingState enum.
+func (e ListingState) Valid() bool {
+	switch e {
+	case ListingStateDraft:
+		return true
+	case ListingStateInReview:
+		return true
+	case ListingStateOnSale:
+		return true
+	case ListingStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListingWarningVerdict.
+const (
+	ListingWarningVerdictRefuse ListingWarningVerdict = "refuse"
+	ListingWarningVerdictReview ListingWarningVerdict = "review"
+)
+
+// Valid indicates whether the value is a known member of the ListingWarningVerdict enum.
+func (e ListingWarningVerdict) Valid() bool {
+	switch e {
+	case ListingWarningVerdictRefuse:
+		return true
+	case ListingWarningVerdictReview:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LogEntryState.
 const (
 	LogEntryStatePending LogEntryState = "pending"
@@ -120,6 +745,7 @@ func (e LogEntryState) Valid() bool {
 // Defines values for MerchantState.
 const (
 	MerchantStateActive    MerchantState = "active"
+	MerchantStateExpired   MerchantState = "expired"
 	MerchantStateLeft      MerchantState = "left"
 	MerchantStateSuspended MerchantState = "suspended"
 )
@@ -128,6 +754,8 @@ const (
 func (e MerchantState) Valid() bool {
 	switch e {
 	case MerchantStateActive:
+		return true
+	case MerchantStateExpired:
 		return true
 	case MerchantStateLeft:
 		return true
@@ -138,21 +766,156 @@ func (e MerchantState) Valid() bool {
 	}
 }
 
-// Defines values for MerchantProductState.
+// Defines values for MerchantAlertDays.
 const (
-	Draft     MerchantProductState = "draft"
-	OnSale    MerchantProductState = "on_sale"
-	Withdrawn MerchantProductState = "withdrawn"
+	N0  MerchantAlertDays = 0
+	N30 MerchantAlertDays = 30
+	N7  MerchantAlertDays = 7
+	N90 MerchantAlertDays = 90
 )
 
-// Valid indicates whether the value is a known member of the MerchantProductState enum.
-func (e MerchantProductState) Valid() bool {
+// Valid indicates whether the value is a known member of the MerchantAlertDays enum.
+func (e MerchantAlertDays) Valid() bool {
 	switch e {
-	case Draft:
+	case N0:
 		return true
-	case OnSale:
+	case N30:
 		return true
-	case Withdrawn:
+	case N7:
+		return true
+	case N90:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MerchantAlertState.
+const (
+	MerchantAlertStateAcknowledged MerchantAlertState = "acknowledged"
+	MerchantAlertStateOpen         MerchantAlertState = "open"
+	MerchantAlertStateSuperseded   MerchantAlertState = "superseded"
+)
+
+// Valid indicates whether the value is a known member of the MerchantAlertState enum.
+func (e MerchantAlertState) Valid() bool {
+	switch e {
+	case MerchantAlertStateAcknowledged:
+		return true
+	case MerchantAlertStateOpen:
+		return true
+	case MerchantAlertStateSuperseded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MerchantAlertSubject.
+const (
+	MerchantAlertSubjectLeaving        MerchantAlertSubject = "leaving"
+	MerchantAlertSubjectLicence        MerchantAlertSubject = "licence"
+	MerchantAlertSubjectReverification MerchantAlertSubject = "reverification"
+)
+
+// Valid indicates whether the value is a known member of the MerchantAlertSubject enum.
+func (e MerchantAlertSubject) Valid() bool {
+	switch e {
+	case MerchantAlertSubjectLeaving:
+		return true
+	case MerchantAlertSubjectLicence:
+		return true
+	case MerchantAlertSubjectReverification:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NewListingColdChain.
+const (
+	NewListingColdChainCHILLED NewListingColdChain = "CHILLED"
+	NewListingColdChainFROZEN  NewListingColdChain = "FROZEN"
+	NewListingColdChainN       NewListingColdChain = "N"
+	NewListingColdChainVOUCHER NewListingColdChain = "VOUCHER"
+)
+
+// Valid indicates whether the value is a known member of the NewListingColdChain enum.
+func (e NewListingColdChain) Valid() bool {
+	switch e {
+	case NewListingColdChainCHILLED:
+		return true
+	case NewListingColdChainFROZEN:
+		return true
+	case NewListingColdChainN:
+		return true
+	case NewListingColdChainVOUCHER:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NewListingNetUnit.
+const (
+	NewListingNetUnitEmpty NewListingNetUnit = ""
+	NewListingNetUnitG     NewListingNetUnit = "g"
+	NewListingNetUnitML    NewListingNetUnit = "mL"
+)
+
+// Valid indicates whether the value is a known member of the NewListingNetUnit enum.
+func (e NewListingNetUnit) Valid() bool {
+	switch e {
+	case NewListingNetUnitEmpty:
+		return true
+	case NewListingNetUnitG:
+		return true
+	case NewListingNetUnitML:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NewListingReturnRule.
+const (
+	NewListingReturnRuleEXEMPTFRESH        NewListingReturnRule = "EXEMPT_FRESH"
+	NewListingReturnRuleNOREASON7D         NewListingReturnRule = "NO_REASON_7D"
+	NewListingReturnRuleNOREASON7DUNOPENED NewListingReturnRule = "NO_REASON_7D_UNOPENED"
+	NewListingReturnRuleVOUCHERRULE        NewListingReturnRule = "VOUCHER_RULE"
+)
+
+// Valid indicates whether the value is a known member of the NewListingReturnRule enum.
+func (e NewListingReturnRule) Valid() bool {
+	switch e {
+	case NewListingReturnRuleEXEMPTFRESH:
+		return true
+	case NewListingReturnRuleNOREASON7D:
+		return true
+	case NewListingReturnRuleNOREASON7DUNOPENED:
+		return true
+	case NewListingReturnRuleVOUCHERRULE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NewPriceClaimNetUnit.
+const (
+	NewPriceClaimNetUnitEmpty NewPriceClaimNetUnit = ""
+	NewPriceClaimNetUnitG     NewPriceClaimNetUnit = "g"
+	NewPriceClaimNetUnitML    NewPriceClaimNetUnit = "mL"
+)
+
+// Valid indicates whether the value is a known member of the NewPriceClaimNetUnit enum.
+func (e NewPriceClaimNetUnit) Valid() bool {
+	switch e {
+	case NewPriceClaimNetUnitEmpty:
+		return true
+	case NewPriceClaimNetUnitG:
+		return true
+	case NewPriceClaimNetUnitML:
 		return true
 	default:
 		return false
@@ -186,21 +949,120 @@ func (e OrderState) Valid() bool {
 	}
 }
 
+// Defines values for OriginRegionLevel.
+const (
+	OriginRegionLevelCounty   OriginRegionLevel = "county"
+	OriginRegionLevelTownship OriginRegionLevel = "township"
+	OriginRegionLevelVillage  OriginRegionLevel = "village"
+)
+
+// Valid indicates whether the value is a known member of the OriginRegionLevel enum.
+func (e OriginRegionLevel) Valid() bool {
+	switch e {
+	case OriginRegionLevelCounty:
+		return true
+	case OriginRegionLevelTownship:
+		return true
+	case OriginRegionLevelVillage:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PriceClaimBasis.
+const (
+	SAMESKU              PriceClaimBasis = "SAME_SKU"
+	SAMESPECSIMILARGRADE PriceClaimBasis = "SAME_SPEC_SIMILAR_GRADE"
+)
+
+// Valid indicates whether the value is a known member of the PriceClaimBasis enum.
+func (e PriceClaimBasis) Valid() bool {
+	switch e {
+	case SAMESKU:
+		return true
+	case SAMESPECSIMILARGRADE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PriceClaimState.
+const (
+	PriceClaimStateConfirmed PriceClaimState = "confirmed"
+	PriceClaimStateFiled     PriceClaimState = "filed"
+	PriceClaimStateRejected  PriceClaimState = "rejected"
+	PriceClaimStateWithdrawn PriceClaimState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the PriceClaimState enum.
+func (e PriceClaimState) Valid() bool {
+	switch e {
+	case PriceClaimStateConfirmed:
+		return true
+	case PriceClaimStateFiled:
+		return true
+	case PriceClaimStateRejected:
+		return true
+	case PriceClaimStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProductNetUnit.
 const (
-	Empty ProductNetUnit = ""
-	G     ProductNetUnit = "g"
-	ML    ProductNetUnit = "mL"
+	ProductNetUnitEmpty ProductNetUnit = ""
+	ProductNetUnitG     ProductNetUnit = "g"
+	ProductNetUnitML    ProductNetUnit = "mL"
 )
 
 // Valid indicates whether the value is a known member of the ProductNetUnit enum.
 func (e ProductNetUnit) Valid() bool {
 	switch e {
-	case Empty:
+	case ProductNetUnitEmpty:
 		return true
-	case G:
+	case ProductNetUnitG:
 		return true
-	case ML:
+	case ProductNetUnitML:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublicRecallState.
+const (
+	PublicRecallStateClosed PublicRecallState = "closed"
+	PublicRecallStateOpen   PublicRecallState = "open"
+)
+
+// Valid indicates whether the value is a known member of the PublicRecallState enum.
+func (e PublicRecallState) Valid() bool {
+	switch e {
+	case PublicRecallStateClosed:
+		return true
+	case PublicRecallStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RecallState.
+const (
+	RecallStateClosed RecallState = "closed"
+	RecallStateOpen   RecallState = "open"
+)
+
+// Valid indicates whether the value is a known member of the RecallState enum.
+func (e RecallState) Valid() bool {
+	switch e {
+	case RecallStateClosed:
+		return true
+	case RecallStateOpen:
 		return true
 	default:
 		return false
@@ -228,9 +1090,67 @@ func (e RepaymentState) Valid() bool {
 	}
 }
 
+// Defines values for ReturnedPlaceProblem.
+const (
+	ReturnedPlaceProblemContradictory ReturnedPlaceProblem = "contradictory"
+	ReturnedPlaceProblemExpired       ReturnedPlaceProblem = "expired"
+	ReturnedPlaceProblemMissing       ReturnedPlaceProblem = "missing"
+	ReturnedPlaceProblemOther         ReturnedPlaceProblem = "other"
+	ReturnedPlaceProblemUnreadable    ReturnedPlaceProblem = "unreadable"
+	ReturnedPlaceProblemWrong         ReturnedPlaceProblem = "wrong"
+)
+
+// Valid indicates whether the value is a known member of the ReturnedPlaceProblem enum.
+func (e ReturnedPlaceProblem) Valid() bool {
+	switch e {
+	case ReturnedPlaceProblemContradictory:
+		return true
+	case ReturnedPlaceProblemExpired:
+		return true
+	case ReturnedPlaceProblemMissing:
+		return true
+	case ReturnedPlaceProblemOther:
+		return true
+	case ReturnedPlaceProblemUnreadable:
+		return true
+	case ReturnedPlaceProblemWrong:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReviewGround.
+const (
+	CourtOrder          ReviewGround = "court_order"
+	Defamation          ReviewGround = "defamation"
+	Fabricated          ReviewGround = "fabricated"
+	IllegalContent      ReviewGround = "illegal_content"
+	PersonalInformation ReviewGround = "personal_information"
+)
+
+// Valid indicates whether the value is a known member of the ReviewGround enum.
+func (e ReviewGround) Valid() bool {
+	switch e {
+	case CourtOrder:
+		return true
+	case Defamation:
+		return true
+	case Fabricated:
+		return true
+	case IllegalContent:
+		return true
+	case PersonalInformation:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	RoleAuditor     Role = "auditor"
+	RoleCounty      Role = "county"
 	RoleFundAdmin   Role = "fund_admin"
 	RoleInstitution Role = "institution"
 	RoleMerchant    Role = "merchant"
@@ -242,6 +1162,8 @@ func (e Role) Valid() bool {
 	switch e {
 	case RoleAuditor:
 		return true
+	case RoleCounty:
+		return true
 	case RoleFundAdmin:
 		return true
 	case RoleInstitution:
@@ -249,6 +1171,186 @@ func (e Role) Valid() bool {
 	case RoleMerchant:
 		return true
 	case RoleOperator:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SanctionKind.
+const (
+	Exclusion     SanctionKind = "exclusion"
+	Reinstatement SanctionKind = "reinstatement"
+	Suspension    SanctionKind = "suspension"
+	Warning       SanctionKind = "warning"
+)
+
+// Valid indicates whether the value is a known member of the SanctionKind enum.
+func (e SanctionKind) Valid() bool {
+	switch e {
+	case Exclusion:
+		return true
+	case Reinstatement:
+		return true
+	case Suspension:
+		return true
+	case Warning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SkuUnit.
+const (
+	Kg SkuUnit = "kg"
+	L  SkuUnit = "L"
+)
+
+// Valid indicates whether the value is a known member of the SkuUnit enum.
+func (e SkuUnit) Valid() bool {
+	switch e {
+	case Kg:
+		return true
+	case L:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UnitMeasures.
+const (
+	Count  UnitMeasures = "count"
+	Mass   UnitMeasures = "mass"
+	Volume UnitMeasures = "volume"
+)
+
+// Valid indicates whether the value is a known member of the UnitMeasures enum.
+func (e UnitMeasures) Valid() bool {
+	switch e {
+	case Count:
+		return true
+	case Mass:
+		return true
+	case Volume:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDisabledBecause.
+const (
+	Failing WebhookDisabledBecause = "failing"
+	Gone    WebhookDisabledBecause = "gone"
+	Owner   WebhookDisabledBecause = "owner"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDisabledBecause enum.
+func (e WebhookDisabledBecause) Valid() bool {
+	switch e {
+	case Failing:
+		return true
+	case Gone:
+		return true
+	case Owner:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookState.
+const (
+	Disabled WebhookState = "disabled"
+	Enabled  WebhookState = "enabled"
+)
+
+// Valid indicates whether the value is a known member of the WebhookState enum.
+func (e WebhookState) Valid() bool {
+	switch e {
+	case Disabled:
+		return true
+	case Enabled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDeliveryError.
+const (
+	WebhookDeliveryErrorAddress    WebhookDeliveryError = "address"
+	WebhookDeliveryErrorConnection WebhookDeliveryError = "connection"
+	WebhookDeliveryErrorName       WebhookDeliveryError = "name"
+	WebhookDeliveryErrorRedirect   WebhookDeliveryError = "redirect"
+	WebhookDeliveryErrorStatus     WebhookDeliveryError = "status"
+	WebhookDeliveryErrorTimeout    WebhookDeliveryError = "timeout"
+	WebhookDeliveryErrorTls        WebhookDeliveryError = "tls"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryError enum.
+func (e WebhookDeliveryError) Valid() bool {
+	switch e {
+	case WebhookDeliveryErrorAddress:
+		return true
+	case WebhookDeliveryErrorConnection:
+		return true
+	case WebhookDeliveryErrorName:
+		return true
+	case WebhookDeliveryErrorRedirect:
+		return true
+	case WebhookDeliveryErrorStatus:
+		return true
+	case WebhookDeliveryErrorTimeout:
+		return true
+	case WebhookDeliveryErrorTls:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDeliveryState.
+const (
+	WebhookDeliveryStateDelivered WebhookDeliveryState = "delivered"
+	WebhookDeliveryStateFailed    WebhookDeliveryState = "failed"
+	WebhookDeliveryStatePending   WebhookDeliveryState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryState enum.
+func (e WebhookDeliveryState) Valid() bool {
+	switch e {
+	case WebhookDeliveryStateDelivered:
+		return true
+	case WebhookDeliveryStateFailed:
+		return true
+	case WebhookDeliveryStatePending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEventType.
+const (
+	LicenceExpiring WebhookEventType = "licence.expiring"
+	OrderPaid       WebhookEventType = "order.paid"
+	OrderRefunded   WebhookEventType = "order.refunded"
+	ProductApproved WebhookEventType = "product.approved"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEventType enum.
+func (e WebhookEventType) Valid() bool {
+	switch e {
+	case LicenceExpiring:
+		return true
+	case OrderPaid:
+		return true
+	case OrderRefunded:
+		return true
+	case ProductApproved:
 		return true
 	default:
 		return false
@@ -309,6 +1411,174 @@ func (e GetProblemParamsLang) Valid() bool {
 	}
 }
 
+// Defines values for ListCountyApplicationsParamsState.
+const (
+	ListCountyApplicationsParamsStateActive      ListCountyApplicationsParamsState = "active"
+	ListCountyApplicationsParamsStateApproved    ListCountyApplicationsParamsState = "approved"
+	ListCountyApplicationsParamsStateRecommended ListCountyApplicationsParamsState = "recommended"
+	ListCountyApplicationsParamsStateRefused     ListCountyApplicationsParamsState = "refused"
+	ListCountyApplicationsParamsStateReturned    ListCountyApplicationsParamsState = "returned"
+	ListCountyApplicationsParamsStateSigned      ListCountyApplicationsParamsState = "signed"
+	ListCountyApplicationsParamsStateSubmitted   ListCountyApplicationsParamsState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the ListCountyApplicationsParamsState enum.
+func (e ListCountyApplicationsParamsState) Valid() bool {
+	switch e {
+	case ListCountyApplicationsParamsStateActive:
+		return true
+	case ListCountyApplicationsParamsStateApproved:
+		return true
+	case ListCountyApplicationsParamsStateRecommended:
+		return true
+	case ListCountyApplicationsParamsStateRefused:
+		return true
+	case ListCountyApplicationsParamsStateReturned:
+		return true
+	case ListCountyApplicationsParamsStateSigned:
+		return true
+	case ListCountyApplicationsParamsStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReadFileParamsSize.
+const (
+	N320 ReadFileParamsSize = 320
+	N960 ReadFileParamsSize = 960
+)
+
+// Valid indicates whether the value is a known member of the ReadFileParamsSize enum.
+func (e ReadFileParamsSize) Valid() bool {
+	switch e {
+	case N320:
+		return true
+	case N960:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOwnAlertsParamsState.
+const (
+	ListOwnAlertsParamsStateAcknowledged ListOwnAlertsParamsState = "acknowledged"
+	ListOwnAlertsParamsStateOpen         ListOwnAlertsParamsState = "open"
+	ListOwnAlertsParamsStateSuperseded   ListOwnAlertsParamsState = "superseded"
+)
+
+// Valid indicates whether the value is a known member of the ListOwnAlertsParamsState enum.
+func (e ListOwnAlertsParamsState) Valid() bool {
+	switch e {
+	case ListOwnAlertsParamsStateAcknowledged:
+		return true
+	case ListOwnAlertsParamsStateOpen:
+		return true
+	case ListOwnAlertsParamsStateSuperseded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOwnLicencesParamsState.
+const (
+	ListOwnLicencesParamsStateAccepted ListOwnLicencesParamsState = "accepted"
+	ListOwnLicencesParamsStateDeclined ListOwnLicencesParamsState = "declined"
+	ListOwnLicencesParamsStateFiled    ListOwnLicencesParamsState = "filed"
+)
+
+// Valid indicates whether the value is a known member of the ListOwnLicencesParamsState enum.
+func (e ListOwnLicencesParamsState) Valid() bool {
+	switch e {
+	case ListOwnLicencesParamsStateAccepted:
+		return true
+	case ListOwnLicencesParamsStateDeclined:
+		return true
+	case ListOwnLicencesParamsStateFiled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListAlertsParamsState.
+const (
+	ListAlertsParamsStateAcknowledged ListAlertsParamsState = "acknowledged"
+	ListAlertsParamsStateOpen         ListAlertsParamsState = "open"
+	ListAlertsParamsStateSuperseded   ListAlertsParamsState = "superseded"
+)
+
+// Valid indicates whether the value is a known member of the ListAlertsParamsState enum.
+func (e ListAlertsParamsState) Valid() bool {
+	switch e {
+	case ListAlertsParamsStateAcknowledged:
+		return true
+	case ListAlertsParamsStateOpen:
+		return true
+	case ListAlertsParamsStateSuperseded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOpsApplicationsParamsState.
+const (
+	ListOpsApplicationsParamsStateActive      ListOpsApplicationsParamsState = "active"
+	ListOpsApplicationsParamsStateApproved    ListOpsApplicationsParamsState = "approved"
+	ListOpsApplicationsParamsStateRecommended ListOpsApplicationsParamsState = "recommended"
+	ListOpsApplicationsParamsStateRefused     ListOpsApplicationsParamsState = "refused"
+	ListOpsApplicationsParamsStateReturned    ListOpsApplicationsParamsState = "returned"
+	ListOpsApplicationsParamsStateSigned      ListOpsApplicationsParamsState = "signed"
+	ListOpsApplicationsParamsStateSubmitted   ListOpsApplicationsParamsState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the ListOpsApplicationsParamsState enum.
+func (e ListOpsApplicationsParamsState) Valid() bool {
+	switch e {
+	case ListOpsApplicationsParamsStateActive:
+		return true
+	case ListOpsApplicationsParamsStateApproved:
+		return true
+	case ListOpsApplicationsParamsStateRecommended:
+		return true
+	case ListOpsApplicationsParamsStateRefused:
+		return true
+	case ListOpsApplicationsParamsStateReturned:
+		return true
+	case ListOpsApplicationsParamsStateSigned:
+		return true
+	case ListOpsApplicationsParamsStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListLicencesParamsState.
+const (
+	ListLicencesParamsStateAccepted ListLicencesParamsState = "accepted"
+	ListLicencesParamsStateDeclined ListLicencesParamsState = "declined"
+	ListLicencesParamsStateFiled    ListLicencesParamsState = "filed"
+)
+
+// Valid indicates whether the value is a known member of the ListLicencesParamsState enum.
+func (e ListLicencesParamsState) Valid() bool {
+	switch e {
+	case ListLicencesParamsStateAccepted:
+		return true
+	case ListLicencesParamsStateDeclined:
+		return true
+	case ListLicencesParamsStateFiled:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListRefundsParamsState.
 const (
 	ListRefundsParamsStateFailed    ListRefundsParamsState = "failed"
@@ -324,6 +1594,24 @@ func (e ListRefundsParamsState) Valid() bool {
 	case ListRefundsParamsStatePending:
 		return true
 	case ListRefundsParamsStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListReverificationsParamsState.
+const (
+	Due     ListReverificationsParamsState = "due"
+	Overdue ListReverificationsParamsState = "overdue"
+)
+
+// Valid indicates whether the value is a known member of the ListReverificationsParamsState enum.
+func (e ListReverificationsParamsState) Valid() bool {
+	switch e {
+	case Due:
+		return true
+	case Overdue:
 		return true
 	default:
 		return false
@@ -374,6 +1662,365 @@ type Address struct {
 	// Recipient Example: 李梅
 	Recipient string `json:"recipient"`
 }
+
+// AgreementAcceptance Example: {"name":"张三（虚构）","position":"理事长","sha256":"8cdc7ff5e781c150c91afc99b65fb31fdf8cba0319b57c2f92c5f0bb7a0583de","version":1}
+type AgreementAcceptance struct {
+	// Name Who signs for the enterprise
+	Name     string `json:"name"`
+	Position string `json:"position"`
+	Sha256   string `json:"sha256"`
+	Version  int    `json:"version"`
+}
+
+// ApiKey defines model for ApiKey.
+type ApiKey struct {
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// LastUsedAt To the minute
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// Name Example: 仓库系统
+	Name string `json:"name"`
+
+	// Prefix How the key begins
+	//
+	// Example: shy_live_Zm9vYmFy
+	Prefix    string        `json:"prefix"`
+	RevokedAt *time.Time    `json:"revoked_at,omitempty"`
+	Scopes    []ApiKeyScope `json:"scopes"`
+
+	// State Dormant: who made it does not sell for the enterprise at present
+	State ApiKeyState `json:"state"`
+}
+
+// ApiKeyState Dormant: who made it does not sell for the enterprise at present
+type ApiKeyState string
+
+// ApiKeyMaking Example: {"expires_at":"2027-06-30T00:00:00Z","merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","name":"仓库系统","scopes":["stock:write","orders:read"]}
+type ApiKeyMaking struct {
+	// ExpiresAt At most 365 days from now
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// Name Example: 仓库系统
+	Name   string        `json:"name"`
+	Scopes []ApiKeyScope `json:"scopes"`
+}
+
+// ApiKeyPage defines model for ApiKeyPage.
+type ApiKeyPage struct {
+	Data       []ApiKey `json:"data"`
+	NextCursor *string  `json:"next_cursor"`
+}
+
+// ApiKeyScope What a key is for; the operations that it reaches name it as `x-scope`
+type ApiKeyScope string
+
+// Application defines model for Application.
+type Application struct {
+	AgreementNo *string `json:"agreement_no,omitempty"`
+
+	// ApplicantId For operators
+	ApplicantId *openapi_types.UUID `json:"applicant_id,omitempty"`
+	ApprovedAt  *time.Time          `json:"approved_at,omitempty"`
+
+	// CommissionBp What the platform takes of a sale: 0
+	CommissionBp int       `json:"commission_bp"`
+	CreatedAt    time.Time `json:"created_at"`
+
+	// Draft What an applicant says of his enterprise; any part may be missing until it is submitted
+	Draft ApplicationDraft `json:"draft"`
+
+	// EntryFeeFen What entry costs: 0
+	EntryFeeFen int64 `json:"entry_fee_fen"`
+
+	// History Oldest first; in lists it is empty
+	History []ApplicationEvent `json:"history"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Items For what it was returned; in lists it is empty
+	Items        []ApplicationItem `json:"items"`
+	MerchantCode *string           `json:"merchant_code,omitempty"`
+
+	// MerchantId The enterprise, once it is let in
+	MerchantId *openapi_types.UUID `json:"merchant_id,omitempty"`
+
+	// NextActions What the caller may do next
+	NextActions      []ApplicationNextActions `json:"next_actions"`
+	RecommendationNo *string                  `json:"recommendation_no,omitempty"`
+	RecommendedAt    *time.Time               `json:"recommended_at,omitempty"`
+
+	// Round How often it was handed in
+	Round       int              `json:"round"`
+	State       ApplicationState `json:"state"`
+	SubmittedAt *time.Time       `json:"submitted_at,omitempty"`
+	UpdatedAt   time.Time        `json:"updated_at"`
+
+	// Version How often it was edited
+	Version int `json:"version"`
+}
+
+// ApplicationNextActions defines model for Application.NextActions.
+type ApplicationNextActions string
+
+// ApplicationContact defines model for ApplicationContact.
+type ApplicationContact struct {
+	Email *string `json:"email,omitempty"`
+
+	// FileIds Papers that show who he is
+	FileIds []Id                   `json:"file_ids,omitempty"`
+	Name    string                 `json:"name"`
+	Phone   string                 `json:"phone"`
+	Role    ApplicationContactRole `json:"role"`
+}
+
+// ApplicationContactRole defines model for ApplicationContact.Role.
+type ApplicationContactRole string
+
+// ApplicationContacts defines model for ApplicationContacts.
+type ApplicationContacts struct {
+	Contacts []ApplicationContact `json:"contacts"`
+}
+
+// ApplicationDraft What an applicant says of his enterprise; any part may be missing until it is submitted
+type ApplicationDraft struct {
+	// Contacts Personal data: the applicant's alone, and not there for officials
+	Contacts []ApplicationContact `json:"contacts,omitempty"`
+	Entity   *ApplicationEntity   `json:"entity,omitempty"`
+	Licences []ApplicationLicence `json:"licences,omitempty"`
+
+	// Linkage How households earn through the enterprise; each household counts once, however many ways it earns by
+	Linkage *ApplicationLinkage `json:"linkage,omitempty"`
+}
+
+// ApplicationEdit Example: {"draft":{"entity":{"legal_name":"太仆寺旗某种植专业合作社（虚构示例）","region":"152527"}},"version":1}
+type ApplicationEdit struct {
+	// Draft What an applicant says of his enterprise; any part may be missing until it is submitted
+	Draft ApplicationDraft `json:"draft"`
+
+	// Version The one that was read
+	Version int `json:"version"`
+}
+
+// ApplicationEntity defines model for ApplicationEntity.
+type ApplicationEntity struct {
+	Brands []string `json:"brands,omitempty"`
+
+	// EntityType Example: 农民专业合作社
+	EntityType *string `json:"entity_type,omitempty"`
+
+	// Fictional An invented example
+	Fictional *bool `json:"fictional,omitempty"`
+
+	// LegalName Example: 太仆寺旗某种植专业合作社（虚构示例）
+	LegalName *string `json:"legal_name,omitempty"`
+
+	// Region The county that recommends it, GB/T 2260
+	//
+	// Example: 152527
+	Region    *string `json:"region,omitempty"`
+	ShortName *string `json:"short_name,omitempty"`
+	Township  *string `json:"township,omitempty"`
+
+	// Uscc Unified social credit code, GB 32100
+	Uscc    *string `json:"uscc,omitempty"`
+	Village *string `json:"village,omitempty"`
+}
+
+// ApplicationEvent defines model for ApplicationEvent.
+type ApplicationEvent struct {
+	Action ApplicationEventAction `json:"action"`
+
+	// ActorId For operators
+	ActorId *openapi_types.UUID `json:"actor_id,omitempty"`
+	At      time.Time           `json:"at"`
+	N       int                 `json:"n"`
+	Reason  *string             `json:"reason,omitempty"`
+	Round   int                 `json:"round"`
+	Side    ApplicationSide     `json:"side"`
+	State   ApplicationState    `json:"state"`
+}
+
+// ApplicationEventAction defines model for ApplicationEvent.Action.
+type ApplicationEventAction string
+
+// ApplicationItem Something for which the application was returned
+type ApplicationItem struct {
+	Message string                 `json:"message"`
+	N       int                    `json:"n"`
+	Pointer string                 `json:"pointer"`
+	Problem ApplicationItemProblem `json:"problem"`
+	Round   int                    `json:"round"`
+	Side    ApplicationSide        `json:"side"`
+
+	// State Answered: the application was handed in again since
+	State ApplicationItemState `json:"state"`
+}
+
+// ApplicationItemProblem defines model for ApplicationItem.Problem.
+type ApplicationItemProblem string
+
+// ApplicationItemState Answered: the application was handed in again since
+type ApplicationItemState string
+
+// ApplicationLicence defines model for ApplicationLicence.
+type ApplicationLicence struct {
+	// ExpiresOn The last day on which it is good
+	ExpiresOn *openapi_types.Date `json:"expires_on,omitempty"`
+
+	// FileIds Scans
+	FileIds  []Id                `json:"file_ids,omitempty"`
+	IssuedOn *openapi_types.Date `json:"issued_on,omitempty"`
+
+	// Kind SC (food production), CCC (product certification), TRAVEL (travel agency), or another
+	//
+	// Example: SC
+	Kind string `json:"kind"`
+
+	// No Example: SC10115252799011
+	No *string `json:"no,omitempty"`
+
+	// ProductKinds Kinds of product that it is for
+	//
+	// Example: ["PACKAGED_FOOD"]
+	ProductKinds []string `json:"product_kinds,omitempty"`
+}
+
+// ApplicationLinkage How households earn through the enterprise; each household counts once, however many ways it earns by
+type ApplicationLinkage struct {
+	// Evidence Kinds of proof that there are
+	Evidence       []string         `json:"evidence,omitempty"`
+	Households     *int64           `json:"households,omitempty"`
+	PoorHouseholds *int64           `json:"poor_households,omitempty"`
+	Ways           []ApplicationWay `json:"ways,omitempty"`
+}
+
+// ApplicationPage defines model for ApplicationPage.
+type ApplicationPage struct {
+	Data       []Application `json:"data"`
+	NextCursor *string       `json:"next_cursor"`
+}
+
+// ApplicationReturn Example: {"items":[{"message":"扫描件看不清","pointer":"/licences/0/file_ids","problem":"unreadable"}],"reason":"材料需要补正"}
+type ApplicationReturn struct {
+	Items  []ReturnedPlace `json:"items"`
+	Reason string          `json:"reason"`
+}
+
+// ApplicationSide defines model for ApplicationSide.
+type ApplicationSide string
+
+// ApplicationStart Example: {"draft":{"entity":{"legal_name":"太仆寺旗某种植专业合作社（虚构示例）","region":"152527"}}}
+type ApplicationStart struct {
+	// Draft What an applicant says of his enterprise; any part may be missing until it is submitted
+	Draft ApplicationDraft `json:"draft"`
+}
+
+// ApplicationState defines model for ApplicationState.
+type ApplicationState string
+
+// ApplicationWay A way by which households earn through the enterprise, in one period (联农带农)
+type ApplicationWay struct {
+	// AmountFen Paid to households in the period
+	AmountFen *int64 `json:"amount_fen,omitempty"`
+
+	// FileIds The evidence
+	FileIds    []Id                `json:"file_ids,omitempty"`
+	From       *openapi_types.Date `json:"from,omitempty"`
+	Households *int64              `json:"households,omitempty"`
+
+	// Label As the enterprise calls it
+	Label *string `json:"label,omitempty"`
+
+	// LandMu Land leased, in mu (1/15 hectare)
+	LandMu *int64             `json:"land_mu,omitempty"`
+	Mode   ApplicationWayMode `json:"mode"`
+
+	// Persons Poor people on the payroll, of employment
+	Persons        *int64              `json:"persons,omitempty"`
+	PoorHouseholds *int64              `json:"poor_households,omitempty"`
+	To             *openapi_types.Date `json:"to,omitempty"`
+	Villages       []string            `json:"villages,omitempty"`
+}
+
+// ApplicationWayMode defines model for ApplicationWay.Mode.
+type ApplicationWayMode string
+
+// BadCell defines model for BadCell.
+type BadCell struct {
+	// Cell Example: C17
+	Cell string `json:"cell"`
+
+	// Code What is wrong; decide on this
+	//
+	// Example: price
+	Code string `json:"code"`
+
+	// Column Example: 3
+	Column int `json:"column"`
+
+	// Field The column, empty when it is none of ours
+	//
+	// Example: price
+	Field string `json:"field"`
+
+	// Message In the caller's language
+	Message string `json:"message"`
+
+	// Row Example: 17
+	Row int `json:"row"`
+
+	// Value As it was read
+	//
+	// Example: 16,8
+	Value string `json:"value"`
+}
+
+// BadCellPage defines model for BadCellPage.
+type BadCellPage struct {
+	Data       []BadCell `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// Brand defines model for Brand.
+type Brand struct {
+	AboutEn string `json:"about_en"`
+	AboutZh string `json:"about_zh"`
+
+	// Code Example: HONGXI
+	Code string `json:"code"`
+
+	// Name Example: 红喜
+	Name string `json:"name"`
+
+	// RegionCode Where it is at home
+	//
+	// Example: 152527103001
+	RegionCode string `json:"region_code"`
+}
+
+// BrandPage defines model for BrandPage.
+type BrandPage struct {
+	Data       []Brand `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// BuyerClass defines model for BuyerClass.
+type BuyerClass string
+
+// BuyerClasses Who may buy it
+type BuyerClasses = []BuyerClass
 
 // Cart defines model for Cart.
 type Cart struct {
@@ -433,6 +2080,59 @@ type Category struct {
 // CategoryList defines model for CategoryList.
 type CategoryList struct {
 	Data []Category `json:"data"`
+}
+
+// CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
+type CertificateKind string
+
+// CheaperOutcome defines model for CheaperOutcome.
+type CheaperOutcome string
+
+// CheaperReport defines model for CheaperReport.
+type CheaperReport struct {
+	FileIds []Id `json:"file_ids"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id      Id              `json:"id"`
+	Note    *string         `json:"note,omitempty"`
+	Outcome *CheaperOutcome `json:"outcome,omitempty"`
+	Place   string          `json:"place"`
+
+	// PriceFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	PriceFen Fen `json:"price_fen"`
+
+	// ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProductId  Id                 `json:"product_id"`
+	Reason     *string            `json:"reason,omitempty"`
+	ReportedAt time.Time          `json:"reported_at"`
+	ResolvedAt *time.Time         `json:"resolved_at,omitempty"`
+	State      CheaperReportState `json:"state"`
+	Url        *string            `json:"url,omitempty"`
+}
+
+// CheaperReportState defines model for CheaperReport.State.
+type CheaperReportState string
+
+// CheaperReportPage defines model for CheaperReportPage.
+type CheaperReportPage struct {
+	Data       []CheaperReport `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
+
+// CheaperResolution Example: {"outcome":"not_comparable","reason":"规格不同"}
+type CheaperResolution struct {
+	Outcome CheaperOutcome `json:"outcome"`
+
+	// Reason Example: 规格不同
+	Reason string `json:"reason"`
+}
+
+// CheckedImport defines model for CheckedImport.
+type CheckedImport struct {
+	Cells  BadCellPage `json:"cells"`
+	Import Import      `json:"import"`
 }
 
 // Checkout defines model for Checkout.
@@ -538,6 +2238,43 @@ type Email = string
 // Example: 29760
 type Fen = int64
 
+// File defines model for File.
+type File struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Height Pixels; of a picture
+	Height *int `json:"height,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id        Id            `json:"id"`
+	MediaType FileMediaType `json:"media_type"`
+
+	// Name Safe to show and to save under
+	//
+	// Example: 营业执照.jpg
+	Name    string `json:"name"`
+	Private bool   `json:"private"`
+
+	// Size Bytes as they are kept
+	Size int64 `json:"size"`
+
+	// Width Pixels; of a picture
+	Width *int `json:"width,omitempty"`
+}
+
+// FileMediaType defines model for File.MediaType.
+type FileMediaType string
+
+// FileLink Whoever has the path may read the file until it expires.
+type FileLink struct {
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Path Below the address of the shop
+	//
+	// Example: /v1/files/0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44?token=…
+	Path string `json:"path"`
+}
+
 // FundAccount defines model for FundAccount.
 type FundAccount struct {
 	// Account Example: fund:education:pending
@@ -580,6 +2317,28 @@ type FundStatement struct {
 	SoldFen int64 `json:"sold_fen"`
 }
 
+// GoodsKind defines model for GoodsKind.
+type GoodsKind struct {
+	// Certificate What `conformity_doc` must name
+	//
+	// Example: 承诺达标合格证
+	Certificate *string `json:"certificate,omitempty"`
+
+	// Code Example: PACKAGED_FOOD
+	Code string `json:"code"`
+
+	// ColdChain How it must be kept
+	ColdChain *string `json:"cold_chain,omitempty"`
+
+	// LicenceKind The licence that the enterprise must hold
+	//
+	// Example: SC
+	LicenceKind    *string  `json:"licence_kind,omitempty"`
+	NameEn         string   `json:"name_en"`
+	NameZh         string   `json:"name_zh"`
+	RequiredFields []string `json:"required_fields"`
+}
+
 // Health defines model for Health.
 type Health struct {
 	// Status Example: ok
@@ -588,6 +2347,81 @@ type Health struct {
 
 // Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type Id = openapi_types.UUID
+
+// Import defines model for Import.
+type Import struct {
+	All       int       `json:"all"`
+	BadCells  int       `json:"bad_cells"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Done Rows written so far, of `all`; until the end they can be seen by nobody
+	Done   int          `json:"done"`
+	Format ImportFormat `json:"format"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id         `json:"merchant_id"`
+	Rows       ImportRows `json:"rows"`
+
+	// State `failed`: cells will not do, or goods changed since they were checked; nothing was written
+	State     ImportState `json:"state"`
+	UpdatedAt time.Time   `json:"updated_at"`
+}
+
+// ImportFormat defines model for Import.Format.
+type ImportFormat string
+
+// ImportState `failed`: cells will not do, or goods changed since they were checked; nothing was written
+type ImportState string
+
+// ImportRows defines model for ImportRows.
+type ImportRows struct {
+	// Bad With cells that will not do
+	Bad     int `json:"bad"`
+	Changed int `json:"changed"`
+
+	// New Of a product or a SKU that there was not
+	New       int `json:"new"`
+	Unchanged int `json:"unchanged"`
+}
+
+// LeaveRequest Example: {"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","reason":"停止经营"}
+type LeaveRequest struct {
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// Reason Example: 停止经营
+	Reason string `json:"reason"`
+}
+
+// LevyAgreement defines model for LevyAgreement.
+type LevyAgreement struct {
+	// BeneficiaryRegion Whose education fund it is for
+	BeneficiaryRegion string `json:"beneficiary_region"`
+
+	// Body The whole text, in Chinese
+	Body string `json:"body"`
+
+	// CommissionBp What the platform takes of a sale: 0
+	CommissionBp  int                `json:"commission_bp"`
+	EffectiveFrom openapi_types.Date `json:"effective_from"`
+
+	// EntryFeeFen What entry costs: 0
+	EntryFeeFen int64 `json:"entry_fee_fen"`
+
+	// LevyBp Hundredths of a percent: 1000 is one tenth
+	LevyBp int `json:"levy_bp"`
+
+	// Sample No lawyer has reviewed it
+	Sample bool `json:"sample"`
+
+	// Sha256 Of the bytes of `body` in UTF-8, in hexadecimal
+	Sha256  string `json:"sha256"`
+	Title   string `json:"title"`
+	Version int    `json:"version"`
+}
 
 // Li Li; 1000 li are 1 yuan
 //
@@ -599,11 +2433,93 @@ type Licence struct {
 	// ExpiresOn The last day on which it is good
 	ExpiresOn *openapi_types.Date `json:"expires_on,omitempty"`
 
+	// IssuedOn Not there when it is not known
+	IssuedOn *openapi_types.Date `json:"issued_on,omitempty"`
+
 	// Kind Example: SC
 	Kind string `json:"kind"`
 
 	// No Example: SC10115252799011
 	No string `json:"no"`
+
+	// ProductKinds The kinds of goods that it is for, where that is known
+	ProductKinds []string     `json:"product_kinds,omitempty"`
+	State        LicenceState `json:"state"`
+}
+
+// LicenceState defines model for Licence.State.
+type LicenceState string
+
+// LicenceFiling defines model for LicenceFiling.
+type LicenceFiling struct {
+	DecidedAt *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy An account; for operators and auditors
+	//
+	// Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *openapi_types.UUID `json:"decided_by,omitempty"`
+
+	// ExpiresOn The last day on which it is good
+	ExpiresOn openapi_types.Date `json:"expires_on"`
+	FileIds   []Id               `json:"file_ids"`
+	FiledAt   time.Time          `json:"filed_at"`
+
+	// FiledBy An account; for operators and auditors
+	//
+	// Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	FiledBy *openapi_types.UUID `json:"filed_by,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id       Id                  `json:"id"`
+	IssuedOn *openapi_types.Date `json:"issued_on,omitempty"`
+
+	// Kind Example: SC
+	Kind     string `json:"kind"`
+	Merchant Seller `json:"merchant"`
+
+	// No Example: SC10115252799011
+	No           string   `json:"no"`
+	ProductKinds []string `json:"product_kinds"`
+
+	// Reason Why it was declined
+	Reason *string `json:"reason,omitempty"`
+
+	// State Only an accepted licence counts
+	State LicenceFilingState `json:"state"`
+}
+
+// LicenceFilingState Only an accepted licence counts
+type LicenceFilingState string
+
+// LicenceFilingPage defines model for LicenceFilingPage.
+type LicenceFilingPage struct {
+	Data       []LicenceFiling `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
+
+// LicenceLink Whoever has the path may read the file until it expires.
+type LicenceLink struct {
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	FileId Id `json:"file_id"`
+
+	// Path Below the address of the shop
+	Path string `json:"path"`
+}
+
+// LicenceLinks defines model for LicenceLinks.
+type LicenceLinks struct {
+	Data []LicenceLink `json:"data"`
+}
+
+// LicenceWithdrawal Example: {"kind":"CCC","reason":"停产灯具"}
+type LicenceWithdrawal struct {
+	// Kind Example: CCC
+	Kind string `json:"kind"`
+
+	// Reason Example: 停产灯具
+	Reason string `json:"reason"`
 }
 
 // Linkage How households earn through this enterprise
@@ -617,6 +2533,199 @@ type Linkage struct {
 	LandMu             int64 `json:"land_mu"`
 	PoorHouseholds     int64 `json:"poor_households"`
 	PurchaseAgreements int64 `json:"purchase_agreements"`
+}
+
+// Listing defines model for Listing.
+type Listing struct {
+	// Decisions The newest first
+	Decisions []ListingDecision `json:"decisions"`
+
+	// Missing What its kind of goods requires and it does not say
+	Missing []ProblemField `json:"missing"`
+
+	// NextActions What the caller may do next
+	NextActions []ListingNextActions `json:"next_actions"`
+	Product     Product              `json:"product"`
+	State       ListingState         `json:"state"`
+	Stock       []Stock              `json:"stock"`
+	SubmittedAt *time.Time           `json:"submitted_at,omitempty"`
+
+	// Version Counts the edits of all but prices; `"3"` is the ETag of version 3
+	Version  int64            `json:"version"`
+	Warnings []ListingWarning `json:"warnings"`
+}
+
+// ListingNextActions defines model for Listing.NextActions.
+type ListingNextActions string
+
+// ListingChange What is not there stays as it is
+//
+// Example: {"name":"燕麦米（新米）"}
+type ListingChange struct {
+	// AgeRestricted Not for minors
+	AgeRestricted *bool `json:"age_restricted,omitempty"`
+
+	// Allergens 无 where there are none
+	Allergens *string `json:"allergens,omitempty"`
+	Brand     *string `json:"brand,omitempty"`
+
+	// BuyerClasses Who may buy it
+	BuyerClasses   *BuyerClasses           `json:"buyer_classes,omitempty"`
+	CategoryCode   *string                 `json:"category_code,omitempty"`
+	Certifications *string                 `json:"certifications,omitempty"`
+	ColdChain      *ListingChangeColdChain `json:"cold_chain,omitempty"`
+
+	// ConformityDoc The certificates that go with each batch
+	ConformityDoc *string `json:"conformity_doc,omitempty"`
+	Details       *string `json:"details,omitempty"`
+
+	// Ingredients In falling order
+	Ingredients *string `json:"ingredients,omitempty"`
+
+	// Kind A code; `listListingTerms` has them
+	Kind *string `json:"kind,omitempty"`
+
+	// LicenceNo Of the food production licence
+	LicenceNo *string `json:"licence_no,omitempty"`
+
+	// MadeOnRule Where the date of making is found
+	MadeOnRule   *string `json:"made_on_rule,omitempty"`
+	Maker        *string `json:"maker,omitempty"`
+	MakerAddress *string `json:"maker_address,omitempty"`
+	Name         *string `json:"name,omitempty"`
+
+	// NetContent In `net_unit`, per sale unit; 0 with the unit "" for goods that have none
+	NetContent *int64                `json:"net_content,omitempty"`
+	NetUnit    *ListingChangeNetUnit `json:"net_unit,omitempty"`
+	Origin     *string               `json:"origin,omitempty"`
+
+	// PictureIds Files that the caller uploaded; the first is the cover
+	PictureIds []Id `json:"picture_ids,omitempty"`
+
+	// PresaleWindows Days on which it is ordered ahead; none, and it is no presale
+	PresaleWindows []PresaleWindow `json:"presale_windows,omitempty"`
+
+	// RegionCode A region's code
+	RegionCode *string                  `json:"region_code,omitempty"`
+	ReturnRule *ListingChangeReturnRule `json:"return_rule,omitempty"`
+
+	// SaleUnit A unit that counts
+	SaleUnit      *string `json:"sale_unit,omitempty"`
+	ShelfLifeDays *int    `json:"shelf_life_days,omitempty"`
+
+	// ShipZone A zone's code
+	ShipZone     *string `json:"ship_zone,omitempty"`
+	Spec         *string `json:"spec,omitempty"`
+	StandardCode *string `json:"standard_code,omitempty"`
+	Storage      *string `json:"storage,omitempty"`
+	TraceCode    *string `json:"trace_code,omitempty"`
+
+	// VatTreatment A VAT class's code
+	VatTreatment *string `json:"vat_treatment,omitempty"`
+
+	// VoucherValidDays Above 0: a voucher, redeemed within so many days
+	VoucherValidDays *int `json:"voucher_valid_days,omitempty"`
+}
+
+// ListingChangeColdChain defines model for ListingChange.ColdChain.
+type ListingChangeColdChain string
+
+// ListingChangeNetUnit defines model for ListingChange.NetUnit.
+type ListingChangeNetUnit string
+
+// ListingChangeReturnRule defines model for ListingChange.ReturnRule.
+type ListingChangeReturnRule string
+
+// ListingDecision defines model for ListingDecision.
+type ListingDecision struct {
+	At      time.Time              `json:"at"`
+	Reasons []ListingReason        `json:"reasons"`
+	Verdict ListingDecisionVerdict `json:"verdict"`
+
+	// Version The one that the operator had before him
+	Version int64 `json:"version"`
+}
+
+// ListingDecisionVerdict defines model for ListingDecision.Verdict.
+type ListingDecisionVerdict string
+
+// ListingReason defines model for ListingReason.
+type ListingReason struct {
+	// Message Example: 请写明开封后的贮存条件
+	Message string `json:"message"`
+
+	// Pointer The field that it is about
+	//
+	// Example: /storage
+	Pointer *string `json:"pointer,omitempty"`
+}
+
+// ListingState defines model for ListingState.
+type ListingState string
+
+// ListingTerms defines model for ListingTerms.
+type ListingTerms struct {
+	Kinds      []GoodsKind    `json:"kinds"`
+	Units      []Unit         `json:"units"`
+	VatClasses []VatClass     `json:"vat_classes"`
+	Zones      []ShippingZone `json:"zones"`
+}
+
+// ListingWarning A word that a listing may not use
+type ListingWarning struct {
+	// End The character after its last
+	End int `json:"end"`
+
+	// Law Example: 广告法第九条第三项
+	Law string `json:"law"`
+
+	// Pointer Example: /name
+	Pointer string `json:"pointer"`
+
+	// Rule Example: superlative
+	Rule string `json:"rule"`
+
+	// Start In characters of the field, from 0
+	Start int `json:"start"`
+
+	// Text As it is written there
+	Text string `json:"text"`
+
+	// Verdict `refuse` forbids submitting; `review` is for the operator to decide
+	Verdict ListingWarningVerdict `json:"verdict"`
+
+	// Word Example: 最好
+	Word string `json:"word"`
+}
+
+// ListingWarningVerdict `refuse` forbids submitting; `review` is for the operator to decide
+type ListingWarningVerdict string
+
+// LivePriceClaim That a SKU costs more elsewhere, as it holds at this moment (明码标价和禁止价格欺诈规定 第十六、十七条)
+type LivePriceClaim struct {
+	// Basis The very same goods, or the same specification of a similar grade
+	Basis      PriceClaimBasis `json:"basis"`
+	CapturedAt time.Time       `json:"captured_at"`
+
+	// Evidence Example: EV-0001
+	Evidence  *string   `json:"evidence,omitempty"`
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Platform Example: PLATFORM_A
+	Platform string `json:"platform"`
+
+	// ReferenceFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	ReferenceFen Fen `json:"reference_fen"`
+
+	// SavingFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	SavingFen Fen `json:"saving_fen"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id `json:"sku_id"`
 }
 
 // LogEntry The place of a sale or a refund in the public log
@@ -640,6 +2749,66 @@ type LogEntry struct {
 // LogEntryState Pending until the log has taken it up, about a second: ask again
 type LogEntryState string
 
+// Lot What was received remains, or is withdrawn (recalled, past its day), drawn (sold) or lost (adjusted away).
+type Lot struct {
+	BestBefore *openapi_types.Date `json:"best_before,omitempty"`
+
+	// CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
+	CertificateKind *CertificateKind `json:"certificate_kind,omitempty"`
+	CertificateNo   *string          `json:"certificate_no,omitempty"`
+	Code            string           `json:"code"`
+	Drawn           int64            `json:"drawn"`
+	FileIds         []Id             `json:"file_ids,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id                  `json:"id"`
+	Lost       int64               `json:"lost"`
+	MadeOn     *openapi_types.Date `json:"made_on,omitempty"`
+	RecalledAt *time.Time          `json:"recalled_at,omitempty"`
+	Received   int64               `json:"received"`
+	ReceivedAt time.Time           `json:"received_at"`
+	Remaining  int64               `json:"remaining"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId     Id    `json:"sku_id"`
+	Withdrawn int64 `json:"withdrawn"`
+}
+
+// LotDraw defines model for LotDraw.
+type LotDraw struct {
+	// At When it was paid
+	At time.Time `json:"at"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id `json:"order_id"`
+
+	// Quantity Pieces of the lot that the order got
+	Quantity int64 `json:"quantity"`
+
+	// Returned Of these, those that came back
+	Returned int64 `json:"returned"`
+}
+
+// LotDrawPage defines model for LotDrawPage.
+type LotDrawPage struct {
+	Data       []LotDraw `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// LotPage defines model for LotPage.
+type LotPage struct {
+	Data       []Lot   `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// MadeApiKey defines model for MadeApiKey.
+type MadeApiKey struct {
+	ApiKey ApiKey `json:"api_key"`
+
+	// Key The secret. Keep it; it is not shown again
+	Key string `json:"key"`
+}
+
 // Merchant defines model for Merchant.
 type Merchant struct {
 	// AgreementNo The agreement by which one tenth of its sales goes to the fund
@@ -648,6 +2817,16 @@ type Merchant struct {
 
 	// Code Example: E01
 	Code string `json:"code"`
+
+	// CommissionBp What the platform keeps of a sale, in 1/10000: nothing
+	//
+	// Example: 0
+	CommissionBp int `json:"commission_bp"`
+
+	// EntryFeeFen What it paid to be here: nothing
+	//
+	// Example: 0
+	EntryFeeFen int64 `json:"entry_fee_fen"`
 
 	// Fictional Invented for the demonstration
 	Fictional bool `json:"fictional"`
@@ -663,24 +2842,84 @@ type Merchant struct {
 	Linkage Linkage `json:"linkage"`
 
 	// MaySell Active, with an agreement for the tenth and licences in force
-	MaySell       bool                `json:"may_sell"`
+	MaySell bool `json:"may_sell"`
+
+	// NextReviewDue next_verification_due, under the name that it had first; to be left out in the next version
 	NextReviewDue *openapi_types.Date `json:"next_review_due,omitempty"`
 
+	// NextVerificationDue Six months later, at the latest
+	NextVerificationDue *openapi_types.Date `json:"next_verification_due,omitempty"`
+
 	// Region Example: 152527
-	Region     string     `json:"region"`
+	Region string `json:"region"`
+
+	// ReviewedAt verified_at, under the name that it had first; to be left out in the next version
 	ReviewedAt *time.Time `json:"reviewed_at,omitempty"`
 
+	// Sanctions What was done about it, oldest first
+	Sanctions []Sanction `json:"sanctions"`
+
 	// ShortName Example: 欣益达
-	ShortName string        `json:"short_name"`
-	State     MerchantState `json:"state"`
-	Township  string        `json:"township"`
+	ShortName string `json:"short_name"`
+
+	// State expired: active, but a licence has run out, which stops sale
+	State    MerchantState `json:"state"`
+	Township string        `json:"township"`
 
 	// Uscc Unified social credit code
 	Uscc string `json:"uscc"`
+
+	// VerifiedAt When it was last verified
+	VerifiedAt *time.Time `json:"verified_at,omitempty"`
 }
 
-// MerchantState defines model for Merchant.State.
+// MerchantState expired: active, but a licence has run out, which stops sale
 type MerchantState string
+
+// MerchantAlert defines model for MerchantAlert.
+type MerchantAlert struct {
+	AcknowledgedAt *time.Time `json:"acknowledged_at,omitempty"`
+
+	// Days Raised so many days before the last day; 0: it is over
+	Days MerchantAlertDays `json:"days"`
+
+	// DueOn The last day; with leaving, the day on which it was asked
+	DueOn openapi_types.Date `json:"due_on"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Kind The kind of licence
+	//
+	// Example: SC
+	Kind     *string `json:"kind,omitempty"`
+	Merchant Seller  `json:"merchant"`
+
+	// No Example: SC10115252799011
+	No       *string   `json:"no,omitempty"`
+	RaisedAt time.Time `json:"raised_at"`
+
+	// State superseded: renewed, or no longer needed
+	State MerchantAlertState `json:"state"`
+
+	// Subject What ends; leaving: the enterprise asks to be let go
+	Subject MerchantAlertSubject `json:"subject"`
+}
+
+// MerchantAlertDays Raised so many days before the last day; 0: it is over
+type MerchantAlertDays int
+
+// MerchantAlertState superseded: renewed, or no longer needed
+type MerchantAlertState string
+
+// MerchantAlertSubject What ends; leaving: the enterprise asks to be let go
+type MerchantAlertSubject string
+
+// MerchantAlertPage defines model for MerchantAlertPage.
+type MerchantAlertPage struct {
+	Data       []MerchantAlert `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
 
 // MerchantPage defines model for MerchantPage.
 type MerchantPage struct {
@@ -690,18 +2929,272 @@ type MerchantPage struct {
 
 // MerchantProduct defines model for MerchantProduct.
 type MerchantProduct struct {
-	Product Product              `json:"product"`
-	State   MerchantProductState `json:"state"`
-	Stock   []Stock              `json:"stock"`
-}
+	Product     Product      `json:"product"`
+	State       ListingState `json:"state"`
+	Stock       []Stock      `json:"stock"`
+	SubmittedAt *time.Time   `json:"submitted_at,omitempty"`
 
-// MerchantProductState defines model for MerchantProduct.State.
-type MerchantProductState string
+	// Version Counts the edits of all but prices
+	Version int64 `json:"version"`
+}
 
 // MerchantProductPage defines model for MerchantProductPage.
 type MerchantProductPage struct {
 	Data       []MerchantProduct `json:"data"`
 	NextCursor *string           `json:"next_cursor"`
+}
+
+// NewCheaperReport Example: {"place":"县城超市","price_fen":3000}
+type NewCheaperReport struct {
+	// FileIds Pictures that you uploaded
+	FileIds []Id `json:"file_ids,omitempty"`
+
+	// Note Example: 同规格，非促销
+	Note *string `json:"note,omitempty"`
+
+	// Place Example: 县城超市
+	Place string `json:"place"`
+
+	// PriceFen Fen, at least one
+	//
+	// Example: 29760
+	PriceFen Price `json:"price_fen"`
+
+	// Url Example: https://shop.example/flour
+	Url *string `json:"url,omitempty"`
+}
+
+// NewFollowUp Example: {"text":"一个月后仍然好吃。"}
+type NewFollowUp struct {
+	// PictureIds Pictures that you uploaded
+	PictureIds *ReviewPictures `json:"picture_ids,omitempty"`
+
+	// Text Example: 莜面筋道，下次还买。
+	Text ReviewText `json:"text"`
+}
+
+// NewLicence Example: {"expires_on":"2031-11-01","issued_on":"2026-11-02","kind":"SC","merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","no":"SC10115252799011","product_kinds":["PACKAGED_FOOD"]}
+type NewLicence struct {
+	// ExpiresOn The last day on which it is good
+	ExpiresOn openapi_types.Date `json:"expires_on"`
+
+	// FileIds Its scans, uploaded by the caller
+	FileIds  []Id               `json:"file_ids,omitempty"`
+	IssuedOn openapi_types.Date `json:"issued_on"`
+
+	// Kind Example: SC
+	Kind string `json:"kind"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// No Example: SC10115252799011
+	No string `json:"no"`
+
+	// ProductKinds The kinds of goods that it is for
+	ProductKinds []ProductKind `json:"product_kinds,omitempty"`
+}
+
+// NewListing A draft; what else its kind must say may follow
+//
+// Example: {"allergens":"含麸质的谷物","brand":"红喜","category_code":"GRAIN_MAI","code":"P101","cold_chain":"N","conformity_doc":"出厂检验报告","ingredients":"裸燕麦","kind":"PACKAGED_FOOD","licence_no":"SC10115252799020","made_on_rule":"见包装喷码","maker":"示例粮油厂（虚构示例）","maker_address":"太仆寺旗红旗镇","merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","name":"燕麦米","net_content":2500,"net_unit":"g","origin":"内蒙古自治区锡林郭勒盟太仆寺旗","region_code":"152527","return_rule":"NO_REASON_7D_UNOPENED","sale_unit":"袋","shelf_life_days":365,"ship_zone":"NATIONWIDE","skus":[{"code":"TPS-MAI-01","price_fen":2980}],"spec":"2.5kg/袋","standard_code":"LS/T 3245","storage":"常温避光干燥","vat_treatment":"9%"}
+type NewListing struct {
+	// AgeRestricted Not for minors
+	AgeRestricted *bool `json:"age_restricted,omitempty"`
+
+	// Allergens 无 where there are none
+	Allergens *string `json:"allergens,omitempty"`
+	Brand     *string `json:"brand,omitempty"`
+
+	// BuyerClasses Who may buy it
+	BuyerClasses   *BuyerClasses `json:"buyer_classes,omitempty"`
+	CategoryCode   string        `json:"category_code"`
+	Certifications *string       `json:"certifications,omitempty"`
+
+	// Code Unique in the enterprise
+	Code      string              `json:"code"`
+	ColdChain NewListingColdChain `json:"cold_chain"`
+
+	// ConformityDoc The certificates that go with each batch
+	ConformityDoc *string `json:"conformity_doc,omitempty"`
+	Details       *string `json:"details,omitempty"`
+
+	// Ingredients In falling order
+	Ingredients *string `json:"ingredients,omitempty"`
+
+	// Kind A code; `listListingTerms` has them
+	Kind string `json:"kind"`
+
+	// LicenceNo Of the food production licence
+	LicenceNo *string `json:"licence_no,omitempty"`
+
+	// MadeOnRule Where the date of making is found
+	MadeOnRule   *string `json:"made_on_rule,omitempty"`
+	Maker        *string `json:"maker,omitempty"`
+	MakerAddress *string `json:"maker_address,omitempty"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id     `json:"merchant_id"`
+	Name       string `json:"name"`
+
+	// NetContent In `net_unit`, per sale unit; 0 with the unit "" for goods that have none
+	NetContent *int64             `json:"net_content,omitempty"`
+	NetUnit    *NewListingNetUnit `json:"net_unit,omitempty"`
+	Origin     *string            `json:"origin,omitempty"`
+
+	// PictureIds Files that the caller uploaded; the first is the cover
+	PictureIds []Id `json:"picture_ids,omitempty"`
+
+	// PresaleWindows Days on which it is ordered ahead; none, and it is no presale
+	PresaleWindows []PresaleWindow `json:"presale_windows,omitempty"`
+
+	// RegionCode A region's code
+	RegionCode *string              `json:"region_code,omitempty"`
+	ReturnRule NewListingReturnRule `json:"return_rule"`
+
+	// SaleUnit A unit that counts
+	SaleUnit      string `json:"sale_unit"`
+	ShelfLifeDays *int   `json:"shelf_life_days,omitempty"`
+
+	// ShipZone A zone's code
+	ShipZone     string   `json:"ship_zone"`
+	Skus         []NewSku `json:"skus"`
+	Spec         *string  `json:"spec,omitempty"`
+	StandardCode *string  `json:"standard_code,omitempty"`
+	Storage      *string  `json:"storage,omitempty"`
+	TraceCode    *string  `json:"trace_code,omitempty"`
+
+	// VatTreatment A VAT class's code
+	VatTreatment string `json:"vat_treatment"`
+
+	// VoucherValidDays Above 0: a voucher, redeemed within so many days
+	VoucherValidDays *int `json:"voucher_valid_days,omitempty"`
+}
+
+// NewListingColdChain defines model for NewListing.ColdChain.
+type NewListingColdChain string
+
+// NewListingNetUnit defines model for NewListing.NetUnit.
+type NewListingNetUnit string
+
+// NewListingReturnRule defines model for NewListing.ReturnRule.
+type NewListingReturnRule string
+
+// NewLot Example: {"best_before":"2027-10-31","code":"20261101-A","made_on":"2026-11-01","quantity":200}
+type NewLot struct {
+	// BestBefore The last day on which it is sold
+	//
+	// Example: 2027-10-31
+	BestBefore *openapi_types.Date `json:"best_before,omitempty"`
+
+	// CertificateKind 承诺达标合格证、检验报告、动物检疫合格证明、进口合格证明
+	CertificateKind *CertificateKind `json:"certificate_kind,omitempty"`
+
+	// CertificateNo Example: SY-2026-0001
+	CertificateNo *string `json:"certificate_no,omitempty"`
+
+	// Code As printed on the goods
+	//
+	// Example: 20261101-A
+	Code string `json:"code"`
+
+	// FileIds Pictures of the certificate that you uploaded
+	FileIds []Id `json:"file_ids,omitempty"`
+
+	// MadeOn Example: 2026-11-01
+	MadeOn *openapi_types.Date `json:"made_on,omitempty"`
+
+	// Quantity Example: 200
+	Quantity int64 `json:"quantity"`
+}
+
+// NewPriceClaim Either `evidence` or `file_ids` is needed
+//
+// Example: {"basis":"SAME_SPEC_SIMILAR_GRADE","captured_at":"2026-11-01T08:00:00Z","evidence":"EV-0001","net_content":1000,"net_unit":"mL","platform":"PLATFORM_A","reference_fen":3980,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}
+type NewPriceClaim struct {
+	// Basis The very same goods, or the same specification of a similar grade
+	Basis PriceClaimBasis `json:"basis"`
+
+	// CapturedAt When the price was seen
+	//
+	// Example: 2026-11-01T08:00:00Z
+	CapturedAt time.Time `json:"captured_at"`
+
+	// Evidence Where the evidence is kept
+	//
+	// Example: EV-0001
+	Evidence *string `json:"evidence,omitempty"`
+
+	// FileIds Pictures of the evidence that you uploaded
+	FileIds []Id `json:"file_ids,omitempty"`
+
+	// NetContent Of what was compared, the same as of the product; 0 without unit
+	//
+	// Example: 1000
+	NetContent int64 `json:"net_content"`
+
+	// NetUnit Example: mL
+	NetUnit NewPriceClaimNetUnit `json:"net_unit"`
+
+	// Platform Where; an anonymous name will do
+	//
+	// Example: PLATFORM_A
+	Platform string `json:"platform"`
+
+	// ReferenceFen Fen, at least one
+	//
+	// Example: 29760
+	ReferenceFen Price `json:"reference_fen"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id `json:"sku_id"`
+}
+
+// NewPriceClaimNetUnit Example: mL
+type NewPriceClaimNetUnit string
+
+// NewRecall Example: {"level":2,"notice":"本批次莜面水分超标，请停止食用并联系我们退款。","reason":"抽检水分超标"}
+type NewRecall struct {
+	// Level 1 grave harm, 2 some harm, 3 false label (食品召回管理办法 第十三条)
+	//
+	// Example: 2
+	Level int `json:"level"`
+
+	// Notice For the public
+	//
+	// Example: 本批次莜面水分超标，请停止食用并联系我们退款。
+	Notice string `json:"notice"`
+
+	// Reason For those who work on it
+	//
+	// Example: 抽检水分超标
+	Reason string `json:"reason"`
+}
+
+// NewReview Example: {"line":1,"stars":5,"text":"莜面筋道，下次还买。"}
+type NewReview struct {
+	// Anonymous The name is not shown, not even masked
+	Anonymous *bool `json:"anonymous,omitempty"`
+
+	// Line The line of the order
+	//
+	// Example: 1
+	Line int `json:"line"`
+
+	// PictureIds Pictures that you uploaded
+	PictureIds *ReviewPictures `json:"picture_ids,omitempty"`
+
+	// Stars Example: 5
+	Stars int `json:"stars"`
+
+	// Text Example: 莜面筋道，下次还买。
+	Text ReviewText `json:"text"`
+}
+
+// NewReviewAnswer Example: {"text":"谢谢惠顾。"}
+type NewReviewAnswer struct {
+	// Text Example: 莜面筋道，下次还买。
+	Text ReviewText `json:"text"`
 }
 
 // NewSession defines model for NewSession.
@@ -714,6 +3207,16 @@ type NewSession struct {
 
 	// Token Not there when it travels in the cookie
 	Token *string `json:"token,omitempty"`
+}
+
+// NewSku Example: {"code":"TPS-MAI-02","price_fen":2980}
+type NewSku struct {
+	Code string `json:"code"`
+
+	// PriceFen Fen, at least one
+	//
+	// Example: 29760
+	PriceFen Price `json:"price_fen"`
 }
 
 // NextActions What the caller may do next; draw buttons from it and ignore what you do not know
@@ -805,6 +3308,27 @@ type OrderPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// OriginRegion defines model for OriginRegion.
+type OriginRegion struct {
+	// Code Example: 152527103001
+	Code  string            `json:"code"`
+	Level OriginRegionLevel `json:"level"`
+
+	// NameEn Example: Hongxi
+	NameEn string `json:"name_en"`
+
+	// NameZh Example: 红喜村
+	NameZh string `json:"name_zh"`
+
+	// Parent The region that it lies in
+	//
+	// Example: 152527103
+	Parent *string `json:"parent,omitempty"`
+}
+
+// OriginRegionLevel defines model for OriginRegion.Level.
+type OriginRegionLevel string
+
 // Password 8 to 128 characters of any kind
 //
 // Example: correct-horse-battery
@@ -850,6 +3374,15 @@ type PlacingLine struct {
 
 	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	SkuId Id `json:"sku_id"`
+}
+
+// PresaleWindow defines model for PresaleWindow.
+type PresaleWindow struct {
+	// From Its first day
+	From openapi_types.Date `json:"from"`
+
+	// Until Its last day
+	Until openapi_types.Date `json:"until"`
 }
 
 // Preview `lines`, or the cart with `from_cart`.
@@ -898,6 +3431,66 @@ type PriceChange struct {
 	PriceFen Price `json:"price_fen"`
 }
 
+// PriceClaim defines model for PriceClaim.
+type PriceClaim struct {
+	// Basis The very same goods, or the same specification of a similar grade
+	Basis      PriceClaimBasis `json:"basis"`
+	CapturedAt time.Time       `json:"captured_at"`
+	DecidedAt  *time.Time      `json:"decided_at,omitempty"`
+	Evidence   *string         `json:"evidence,omitempty"`
+	ExpiresAt  time.Time       `json:"expires_at"`
+	FileIds    []Id            `json:"file_ids"`
+	FiledAt    time.Time       `json:"filed_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id     `json:"merchant_id"`
+	NetContent int64  `json:"net_content"`
+	NetUnit    string `json:"net_unit"`
+	Platform   string `json:"platform"`
+
+	// ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProductId Id      `json:"product_id"`
+	Reason    *string `json:"reason,omitempty"`
+
+	// ReferenceFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	ReferenceFen Fen `json:"reference_fen"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id              `json:"sku_id"`
+	State PriceClaimState `json:"state"`
+}
+
+// PriceClaimBasis The very same goods, or the same specification of a similar grade
+type PriceClaimBasis string
+
+// PriceClaimPage defines model for PriceClaimPage.
+type PriceClaimPage struct {
+	Data       []PriceClaim `json:"data"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
+// PriceClaimShare defines model for PriceClaimShare.
+type PriceClaimShare struct {
+	// Live Products on sale with a claim that holds now
+	Live int64 `json:"live"`
+
+	// OnSale Products on sale
+	OnSale int64 `json:"on_sale"`
+
+	// ShareBp Basis points, rounded down
+	//
+	// Example: 9583
+	ShareBp int64 `json:"share_bp"`
+}
+
+// PriceClaimState defines model for PriceClaimState.
+type PriceClaimState string
+
 // Problem RFC 9457
 type Problem struct {
 	// Code Stable; decide on this
@@ -938,24 +3531,42 @@ type ProblemField struct {
 // Product defines model for Product.
 type Product struct {
 	// AgeRestricted An adult must declare to be one at checkout
-	AgeRestricted bool   `json:"age_restricted"`
-	Brand         string `json:"brand"`
+	AgeRestricted bool    `json:"age_restricted"`
+	Allergens     *string `json:"allergens,omitempty"`
+	Brand         string  `json:"brand"`
+
+	// BuyerClasses Who may buy it
+	BuyerClasses BuyerClasses `json:"buyer_classes"`
 
 	// CategoryCode Example: OIL
-	CategoryCode string `json:"category_code"`
+	CategoryCode   string  `json:"category_code"`
+	Certifications *string `json:"certifications,omitempty"`
 
 	// Code Example: P032
 	Code string `json:"code"`
 
 	// ColdChain Example: N
-	ColdChain string `json:"cold_chain"`
+	ColdChain     string  `json:"cold_chain"`
+	ConformityDoc *string `json:"conformity_doc,omitempty"`
+	Details       *string `json:"details,omitempty"`
 
 	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	Id Id `json:"id"`
 
+	// Ingredients In falling order
+	Ingredients *string `json:"ingredients,omitempty"`
+
 	// Kind Example: PACKAGED_FOOD
-	Kind     string `json:"kind"`
-	Merchant Seller `json:"merchant"`
+	Kind string `json:"kind"`
+
+	// LicenceNo Of the food production licence
+	LicenceNo *string `json:"licence_no,omitempty"`
+
+	// MadeOnRule Where the date of making is found
+	MadeOnRule   *string `json:"made_on_rule,omitempty"`
+	Maker        *string `json:"maker,omitempty"`
+	MakerAddress *string `json:"maker_address,omitempty"`
+	Merchant     Seller  `json:"merchant"`
 
 	// Name Example: 冷榨亚麻籽油
 	Name string `json:"name"`
@@ -964,6 +3575,18 @@ type Product struct {
 	NetContent int64          `json:"net_content"`
 	NetUnit    ProductNetUnit `json:"net_unit"`
 	Origin     string         `json:"origin"`
+
+	// PictureIds The first is the cover
+	PictureIds []Id `json:"picture_ids"`
+
+	// PresaleWindows Days on which it is ordered ahead
+	PresaleWindows []PresaleWindow `json:"presale_windows,omitempty"`
+
+	// PriceClaim That a SKU costs more elsewhere, as it holds at this moment (明码标价和禁止价格欺诈规定 第十六、十七条)
+	PriceClaim *LivePriceClaim `json:"price_claim,omitempty"`
+
+	// RegionCode Example: 152527
+	RegionCode *string `json:"region_code,omitempty"`
 
 	// ReturnRule Example: NO_REASON_7D
 	ReturnRule string `json:"return_rule"`
@@ -979,17 +3602,30 @@ type Product struct {
 	Skus     []Sku  `json:"skus"`
 
 	// Spec Example: 2.5L/桶
-	Spec         string `json:"spec"`
-	StandardCode string `json:"standard_code"`
-	Storage      string `json:"storage"`
-	VatTreatment string `json:"vat_treatment"`
+	Spec         string  `json:"spec"`
+	StandardCode string  `json:"standard_code"`
+	Storage      string  `json:"storage"`
+	TraceCode    *string `json:"trace_code,omitempty"`
+	VatTreatment string  `json:"vat_treatment"`
 
 	// Voucher A service; nothing is shipped
 	Voucher bool `json:"voucher"`
+
+	// VoucherValidDays For vouchers, how long they are good
+	VoucherValidDays *int64 `json:"voucher_valid_days,omitempty"`
 }
 
 // ProductNetUnit defines model for Product.NetUnit.
 type ProductNetUnit string
+
+// ProductDelisting Example: {"reason":"抽检不合格"}
+type ProductDelisting struct {
+	// Reason Example: 抽检不合格
+	Reason string `json:"reason"`
+}
+
+// ProductKind Example: PACKAGED_FOOD
+type ProductKind = string
 
 // ProductPage defines model for ProductPage.
 type ProductPage struct {
@@ -997,13 +3633,112 @@ type ProductPage struct {
 	NextCursor *string   `json:"next_cursor"`
 }
 
+// ProductReturn Example: {"reasons":[{"message":"请写明开封后的贮存条件","pointer":"/storage"}]}
+type ProductReturn struct {
+	Reasons []ListingReason `json:"reasons"`
+}
+
+// PublicRecall defines model for PublicRecall.
+type PublicRecall struct {
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+	Level    int        `json:"level"`
+	LotCode  string     `json:"lot_code"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id        `json:"merchant_id"`
+	Notice     string    `json:"notice"`
+	OpenedAt   time.Time `json:"opened_at"`
+	Result     *string   `json:"result,omitempty"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id                `json:"sku_id"`
+	State PublicRecallState `json:"state"`
+}
+
+// PublicRecallState defines model for PublicRecall.State.
+type PublicRecallState string
+
+// PublicRecallPage defines model for PublicRecallPage.
+type PublicRecallPage struct {
+	Data       []PublicRecall `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// PublicReview defines model for PublicReview.
+type PublicReview struct {
+	Answer *ReviewAnswer `json:"answer,omitempty"`
+
+	// Author The masked name; missing: anonymous
+	//
+	// Example: 王**
+	Author   *string         `json:"author,omitempty"`
+	FollowUp *ReviewFollowUp `json:"follow_up,omitempty"`
+	Hidden   *ReviewHidden   `json:"hidden,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id   `json:"id"`
+	PictureIds []Id `json:"picture_ids"`
+
+	// ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProductId Id `json:"product_id"`
+
+	// Stars Missing of a hidden review, as are text, pictures, follow-up and answer
+	Stars     *int      `json:"stars,omitempty"`
+	Text      *string   `json:"text,omitempty"`
+	WrittenAt time.Time `json:"written_at"`
+}
+
+// PublicReviewPage defines model for PublicReviewPage.
+type PublicReviewPage struct {
+	Data       []PublicReview `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
 // Quantity Example: 2
 type Quantity = int64
 
-// Reason Example: {"reason":"许可证待复核"}
+// Reason Example: {"reason":"许可证待核验"}
 type Reason struct {
-	// Reason Example: 许可证待复核
+	// Reason Example: 许可证待核验
 	Reason string `json:"reason"`
+}
+
+// Recall defines model for Recall.
+type Recall struct {
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id      Id     `json:"id"`
+	Level   int    `json:"level"`
+	LotCode string `json:"lot_code"`
+
+	// LotId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	LotId Id `json:"lot_id"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id        `json:"merchant_id"`
+	Notice     string    `json:"notice"`
+	OpenedAt   time.Time `json:"opened_at"`
+	Reason     string    `json:"reason"`
+	Result     *string   `json:"result,omitempty"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id          `json:"sku_id"`
+	State RecallState `json:"state"`
+
+	// Stopped Pieces withdrawn at once
+	Stopped int64 `json:"stopped"`
+}
+
+// RecallState defines model for Recall.State.
+type RecallState string
+
+// RecallResult Example: {"result":"已召回全部售出商品并无害化处理。"}
+type RecallResult struct {
+	// Result For the public
+	//
+	// Example: 已召回全部售出商品并无害化处理。
+	Result string `json:"result"`
 }
 
 // Receipt Amounts of refunds are negative.
@@ -1120,6 +3855,14 @@ type Received struct {
 	Received bool `json:"received"`
 }
 
+// Recommendation Example: {"reason":"带贫机制真实","recommendation_no":"TPSQ-REC-2026-001"}
+type Recommendation struct {
+	Reason string `json:"reason"`
+
+	// RecommendationNo The number of the county's paper
+	RecommendationNo string `json:"recommendation_no"`
+}
+
 // Refund defines model for Refund.
 type Refund struct {
 	At time.Time `json:"at"`
@@ -1179,6 +3922,17 @@ type Refunding struct {
 	// Restock The goods came back and can be sold again
 	Restock     *bool  `json:"restock,omitempty"`
 	ShippingFen *int64 `json:"shipping_fen,omitempty"`
+}
+
+// Region A county, GB/T 2260
+//
+// Example: 152527
+type Region = string
+
+// RegionPage defines model for RegionPage.
+type RegionPage struct {
+	Data       []OriginRegion `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
 }
 
 // Registration A phone number or an e-mail address, or both.
@@ -1243,23 +3997,188 @@ type RepaymentPage struct {
 	NextCursor *string     `json:"next_cursor"`
 }
 
+// ReturnedPlace defines model for ReturnedPlace.
+type ReturnedPlace struct {
+	// Message What the applicant is to do, in Chinese
+	Message string `json:"message"`
+
+	// Pointer A JSON pointer into `draft`
+	//
+	// Example: /licences/0/no
+	Pointer string               `json:"pointer"`
+	Problem ReturnedPlaceProblem `json:"problem"`
+}
+
+// ReturnedPlaceProblem defines model for ReturnedPlace.Problem.
+type ReturnedPlaceProblem string
+
+// Reverification defines model for Reverification.
+type Reverification struct {
+	// Code Example: E01
+	Code string `json:"code"`
+
+	// DueOn The last day on which it is in time: six months after verified_at
+	DueOn      openapi_types.Date `json:"due_on"`
+	Merchant   Seller             `json:"merchant"`
+	Overdue    bool               `json:"overdue"`
+	VerifiedAt time.Time          `json:"verified_at"`
+}
+
+// ReverificationPage defines model for ReverificationPage.
+type ReverificationPage struct {
+	Data       []Reverification `json:"data"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
+// Review defines model for Review.
+type Review struct {
+	Line int `json:"line"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id           `json:"order_id"`
+	Review  PublicReview `json:"review"`
+}
+
+// ReviewAnswer defines model for ReviewAnswer.
+type ReviewAnswer struct {
+	At time.Time `json:"at"`
+
+	// Number How many answers there were until this one
+	Number int    `json:"number"`
+	Text   string `json:"text"`
+}
+
+// ReviewFollowUp defines model for ReviewFollowUp.
+type ReviewFollowUp struct {
+	PictureIds []Id      `json:"picture_ids"`
+	Text       string    `json:"text"`
+	WrittenAt  time.Time `json:"written_at"`
+}
+
+// ReviewGround 违法信息、个人信息、侮辱诽谤、虚构评价、法院或主管机关的决定
+type ReviewGround string
+
+// ReviewHidden defines model for ReviewHidden.
+type ReviewHidden struct {
+	At time.Time `json:"at"`
+
+	// Ground 违法信息、个人信息、侮辱诽谤、虚构评价、法院或主管机关的决定
+	Ground ReviewGround `json:"ground"`
+	Reason string       `json:"reason"`
+}
+
+// ReviewHiding Example: {"ground":"personal_information","reason":"含有他人电话号码"}
+type ReviewHiding struct {
+	// Ground 违法信息、个人信息、侮辱诽谤、虚构评价、法院或主管机关的决定
+	Ground ReviewGround `json:"ground"`
+
+	// Reason For the public
+	//
+	// Example: 含有他人电话号码
+	Reason string `json:"reason"`
+}
+
+// ReviewPage defines model for ReviewPage.
+type ReviewPage struct {
+	Data       []Review `json:"data"`
+	NextCursor *string  `json:"next_cursor"`
+}
+
+// ReviewPictures Pictures that you uploaded
+type ReviewPictures = []Id
+
+// ReviewSummary defines model for ReviewSummary.
+type ReviewSummary struct {
+	// AverageTenths Tenths of a star, rounded half up; 0 without reviews
+	//
+	// Example: 43
+	AverageTenths int64 `json:"average_tenths"`
+
+	// Count Reviews that are shown
+	Count int64 `json:"count"`
+
+	// Hidden Reviews that are hidden, which count for nothing else
+	Hidden int64 `json:"hidden"`
+
+	// Stars How many gave 1, 2, … 5 stars
+	Stars []int64 `json:"stars"`
+}
+
+// ReviewText Example: 莜面筋道，下次还买。
+type ReviewText = string
+
 // Role defines model for Role.
 type Role string
 
-// RoleChange `merchant_id` goes with the role `merchant`, and only with it.
+// RoleChange `merchant_id` goes with the role `merchant`, and only with it; `region` with the role `county`.
 //
 // Example: {"role":"auditor"}
 type RoleChange struct {
 	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	MerchantId *Id  `json:"merchant_id,omitempty"`
-	Role       Role `json:"role"`
+	MerchantId *Id `json:"merchant_id,omitempty"`
+
+	// Region A county, GB/T 2260
+	//
+	// Example: 152527
+	Region *Region `json:"region,omitempty"`
+	Role   Role    `json:"role"`
 }
 
 // RoleGrant defines model for RoleGrant.
 type RoleGrant struct {
 	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	MerchantId *Id  `json:"merchant_id,omitempty"`
-	Role       Role `json:"role"`
+	MerchantId *Id `json:"merchant_id,omitempty"`
+
+	// Region A county, GB/T 2260
+	//
+	// Example: 152527
+	Region *Region `json:"region,omitempty"`
+	Role   Role    `json:"role"`
+}
+
+// Sanction defines model for Sanction.
+type Sanction struct {
+	Kind     SanctionKind `json:"kind"`
+	NoticeEn string       `json:"notice_en"`
+	NoticeZh string       `json:"notice_zh"`
+	Since    time.Time    `json:"since"`
+}
+
+// SanctionEntry defines model for SanctionEntry.
+type SanctionEntry struct {
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// ImposedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ImposedBy Id           `json:"imposed_by"`
+	Kind      SanctionKind `json:"kind"`
+	NoticeEn  string       `json:"notice_en"`
+	NoticeZh  string       `json:"notice_zh"`
+	Reason    string       `json:"reason"`
+	Since     time.Time    `json:"since"`
+}
+
+// SanctionEntryPage defines model for SanctionEntryPage.
+type SanctionEntryPage struct {
+	Data       []SanctionEntry `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
+
+// SanctionKind defines model for SanctionKind.
+type SanctionKind string
+
+// Sanctioning The reason is internal. The notices are for everybody, name no person, and go together; without them the public reads the standing words.
+//
+// Example: {"notice_en":"Suspended until its licence has been checked.","notice_zh":"因许可证待核验，暂停销售。","reason":"许可证待核验"}
+type Sanctioning struct {
+	// NoticeEn Example: Suspended until its licence has been checked.
+	NoticeEn *string `json:"notice_en,omitempty"`
+
+	// NoticeZh Example: 因许可证待核验，暂停销售。
+	NoticeZh *string `json:"notice_zh,omitempty"`
+
+	// Reason Example: 许可证待核验
+	Reason string `json:"reason"`
 }
 
 // Seller defines model for Seller.
@@ -1290,6 +4209,17 @@ type SessionPage struct {
 	NextCursor *string   `json:"next_cursor"`
 }
 
+// Sheet defines model for Sheet.
+type Sheet = openapi_types.File
+
+// ShippingZone defines model for ShippingZone.
+type ShippingZone struct {
+	// Code Example: NATIONWIDE
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+}
+
 // Sku defines model for Sku.
 type Sku struct {
 	// Code Example: TPS-OIL-01
@@ -1310,7 +4240,19 @@ type Sku struct {
 	//
 	// Example: 29760
 	PriceFen Fen `json:"price_fen"`
+
+	// Tiers Lower prices for larger quantities
+	Tiers []Tier `json:"tiers,omitempty"`
+
+	// Unit What unit_price_fen is the price of
+	Unit *SkuUnit `json:"unit,omitempty"`
+
+	// UnitPriceFen Per `unit`, for display alone: computed exactly from price_fen and the net content, then rounded half up to a fen
+	UnitPriceFen *int64 `json:"unit_price_fen,omitempty"`
 }
+
+// SkuUnit What unit_price_fen is the price of
+type SkuUnit string
 
 // Stock defines model for Stock.
 type Stock struct {
@@ -1330,6 +4272,42 @@ type StockAdjustment struct {
 
 	// Reason Example: 新到一批
 	Reason string `json:"reason"`
+}
+
+// Suggestion defines model for Suggestion.
+type Suggestion struct {
+	// CategoryCode When it is a category
+	//
+	// Example: POTATO_SHU
+	CategoryCode *string `json:"category_code,omitempty"`
+
+	// Text What to search for
+	//
+	// Example: 红喜有机土豆5kg
+	Text string `json:"text"`
+}
+
+// SuggestionList defines model for SuggestionList.
+type SuggestionList struct {
+	Data []Suggestion `json:"data"`
+}
+
+// Tier What a piece costs those who buy so many or more at once
+type Tier struct {
+	BuyerClass BuyerClass `json:"buyer_class"`
+
+	// From Pieces
+	From int64 `json:"from"`
+
+	// PriceFen Fen, at least one
+	//
+	// Example: 29760
+	PriceFen Price `json:"price_fen"`
+}
+
+// TierChange Example: {"tiers":[{"buyer_class":"consumer","from":10,"price_fen":990},{"buyer_class":"institution","from":100,"price_fen":900}]}
+type TierChange struct {
+	Tiers []Tier `json:"tiers"`
 }
 
 // TrailEntry defines model for TrailEntry.
@@ -1353,23 +4331,216 @@ type TrailPage struct {
 	NextCursor *string      `json:"next_cursor"`
 }
 
+// Unit defines model for Unit.
+type Unit struct {
+	// Base How many g, mL or pieces it is
+	Base int64 `json:"base"`
+
+	// Code Example: kg
+	Code     string       `json:"code"`
+	Measures UnitMeasures `json:"measures"`
+	NameEn   string       `json:"name_en"`
+	NameZh   string       `json:"name_zh"`
+}
+
+// UnitMeasures defines model for Unit.Measures.
+type UnitMeasures string
+
+// VatClass defines model for VatClass.
+type VatClass struct {
+	// Code Example: 9%
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+
+	// Percent 0 is exempt
+	Percent int `json:"percent"`
+}
+
+// Verification Example: {"checked":"营业执照、许可证、经营地址均与登记一致"}
+type Verification struct {
+	// Checked What was looked at
+	//
+	// Example: 营业执照、许可证、经营地址均与登记一致
+	Checked string `json:"checked"`
+}
+
+// Webhook defines model for Webhook.
+type Webhook struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// DisabledBecause Its owner wanted it so, it answered 410, or nothing came through for three days
+	DisabledBecause *WebhookDisabledBecause `json:"disabled_because,omitempty"`
+	Events          []WebhookEventType      `json:"events"`
+
+	// FailingSince When the first attempt failed after the last one that came through
+	FailingSince *time.Time `json:"failing_since,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id           `json:"merchant_id"`
+	State      WebhookState `json:"state"`
+
+	// Url Example: https://erp.example.com/shiyi
+	Url string `json:"url"`
+}
+
+// WebhookDisabledBecause Its owner wanted it so, it answered 410, or nothing came through for three days
+type WebhookDisabledBecause string
+
+// WebhookState defines model for Webhook.State.
+type WebhookState string
+
+// WebhookChange What is not named stays as it is
+//
+// Example: {"enabled":true,"events":["order.paid"]}
+type WebhookChange struct {
+	// Enabled Enabled again, it hears of what happens from then on, and of what was still waiting
+	Enabled *bool              `json:"enabled,omitempty"`
+	Events  []WebhookEventType `json:"events,omitempty"`
+
+	// Url https, port 443, a public host; no user and no password in it
+	//
+	// Example: https://erp.example.com/shiyi
+	Url *WebhookURL `json:"url,omitempty"`
+}
+
+// WebhookCreation Example: {"events":["order.paid","order.refunded"],"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","url":"https://erp.example.com/shiyi"}
+type WebhookCreation struct {
+	Events []WebhookEventType `json:"events"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// Url https, port 443, a public host; no user and no password in it
+	//
+	// Example: https://erp.example.com/shiyi
+	Url WebhookURL `json:"url"`
+}
+
+// WebhookDelivery defines model for WebhookDelivery.
+type WebhookDelivery struct {
+	// Attempts Made so far
+	Attempts  int       `json:"attempts"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Error What was wrong with the last attempt
+	Error *WebhookDeliveryError `json:"error,omitempty"`
+
+	// EventId The Webhook-Id of every attempt
+	EventId string `json:"event_id"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// LastAt When the last one was made
+	LastAt *time.Time `json:"last_at,omitempty"`
+
+	// NextAt When the next attempt is made
+	NextAt *time.Time `json:"next_at,omitempty"`
+
+	// Ref What it is about, as an order's id
+	Ref string `json:"ref"`
+
+	// Response The beginning of the last answer's text
+	Response *string              `json:"response,omitempty"`
+	State    WebhookDeliveryState `json:"state"`
+
+	// Status Of the last answer; not there when none came
+	Status *int `json:"status,omitempty"`
+
+	// Type Example: order.paid
+	Type string `json:"type"`
+
+	// WebhookId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	WebhookId Id `json:"webhook_id"`
+}
+
+// WebhookDeliveryError What was wrong with the last attempt
+type WebhookDeliveryError string
+
+// WebhookDeliveryState defines model for WebhookDelivery.State.
+type WebhookDeliveryState string
+
+// WebhookDeliveryPage defines model for WebhookDeliveryPage.
+type WebhookDeliveryPage struct {
+	Data       []WebhookDelivery `json:"data"`
+	NextCursor *string           `json:"next_cursor"`
+}
+
+// WebhookEventType What an event tells of; `ping` events need not be chosen
+type WebhookEventType string
+
+// WebhookPage defines model for WebhookPage.
+type WebhookPage struct {
+	Data       []Webhook `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// WebhookURL https, port 443, a public host; no user and no password in it
+//
+// Example: https://erp.example.com/shiyi
+type WebhookURL = string
+
+// WebhookWithSecret defines model for WebhookWithSecret.
+type WebhookWithSecret struct {
+	// Secret `whsec_` and 32 bytes in base64: the key of the HMAC. Keep it; it is not shown again
+	Secret  string  `json:"secret"`
+	Webhook Webhook `json:"webhook"`
+}
+
 // AccountId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type AccountId = Id
+
+// AlertId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type AlertId = Id
+
+// ApplicationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ApplicationId = Id
 
 // CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type CheckoutId = Id
 
+// ClaimId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ClaimId = Id
+
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// DeliveryId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type DeliveryId = Id
+
+// FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type FileId = Id
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
+// ImportId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ImportId = Id
+
+// KeyId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type KeyId = Id
+
 // Lang defines model for Lang.
 type Lang string
 
+// LicenceId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type LicenceId = Id
+
 // Limit defines model for Limit.
 type Limit = int
+
+// ListingId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ListingId = Id
+
+// LotId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type LotId = Id
 
 // MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type MerchantId = Id
@@ -1377,14 +4548,29 @@ type MerchantId = Id
 // OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type OrderId = Id
 
+// OwnMerchant Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type OwnMerchant = Id
+
 // ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ProductId = Id
+
+// RecallId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type RecallId = Id
 
 // RefundId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type RefundId = Id
 
+// ReportId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ReportId = Id
+
+// ReviewId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ReviewId = Id
+
 // SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type SkuId = Id
+
+// WebhookId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type WebhookId = Id
 
 // Conflict RFC 9457
 type Conflict = Problem
@@ -1401,6 +4587,12 @@ type NotFound = Problem
 // Refused RFC 9457
 type Refused = Problem
 
+// Stale RFC 9457
+type Stale = Problem
+
+// TooLarge RFC 9457
+type TooLarge = Problem
+
 // TooMany RFC 9457
 type TooMany = Problem
 
@@ -1409,6 +4601,9 @@ type Unauthenticated = Problem
 
 // Unavailable RFC 9457
 type Unavailable = Problem
+
+// Unconditional RFC 9457
+type Unconditional = Problem
 
 // GetDocsParams defines parameters for GetDocs.
 type GetDocsParams struct {
@@ -1427,6 +4622,33 @@ type GetProblemParams struct {
 
 // GetProblemParamsLang defines parameters for GetProblem.
 type GetProblemParamsLang string
+
+// ListApplicationsParams defines parameters for ListApplications.
+type ListApplicationsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListBrandsParams defines parameters for ListBrands.
+type ListBrandsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListCheaperReportsParams defines parameters for ListCheaperReports.
+type ListCheaperReportsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
 
 // ListCheckoutsParams defines parameters for ListCheckouts.
 type ListCheckoutsParams struct {
@@ -1449,6 +4671,101 @@ type CancelCheckoutParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListCountyApplicationsParams defines parameters for ListCountyApplications.
+type ListCountyApplicationsParams struct {
+	// State Only applications in this state
+	State *ListCountyApplicationsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListCountyApplicationsParamsState defines parameters for ListCountyApplications.
+type ListCountyApplicationsParamsState string
+
+// UploadFileMultipartBody defines parameters for UploadFile.
+type UploadFileMultipartBody struct {
+	File openapi_types.File `json:"file"`
+
+	// Private Before `file`
+	Private *bool `json:"private,omitempty"`
+}
+
+// ReadFileParams defines parameters for ReadFile.
+type ReadFileParams struct {
+	// Token Of the link, for a private file
+	Token *string `form:"token,omitempty" json:"token,omitempty"`
+
+	// Size At most so many pixels long, of a picture
+	Size *ReadFileParamsSize `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// ReadFileParamsSize defines parameters for ReadFile.
+type ReadFileParamsSize int
+
+// ListOwnAlertsParams defines parameters for ListOwnAlerts.
+type ListOwnAlertsParams struct {
+	// State Only alerts in this state
+	State *ListOwnAlertsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOwnAlertsParamsState defines parameters for ListOwnAlerts.
+type ListOwnAlertsParamsState string
+
+// ListApiKeysParams defines parameters for ListApiKeys.
+type ListApiKeysParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CheckImportParams defines parameters for CheckImport.
+type CheckImportParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
+}
+
+// ListBadCellsParams defines parameters for ListBadCells.
+type ListBadCellsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOwnLicencesParams defines parameters for ListOwnLicences.
+type ListOwnLicencesParams struct {
+	// State Only licences in this state
+	State *ListOwnLicencesParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOwnLicencesParamsState defines parameters for ListOwnLicences.
+type ListOwnLicencesParamsState string
+
+// OpenMerchantRecallParams defines parameters for OpenMerchantRecall.
+type OpenMerchantRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListMerchantOrdersParams defines parameters for ListMerchantOrders.
 type ListMerchantOrdersParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -1458,8 +4775,8 @@ type ListMerchantOrdersParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
-// ListMerchantProductsParams defines parameters for ListMerchantProducts.
-type ListMerchantProductsParams struct {
+// ListMerchantPriceClaimsParams defines parameters for ListMerchantPriceClaims.
+type ListMerchantPriceClaimsParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -1467,10 +4784,103 @@ type ListMerchantProductsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListMerchantProductsParams defines parameters for ListMerchantProducts.
+type ListMerchantProductsParams struct {
+	// State Only those in this state
+	State *ListingState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ExportProductsCsvParams defines parameters for ExportProductsCsv.
+type ExportProductsCsvParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
+}
+
+// ExportProductsXlsxParams defines parameters for ExportProductsXlsx.
+type ExportProductsXlsxParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
+}
+
+// EditProductParams defines parameters for EditProduct.
+type EditProductParams struct {
+	// IfMatch The ETag of the product as it was read, or `*` for whatever it is by now
+	IfMatch IfMatch `json:"If-Match"`
+}
+
+// AddSkuParams defines parameters for AddSku.
+type AddSkuParams struct {
+	// IfMatch The ETag of the product as it was read, or `*` for whatever it is by now
+	IfMatch IfMatch `json:"If-Match"`
+}
+
+// CloseMerchantRecallParams defines parameters for CloseMerchantRecall.
+type CloseMerchantRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListMerchantRecallOrdersParams defines parameters for ListMerchantRecallOrders.
+type ListMerchantRecallOrdersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListMerchantReviewsParams defines parameters for ListMerchantReviews.
+type ListMerchantReviewsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListLotsParams defines parameters for ListLots.
+type ListLotsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ReceiveLotParams defines parameters for ReceiveLot.
+type ReceiveLotParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // AdjustStockParams defines parameters for AdjustStock.
 type AdjustStockParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListWebhooksParams defines parameters for ListWebhooks.
+type ListWebhooksParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListAccountsParams defines parameters for ListAccounts.
@@ -1482,10 +4892,139 @@ type ListAccountsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListAlertsParams defines parameters for ListAlerts.
+type ListAlertsParams struct {
+	// State Only alerts in this state
+	State *ListAlertsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// MerchantId Only of this enterprise
+	MerchantId *Id `form:"merchant_id,omitempty" json:"merchant_id,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListAlertsParamsState defines parameters for ListAlerts.
+type ListAlertsParamsState string
+
+// ListOpsApplicationsParams defines parameters for ListOpsApplications.
+type ListOpsApplicationsParams struct {
+	// State Only applications in this state
+	State *ListOpsApplicationsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOpsApplicationsParamsState defines parameters for ListOpsApplications.
+type ListOpsApplicationsParamsState string
+
+// ListOpsCheaperReportsParams defines parameters for ListOpsCheaperReports.
+type ListOpsCheaperReportsParams struct {
+	// Open `true`: only the open ones
+	Open *bool `form:"open,omitempty" json:"open,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListLicencesParams defines parameters for ListLicences.
+type ListLicencesParams struct {
+	// State Only licences in this state
+	State *ListLicencesParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// MerchantId Only of this enterprise
+	MerchantId *Id `form:"merchant_id,omitempty" json:"merchant_id,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListLicencesParamsState defines parameters for ListLicences.
+type ListLicencesParamsState string
+
+// LinkLicenceFilesParams defines parameters for LinkLicenceFiles.
+type LinkLicenceFilesParams struct {
+	// FileId Only to this one
+	FileId *Id `form:"file_id,omitempty" json:"file_id,omitempty"`
+}
+
+// OpenOpsRecallParams defines parameters for OpenOpsRecall.
+type OpenOpsRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListSanctionsParams defines parameters for ListSanctions.
+type ListSanctionsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // RefundOrderParams defines parameters for RefundOrder.
 type RefundOrderParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListPriceClaimsParams defines parameters for ListPriceClaims.
+type ListPriceClaimsParams struct {
+	// State Only those in this state
+	State *PriceClaimState `form:"state,omitempty" json:"state,omitempty"`
+
+	// ExpiringWithinDays Only the confirmed ones that end within so many days; `state` is then left aside
+	ExpiringWithinDays *int `form:"expiring_within_days,omitempty" json:"expiring_within_days,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListReviewQueueParams defines parameters for ListReviewQueue.
+type ListReviewQueueParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ApproveProductParams defines parameters for ApproveProduct.
+type ApproveProductParams struct {
+	// IfMatch The ETag of the product as it was read, or `*` for whatever it is by now
+	IfMatch IfMatch `json:"If-Match"`
+}
+
+// CloseOpsRecallParams defines parameters for CloseOpsRecall.
+type CloseOpsRecallParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListOpsRecallOrdersParams defines parameters for ListOpsRecallOrders.
+type ListOpsRecallOrdersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListRefundsParams defines parameters for ListRefunds.
@@ -1507,6 +5046,33 @@ type ListRefundsParamsState string
 type RetryRefundParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListReverificationsParams defines parameters for ListReverifications.
+type ListReverificationsParams struct {
+	// State due: within 30 days; overdue: the last day is over, which stops no sale
+	State *ListReverificationsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListReverificationsParamsState defines parameters for ListReverifications.
+type ListReverificationsParamsState string
+
+// ListOpsReviewsParams defines parameters for ListOpsReviews.
+type ListOpsReviewsParams struct {
+	// Hidden `true`: only the hidden ones
+	Hidden *bool `form:"hidden,omitempty" json:"hidden,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListTrailParams defines parameters for ListTrail.
@@ -1548,6 +5114,15 @@ type ListProductsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListProductReviewsParams defines parameters for ListProductReviews.
+type ListProductReviewsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListMerchantsParams defines parameters for ListMerchants.
 type ListMerchantsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -1555,6 +5130,69 @@ type ListMerchantsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListRecallsParams defines parameters for ListRecalls.
+type ListRecallsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListRegionsParams defines parameters for ListRegions.
+type ListRegionsParams struct {
+	// Parent Only what lies right within this region
+	Parent *string `form:"parent,omitempty" json:"parent,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListReviewsParams defines parameters for ListReviews.
+type ListReviewsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// SearchProductsParams defines parameters for SearchProducts.
+type SearchProductsParams struct {
+	// Q What is looked for; at least one letter, digit or character, at most 8 words
+	Q string `form:"q" json:"q"`
+
+	// Category A category's code
+	Category *string `form:"category,omitempty" json:"category,omitempty"`
+
+	// MerchantId Only this enterprise's products
+	MerchantId *Id `form:"merchant_id,omitempty" json:"merchant_id,omitempty"`
+
+	// Village Part of the name of the enterprise's township or village, or of the goods' origin
+	Village *string `form:"village,omitempty" json:"village,omitempty"`
+
+	// InStock `true`: only goods of which some pieces can be ordered; as of some seconds ago, in a large shop some minutes
+	InStock *bool `form:"in_stock,omitempty" json:"in_stock,omitempty"`
+
+	// ClaimLive `true`: only goods with a price claim in force
+	ClaimLive *bool `form:"claim_live,omitempty" json:"claim_live,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// SuggestSearchesParams defines parameters for SuggestSearches.
+type SuggestSearchesParams struct {
+	// Q The beginning of a name or a category, in Chinese or in pinyin
+	Q string `form:"q" json:"q"`
 }
 
 // ListSessionsParams defines parameters for ListSessions.
@@ -1577,6 +5215,15 @@ type ReceiveStripeEventParams struct {
 // RegisterAccountJSONRequestBody defines body for RegisterAccount for application/json ContentType.
 type RegisterAccountJSONRequestBody = Registration
 
+// StartApplicationJSONRequestBody defines body for StartApplication for application/json ContentType.
+type StartApplicationJSONRequestBody = ApplicationStart
+
+// EditApplicationJSONRequestBody defines body for EditApplication for application/json ContentType.
+type EditApplicationJSONRequestBody = ApplicationEdit
+
+// AcceptLevyAgreementJSONRequestBody defines body for AcceptLevyAgreement for application/json ContentType.
+type AcceptLevyAgreementJSONRequestBody = AgreementAcceptance
+
 // SetCartLineJSONRequestBody defines body for SetCartLine for application/json ContentType.
 type SetCartLineJSONRequestBody = CartLineChange
 
@@ -1586,14 +5233,68 @@ type PlaceCheckoutJSONRequestBody = Placing
 // PreviewCheckoutJSONRequestBody defines body for PreviewCheckout for application/json ContentType.
 type PreviewCheckoutJSONRequestBody = Preview
 
+// RecommendApplicationJSONRequestBody defines body for RecommendApplication for application/json ContentType.
+type RecommendApplicationJSONRequestBody = Recommendation
+
+// ReturnCountyApplicationJSONRequestBody defines body for ReturnCountyApplication for application/json ContentType.
+type ReturnCountyApplicationJSONRequestBody = ApplicationReturn
+
+// UploadFileMultipartRequestBody defines body for UploadFile for multipart/form-data ContentType.
+type UploadFileMultipartRequestBody UploadFileMultipartBody
+
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = PasswordChange
+
+// MakeApiKeyJSONRequestBody defines body for MakeApiKey for application/json ContentType.
+type MakeApiKeyJSONRequestBody = ApiKeyMaking
+
+// AskToLeaveJSONRequestBody defines body for AskToLeave for application/json ContentType.
+type AskToLeaveJSONRequestBody = LeaveRequest
+
+// FileLicenceJSONRequestBody defines body for FileLicence for application/json ContentType.
+type FileLicenceJSONRequestBody = NewLicence
+
+// OpenMerchantRecallJSONRequestBody defines body for OpenMerchantRecall for application/json ContentType.
+type OpenMerchantRecallJSONRequestBody = NewRecall
+
+// FilePriceClaimJSONRequestBody defines body for FilePriceClaim for application/json ContentType.
+type FilePriceClaimJSONRequestBody = NewPriceClaim
+
+// WithdrawPriceClaimJSONRequestBody defines body for WithdrawPriceClaim for application/json ContentType.
+type WithdrawPriceClaimJSONRequestBody = Reason
+
+// CreateProductJSONRequestBody defines body for CreateProduct for application/json ContentType.
+type CreateProductJSONRequestBody = NewListing
+
+// EditProductJSONRequestBody defines body for EditProduct for application/json ContentType.
+type EditProductJSONRequestBody = ListingChange
+
+// AddSkuJSONRequestBody defines body for AddSku for application/json ContentType.
+type AddSkuJSONRequestBody = NewSku
+
+// CloseMerchantRecallJSONRequestBody defines body for CloseMerchantRecall for application/json ContentType.
+type CloseMerchantRecallJSONRequestBody = RecallResult
+
+// AnswerReviewJSONRequestBody defines body for AnswerReview for application/json ContentType.
+type AnswerReviewJSONRequestBody = NewReviewAnswer
 
 // SetSkuPriceJSONRequestBody defines body for SetSkuPrice for application/json ContentType.
 type SetSkuPriceJSONRequestBody = PriceChange
 
+// ReceiveLotJSONRequestBody defines body for ReceiveLot for application/json ContentType.
+type ReceiveLotJSONRequestBody = NewLot
+
 // AdjustStockJSONRequestBody defines body for AdjustStock for application/json ContentType.
 type AdjustStockJSONRequestBody = StockAdjustment
+
+// SetSkuTiersJSONRequestBody defines body for SetSkuTiers for application/json ContentType.
+type SetSkuTiersJSONRequestBody = TierChange
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookCreation
+
+// EditWebhookJSONRequestBody defines body for EditWebhook for application/json ContentType.
+type EditWebhookJSONRequestBody = WebhookChange
 
 // ReinstateAccountJSONRequestBody defines body for ReinstateAccount for application/json ContentType.
 type ReinstateAccountJSONRequestBody = Reason
@@ -1607,14 +5308,80 @@ type RevokeRoleJSONRequestBody = RoleChange
 // SuspendAccountJSONRequestBody defines body for SuspendAccount for application/json ContentType.
 type SuspendAccountJSONRequestBody = Reason
 
+// ApproveApplicationJSONRequestBody defines body for ApproveApplication for application/json ContentType.
+type ApproveApplicationJSONRequestBody = Reason
+
+// RefuseApplicationJSONRequestBody defines body for RefuseApplication for application/json ContentType.
+type RefuseApplicationJSONRequestBody = Reason
+
+// ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
+type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
+
+// ResolveCheaperReportJSONRequestBody defines body for ResolveCheaperReport for application/json ContentType.
+type ResolveCheaperReportJSONRequestBody = CheaperResolution
+
+// DeclineLicenceJSONRequestBody defines body for DeclineLicence for application/json ContentType.
+type DeclineLicenceJSONRequestBody = Reason
+
+// OpenOpsRecallJSONRequestBody defines body for OpenOpsRecall for application/json ContentType.
+type OpenOpsRecallJSONRequestBody = NewRecall
+
+// ExcludeMerchantJSONRequestBody defines body for ExcludeMerchant for application/json ContentType.
+type ExcludeMerchantJSONRequestBody = Sanctioning
+
+// ReleaseMerchantJSONRequestBody defines body for ReleaseMerchant for application/json ContentType.
+type ReleaseMerchantJSONRequestBody = Reason
+
+// WithdrawLicencesJSONRequestBody defines body for WithdrawLicences for application/json ContentType.
+type WithdrawLicencesJSONRequestBody = LicenceWithdrawal
+
 // ReinstateMerchantJSONRequestBody defines body for ReinstateMerchant for application/json ContentType.
-type ReinstateMerchantJSONRequestBody = Reason
+type ReinstateMerchantJSONRequestBody = Sanctioning
+
+// ReverifyMerchantJSONRequestBody defines body for ReverifyMerchant for application/json ContentType.
+type ReverifyMerchantJSONRequestBody = Verification
 
 // SuspendMerchantJSONRequestBody defines body for SuspendMerchant for application/json ContentType.
-type SuspendMerchantJSONRequestBody = Reason
+type SuspendMerchantJSONRequestBody = Sanctioning
+
+// WarnMerchantJSONRequestBody defines body for WarnMerchant for application/json ContentType.
+type WarnMerchantJSONRequestBody = Sanctioning
 
 // RefundOrderJSONRequestBody defines body for RefundOrder for application/json ContentType.
 type RefundOrderJSONRequestBody = Refunding
+
+// FileOpsPriceClaimJSONRequestBody defines body for FileOpsPriceClaim for application/json ContentType.
+type FileOpsPriceClaimJSONRequestBody = NewPriceClaim
+
+// RejectPriceClaimJSONRequestBody defines body for RejectPriceClaim for application/json ContentType.
+type RejectPriceClaimJSONRequestBody = Reason
+
+// WithdrawOpsPriceClaimJSONRequestBody defines body for WithdrawOpsPriceClaim for application/json ContentType.
+type WithdrawOpsPriceClaimJSONRequestBody = Reason
+
+// DelistProductJSONRequestBody defines body for DelistProduct for application/json ContentType.
+type DelistProductJSONRequestBody = ProductDelisting
+
+// ReturnProductJSONRequestBody defines body for ReturnProduct for application/json ContentType.
+type ReturnProductJSONRequestBody = ProductReturn
+
+// CloseOpsRecallJSONRequestBody defines body for CloseOpsRecall for application/json ContentType.
+type CloseOpsRecallJSONRequestBody = RecallResult
+
+// HideReviewJSONRequestBody defines body for HideReview for application/json ContentType.
+type HideReviewJSONRequestBody = ReviewHiding
+
+// ShowReviewJSONRequestBody defines body for ShowReview for application/json ContentType.
+type ShowReviewJSONRequestBody = Reason
+
+// WriteReviewJSONRequestBody defines body for WriteReview for application/json ContentType.
+type WriteReviewJSONRequestBody = NewReview
+
+// ReportCheaperJSONRequestBody defines body for ReportCheaper for application/json ContentType.
+type ReportCheaperJSONRequestBody = NewCheaperReport
+
+// FollowUpReviewJSONRequestBody defines body for FollowUpReview for application/json ContentType.
+type FollowUpReviewJSONRequestBody = NewFollowUp
 
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = Credentials
@@ -1648,6 +5415,27 @@ type ServerInterface interface {
 	// RegisterAccount Register with a phone number, an e-mail address, or both
 	// (POST /v1/accounts)
 	RegisterAccount(c *gin.Context)
+	// ListApplications The caller's applications, newest first
+	// (GET /v1/applications)
+	ListApplications(c *gin.Context, params ListApplicationsParams)
+	// StartApplication Begin an application, however little of it is known yet
+	// (POST /v1/applications)
+	StartApplication(c *gin.Context)
+	// GetApplication The caller's application, with what it was returned for and its history
+	// (GET /v1/applications/{application_id})
+	GetApplication(c *gin.Context, applicationId ApplicationId)
+	// EditApplication Replace what a draft or a returned application says
+	// (POST /v1/applications/{application_id})
+	EditApplication(c *gin.Context, applicationId ApplicationId)
+	// AcceptLevyAgreement Sign the agreement for an approved enterprise, which is let in at once
+	// (POST /v1/applications/{application_id}/agreement)
+	AcceptLevyAgreement(c *gin.Context, applicationId ApplicationId)
+	// SubmitApplication Hand the application to the county, or hand it in again
+	// (POST /v1/applications/{application_id}/submit)
+	SubmitApplication(c *gin.Context, applicationId ApplicationId)
+	// ListBrands Brands of villages, by code
+	// (GET /v1/brands)
+	ListBrands(c *gin.Context, params ListBrandsParams)
 	// GetCart The caller's cart at today's prices
 	// (GET /v1/cart)
 	GetCart(c *gin.Context)
@@ -1660,6 +5448,9 @@ type ServerInterface interface {
 	// ListCategories All categories, in the order of the shop
 	// (GET /v1/categories)
 	ListCategories(c *gin.Context)
+	// ListCheaperReports What the caller has reported, newest first
+	// (GET /v1/cheaper-reports)
+	ListCheaperReports(c *gin.Context, params ListCheaperReportsParams)
 	// ListCheckouts The caller's checkouts, newest first
 	// (GET /v1/checkouts)
 	ListCheckouts(c *gin.Context, params ListCheckoutsParams)
@@ -1678,30 +5469,177 @@ type ServerInterface interface {
 	// GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 	// (GET /v1/checkouts/{checkout_id}/receipt)
 	GetReceipt(c *gin.Context, checkoutId CheckoutId)
+	// ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
+	// (GET /v1/county/applications)
+	ListCountyApplications(c *gin.Context, params ListCountyApplicationsParams)
+	// GetCountyApplication An application, without the people whom it names
+	// (GET /v1/county/applications/{application_id})
+	GetCountyApplication(c *gin.Context, applicationId ApplicationId)
+	// ReadCountyApplicationContacts The people whom an application names; that they were read is noted
+	// (POST /v1/county/applications/{application_id}/contacts)
+	ReadCountyApplicationContacts(c *gin.Context, applicationId ApplicationId)
+	// RecommendApplication Recommend an enterprise to the platform
+	// (POST /v1/county/applications/{application_id}/recommend)
+	RecommendApplication(c *gin.Context, applicationId ApplicationId)
+	// ReturnCountyApplication Give an application back and say for what, place by place
+	// (POST /v1/county/applications/{application_id}/return)
+	ReturnCountyApplication(c *gin.Context, applicationId ApplicationId)
+	// UploadFile Upload a picture or a paper
+	// (POST /v1/files)
+	UploadFile(c *gin.Context)
+	// ReadFile A file's bytes
+	// (GET /v1/files/{file_id})
+	ReadFile(c *gin.Context, fileId FileId, params ReadFileParams)
+	// LinkFile A link to a file of one's own, good for five minutes
+	// (POST /v1/files/{file_id}/link)
+	LinkFile(c *gin.Context, fileId FileId)
 	// ListFundAccounts Balances of the fund's accounts in the book
 	// (GET /v1/fund/accounts)
 	ListFundAccounts(c *gin.Context)
+	// ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
+	// (GET /v1/listing-terms)
+	ListListingTerms(c *gin.Context)
 	// Me The caller's account
 	// (GET /v1/me)
 	Me(c *gin.Context)
 	// ChangePassword Change the password and end all other sessions
 	// (POST /v1/me/password)
 	ChangePassword(c *gin.Context)
+	// ListOwnAlerts What of the enterprises that the caller sells for ends soon or has ended, newest first
+	// (GET /v1/merchant/alerts)
+	ListOwnAlerts(c *gin.Context, params ListOwnAlertsParams)
+	// AcknowledgeAlert Say that an alert was seen
+	// (POST /v1/merchant/alerts/{alert_id}/acknowledge)
+	AcknowledgeAlert(c *gin.Context, alertId AlertId)
+	// ListApiKeys The API keys of the enterprises that the caller sells for, newest first
+	// (GET /v1/merchant/api-keys)
+	ListApiKeys(c *gin.Context, params ListApiKeysParams)
+	// MakeApiKey Make a key for an enterprise's own systems; it is shown in this answer and never again
+	// (POST /v1/merchant/api-keys)
+	MakeApiKey(c *gin.Context)
+	// RevokeApiKey End a key at once and for ever
+	// (POST /v1/merchant/api-keys/{key_id}/revoke)
+	RevokeApiKey(c *gin.Context, keyId KeyId)
+	// CheckImport Bring goods as a sheet and learn what it would do; nothing is written
+	// (POST /v1/merchant/imports)
+	CheckImport(c *gin.Context, params CheckImportParams)
+	// GetImport How far an import has come
+	// (GET /v1/merchant/imports/{import_id})
+	GetImport(c *gin.Context, importId ImportId)
+	// ListBadCells The cells that will not do, by row and column, at most the first 5,000
+	// (GET /v1/merchant/imports/{import_id}/cells)
+	ListBadCells(c *gin.Context, importId ImportId, params ListBadCellsParams)
+	// CommitImport Write a checked import, all of it or nothing
+	// (POST /v1/merchant/imports/{import_id}/commit)
+	CommitImport(c *gin.Context, importId ImportId)
+	// GetReturnedSheet The sheet as it was brought, each bad cell marked with what is wrong; kept for 30 days
+	// (GET /v1/merchant/imports/{import_id}/sheet.xlsx)
+	GetReturnedSheet(c *gin.Context, importId ImportId)
+	// AskToLeave Ask the operators to let an enterprise go
+	// (POST /v1/merchant/leave)
+	AskToLeave(c *gin.Context)
+	// ListOwnLicences Licences that were filed for the enterprises that the caller sells for, newest first
+	// (GET /v1/merchant/licences)
+	ListOwnLicences(c *gin.Context, params ListOwnLicencesParams)
+	// FileLicence File a licence; it counts when an operator has accepted it
+	// (POST /v1/merchant/licences)
+	FileLicence(c *gin.Context)
+	// OpenMerchantRecall Recall a lot; what remains of it is withdrawn from sale at once
+	// (POST /v1/merchant/lots/{lot_id}/recall)
+	OpenMerchantRecall(c *gin.Context, lotId LotId, params OpenMerchantRecallParams)
 	// ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/orders)
 	ListMerchantOrders(c *gin.Context, params ListMerchantOrdersParams)
 	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(c *gin.Context, orderId OrderId)
+	// ListMerchantPriceClaims The price claims of the enterprises that the caller sells for, newest first
+	// (GET /v1/merchant/price-claims)
+	ListMerchantPriceClaims(c *gin.Context, params ListMerchantPriceClaimsParams)
+	// FilePriceClaim File that a SKU costs more elsewhere; it is shown once an operator has confirmed it
+	// (POST /v1/merchant/price-claims)
+	FilePriceClaim(c *gin.Context)
+	// WithdrawPriceClaim Withdraw a price claim; it is shown no more
+	// (POST /v1/merchant/price-claims/{claim_id}/withdraw)
+	WithdrawPriceClaim(c *gin.Context, claimId ClaimId)
 	// ListMerchantProducts The products of the enterprises that the caller sells for, on sale or not
 	// (GET /v1/merchant/products)
 	ListMerchantProducts(c *gin.Context, params ListMerchantProductsParams)
+	// CreateProduct List a product of an enterprise that the caller sells for, as a draft
+	// (POST /v1/merchant/products)
+	CreateProduct(c *gin.Context)
+	// ExportProductsCsv The same as CSV, in UTF-8 with its mark
+	// (GET /v1/merchant/products/export.csv)
+	ExportProductsCsv(c *gin.Context, params ExportProductsCsvParams)
+	// ExportProductsXlsx All products of an enterprise as a book, a row for each SKU
+	// (GET /v1/merchant/products/export.xlsx)
+	ExportProductsXlsx(c *gin.Context, params ExportProductsXlsxParams)
+	// GetProductTemplate An empty sheet for goods, with a guide to its columns
+	// (GET /v1/merchant/products/template.xlsx)
+	GetProductTemplate(c *gin.Context)
+	// GetMerchantProduct A product of an enterprise that the caller sells for, in any state, with what was decided about it
+	// (GET /v1/merchant/products/{listing_id})
+	GetMerchantProduct(c *gin.Context, listingId ListingId)
+	// EditProduct Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+	// (POST /v1/merchant/products/{listing_id})
+	EditProduct(c *gin.Context, listingId ListingId, params EditProductParams)
+	// AddSku Add a SKU behind the others
+	// (POST /v1/merchant/products/{listing_id}/skus)
+	AddSku(c *gin.Context, listingId ListingId, params AddSkuParams)
+	// SubmitProduct Ask for a review of a draft, or of what was withdrawn
+	// (POST /v1/merchant/products/{listing_id}/submit)
+	SubmitProduct(c *gin.Context, listingId ListingId)
+	// WithdrawProduct Take a product off sale
+	// (POST /v1/merchant/products/{listing_id}/withdraw)
+	WithdrawProduct(c *gin.Context, listingId ListingId)
+	// CloseMerchantRecall End a recall with its result
+	// (POST /v1/merchant/recalls/{recall_id}/close)
+	CloseMerchantRecall(c *gin.Context, recallId RecallId, params CloseMerchantRecallParams)
+	// ListMerchantRecallOrders The orders that were served from the recalled lot
+	// (GET /v1/merchant/recalls/{recall_id}/orders)
+	ListMerchantRecallOrders(c *gin.Context, recallId RecallId, params ListMerchantRecallOrdersParams)
+	// ListMerchantReviews The reviews of what the caller sells, newest first
+	// (GET /v1/merchant/reviews)
+	ListMerchantReviews(c *gin.Context, params ListMerchantReviewsParams)
+	// AnswerReview Answer a review; a further answer is shown in place of the one before, which stays
+	// (POST /v1/merchant/reviews/{review_id}/answers)
+	AnswerReview(c *gin.Context, reviewId ReviewId)
 	// SetSkuPrice Set a SKU's price; orders already placed keep theirs
 	// (POST /v1/merchant/skus/{sku_id})
 	SetSkuPrice(c *gin.Context, skuId SkuId)
+	// ListLots The lots of a SKU, newest first
+	// (GET /v1/merchant/skus/{sku_id}/lots)
+	ListLots(c *gin.Context, skuId SkuId, params ListLotsParams)
+	// ReceiveLot Receive a lot; its pieces are on the shelf at once
+	// (POST /v1/merchant/skus/{sku_id}/lots)
+	ReceiveLot(c *gin.Context, skuId SkuId, params ReceiveLotParams)
 	// AdjustStock Add pieces to a SKU's stock, or take some off
 	// (POST /v1/merchant/skus/{sku_id}/stock)
 	AdjustStock(c *gin.Context, skuId SkuId, params AdjustStockParams)
+	// SetSkuTiers Set the lower prices for larger quantities in place of those there were; they hold from now on
+	// (POST /v1/merchant/skus/{sku_id}/tiers)
+	SetSkuTiers(c *gin.Context, skuId SkuId)
+	// ResendWebhookDelivery Send a delivery once more, whatever became of it; its Webhook-Id stays the same
+	// (POST /v1/merchant/webhook-deliveries/{delivery_id}/resend)
+	ResendWebhookDelivery(c *gin.Context, deliveryId DeliveryId)
+	// ListWebhooks Where the enterprises that the caller sells for hear of events, newest first
+	// (GET /v1/merchant/webhooks)
+	ListWebhooks(c *gin.Context, params ListWebhooksParams)
+	// CreateWebhook Have events sent to an address; the secret is shown in this answer and never again
+	// (POST /v1/merchant/webhooks)
+	CreateWebhook(c *gin.Context)
+	// EditWebhook Change a webhook's address or events, disable it, or enable it again
+	// (POST /v1/merchant/webhooks/{webhook_id})
+	EditWebhook(c *gin.Context, webhookId WebhookId)
+	// ListWebhookDeliveries What was and is to be sent to a webhook, newest first, for 30 days
+	// (GET /v1/merchant/webhooks/{webhook_id}/deliveries)
+	ListWebhookDeliveries(c *gin.Context, webhookId WebhookId, params ListWebhookDeliveriesParams)
+	// PingWebhook Send a webhook an event of the type `ping`
+	// (POST /v1/merchant/webhooks/{webhook_id}/ping)
+	PingWebhook(c *gin.Context, webhookId WebhookId)
+	// RotateWebhookSecret Give a webhook a new secret; for 24 hours messages bear signatures of both
+	// (POST /v1/merchant/webhooks/{webhook_id}/rotate)
+	RotateWebhookSecret(c *gin.Context, webhookId WebhookId)
 	// ListAccounts All accounts
 	// (GET /v1/ops/accounts)
 	ListAccounts(c *gin.Context, params ListAccountsParams)
@@ -1720,24 +5658,132 @@ type ServerInterface interface {
 	// SuspendAccount Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 	// (POST /v1/ops/accounts/{account_id}/suspend)
 	SuspendAccount(c *gin.Context, accountId AccountId)
-	// ReinstateMerchant Let an enterprise sell again
+	// ListAlerts What of enterprises ends soon or has ended, and who wishes to leave, newest first
+	// (GET /v1/ops/alerts)
+	ListAlerts(c *gin.Context, params ListAlertsParams)
+	// ListOpsApplications Applications of all counties, newest first; drafts are their applicants' alone
+	// (GET /v1/ops/applications)
+	ListOpsApplications(c *gin.Context, params ListOpsApplicationsParams)
+	// GetOpsApplication An application, without the people whom it names
+	// (GET /v1/ops/applications/{application_id})
+	GetOpsApplication(c *gin.Context, applicationId ApplicationId)
+	// ApproveApplication Approve a recommended enterprise, which is then to sign the agreement
+	// (POST /v1/ops/applications/{application_id}/approve)
+	ApproveApplication(c *gin.Context, applicationId ApplicationId)
+	// ReadOpsApplicationContacts The people whom an application names; that they were read is noted
+	// (POST /v1/ops/applications/{application_id}/contacts)
+	ReadOpsApplicationContacts(c *gin.Context, applicationId ApplicationId)
+	// RefuseApplication Refuse an application, for good
+	// (POST /v1/ops/applications/{application_id}/refuse)
+	RefuseApplication(c *gin.Context, applicationId ApplicationId)
+	// ReturnOpsApplication Give an application back and say for what, place by place
+	// (POST /v1/ops/applications/{application_id}/return)
+	ReturnOpsApplication(c *gin.Context, applicationId ApplicationId)
+	// ListOpsCheaperReports What consumers report, newest first
+	// (GET /v1/ops/cheaper-reports)
+	ListOpsCheaperReports(c *gin.Context, params ListOpsCheaperReportsParams)
+	// ResolveCheaperReport End a report with its outcome; claim_withdrawn withdraws the claims of the product
+	// (POST /v1/ops/cheaper-reports/{report_id}/resolve)
+	ResolveCheaperReport(c *gin.Context, reportId ReportId)
+	// ListLicences Licences that enterprises filed, newest first
+	// (GET /v1/ops/licences)
+	ListLicences(c *gin.Context, params ListLicencesParams)
+	// AcceptLicence Let a licence count; not for who filed it, or sells for the enterprise
+	// (POST /v1/ops/licences/{licence_id}/accept)
+	AcceptLicence(c *gin.Context, licenceId LicenceId)
+	// DeclineLicence Leave a licence without effect; not for who filed it, or sells for the enterprise
+	// (POST /v1/ops/licences/{licence_id}/decline)
+	DeclineLicence(c *gin.Context, licenceId LicenceId)
+	// LinkLicenceFiles Links to the scans of a licence, good for five minutes; that they were read is written down
+	// (POST /v1/ops/licences/{licence_id}/links)
+	LinkLicenceFiles(c *gin.Context, licenceId LicenceId, params LinkLicenceFilesParams)
+	// OpenOpsRecall Recall a lot; what remains of it is withdrawn from sale at once
+	// (POST /v1/ops/lots/{lot_id}/recall)
+	OpenOpsRecall(c *gin.Context, lotId LotId, params OpenOpsRecallParams)
+	// ExcludeMerchant Exclude an enterprise for good, on the public record
+	// (POST /v1/ops/merchants/{merchant_id}/exclude)
+	ExcludeMerchant(c *gin.Context, merchantId MerchantId)
+	// ReleaseMerchant Let an enterprise go for good
+	// (POST /v1/ops/merchants/{merchant_id}/leave)
+	ReleaseMerchant(c *gin.Context, merchantId MerchantId)
+	// WithdrawLicences Let the licences of a kind count no longer, because what they were for is not made any more
+	// (POST /v1/ops/merchants/{merchant_id}/licences/withdraw)
+	WithdrawLicences(c *gin.Context, merchantId MerchantId)
+	// ReinstateMerchant Let an enterprise sell again, on the public record
 	// (POST /v1/ops/merchants/{merchant_id}/reinstate)
 	ReinstateMerchant(c *gin.Context, merchantId MerchantId)
-	// SuspendMerchant Stop an enterprise's sales
+	// ReverifyMerchant Say that an enterprise was verified again; the next time is due in six months
+	// (POST /v1/ops/merchants/{merchant_id}/reverify)
+	ReverifyMerchant(c *gin.Context, merchantId MerchantId)
+	// ListSanctions What was done about an enterprise, with reasons, newest first
+	// (GET /v1/ops/merchants/{merchant_id}/sanctions)
+	ListSanctions(c *gin.Context, merchantId MerchantId, params ListSanctionsParams)
+	// SuspendMerchant Stop an enterprise's sales, on the public record; orders placed before stay alive
 	// (POST /v1/ops/merchants/{merchant_id}/suspend)
 	SuspendMerchant(c *gin.Context, merchantId MerchantId)
+	// WarnMerchant Warn an enterprise, on the public record
+	// (POST /v1/ops/merchants/{merchant_id}/warn)
+	WarnMerchant(c *gin.Context, merchantId MerchantId)
 	// GetOpsOrder Any order
 	// (GET /v1/ops/orders/{order_id})
 	GetOpsOrder(c *gin.Context, orderId OrderId)
 	// RefundOrder Refund lines of a paid order, whole or in part; exactly one tenth of it leaves the fund again
 	// (POST /v1/ops/orders/{order_id}/refunds)
 	RefundOrder(c *gin.Context, orderId OrderId, params RefundOrderParams)
+	// ListPriceClaims Price claims of all enterprises, newest first
+	// (GET /v1/ops/price-claims)
+	ListPriceClaims(c *gin.Context, params ListPriceClaimsParams)
+	// FileOpsPriceClaim File a price claim for an enterprise; another operator confirms it
+	// (POST /v1/ops/price-claims)
+	FileOpsPriceClaim(c *gin.Context)
+	// ConfirmPriceClaim Confirm a price claim; never one of one's own
+	// (POST /v1/ops/price-claims/{claim_id}/confirm)
+	ConfirmPriceClaim(c *gin.Context, claimId ClaimId)
+	// RejectPriceClaim Reject a price claim; never one of one's own
+	// (POST /v1/ops/price-claims/{claim_id}/reject)
+	RejectPriceClaim(c *gin.Context, claimId ClaimId)
+	// WithdrawOpsPriceClaim Withdraw a price claim of any enterprise
+	// (POST /v1/ops/price-claims/{claim_id}/withdraw)
+	WithdrawOpsPriceClaim(c *gin.Context, claimId ClaimId)
+	// ListReviewQueue What waits for review, the longest waiting first
+	// (GET /v1/ops/products)
+	ListReviewQueue(c *gin.Context, params ListReviewQueueParams)
+	// GetOpsProduct A product in any state, with what was decided about it
+	// (GET /v1/ops/products/{listing_id})
+	GetOpsProduct(c *gin.Context, listingId ListingId)
+	// ApproveProduct Put a product that is in review on sale; `If-Match` names the version that was read
+	// (POST /v1/ops/products/{listing_id}/approve)
+	ApproveProduct(c *gin.Context, listingId ListingId, params ApproveProductParams)
+	// DelistProduct Take a product off sale
+	// (POST /v1/ops/products/{listing_id}/delist)
+	DelistProduct(c *gin.Context, listingId ListingId)
+	// ReturnProduct Give a product back as a draft, with what is to be mended
+	// (POST /v1/ops/products/{listing_id}/return)
+	ReturnProduct(c *gin.Context, listingId ListingId)
+	// CloseOpsRecall End a recall with its result
+	// (POST /v1/ops/recalls/{recall_id}/close)
+	CloseOpsRecall(c *gin.Context, recallId RecallId, params CloseOpsRecallParams)
+	// ListOpsRecallOrders The orders that were served from the recalled lot
+	// (GET /v1/ops/recalls/{recall_id}/orders)
+	ListOpsRecallOrders(c *gin.Context, recallId RecallId, params ListOpsRecallOrdersParams)
 	// ListRefunds Refunds by how far their money has come, newest first; those that failed wait for a decision
 	// (GET /v1/ops/refunds)
 	ListRefunds(c *gin.Context, params ListRefundsParams)
 	// RetryRefund Order a failed refund anew at the payment provider
 	// (POST /v1/ops/refunds/{refund_id}/retry)
 	RetryRefund(c *gin.Context, refundId RefundId, params RetryRefundParams)
+	// ListReverifications Enterprises that must be verified again, the most urgent first
+	// (GET /v1/ops/reverifications)
+	ListReverifications(c *gin.Context, params ListReverificationsParams)
+	// ListOpsReviews All reviews with what is hidden, newest first
+	// (GET /v1/ops/reviews)
+	ListOpsReviews(c *gin.Context, params ListOpsReviewsParams)
+	// HideReview Hide a review on a ground of law; that it is hidden and why is public
+	// (POST /v1/ops/reviews/{review_id}/hide)
+	HideReview(c *gin.Context, reviewId ReviewId)
+	// ShowReview Show a hidden review again
+	// (POST /v1/ops/reviews/{review_id}/show)
+	ShowReview(c *gin.Context, reviewId ReviewId)
 	// ListTrail Who changed what, newest first
 	// (GET /v1/ops/trail)
 	ListTrail(c *gin.Context, params ListTrailParams)
@@ -1747,21 +5793,57 @@ type ServerInterface interface {
 	// GetOrder An order
 	// (GET /v1/orders/{order_id})
 	GetOrder(c *gin.Context, orderId OrderId)
+	// WriteReview Review a line of a paid order, once; also after it was refunded
+	// (POST /v1/orders/{order_id}/reviews)
+	WriteReview(c *gin.Context, orderId OrderId)
 	// ListProducts Products on sale
 	// (GET /v1/products)
 	ListProducts(c *gin.Context, params ListProductsParams)
 	// GetProduct A product with its SKUs
 	// (GET /v1/products/{product_id})
 	GetProduct(c *gin.Context, productId ProductId)
+	// ReportCheaper Tell where a product was found cheaper; one open report at a time
+	// (POST /v1/products/{product_id}/cheaper-reports)
+	ReportCheaper(c *gin.Context, productId ProductId)
+	// ListProductReviews What buyers say of a product, newest first; of a hidden review only that it is there, and why it is hidden
+	// (GET /v1/products/{product_id}/reviews)
+	ListProductReviews(c *gin.Context, productId ProductId, params ListProductReviewsParams)
+	// GetReviewSummary What the reviews of a product come to
+	// (GET /v1/products/{product_id}/reviews/summary)
+	GetReviewSummary(c *gin.Context, productId ProductId)
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	// (GET /v1/public/fund)
 	GetFund(c *gin.Context)
+	// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
+	// (GET /v1/public/levy-agreement)
+	GetLevyAgreement(c *gin.Context)
 	// ListMerchants The enterprises, with the licences and agreements under which they sell
 	// (GET /v1/public/merchants)
 	ListMerchants(c *gin.Context, params ListMerchantsParams)
-	// GetMerchant An enterprise
+	// GetMerchant An enterprise, with its licences, what was done about it, and when it was last verified
 	// (GET /v1/public/merchants/{merchant_id})
 	GetMerchant(c *gin.Context, merchantId MerchantId)
+	// GetPriceClaimShare How much of what is on sale has a price claim that holds now
+	// (GET /v1/public/price-claims)
+	GetPriceClaimShare(c *gin.Context)
+	// ListRecalls Lots that were called back, newest first
+	// (GET /v1/public/recalls)
+	ListRecalls(c *gin.Context, params ListRecallsParams)
+	// ListRegions Where goods come from: counties, townships, villages, by code
+	// (GET /v1/regions)
+	ListRegions(c *gin.Context, params ListRegionsParams)
+	// ListReviews The caller's reviews, newest first
+	// (GET /v1/reviews)
+	ListReviews(c *gin.Context, params ListReviewsParams)
+	// FollowUpReview Add to a review of one's own, once
+	// (POST /v1/reviews/{review_id}/follow-up)
+	FollowUpReview(c *gin.Context, reviewId ReviewId)
+	// SearchProducts Goods on sale by words, the best fitting first
+	// (GET /v1/search)
+	SearchProducts(c *gin.Context, params SearchProductsParams)
+	// SuggestSearches What somebody may mean who has typed so far
+	// (GET /v1/search/suggestions)
+	SuggestSearches(c *gin.Context, params SuggestSearchesParams)
 	// ListSessions Where the caller is signed in
 	// (GET /v1/sessions)
 	ListSessions(c *gin.Context, params ListSessionsParams)
@@ -1926,6 +6008,189 @@ func (siw *ServerInterfaceWrapper) RegisterAccount(c *gin.Context) {
 	siw.Handler.RegisterAccount(c)
 }
 
+// ListApplications operation middleware
+func (siw *ServerInterfaceWrapper) ListApplications(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListApplicationsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListApplications(c, params)
+}
+
+// StartApplication operation middleware
+func (siw *ServerInterfaceWrapper) StartApplication(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.StartApplication(c)
+}
+
+// GetApplication operation middleware
+func (siw *ServerInterfaceWrapper) GetApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetApplication(c, applicationId)
+}
+
+// EditApplication operation middleware
+func (siw *ServerInterfaceWrapper) EditApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EditApplication(c, applicationId)
+}
+
+// AcceptLevyAgreement operation middleware
+func (siw *ServerInterfaceWrapper) AcceptLevyAgreement(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AcceptLevyAgreement(c, applicationId)
+}
+
+// SubmitApplication operation middleware
+func (siw *ServerInterfaceWrapper) SubmitApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SubmitApplication(c, applicationId)
+}
+
+// ListBrands operation middleware
+func (siw *ServerInterfaceWrapper) ListBrands(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBrandsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListBrands(c, params)
+}
+
 // GetCart operation middleware
 func (siw *ServerInterfaceWrapper) GetCart(c *gin.Context) {
 
@@ -1988,6 +6253,41 @@ func (siw *ServerInterfaceWrapper) ListCategories(c *gin.Context) {
 	}
 
 	siw.Handler.ListCategories(c)
+}
+
+// ListCheaperReports operation middleware
+func (siw *ServerInterfaceWrapper) ListCheaperReports(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCheaperReportsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListCheaperReports(c, params)
 }
 
 // ListCheckouts operation middleware
@@ -2183,6 +6483,231 @@ func (siw *ServerInterfaceWrapper) GetReceipt(c *gin.Context) {
 	siw.Handler.GetReceipt(c, checkoutId)
 }
 
+// ListCountyApplications operation middleware
+func (siw *ServerInterfaceWrapper) ListCountyApplications(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCountyApplicationsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListCountyApplications(c, params)
+}
+
+// GetCountyApplication operation middleware
+func (siw *ServerInterfaceWrapper) GetCountyApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetCountyApplication(c, applicationId)
+}
+
+// ReadCountyApplicationContacts operation middleware
+func (siw *ServerInterfaceWrapper) ReadCountyApplicationContacts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReadCountyApplicationContacts(c, applicationId)
+}
+
+// RecommendApplication operation middleware
+func (siw *ServerInterfaceWrapper) RecommendApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RecommendApplication(c, applicationId)
+}
+
+// ReturnCountyApplication operation middleware
+func (siw *ServerInterfaceWrapper) ReturnCountyApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReturnCountyApplication(c, applicationId)
+}
+
+// UploadFile operation middleware
+func (siw *ServerInterfaceWrapper) UploadFile(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UploadFile(c)
+}
+
+// ReadFile operation middleware
+func (siw *ServerInterfaceWrapper) ReadFile(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "file_id" -------------
+	var fileId FileId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "file_id", c.Param("file_id"), &fileId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter file_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadFileParams
+
+	// ------------- Optional query parameter "token" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "token", c.Request.URL.Query(), &params.Token, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter token: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", c.Request.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter size: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReadFile(c, fileId, params)
+}
+
+// LinkFile operation middleware
+func (siw *ServerInterfaceWrapper) LinkFile(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "file_id" -------------
+	var fileId FileId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "file_id", c.Param("file_id"), &fileId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter file_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LinkFile(c, fileId)
+}
+
 // ListFundAccounts operation middleware
 func (siw *ServerInterfaceWrapper) ListFundAccounts(c *gin.Context) {
 
@@ -2194,6 +6719,19 @@ func (siw *ServerInterfaceWrapper) ListFundAccounts(c *gin.Context) {
 	}
 
 	siw.Handler.ListFundAccounts(c)
+}
+
+// ListListingTerms operation middleware
+func (siw *ServerInterfaceWrapper) ListListingTerms(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListListingTerms(c)
 }
 
 // Me operation middleware
@@ -2220,6 +6758,414 @@ func (siw *ServerInterfaceWrapper) ChangePassword(c *gin.Context) {
 	}
 
 	siw.Handler.ChangePassword(c)
+}
+
+// ListOwnAlerts operation middleware
+func (siw *ServerInterfaceWrapper) ListOwnAlerts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOwnAlertsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOwnAlerts(c, params)
+}
+
+// AcknowledgeAlert operation middleware
+func (siw *ServerInterfaceWrapper) AcknowledgeAlert(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "alert_id" -------------
+	var alertId AlertId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "alert_id", c.Param("alert_id"), &alertId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter alert_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AcknowledgeAlert(c, alertId)
+}
+
+// ListApiKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListApiKeys(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListApiKeysParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListApiKeys(c, params)
+}
+
+// MakeApiKey operation middleware
+func (siw *ServerInterfaceWrapper) MakeApiKey(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.MakeApiKey(c)
+}
+
+// RevokeApiKey operation middleware
+func (siw *ServerInterfaceWrapper) RevokeApiKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key_id" -------------
+	var keyId KeyId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key_id", c.Param("key_id"), &keyId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter key_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RevokeApiKey(c, keyId)
+}
+
+// CheckImport operation middleware
+func (siw *ServerInterfaceWrapper) CheckImport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CheckImportParams
+
+	// ------------- Optional query parameter "merchant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant", c.Request.URL.Query(), &params.Merchant, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CheckImport(c, params)
+}
+
+// GetImport operation middleware
+func (siw *ServerInterfaceWrapper) GetImport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "import_id" -------------
+	var importId ImportId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "import_id", c.Param("import_id"), &importId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter import_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetImport(c, importId)
+}
+
+// ListBadCells operation middleware
+func (siw *ServerInterfaceWrapper) ListBadCells(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "import_id" -------------
+	var importId ImportId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "import_id", c.Param("import_id"), &importId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter import_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBadCellsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListBadCells(c, importId, params)
+}
+
+// CommitImport operation middleware
+func (siw *ServerInterfaceWrapper) CommitImport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "import_id" -------------
+	var importId ImportId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "import_id", c.Param("import_id"), &importId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter import_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CommitImport(c, importId)
+}
+
+// GetReturnedSheet operation middleware
+func (siw *ServerInterfaceWrapper) GetReturnedSheet(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "import_id" -------------
+	var importId ImportId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "import_id", c.Param("import_id"), &importId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter import_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReturnedSheet(c, importId)
+}
+
+// AskToLeave operation middleware
+func (siw *ServerInterfaceWrapper) AskToLeave(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AskToLeave(c)
+}
+
+// ListOwnLicences operation middleware
+func (siw *ServerInterfaceWrapper) ListOwnLicences(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOwnLicencesParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOwnLicences(c, params)
+}
+
+// FileLicence operation middleware
+func (siw *ServerInterfaceWrapper) FileLicence(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.FileLicence(c)
+}
+
+// OpenMerchantRecall operation middleware
+func (siw *ServerInterfaceWrapper) OpenMerchantRecall(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "lot_id" -------------
+	var lotId LotId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "lot_id", c.Param("lot_id"), &lotId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter lot_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OpenMerchantRecallParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenMerchantRecall(c, lotId, params)
 }
 
 // ListMerchantOrders operation middleware
@@ -2282,6 +7228,79 @@ func (siw *ServerInterfaceWrapper) GetMerchantOrder(c *gin.Context) {
 	siw.Handler.GetMerchantOrder(c, orderId)
 }
 
+// ListMerchantPriceClaims operation middleware
+func (siw *ServerInterfaceWrapper) ListMerchantPriceClaims(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMerchantPriceClaimsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMerchantPriceClaims(c, params)
+}
+
+// FilePriceClaim operation middleware
+func (siw *ServerInterfaceWrapper) FilePriceClaim(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.FilePriceClaim(c)
+}
+
+// WithdrawPriceClaim operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawPriceClaim(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "claim_id" -------------
+	var claimId ClaimId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "claim_id", c.Param("claim_id"), &claimId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter claim_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WithdrawPriceClaim(c, claimId)
+}
+
 // ListMerchantProducts operation middleware
 func (siw *ServerInterfaceWrapper) ListMerchantProducts(c *gin.Context) {
 
@@ -2290,6 +7309,14 @@ func (siw *ServerInterfaceWrapper) ListMerchantProducts(c *gin.Context) {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListMerchantProductsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
 
 	// ------------- Optional query parameter "cursor" -------------
 
@@ -2317,6 +7344,421 @@ func (siw *ServerInterfaceWrapper) ListMerchantProducts(c *gin.Context) {
 	siw.Handler.ListMerchantProducts(c, params)
 }
 
+// CreateProduct operation middleware
+func (siw *ServerInterfaceWrapper) CreateProduct(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateProduct(c)
+}
+
+// ExportProductsCsv operation middleware
+func (siw *ServerInterfaceWrapper) ExportProductsCsv(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportProductsCsvParams
+
+	// ------------- Optional query parameter "merchant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant", c.Request.URL.Query(), &params.Merchant, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExportProductsCsv(c, params)
+}
+
+// ExportProductsXlsx operation middleware
+func (siw *ServerInterfaceWrapper) ExportProductsXlsx(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportProductsXlsxParams
+
+	// ------------- Optional query parameter "merchant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant", c.Request.URL.Query(), &params.Merchant, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExportProductsXlsx(c, params)
+}
+
+// GetProductTemplate operation middleware
+func (siw *ServerInterfaceWrapper) GetProductTemplate(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetProductTemplate(c)
+}
+
+// GetMerchantProduct operation middleware
+func (siw *ServerInterfaceWrapper) GetMerchantProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetMerchantProduct(c, listingId)
+}
+
+// EditProduct operation middleware
+func (siw *ServerInterfaceWrapper) EditProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EditProductParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter If-Match is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EditProduct(c, listingId, params)
+}
+
+// AddSku operation middleware
+func (siw *ServerInterfaceWrapper) AddSku(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AddSkuParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter If-Match is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AddSku(c, listingId, params)
+}
+
+// SubmitProduct operation middleware
+func (siw *ServerInterfaceWrapper) SubmitProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SubmitProduct(c, listingId)
+}
+
+// WithdrawProduct operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WithdrawProduct(c, listingId)
+}
+
+// CloseMerchantRecall operation middleware
+func (siw *ServerInterfaceWrapper) CloseMerchantRecall(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "recall_id" -------------
+	var recallId RecallId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recall_id", c.Param("recall_id"), &recallId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter recall_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CloseMerchantRecallParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CloseMerchantRecall(c, recallId, params)
+}
+
+// ListMerchantRecallOrders operation middleware
+func (siw *ServerInterfaceWrapper) ListMerchantRecallOrders(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "recall_id" -------------
+	var recallId RecallId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recall_id", c.Param("recall_id"), &recallId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter recall_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMerchantRecallOrdersParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMerchantRecallOrders(c, recallId, params)
+}
+
+// ListMerchantReviews operation middleware
+func (siw *ServerInterfaceWrapper) ListMerchantReviews(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMerchantReviewsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMerchantReviews(c, params)
+}
+
+// AnswerReview operation middleware
+func (siw *ServerInterfaceWrapper) AnswerReview(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "review_id" -------------
+	var reviewId ReviewId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "review_id", c.Param("review_id"), &reviewId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter review_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AnswerReview(c, reviewId)
+}
+
 // SetSkuPrice operation middleware
 func (siw *ServerInterfaceWrapper) SetSkuPrice(c *gin.Context) {
 
@@ -2340,6 +7782,102 @@ func (siw *ServerInterfaceWrapper) SetSkuPrice(c *gin.Context) {
 	}
 
 	siw.Handler.SetSkuPrice(c, skuId)
+}
+
+// ListLots operation middleware
+func (siw *ServerInterfaceWrapper) ListLots(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "sku_id" -------------
+	var skuId SkuId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sku_id", c.Param("sku_id"), &skuId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter sku_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLotsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListLots(c, skuId, params)
+}
+
+// ReceiveLot operation middleware
+func (siw *ServerInterfaceWrapper) ReceiveLot(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "sku_id" -------------
+	var skuId SkuId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sku_id", c.Param("sku_id"), &skuId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter sku_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReceiveLotParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReceiveLot(c, skuId, params)
 }
 
 // AdjustStock operation middleware
@@ -2392,6 +7930,223 @@ func (siw *ServerInterfaceWrapper) AdjustStock(c *gin.Context) {
 	}
 
 	siw.Handler.AdjustStock(c, skuId, params)
+}
+
+// SetSkuTiers operation middleware
+func (siw *ServerInterfaceWrapper) SetSkuTiers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "sku_id" -------------
+	var skuId SkuId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sku_id", c.Param("sku_id"), &skuId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter sku_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetSkuTiers(c, skuId)
+}
+
+// ResendWebhookDelivery operation middleware
+func (siw *ServerInterfaceWrapper) ResendWebhookDelivery(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "delivery_id" -------------
+	var deliveryId DeliveryId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "delivery_id", c.Param("delivery_id"), &deliveryId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter delivery_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ResendWebhookDelivery(c, deliveryId)
+}
+
+// ListWebhooks operation middleware
+func (siw *ServerInterfaceWrapper) ListWebhooks(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhooksParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListWebhooks(c, params)
+}
+
+// CreateWebhook operation middleware
+func (siw *ServerInterfaceWrapper) CreateWebhook(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateWebhook(c)
+}
+
+// EditWebhook operation middleware
+func (siw *ServerInterfaceWrapper) EditWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EditWebhook(c, webhookId)
+}
+
+// ListWebhookDeliveries operation middleware
+func (siw *ServerInterfaceWrapper) ListWebhookDeliveries(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookDeliveriesParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListWebhookDeliveries(c, webhookId, params)
+}
+
+// PingWebhook operation middleware
+func (siw *ServerInterfaceWrapper) PingWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PingWebhook(c, webhookId)
+}
+
+// RotateWebhookSecret operation middleware
+func (siw *ServerInterfaceWrapper) RotateWebhookSecret(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RotateWebhookSecret(c, webhookId)
 }
 
 // ListAccounts operation middleware
@@ -2554,6 +8309,557 @@ func (siw *ServerInterfaceWrapper) SuspendAccount(c *gin.Context) {
 	siw.Handler.SuspendAccount(c, accountId)
 }
 
+// ListAlerts operation middleware
+func (siw *ServerInterfaceWrapper) ListAlerts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAlertsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "merchant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant_id", c.Request.URL.Query(), &params.MerchantId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAlerts(c, params)
+}
+
+// ListOpsApplications operation middleware
+func (siw *ServerInterfaceWrapper) ListOpsApplications(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOpsApplicationsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOpsApplications(c, params)
+}
+
+// GetOpsApplication operation middleware
+func (siw *ServerInterfaceWrapper) GetOpsApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetOpsApplication(c, applicationId)
+}
+
+// ApproveApplication operation middleware
+func (siw *ServerInterfaceWrapper) ApproveApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApproveApplication(c, applicationId)
+}
+
+// ReadOpsApplicationContacts operation middleware
+func (siw *ServerInterfaceWrapper) ReadOpsApplicationContacts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReadOpsApplicationContacts(c, applicationId)
+}
+
+// RefuseApplication operation middleware
+func (siw *ServerInterfaceWrapper) RefuseApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RefuseApplication(c, applicationId)
+}
+
+// ReturnOpsApplication operation middleware
+func (siw *ServerInterfaceWrapper) ReturnOpsApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReturnOpsApplication(c, applicationId)
+}
+
+// ListOpsCheaperReports operation middleware
+func (siw *ServerInterfaceWrapper) ListOpsCheaperReports(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOpsCheaperReportsParams
+
+	// ------------- Optional query parameter "open" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "open", c.Request.URL.Query(), &params.Open, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter open: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOpsCheaperReports(c, params)
+}
+
+// ResolveCheaperReport operation middleware
+func (siw *ServerInterfaceWrapper) ResolveCheaperReport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "report_id" -------------
+	var reportId ReportId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "report_id", c.Param("report_id"), &reportId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter report_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ResolveCheaperReport(c, reportId)
+}
+
+// ListLicences operation middleware
+func (siw *ServerInterfaceWrapper) ListLicences(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLicencesParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "merchant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant_id", c.Request.URL.Query(), &params.MerchantId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListLicences(c, params)
+}
+
+// AcceptLicence operation middleware
+func (siw *ServerInterfaceWrapper) AcceptLicence(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "licence_id" -------------
+	var licenceId LicenceId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "licence_id", c.Param("licence_id"), &licenceId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter licence_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AcceptLicence(c, licenceId)
+}
+
+// DeclineLicence operation middleware
+func (siw *ServerInterfaceWrapper) DeclineLicence(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "licence_id" -------------
+	var licenceId LicenceId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "licence_id", c.Param("licence_id"), &licenceId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter licence_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeclineLicence(c, licenceId)
+}
+
+// LinkLicenceFiles operation middleware
+func (siw *ServerInterfaceWrapper) LinkLicenceFiles(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "licence_id" -------------
+	var licenceId LicenceId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "licence_id", c.Param("licence_id"), &licenceId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter licence_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LinkLicenceFilesParams
+
+	// ------------- Optional query parameter "file_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "file_id", c.Request.URL.Query(), &params.FileId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter file_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LinkLicenceFiles(c, licenceId, params)
+}
+
+// OpenOpsRecall operation middleware
+func (siw *ServerInterfaceWrapper) OpenOpsRecall(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "lot_id" -------------
+	var lotId LotId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "lot_id", c.Param("lot_id"), &lotId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter lot_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OpenOpsRecallParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenOpsRecall(c, lotId, params)
+}
+
+// ExcludeMerchant operation middleware
+func (siw *ServerInterfaceWrapper) ExcludeMerchant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantId MerchantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExcludeMerchant(c, merchantId)
+}
+
+// ReleaseMerchant operation middleware
+func (siw *ServerInterfaceWrapper) ReleaseMerchant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantId MerchantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReleaseMerchant(c, merchantId)
+}
+
+// WithdrawLicences operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawLicences(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantId MerchantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WithdrawLicences(c, merchantId)
+}
+
 // ReinstateMerchant operation middleware
 func (siw *ServerInterfaceWrapper) ReinstateMerchant(c *gin.Context) {
 
@@ -2579,6 +8885,75 @@ func (siw *ServerInterfaceWrapper) ReinstateMerchant(c *gin.Context) {
 	siw.Handler.ReinstateMerchant(c, merchantId)
 }
 
+// ReverifyMerchant operation middleware
+func (siw *ServerInterfaceWrapper) ReverifyMerchant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantId MerchantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReverifyMerchant(c, merchantId)
+}
+
+// ListSanctions operation middleware
+func (siw *ServerInterfaceWrapper) ListSanctions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantId MerchantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSanctionsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSanctions(c, merchantId, params)
+}
+
 // SuspendMerchant operation middleware
 func (siw *ServerInterfaceWrapper) SuspendMerchant(c *gin.Context) {
 
@@ -2602,6 +8977,31 @@ func (siw *ServerInterfaceWrapper) SuspendMerchant(c *gin.Context) {
 	}
 
 	siw.Handler.SuspendMerchant(c, merchantId)
+}
+
+// WarnMerchant operation middleware
+func (siw *ServerInterfaceWrapper) WarnMerchant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantId MerchantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WarnMerchant(c, merchantId)
 }
 
 // GetOpsOrder operation middleware
@@ -2679,6 +9079,403 @@ func (siw *ServerInterfaceWrapper) RefundOrder(c *gin.Context) {
 	}
 
 	siw.Handler.RefundOrder(c, orderId, params)
+}
+
+// ListPriceClaims operation middleware
+func (siw *ServerInterfaceWrapper) ListPriceClaims(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPriceClaimsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "expiring_within_days" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "expiring_within_days", c.Request.URL.Query(), &params.ExpiringWithinDays, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter expiring_within_days: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPriceClaims(c, params)
+}
+
+// FileOpsPriceClaim operation middleware
+func (siw *ServerInterfaceWrapper) FileOpsPriceClaim(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.FileOpsPriceClaim(c)
+}
+
+// ConfirmPriceClaim operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmPriceClaim(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "claim_id" -------------
+	var claimId ClaimId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "claim_id", c.Param("claim_id"), &claimId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter claim_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ConfirmPriceClaim(c, claimId)
+}
+
+// RejectPriceClaim operation middleware
+func (siw *ServerInterfaceWrapper) RejectPriceClaim(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "claim_id" -------------
+	var claimId ClaimId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "claim_id", c.Param("claim_id"), &claimId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter claim_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RejectPriceClaim(c, claimId)
+}
+
+// WithdrawOpsPriceClaim operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawOpsPriceClaim(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "claim_id" -------------
+	var claimId ClaimId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "claim_id", c.Param("claim_id"), &claimId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter claim_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WithdrawOpsPriceClaim(c, claimId)
+}
+
+// ListReviewQueue operation middleware
+func (siw *ServerInterfaceWrapper) ListReviewQueue(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReviewQueueParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListReviewQueue(c, params)
+}
+
+// GetOpsProduct operation middleware
+func (siw *ServerInterfaceWrapper) GetOpsProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetOpsProduct(c, listingId)
+}
+
+// ApproveProduct operation middleware
+func (siw *ServerInterfaceWrapper) ApproveProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApproveProductParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter If-Match is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApproveProduct(c, listingId, params)
+}
+
+// DelistProduct operation middleware
+func (siw *ServerInterfaceWrapper) DelistProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DelistProduct(c, listingId)
+}
+
+// ReturnProduct operation middleware
+func (siw *ServerInterfaceWrapper) ReturnProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "listing_id" -------------
+	var listingId ListingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "listing_id", c.Param("listing_id"), &listingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter listing_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReturnProduct(c, listingId)
+}
+
+// CloseOpsRecall operation middleware
+func (siw *ServerInterfaceWrapper) CloseOpsRecall(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "recall_id" -------------
+	var recallId RecallId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recall_id", c.Param("recall_id"), &recallId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter recall_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CloseOpsRecallParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CloseOpsRecall(c, recallId, params)
+}
+
+// ListOpsRecallOrders operation middleware
+func (siw *ServerInterfaceWrapper) ListOpsRecallOrders(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "recall_id" -------------
+	var recallId RecallId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recall_id", c.Param("recall_id"), &recallId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter recall_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOpsRecallOrdersParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOpsRecallOrders(c, recallId, params)
 }
 
 // ListRefunds operation middleware
@@ -2774,6 +9571,142 @@ func (siw *ServerInterfaceWrapper) RetryRefund(c *gin.Context) {
 	}
 
 	siw.Handler.RetryRefund(c, refundId, params)
+}
+
+// ListReverifications operation middleware
+func (siw *ServerInterfaceWrapper) ListReverifications(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReverificationsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListReverifications(c, params)
+}
+
+// ListOpsReviews operation middleware
+func (siw *ServerInterfaceWrapper) ListOpsReviews(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOpsReviewsParams
+
+	// ------------- Optional query parameter "hidden" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "hidden", c.Request.URL.Query(), &params.Hidden, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter hidden: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOpsReviews(c, params)
+}
+
+// HideReview operation middleware
+func (siw *ServerInterfaceWrapper) HideReview(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "review_id" -------------
+	var reviewId ReviewId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "review_id", c.Param("review_id"), &reviewId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter review_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.HideReview(c, reviewId)
+}
+
+// ShowReview operation middleware
+func (siw *ServerInterfaceWrapper) ShowReview(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "review_id" -------------
+	var reviewId ReviewId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "review_id", c.Param("review_id"), &reviewId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter review_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ShowReview(c, reviewId)
 }
 
 // ListTrail operation middleware
@@ -2887,6 +9820,31 @@ func (siw *ServerInterfaceWrapper) GetOrder(c *gin.Context) {
 	siw.Handler.GetOrder(c, orderId)
 }
 
+// WriteReview operation middleware
+func (siw *ServerInterfaceWrapper) WriteReview(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order_id" -------------
+	var orderId OrderId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order_id", c.Param("order_id"), &orderId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter order_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WriteReview(c, orderId)
+}
+
 // ListProducts operation middleware
 func (siw *ServerInterfaceWrapper) ListProducts(c *gin.Context) {
 
@@ -2963,6 +9921,100 @@ func (siw *ServerInterfaceWrapper) GetProduct(c *gin.Context) {
 	siw.Handler.GetProduct(c, productId)
 }
 
+// ReportCheaper operation middleware
+func (siw *ServerInterfaceWrapper) ReportCheaper(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "product_id" -------------
+	var productId ProductId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "product_id", c.Param("product_id"), &productId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter product_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReportCheaper(c, productId)
+}
+
+// ListProductReviews operation middleware
+func (siw *ServerInterfaceWrapper) ListProductReviews(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "product_id" -------------
+	var productId ProductId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "product_id", c.Param("product_id"), &productId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter product_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProductReviewsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListProductReviews(c, productId, params)
+}
+
+// GetReviewSummary operation middleware
+func (siw *ServerInterfaceWrapper) GetReviewSummary(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "product_id" -------------
+	var productId ProductId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "product_id", c.Param("product_id"), &productId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter product_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReviewSummary(c, productId)
+}
+
 // GetFund operation middleware
 func (siw *ServerInterfaceWrapper) GetFund(c *gin.Context) {
 
@@ -2974,6 +10026,19 @@ func (siw *ServerInterfaceWrapper) GetFund(c *gin.Context) {
 	}
 
 	siw.Handler.GetFund(c)
+}
+
+// GetLevyAgreement operation middleware
+func (siw *ServerInterfaceWrapper) GetLevyAgreement(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetLevyAgreement(c)
 }
 
 // ListMerchants operation middleware
@@ -3034,6 +10099,267 @@ func (siw *ServerInterfaceWrapper) GetMerchant(c *gin.Context) {
 	}
 
 	siw.Handler.GetMerchant(c, merchantId)
+}
+
+// GetPriceClaimShare operation middleware
+func (siw *ServerInterfaceWrapper) GetPriceClaimShare(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPriceClaimShare(c)
+}
+
+// ListRecalls operation middleware
+func (siw *ServerInterfaceWrapper) ListRecalls(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRecallsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListRecalls(c, params)
+}
+
+// ListRegions operation middleware
+func (siw *ServerInterfaceWrapper) ListRegions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRegionsParams
+
+	// ------------- Optional query parameter "parent" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "parent", c.Request.URL.Query(), &params.Parent, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter parent: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListRegions(c, params)
+}
+
+// ListReviews operation middleware
+func (siw *ServerInterfaceWrapper) ListReviews(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReviewsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListReviews(c, params)
+}
+
+// FollowUpReview operation middleware
+func (siw *ServerInterfaceWrapper) FollowUpReview(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "review_id" -------------
+	var reviewId ReviewId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "review_id", c.Param("review_id"), &reviewId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter review_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.FollowUpReview(c, reviewId)
+}
+
+// SearchProducts operation middleware
+func (siw *ServerInterfaceWrapper) SearchProducts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchProductsParams
+
+	// ------------- Required query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "q", c.Request.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "category" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "category", c.Request.URL.Query(), &params.Category, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter category: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "merchant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant_id", c.Request.URL.Query(), &params.MerchantId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "village" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "village", c.Request.URL.Query(), &params.Village, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter village: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "in_stock" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "in_stock", c.Request.URL.Query(), &params.InStock, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter in_stock: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "claim_live" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "claim_live", c.Request.URL.Query(), &params.ClaimLive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter claim_live: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SearchProducts(c, params)
+}
+
+// SuggestSearches operation middleware
+func (siw *ServerInterfaceWrapper) SuggestSearches(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SuggestSearchesParams
+
+	// ------------- Required query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "q", c.Request.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SuggestSearches(c, params)
 }
 
 // ListSessions operation middleware
@@ -3203,6 +10529,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/orders", wrapper.ListOrders)
 	router.GET(options.BaseURL+"/v1/orders/:order_id", wrapper.GetOrder)
 	router.GET(options.BaseURL+"/v1/merchant/products", wrapper.ListMerchantProducts)
+	router.POST(options.BaseURL+"/v1/merchant/products", wrapper.CreateProduct)
 	router.POST(options.BaseURL+"/v1/merchant/skus/:sku_id", wrapper.SetSkuPrice)
 	router.POST(options.BaseURL+"/v1/merchant/skus/:sku_id/stock", wrapper.AdjustStock)
 	router.GET(options.BaseURL+"/v1/merchant/orders", wrapper.ListMerchantOrders)
@@ -3229,6 +10556,110 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract)
 	router.GET(options.BaseURL+"/docs", wrapper.GetDocs)
 	router.GET(options.BaseURL+"/problems/:code", wrapper.GetProblem)
+	router.POST(options.BaseURL+"/v1/files", wrapper.UploadFile)
+	router.GET(options.BaseURL+"/v1/files/:file_id", wrapper.ReadFile)
+	router.POST(options.BaseURL+"/v1/files/:file_id/link", wrapper.LinkFile)
+	router.GET(options.BaseURL+"/v1/public/levy-agreement", wrapper.GetLevyAgreement)
+	router.GET(options.BaseURL+"/v1/applications", wrapper.ListApplications)
+	router.POST(options.BaseURL+"/v1/applications", wrapper.StartApplication)
+	router.GET(options.BaseURL+"/v1/applications/:application_id", wrapper.GetApplication)
+	router.POST(options.BaseURL+"/v1/applications/:application_id", wrapper.EditApplication)
+	router.POST(options.BaseURL+"/v1/applications/:application_id/submit", wrapper.SubmitApplication)
+	router.POST(options.BaseURL+"/v1/applications/:application_id/agreement", wrapper.AcceptLevyAgreement)
+	router.GET(options.BaseURL+"/v1/county/applications", wrapper.ListCountyApplications)
+	router.GET(options.BaseURL+"/v1/county/applications/:application_id", wrapper.GetCountyApplication)
+	router.POST(options.BaseURL+"/v1/county/applications/:application_id/contacts", wrapper.ReadCountyApplicationContacts)
+	router.POST(options.BaseURL+"/v1/county/applications/:application_id/recommend", wrapper.RecommendApplication)
+	router.POST(options.BaseURL+"/v1/county/applications/:application_id/return", wrapper.ReturnCountyApplication)
+	router.GET(options.BaseURL+"/v1/ops/applications", wrapper.ListOpsApplications)
+	router.GET(options.BaseURL+"/v1/ops/applications/:application_id", wrapper.GetOpsApplication)
+	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/contacts", wrapper.ReadOpsApplicationContacts)
+	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/approve", wrapper.ApproveApplication)
+	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/refuse", wrapper.RefuseApplication)
+	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/return", wrapper.ReturnOpsApplication)
+	router.GET(options.BaseURL+"/v1/merchant/licences", wrapper.ListOwnLicences)
+	router.POST(options.BaseURL+"/v1/merchant/licences", wrapper.FileLicence)
+	router.GET(options.BaseURL+"/v1/merchant/alerts", wrapper.ListOwnAlerts)
+	router.POST(options.BaseURL+"/v1/merchant/alerts/:alert_id/acknowledge", wrapper.AcknowledgeAlert)
+	router.POST(options.BaseURL+"/v1/merchant/leave", wrapper.AskToLeave)
+	router.GET(options.BaseURL+"/v1/ops/licences", wrapper.ListLicences)
+	router.POST(options.BaseURL+"/v1/ops/licences/:licence_id/accept", wrapper.AcceptLicence)
+	router.POST(options.BaseURL+"/v1/ops/licences/:licence_id/decline", wrapper.DeclineLicence)
+	router.POST(options.BaseURL+"/v1/ops/licences/:licence_id/links", wrapper.LinkLicenceFiles)
+	router.GET(options.BaseURL+"/v1/ops/reverifications", wrapper.ListReverifications)
+	router.GET(options.BaseURL+"/v1/ops/alerts", wrapper.ListAlerts)
+	router.POST(options.BaseURL+"/v1/ops/merchants/:merchant_id/reverify", wrapper.ReverifyMerchant)
+	router.POST(options.BaseURL+"/v1/ops/merchants/:merchant_id/licences/withdraw", wrapper.WithdrawLicences)
+	router.POST(options.BaseURL+"/v1/ops/merchants/:merchant_id/warn", wrapper.WarnMerchant)
+	router.POST(options.BaseURL+"/v1/ops/merchants/:merchant_id/exclude", wrapper.ExcludeMerchant)
+	router.POST(options.BaseURL+"/v1/ops/merchants/:merchant_id/leave", wrapper.ReleaseMerchant)
+	router.GET(options.BaseURL+"/v1/ops/merchants/:merchant_id/sanctions", wrapper.ListSanctions)
+	router.GET(options.BaseURL+"/v1/listing-terms", wrapper.ListListingTerms)
+	router.GET(options.BaseURL+"/v1/regions", wrapper.ListRegions)
+	router.GET(options.BaseURL+"/v1/brands", wrapper.ListBrands)
+	router.GET(options.BaseURL+"/v1/merchant/products/:listing_id", wrapper.GetMerchantProduct)
+	router.POST(options.BaseURL+"/v1/merchant/products/:listing_id", wrapper.EditProduct)
+	router.POST(options.BaseURL+"/v1/merchant/products/:listing_id/submit", wrapper.SubmitProduct)
+	router.POST(options.BaseURL+"/v1/merchant/products/:listing_id/withdraw", wrapper.WithdrawProduct)
+	router.POST(options.BaseURL+"/v1/merchant/products/:listing_id/skus", wrapper.AddSku)
+	router.POST(options.BaseURL+"/v1/merchant/skus/:sku_id/tiers", wrapper.SetSkuTiers)
+	router.GET(options.BaseURL+"/v1/ops/products", wrapper.ListReviewQueue)
+	router.GET(options.BaseURL+"/v1/ops/products/:listing_id", wrapper.GetOpsProduct)
+	router.POST(options.BaseURL+"/v1/ops/products/:listing_id/approve", wrapper.ApproveProduct)
+	router.POST(options.BaseURL+"/v1/ops/products/:listing_id/return", wrapper.ReturnProduct)
+	router.POST(options.BaseURL+"/v1/ops/products/:listing_id/delist", wrapper.DelistProduct)
+	router.GET(options.BaseURL+"/v1/search", wrapper.SearchProducts)
+	router.GET(options.BaseURL+"/v1/search/suggestions", wrapper.SuggestSearches)
+	router.GET(options.BaseURL+"/v1/merchant/price-claims", wrapper.ListMerchantPriceClaims)
+	router.POST(options.BaseURL+"/v1/merchant/price-claims", wrapper.FilePriceClaim)
+	router.POST(options.BaseURL+"/v1/merchant/price-claims/:claim_id/withdraw", wrapper.WithdrawPriceClaim)
+	router.GET(options.BaseURL+"/v1/ops/price-claims", wrapper.ListPriceClaims)
+	router.POST(options.BaseURL+"/v1/ops/price-claims", wrapper.FileOpsPriceClaim)
+	router.POST(options.BaseURL+"/v1/ops/price-claims/:claim_id/confirm", wrapper.ConfirmPriceClaim)
+	router.POST(options.BaseURL+"/v1/ops/price-claims/:claim_id/reject", wrapper.RejectPriceClaim)
+	router.POST(options.BaseURL+"/v1/ops/price-claims/:claim_id/withdraw", wrapper.WithdrawOpsPriceClaim)
+	router.GET(options.BaseURL+"/v1/public/price-claims", wrapper.GetPriceClaimShare)
+	router.POST(options.BaseURL+"/v1/products/:product_id/cheaper-reports", wrapper.ReportCheaper)
+	router.GET(options.BaseURL+"/v1/cheaper-reports", wrapper.ListCheaperReports)
+	router.GET(options.BaseURL+"/v1/ops/cheaper-reports", wrapper.ListOpsCheaperReports)
+	router.POST(options.BaseURL+"/v1/ops/cheaper-reports/:report_id/resolve", wrapper.ResolveCheaperReport)
+	router.GET(options.BaseURL+"/v1/products/:product_id/reviews", wrapper.ListProductReviews)
+	router.GET(options.BaseURL+"/v1/products/:product_id/reviews/summary", wrapper.GetReviewSummary)
+	router.POST(options.BaseURL+"/v1/orders/:order_id/reviews", wrapper.WriteReview)
+	router.GET(options.BaseURL+"/v1/reviews", wrapper.ListReviews)
+	router.POST(options.BaseURL+"/v1/reviews/:review_id/follow-up", wrapper.FollowUpReview)
+	router.GET(options.BaseURL+"/v1/merchant/reviews", wrapper.ListMerchantReviews)
+	router.POST(options.BaseURL+"/v1/merchant/reviews/:review_id/answers", wrapper.AnswerReview)
+	router.GET(options.BaseURL+"/v1/ops/reviews", wrapper.ListOpsReviews)
+	router.POST(options.BaseURL+"/v1/ops/reviews/:review_id/hide", wrapper.HideReview)
+	router.POST(options.BaseURL+"/v1/ops/reviews/:review_id/show", wrapper.ShowReview)
+	router.GET(options.BaseURL+"/v1/merchant/skus/:sku_id/lots", wrapper.ListLots)
+	router.POST(options.BaseURL+"/v1/merchant/skus/:sku_id/lots", wrapper.ReceiveLot)
+	router.POST(options.BaseURL+"/v1/merchant/lots/:lot_id/recall", wrapper.OpenMerchantRecall)
+	router.POST(options.BaseURL+"/v1/merchant/recalls/:recall_id/close", wrapper.CloseMerchantRecall)
+	router.GET(options.BaseURL+"/v1/merchant/recalls/:recall_id/orders", wrapper.ListMerchantRecallOrders)
+	router.POST(options.BaseURL+"/v1/ops/lots/:lot_id/recall", wrapper.OpenOpsRecall)
+	router.POST(options.BaseURL+"/v1/ops/recalls/:recall_id/close", wrapper.CloseOpsRecall)
+	router.GET(options.BaseURL+"/v1/ops/recalls/:recall_id/orders", wrapper.ListOpsRecallOrders)
+	router.GET(options.BaseURL+"/v1/public/recalls", wrapper.ListRecalls)
+	router.GET(options.BaseURL+"/v1/merchant/products/template.xlsx", wrapper.GetProductTemplate)
+	router.GET(options.BaseURL+"/v1/merchant/products/export.xlsx", wrapper.ExportProductsXlsx)
+	router.GET(options.BaseURL+"/v1/merchant/products/export.csv", wrapper.ExportProductsCsv)
+	router.POST(options.BaseURL+"/v1/merchant/imports", wrapper.CheckImport)
+	router.GET(options.BaseURL+"/v1/merchant/imports/:import_id", wrapper.GetImport)
+	router.GET(options.BaseURL+"/v1/merchant/imports/:import_id/cells", wrapper.ListBadCells)
+	router.GET(options.BaseURL+"/v1/merchant/imports/:import_id/sheet.xlsx", wrapper.GetReturnedSheet)
+	router.POST(options.BaseURL+"/v1/merchant/imports/:import_id/commit", wrapper.CommitImport)
+	router.GET(options.BaseURL+"/v1/merchant/api-keys", wrapper.ListApiKeys)
+	router.POST(options.BaseURL+"/v1/merchant/api-keys", wrapper.MakeApiKey)
+	router.POST(options.BaseURL+"/v1/merchant/api-keys/:key_id/revoke", wrapper.RevokeApiKey)
+	router.GET(options.BaseURL+"/v1/merchant/webhooks", wrapper.ListWebhooks)
+	router.POST(options.BaseURL+"/v1/merchant/webhooks", wrapper.CreateWebhook)
+	router.POST(options.BaseURL+"/v1/merchant/webhooks/:webhook_id", wrapper.EditWebhook)
+	router.POST(options.BaseURL+"/v1/merchant/webhooks/:webhook_id/rotate", wrapper.RotateWebhookSecret)
+	router.POST(options.BaseURL+"/v1/merchant/webhooks/:webhook_id/ping", wrapper.PingWebhook)
+	router.GET(options.BaseURL+"/v1/merchant/webhooks/:webhook_id/deliveries", wrapper.ListWebhookDeliveries)
+	router.POST(options.BaseURL+"/v1/merchant/webhook-deliveries/:delivery_id/resend", wrapper.ResendWebhookDelivery)
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -3237,17 +10668,32 @@ type ForbiddenApplicationProblemPlusJSONResponse Problem
 
 type InvalidApplicationProblemPlusJSONResponse Problem
 
+type ListingResponseHeaders struct {
+	ETag string
+}
+type ListingJSONResponse struct {
+	Body Listing
+
+	Headers ListingResponseHeaders
+}
+
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
 type ProblemApplicationProblemPlusJSONResponse Problem
 
 type RefusedApplicationProblemPlusJSONResponse Problem
 
+type StaleApplicationProblemPlusJSONResponse Problem
+
+type TooLargeApplicationProblemPlusJSONResponse Problem
+
 type TooManyApplicationProblemPlusJSONResponse Problem
 
 type UnauthenticatedApplicationProblemPlusJSONResponse Problem
 
 type UnavailableApplicationProblemPlusJSONResponse Problem
+
+type UnconditionalApplicationProblemPlusJSONResponse Problem
 
 type GetDocsRequestObject struct {
 	Params GetDocsParams
@@ -3697,6 +11143,753 @@ func (response RegisterAccountdefaultApplicationProblemPlusJSONResponse) VisitRe
 	return err
 }
 
+type ListApplicationsRequestObject struct {
+	Params ListApplicationsParams
+}
+
+type ListApplicationsResponseObject interface {
+	VisitListApplicationsResponse(w http.ResponseWriter) error
+}
+
+type ListApplications200JSONResponse ApplicationPage
+
+func (response ListApplications200JSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplications400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications400ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplications401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications401ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplications403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications403ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplicationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListApplicationsdefaultApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplicationRequestObject struct {
+	Body *StartApplicationJSONRequestBody
+}
+
+type StartApplicationResponseObject interface {
+	VisitStartApplicationResponse(w http.ResponseWriter) error
+}
+
+type StartApplication201JSONResponse Application
+
+func (response StartApplication201JSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication400ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication401ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication403ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication404ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response StartApplicationdefaultApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+}
+
+type GetApplicationResponseObject interface {
+	VisitGetApplicationResponse(w http.ResponseWriter) error
+}
+
+type GetApplication200JSONResponse Application
+
+func (response GetApplication200JSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication400ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication401ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication403ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication404ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetApplicationdefaultApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	Body          *EditApplicationJSONRequestBody
+}
+
+type EditApplicationResponseObject interface {
+	VisitEditApplicationResponse(w http.ResponseWriter) error
+}
+
+type EditApplication200JSONResponse Application
+
+func (response EditApplication200JSONResponse) VisitEditApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response EditApplication400ApplicationProblemPlusJSONResponse) VisitEditApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response EditApplication401ApplicationProblemPlusJSONResponse) VisitEditApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EditApplication403ApplicationProblemPlusJSONResponse) VisitEditApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response EditApplication404ApplicationProblemPlusJSONResponse) VisitEditApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response EditApplication409ApplicationProblemPlusJSONResponse) VisitEditApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EditApplicationdefaultApplicationProblemPlusJSONResponse) VisitEditApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreementRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	Body          *AcceptLevyAgreementJSONRequestBody
+}
+
+type AcceptLevyAgreementResponseObject interface {
+	VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error
+}
+
+type AcceptLevyAgreement200JSONResponse Application
+
+func (response AcceptLevyAgreement200JSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreement400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLevyAgreement400ApplicationProblemPlusJSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreement401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLevyAgreement401ApplicationProblemPlusJSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreement403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLevyAgreement403ApplicationProblemPlusJSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreement404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLevyAgreement404ApplicationProblemPlusJSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreement409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLevyAgreement409ApplicationProblemPlusJSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreement422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLevyAgreement422ApplicationProblemPlusJSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLevyAgreementdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcceptLevyAgreementdefaultApplicationProblemPlusJSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+}
+
+type SubmitApplicationResponseObject interface {
+	VisitSubmitApplicationResponse(w http.ResponseWriter) error
+}
+
+type SubmitApplication200JSONResponse Application
+
+func (response SubmitApplication200JSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitApplication400ApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitApplication401ApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitApplication403ApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitApplication404ApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitApplication409ApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitApplication422ApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SubmitApplicationdefaultApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBrandsRequestObject struct {
+	Params ListBrandsParams
+}
+
+type ListBrandsResponseObject interface {
+	VisitListBrandsResponse(w http.ResponseWriter) error
+}
+
+type ListBrands200JSONResponse BrandPage
+
+func (response ListBrands200JSONResponse) VisitListBrandsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBrands304Response struct {
+}
+
+func (response ListBrands304Response) VisitListBrandsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListBrands400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListBrands400ApplicationProblemPlusJSONResponse) VisitListBrandsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBrandsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListBrandsdefaultApplicationProblemPlusJSONResponse) VisitListBrandsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetCartRequestObject struct {
 }
 
@@ -4040,6 +12233,93 @@ type ListCategoriesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListCategoriesdefaultApplicationProblemPlusJSONResponse) VisitListCategoriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCheaperReportsRequestObject struct {
+	Params ListCheaperReportsParams
+}
+
+type ListCheaperReportsResponseObject interface {
+	VisitListCheaperReportsResponse(w http.ResponseWriter) error
+}
+
+type ListCheaperReports200JSONResponse CheaperReportPage
+
+func (response ListCheaperReports200JSONResponse) VisitListCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCheaperReports400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListCheaperReports400ApplicationProblemPlusJSONResponse) VisitListCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCheaperReports401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCheaperReports401ApplicationProblemPlusJSONResponse) VisitListCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCheaperReports403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListCheaperReports403ApplicationProblemPlusJSONResponse) VisitListCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCheaperReportsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCheaperReportsdefaultApplicationProblemPlusJSONResponse) VisitListCheaperReportsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4799,6 +13079,951 @@ func (response GetReceiptdefaultApplicationProblemPlusJSONResponse) VisitGetRece
 	return err
 }
 
+type ListCountyApplicationsRequestObject struct {
+	Params ListCountyApplicationsParams
+}
+
+type ListCountyApplicationsResponseObject interface {
+	VisitListCountyApplicationsResponse(w http.ResponseWriter) error
+}
+
+type ListCountyApplications200JSONResponse ApplicationPage
+
+func (response ListCountyApplications200JSONResponse) VisitListCountyApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCountyApplications400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListCountyApplications400ApplicationProblemPlusJSONResponse) VisitListCountyApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCountyApplications401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCountyApplications401ApplicationProblemPlusJSONResponse) VisitListCountyApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCountyApplications403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListCountyApplications403ApplicationProblemPlusJSONResponse) VisitListCountyApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCountyApplicationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCountyApplicationsdefaultApplicationProblemPlusJSONResponse) VisitListCountyApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCountyApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+}
+
+type GetCountyApplicationResponseObject interface {
+	VisitGetCountyApplicationResponse(w http.ResponseWriter) error
+}
+
+type GetCountyApplication200JSONResponse Application
+
+func (response GetCountyApplication200JSONResponse) VisitGetCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCountyApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetCountyApplication400ApplicationProblemPlusJSONResponse) VisitGetCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCountyApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCountyApplication401ApplicationProblemPlusJSONResponse) VisitGetCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCountyApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetCountyApplication403ApplicationProblemPlusJSONResponse) VisitGetCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCountyApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetCountyApplication404ApplicationProblemPlusJSONResponse) VisitGetCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCountyApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCountyApplicationdefaultApplicationProblemPlusJSONResponse) VisitGetCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadCountyApplicationContactsRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+}
+
+type ReadCountyApplicationContactsResponseObject interface {
+	VisitReadCountyApplicationContactsResponse(w http.ResponseWriter) error
+}
+
+type ReadCountyApplicationContacts200JSONResponse ApplicationContacts
+
+func (response ReadCountyApplicationContacts200JSONResponse) VisitReadCountyApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadCountyApplicationContacts400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReadCountyApplicationContacts400ApplicationProblemPlusJSONResponse) VisitReadCountyApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadCountyApplicationContacts401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReadCountyApplicationContacts401ApplicationProblemPlusJSONResponse) VisitReadCountyApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadCountyApplicationContacts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReadCountyApplicationContacts403ApplicationProblemPlusJSONResponse) VisitReadCountyApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadCountyApplicationContacts404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReadCountyApplicationContacts404ApplicationProblemPlusJSONResponse) VisitReadCountyApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadCountyApplicationContactsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadCountyApplicationContactsdefaultApplicationProblemPlusJSONResponse) VisitReadCountyApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	Body          *RecommendApplicationJSONRequestBody
+}
+
+type RecommendApplicationResponseObject interface {
+	VisitRecommendApplicationResponse(w http.ResponseWriter) error
+}
+
+type RecommendApplication200JSONResponse Application
+
+func (response RecommendApplication200JSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RecommendApplication400ApplicationProblemPlusJSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RecommendApplication401ApplicationProblemPlusJSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RecommendApplication403ApplicationProblemPlusJSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RecommendApplication404ApplicationProblemPlusJSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RecommendApplication409ApplicationProblemPlusJSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RecommendApplication422ApplicationProblemPlusJSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecommendApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RecommendApplicationdefaultApplicationProblemPlusJSONResponse) VisitRecommendApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	Body          *ReturnCountyApplicationJSONRequestBody
+}
+
+type ReturnCountyApplicationResponseObject interface {
+	VisitReturnCountyApplicationResponse(w http.ResponseWriter) error
+}
+
+type ReturnCountyApplication200JSONResponse Application
+
+func (response ReturnCountyApplication200JSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnCountyApplication400ApplicationProblemPlusJSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnCountyApplication401ApplicationProblemPlusJSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnCountyApplication403ApplicationProblemPlusJSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnCountyApplication404ApplicationProblemPlusJSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnCountyApplication409ApplicationProblemPlusJSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnCountyApplication422ApplicationProblemPlusJSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnCountyApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReturnCountyApplicationdefaultApplicationProblemPlusJSONResponse) VisitReturnCountyApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFileRequestObject struct {
+	Body *multipart.Reader
+}
+
+type UploadFileResponseObject interface {
+	VisitUploadFileResponse(w http.ResponseWriter) error
+}
+
+type UploadFile201JSONResponse File
+
+func (response UploadFile201JSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile400ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile401ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile403ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile413ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile422ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile429ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFile503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UploadFile503ApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadFiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UploadFiledefaultApplicationProblemPlusJSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFileRequestObject struct {
+	FileId FileId `json:"file_id"`
+	Params ReadFileParams
+}
+
+type ReadFileResponseObject interface {
+	VisitReadFileResponse(w http.ResponseWriter) error
+}
+
+type ReadFile200ApplicationpdfResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ReadFile200ApplicationpdfResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ReadFile200ImagejpegResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ReadFile200ImagejpegResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "image/jpeg")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ReadFile200ImagepngResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ReadFile200ImagepngResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "image/png")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ReadFile304Response struct {
+}
+
+func (response ReadFile304Response) VisitReadFileResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadFile400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReadFile400ApplicationProblemPlusJSONResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFile404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReadFile404ApplicationProblemPlusJSONResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadFiledefaultApplicationProblemPlusJSONResponse) VisitReadFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFileRequestObject struct {
+	FileId FileId `json:"file_id"`
+}
+
+type LinkFileResponseObject interface {
+	VisitLinkFileResponse(w http.ResponseWriter) error
+}
+
+type LinkFile201JSONResponse FileLink
+
+func (response LinkFile201JSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFile400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response LinkFile400ApplicationProblemPlusJSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFile401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response LinkFile401ApplicationProblemPlusJSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFile403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LinkFile403ApplicationProblemPlusJSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFile404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response LinkFile404ApplicationProblemPlusJSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkFiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LinkFiledefaultApplicationProblemPlusJSONResponse) VisitLinkFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListFundAccountsRequestObject struct {
 }
 
@@ -4858,6 +14083,52 @@ type ListFundAccountsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListFundAccountsdefaultApplicationProblemPlusJSONResponse) VisitListFundAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListListingTermsRequestObject struct {
+}
+
+type ListListingTermsResponseObject interface {
+	VisitListListingTermsResponse(w http.ResponseWriter) error
+}
+
+type ListListingTerms200JSONResponse ListingTerms
+
+func (response ListListingTerms200JSONResponse) VisitListListingTermsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListListingTerms304Response struct {
+}
+
+func (response ListListingTerms304Response) VisitListListingTermsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListListingTermsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListListingTermsdefaultApplicationProblemPlusJSONResponse) VisitListListingTermsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5068,6 +14339,1555 @@ func (response ChangePassworddefaultApplicationProblemPlusJSONResponse) VisitCha
 	return err
 }
 
+type ListOwnAlertsRequestObject struct {
+	Params ListOwnAlertsParams
+}
+
+type ListOwnAlertsResponseObject interface {
+	VisitListOwnAlertsResponse(w http.ResponseWriter) error
+}
+
+type ListOwnAlerts200JSONResponse MerchantAlertPage
+
+func (response ListOwnAlerts200JSONResponse) VisitListOwnAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnAlerts400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnAlerts400ApplicationProblemPlusJSONResponse) VisitListOwnAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnAlerts401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnAlerts401ApplicationProblemPlusJSONResponse) VisitListOwnAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnAlerts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnAlerts403ApplicationProblemPlusJSONResponse) VisitListOwnAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnAlertsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOwnAlertsdefaultApplicationProblemPlusJSONResponse) VisitListOwnAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlertRequestObject struct {
+	AlertId AlertId `json:"alert_id"`
+}
+
+type AcknowledgeAlertResponseObject interface {
+	VisitAcknowledgeAlertResponse(w http.ResponseWriter) error
+}
+
+type AcknowledgeAlert200JSONResponse MerchantAlert
+
+func (response AcknowledgeAlert200JSONResponse) VisitAcknowledgeAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlert400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeAlert400ApplicationProblemPlusJSONResponse) VisitAcknowledgeAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlert401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeAlert401ApplicationProblemPlusJSONResponse) VisitAcknowledgeAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlert403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeAlert403ApplicationProblemPlusJSONResponse) VisitAcknowledgeAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlert404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeAlert404ApplicationProblemPlusJSONResponse) VisitAcknowledgeAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlertdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcknowledgeAlertdefaultApplicationProblemPlusJSONResponse) VisitAcknowledgeAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApiKeysRequestObject struct {
+	Params ListApiKeysParams
+}
+
+type ListApiKeysResponseObject interface {
+	VisitListApiKeysResponse(w http.ResponseWriter) error
+}
+
+type ListApiKeys200JSONResponse ApiKeyPage
+
+func (response ListApiKeys200JSONResponse) VisitListApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApiKeys400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListApiKeys400ApplicationProblemPlusJSONResponse) VisitListApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApiKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListApiKeys401ApplicationProblemPlusJSONResponse) VisitListApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApiKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListApiKeys403ApplicationProblemPlusJSONResponse) VisitListApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApiKeysdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListApiKeysdefaultApplicationProblemPlusJSONResponse) VisitListApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MakeApiKeyRequestObject struct {
+	Body *MakeApiKeyJSONRequestBody
+}
+
+type MakeApiKeyResponseObject interface {
+	VisitMakeApiKeyResponse(w http.ResponseWriter) error
+}
+
+type MakeApiKey201JSONResponse MadeApiKey
+
+func (response MakeApiKey201JSONResponse) VisitMakeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MakeApiKey400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response MakeApiKey400ApplicationProblemPlusJSONResponse) VisitMakeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MakeApiKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response MakeApiKey401ApplicationProblemPlusJSONResponse) VisitMakeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MakeApiKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response MakeApiKey403ApplicationProblemPlusJSONResponse) VisitMakeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MakeApiKey404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response MakeApiKey404ApplicationProblemPlusJSONResponse) VisitMakeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MakeApiKey422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response MakeApiKey422ApplicationProblemPlusJSONResponse) VisitMakeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MakeApiKeydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response MakeApiKeydefaultApplicationProblemPlusJSONResponse) VisitMakeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeApiKeyRequestObject struct {
+	KeyId KeyId `json:"key_id"`
+}
+
+type RevokeApiKeyResponseObject interface {
+	VisitRevokeApiKeyResponse(w http.ResponseWriter) error
+}
+
+type RevokeApiKey200JSONResponse ApiKey
+
+func (response RevokeApiKey200JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeApiKey400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeApiKey400ApplicationProblemPlusJSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeApiKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeApiKey401ApplicationProblemPlusJSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeApiKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeApiKey403ApplicationProblemPlusJSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeApiKey404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeApiKey404ApplicationProblemPlusJSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeApiKey409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeApiKey409ApplicationProblemPlusJSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeApiKeydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeApiKeydefaultApplicationProblemPlusJSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckImportRequestObject struct {
+	Params      CheckImportParams
+	ContentType string
+	Body        io.Reader
+}
+
+type CheckImportResponseObject interface {
+	VisitCheckImportResponse(w http.ResponseWriter) error
+}
+
+type CheckImport201JSONResponse CheckedImport
+
+func (response CheckImport201JSONResponse) VisitCheckImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckImport400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CheckImport400ApplicationProblemPlusJSONResponse) VisitCheckImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckImport401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CheckImport401ApplicationProblemPlusJSONResponse) VisitCheckImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckImport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CheckImport403ApplicationProblemPlusJSONResponse) VisitCheckImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckImport404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CheckImport404ApplicationProblemPlusJSONResponse) VisitCheckImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckImportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CheckImportdefaultApplicationProblemPlusJSONResponse) VisitCheckImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImportRequestObject struct {
+	ImportId ImportId `json:"import_id"`
+}
+
+type GetImportResponseObject interface {
+	VisitGetImportResponse(w http.ResponseWriter) error
+}
+
+type GetImport200JSONResponse Import
+
+func (response GetImport200JSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImport400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetImport400ApplicationProblemPlusJSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImport401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetImport401ApplicationProblemPlusJSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetImport403ApplicationProblemPlusJSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImport404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetImport404ApplicationProblemPlusJSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetImportdefaultApplicationProblemPlusJSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBadCellsRequestObject struct {
+	ImportId ImportId `json:"import_id"`
+	Params   ListBadCellsParams
+}
+
+type ListBadCellsResponseObject interface {
+	VisitListBadCellsResponse(w http.ResponseWriter) error
+}
+
+type ListBadCells200JSONResponse BadCellPage
+
+func (response ListBadCells200JSONResponse) VisitListBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBadCells400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListBadCells400ApplicationProblemPlusJSONResponse) VisitListBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBadCells401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListBadCells401ApplicationProblemPlusJSONResponse) VisitListBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBadCells403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListBadCells403ApplicationProblemPlusJSONResponse) VisitListBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBadCells404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListBadCells404ApplicationProblemPlusJSONResponse) VisitListBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBadCellsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListBadCellsdefaultApplicationProblemPlusJSONResponse) VisitListBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitImportRequestObject struct {
+	ImportId ImportId `json:"import_id"`
+}
+
+type CommitImportResponseObject interface {
+	VisitCommitImportResponse(w http.ResponseWriter) error
+}
+
+type CommitImport202JSONResponse Import
+
+func (response CommitImport202JSONResponse) VisitCommitImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitImport400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CommitImport400ApplicationProblemPlusJSONResponse) VisitCommitImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitImport401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CommitImport401ApplicationProblemPlusJSONResponse) VisitCommitImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitImport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CommitImport403ApplicationProblemPlusJSONResponse) VisitCommitImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitImport404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CommitImport404ApplicationProblemPlusJSONResponse) VisitCommitImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitImport409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CommitImport409ApplicationProblemPlusJSONResponse) VisitCommitImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitImportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CommitImportdefaultApplicationProblemPlusJSONResponse) VisitCommitImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReturnedSheetRequestObject struct {
+	ImportId ImportId `json:"import_id"`
+}
+
+type GetReturnedSheetResponseObject interface {
+	VisitGetReturnedSheetResponse(w http.ResponseWriter) error
+}
+
+type GetReturnedSheet200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetReturnedSheet200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse) VisitGetReturnedSheetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReturnedSheet400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetReturnedSheet400ApplicationProblemPlusJSONResponse) VisitGetReturnedSheetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReturnedSheet401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetReturnedSheet401ApplicationProblemPlusJSONResponse) VisitGetReturnedSheetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReturnedSheet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetReturnedSheet403ApplicationProblemPlusJSONResponse) VisitGetReturnedSheetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReturnedSheet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetReturnedSheet404ApplicationProblemPlusJSONResponse) VisitGetReturnedSheetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReturnedSheetdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReturnedSheetdefaultApplicationProblemPlusJSONResponse) VisitGetReturnedSheetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeaveRequestObject struct {
+	Body *AskToLeaveJSONRequestBody
+}
+
+type AskToLeaveResponseObject interface {
+	VisitAskToLeaveResponse(w http.ResponseWriter) error
+}
+
+type AskToLeave200JSONResponse MerchantAlert
+
+func (response AskToLeave200JSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeave400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AskToLeave400ApplicationProblemPlusJSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeave401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AskToLeave401ApplicationProblemPlusJSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeave403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AskToLeave403ApplicationProblemPlusJSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeave404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AskToLeave404ApplicationProblemPlusJSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeave409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AskToLeave409ApplicationProblemPlusJSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeave422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AskToLeave422ApplicationProblemPlusJSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskToLeavedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AskToLeavedefaultApplicationProblemPlusJSONResponse) VisitAskToLeaveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLicencesRequestObject struct {
+	Params ListOwnLicencesParams
+}
+
+type ListOwnLicencesResponseObject interface {
+	VisitListOwnLicencesResponse(w http.ResponseWriter) error
+}
+
+type ListOwnLicences200JSONResponse LicenceFilingPage
+
+func (response ListOwnLicences200JSONResponse) VisitListOwnLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLicences400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLicences400ApplicationProblemPlusJSONResponse) VisitListOwnLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLicences401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLicences401ApplicationProblemPlusJSONResponse) VisitListOwnLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLicences403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLicences403ApplicationProblemPlusJSONResponse) VisitListOwnLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLicencesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOwnLicencesdefaultApplicationProblemPlusJSONResponse) VisitListOwnLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicenceRequestObject struct {
+	Body *FileLicenceJSONRequestBody
+}
+
+type FileLicenceResponseObject interface {
+	VisitFileLicenceResponse(w http.ResponseWriter) error
+}
+
+type FileLicence201JSONResponse LicenceFiling
+
+func (response FileLicence201JSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicence400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response FileLicence400ApplicationProblemPlusJSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicence401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response FileLicence401ApplicationProblemPlusJSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicence403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response FileLicence403ApplicationProblemPlusJSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicence404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response FileLicence404ApplicationProblemPlusJSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicence409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response FileLicence409ApplicationProblemPlusJSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicence422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response FileLicence422ApplicationProblemPlusJSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileLicencedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response FileLicencedefaultApplicationProblemPlusJSONResponse) VisitFileLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenMerchantRecallRequestObject struct {
+	LotId  LotId `json:"lot_id"`
+	Params OpenMerchantRecallParams
+	Body   *OpenMerchantRecallJSONRequestBody
+}
+
+type OpenMerchantRecallResponseObject interface {
+	VisitOpenMerchantRecallResponse(w http.ResponseWriter) error
+}
+
+type OpenMerchantRecall201JSONResponse Recall
+
+func (response OpenMerchantRecall201JSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenMerchantRecall400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response OpenMerchantRecall400ApplicationProblemPlusJSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenMerchantRecall401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenMerchantRecall401ApplicationProblemPlusJSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenMerchantRecall403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response OpenMerchantRecall403ApplicationProblemPlusJSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenMerchantRecall404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response OpenMerchantRecall404ApplicationProblemPlusJSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenMerchantRecall409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response OpenMerchantRecall409ApplicationProblemPlusJSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenMerchantRecall422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenMerchantRecall422ApplicationProblemPlusJSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenMerchantRecalldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response OpenMerchantRecalldefaultApplicationProblemPlusJSONResponse) VisitOpenMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMerchantOrdersRequestObject struct {
 	Params ListMerchantOrdersParams
 }
@@ -5258,6 +16078,364 @@ func (response GetMerchantOrderdefaultApplicationProblemPlusJSONResponse) VisitG
 	return err
 }
 
+type ListMerchantPriceClaimsRequestObject struct {
+	Params ListMerchantPriceClaimsParams
+}
+
+type ListMerchantPriceClaimsResponseObject interface {
+	VisitListMerchantPriceClaimsResponse(w http.ResponseWriter) error
+}
+
+type ListMerchantPriceClaims200JSONResponse PriceClaimPage
+
+func (response ListMerchantPriceClaims200JSONResponse) VisitListMerchantPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPriceClaims400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantPriceClaims400ApplicationProblemPlusJSONResponse) VisitListMerchantPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPriceClaims401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantPriceClaims401ApplicationProblemPlusJSONResponse) VisitListMerchantPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPriceClaims403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantPriceClaims403ApplicationProblemPlusJSONResponse) VisitListMerchantPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPriceClaimsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListMerchantPriceClaimsdefaultApplicationProblemPlusJSONResponse) VisitListMerchantPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaimRequestObject struct {
+	Body *FilePriceClaimJSONRequestBody
+}
+
+type FilePriceClaimResponseObject interface {
+	VisitFilePriceClaimResponse(w http.ResponseWriter) error
+}
+
+type FilePriceClaim201JSONResponse PriceClaim
+
+func (response FilePriceClaim201JSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaim400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response FilePriceClaim400ApplicationProblemPlusJSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaim401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response FilePriceClaim401ApplicationProblemPlusJSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaim403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response FilePriceClaim403ApplicationProblemPlusJSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaim404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response FilePriceClaim404ApplicationProblemPlusJSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaim409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response FilePriceClaim409ApplicationProblemPlusJSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaim422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response FilePriceClaim422ApplicationProblemPlusJSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FilePriceClaimdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response FilePriceClaimdefaultApplicationProblemPlusJSONResponse) VisitFilePriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaimRequestObject struct {
+	ClaimId ClaimId `json:"claim_id"`
+	Body    *WithdrawPriceClaimJSONRequestBody
+}
+
+type WithdrawPriceClaimResponseObject interface {
+	VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error
+}
+
+type WithdrawPriceClaim200JSONResponse PriceClaim
+
+func (response WithdrawPriceClaim200JSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaim400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawPriceClaim400ApplicationProblemPlusJSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaim401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawPriceClaim401ApplicationProblemPlusJSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaim403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawPriceClaim403ApplicationProblemPlusJSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaim404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawPriceClaim404ApplicationProblemPlusJSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaim409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawPriceClaim409ApplicationProblemPlusJSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaim422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawPriceClaim422ApplicationProblemPlusJSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPriceClaimdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawPriceClaimdefaultApplicationProblemPlusJSONResponse) VisitWithdrawPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMerchantProductsRequestObject struct {
 	Params ListMerchantProductsParams
 }
@@ -5334,6 +16512,1616 @@ type ListMerchantProductsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListMerchantProductsdefaultApplicationProblemPlusJSONResponse) VisitListMerchantProductsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProductRequestObject struct {
+	Body *CreateProductJSONRequestBody
+}
+
+type CreateProductResponseObject interface {
+	VisitCreateProductResponse(w http.ResponseWriter) error
+}
+
+type CreateProduct201JSONResponse struct{ ListingJSONResponse }
+
+func (response CreateProduct201JSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateProduct400ApplicationProblemPlusJSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateProduct401ApplicationProblemPlusJSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateProduct403ApplicationProblemPlusJSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreateProduct404ApplicationProblemPlusJSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProduct409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateProduct409ApplicationProblemPlusJSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProduct422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateProduct422ApplicationProblemPlusJSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateProductdefaultApplicationProblemPlusJSONResponse) VisitCreateProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsCsvRequestObject struct {
+	Params ExportProductsCsvParams
+}
+
+type ExportProductsCsvResponseObject interface {
+	VisitExportProductsCsvResponse(w http.ResponseWriter) error
+}
+
+type ExportProductsCsv200TextcsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ExportProductsCsv200TextcsvResponse) VisitExportProductsCsvResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportProductsCsv400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsCsv400ApplicationProblemPlusJSONResponse) VisitExportProductsCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsCsv401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsCsv401ApplicationProblemPlusJSONResponse) VisitExportProductsCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsCsv403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsCsv403ApplicationProblemPlusJSONResponse) VisitExportProductsCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsCsv404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsCsv404ApplicationProblemPlusJSONResponse) VisitExportProductsCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsCsvdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExportProductsCsvdefaultApplicationProblemPlusJSONResponse) VisitExportProductsCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsXlsxRequestObject struct {
+	Params ExportProductsXlsxParams
+}
+
+type ExportProductsXlsxResponseObject interface {
+	VisitExportProductsXlsxResponse(w http.ResponseWriter) error
+}
+
+type ExportProductsXlsx200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ExportProductsXlsx200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse) VisitExportProductsXlsxResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportProductsXlsx400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsXlsx400ApplicationProblemPlusJSONResponse) VisitExportProductsXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsXlsx401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsXlsx401ApplicationProblemPlusJSONResponse) VisitExportProductsXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsXlsx403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsXlsx403ApplicationProblemPlusJSONResponse) VisitExportProductsXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsXlsx404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProductsXlsx404ApplicationProblemPlusJSONResponse) VisitExportProductsXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProductsXlsxdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExportProductsXlsxdefaultApplicationProblemPlusJSONResponse) VisitExportProductsXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProductTemplateRequestObject struct {
+}
+
+type GetProductTemplateResponseObject interface {
+	VisitGetProductTemplateResponse(w http.ResponseWriter) error
+}
+
+type GetProductTemplate200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetProductTemplate200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse) VisitGetProductTemplateResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetProductTemplate401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetProductTemplate401ApplicationProblemPlusJSONResponse) VisitGetProductTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProductTemplate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetProductTemplate403ApplicationProblemPlusJSONResponse) VisitGetProductTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProductTemplatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetProductTemplatedefaultApplicationProblemPlusJSONResponse) VisitGetProductTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+}
+
+type GetMerchantProductResponseObject interface {
+	VisitGetMerchantProductResponse(w http.ResponseWriter) error
+}
+
+type GetMerchantProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response GetMerchantProduct200JSONResponse) VisitGetMerchantProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantProduct400ApplicationProblemPlusJSONResponse) VisitGetMerchantProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantProduct401ApplicationProblemPlusJSONResponse) VisitGetMerchantProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantProduct403ApplicationProblemPlusJSONResponse) VisitGetMerchantProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantProduct404ApplicationProblemPlusJSONResponse) VisitGetMerchantProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMerchantProductdefaultApplicationProblemPlusJSONResponse) VisitGetMerchantProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+	Params    EditProductParams
+	Body      *EditProductJSONRequestBody
+}
+
+type EditProductResponseObject interface {
+	VisitEditProductResponse(w http.ResponseWriter) error
+}
+
+type EditProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response EditProduct200JSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct400ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct401ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct403ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct404ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct409ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct412ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct422ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProduct428ApplicationProblemPlusJSONResponse struct {
+	UnconditionalApplicationProblemPlusJSONResponse
+}
+
+func (response EditProduct428ApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(428)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EditProductdefaultApplicationProblemPlusJSONResponse) VisitEditProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSkuRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+	Params    AddSkuParams
+	Body      *AddSkuJSONRequestBody
+}
+
+type AddSkuResponseObject interface {
+	VisitAddSkuResponse(w http.ResponseWriter) error
+}
+
+type AddSku201JSONResponse struct{ ListingJSONResponse }
+
+func (response AddSku201JSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku400ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku401ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku403ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku404ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku409ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku412ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku422ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSku428ApplicationProblemPlusJSONResponse struct {
+	UnconditionalApplicationProblemPlusJSONResponse
+}
+
+func (response AddSku428ApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(428)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSkudefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AddSkudefaultApplicationProblemPlusJSONResponse) VisitAddSkuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+}
+
+type SubmitProductResponseObject interface {
+	VisitSubmitProductResponse(w http.ResponseWriter) error
+}
+
+type SubmitProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response SubmitProduct200JSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitProduct400ApplicationProblemPlusJSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitProduct401ApplicationProblemPlusJSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitProduct403ApplicationProblemPlusJSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitProduct404ApplicationProblemPlusJSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProduct409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitProduct409ApplicationProblemPlusJSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProduct422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitProduct422ApplicationProblemPlusJSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SubmitProductdefaultApplicationProblemPlusJSONResponse) VisitSubmitProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+}
+
+type WithdrawProductResponseObject interface {
+	VisitWithdrawProductResponse(w http.ResponseWriter) error
+}
+
+type WithdrawProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response WithdrawProduct200JSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawProduct400ApplicationProblemPlusJSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawProduct401ApplicationProblemPlusJSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawProduct403ApplicationProblemPlusJSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawProduct404ApplicationProblemPlusJSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProduct409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawProduct409ApplicationProblemPlusJSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProduct422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawProduct422ApplicationProblemPlusJSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawProductdefaultApplicationProblemPlusJSONResponse) VisitWithdrawProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMerchantRecallRequestObject struct {
+	RecallId RecallId `json:"recall_id"`
+	Params   CloseMerchantRecallParams
+	Body     *CloseMerchantRecallJSONRequestBody
+}
+
+type CloseMerchantRecallResponseObject interface {
+	VisitCloseMerchantRecallResponse(w http.ResponseWriter) error
+}
+
+type CloseMerchantRecall200JSONResponse Recall
+
+func (response CloseMerchantRecall200JSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMerchantRecall400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CloseMerchantRecall400ApplicationProblemPlusJSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMerchantRecall401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CloseMerchantRecall401ApplicationProblemPlusJSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMerchantRecall403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CloseMerchantRecall403ApplicationProblemPlusJSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMerchantRecall404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CloseMerchantRecall404ApplicationProblemPlusJSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMerchantRecall409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CloseMerchantRecall409ApplicationProblemPlusJSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMerchantRecall422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CloseMerchantRecall422ApplicationProblemPlusJSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMerchantRecalldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CloseMerchantRecalldefaultApplicationProblemPlusJSONResponse) VisitCloseMerchantRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantRecallOrdersRequestObject struct {
+	RecallId RecallId `json:"recall_id"`
+	Params   ListMerchantRecallOrdersParams
+}
+
+type ListMerchantRecallOrdersResponseObject interface {
+	VisitListMerchantRecallOrdersResponse(w http.ResponseWriter) error
+}
+
+type ListMerchantRecallOrders200JSONResponse LotDrawPage
+
+func (response ListMerchantRecallOrders200JSONResponse) VisitListMerchantRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantRecallOrders400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantRecallOrders400ApplicationProblemPlusJSONResponse) VisitListMerchantRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantRecallOrders401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantRecallOrders401ApplicationProblemPlusJSONResponse) VisitListMerchantRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantRecallOrders403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantRecallOrders403ApplicationProblemPlusJSONResponse) VisitListMerchantRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantRecallOrders404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantRecallOrders404ApplicationProblemPlusJSONResponse) VisitListMerchantRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantRecallOrdersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListMerchantRecallOrdersdefaultApplicationProblemPlusJSONResponse) VisitListMerchantRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantReviewsRequestObject struct {
+	Params ListMerchantReviewsParams
+}
+
+type ListMerchantReviewsResponseObject interface {
+	VisitListMerchantReviewsResponse(w http.ResponseWriter) error
+}
+
+type ListMerchantReviews200JSONResponse PublicReviewPage
+
+func (response ListMerchantReviews200JSONResponse) VisitListMerchantReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantReviews400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantReviews400ApplicationProblemPlusJSONResponse) VisitListMerchantReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantReviews401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantReviews401ApplicationProblemPlusJSONResponse) VisitListMerchantReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantReviews403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantReviews403ApplicationProblemPlusJSONResponse) VisitListMerchantReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantReviewsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListMerchantReviewsdefaultApplicationProblemPlusJSONResponse) VisitListMerchantReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReviewRequestObject struct {
+	ReviewId ReviewId `json:"review_id"`
+	Body     *AnswerReviewJSONRequestBody
+}
+
+type AnswerReviewResponseObject interface {
+	VisitAnswerReviewResponse(w http.ResponseWriter) error
+}
+
+type AnswerReview201JSONResponse PublicReview
+
+func (response AnswerReview201JSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReview400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerReview400ApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReview401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerReview401ApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReview403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerReview403ApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReview404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerReview404ApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReview409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerReview409ApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReview422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerReview422ApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerReviewdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AnswerReviewdefaultApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5481,6 +18269,247 @@ func (response SetSkuPricedefaultApplicationProblemPlusJSONResponse) VisitSetSku
 	return err
 }
 
+type ListLotsRequestObject struct {
+	SkuId  SkuId `json:"sku_id"`
+	Params ListLotsParams
+}
+
+type ListLotsResponseObject interface {
+	VisitListLotsResponse(w http.ResponseWriter) error
+}
+
+type ListLots200JSONResponse LotPage
+
+func (response ListLots200JSONResponse) VisitListLotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLots400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListLots400ApplicationProblemPlusJSONResponse) VisitListLotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLots401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListLots401ApplicationProblemPlusJSONResponse) VisitListLotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLots403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListLots403ApplicationProblemPlusJSONResponse) VisitListLotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLots404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListLots404ApplicationProblemPlusJSONResponse) VisitListLotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLotsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListLotsdefaultApplicationProblemPlusJSONResponse) VisitListLotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLotRequestObject struct {
+	SkuId  SkuId `json:"sku_id"`
+	Params ReceiveLotParams
+	Body   *ReceiveLotJSONRequestBody
+}
+
+type ReceiveLotResponseObject interface {
+	VisitReceiveLotResponse(w http.ResponseWriter) error
+}
+
+type ReceiveLot201JSONResponse Lot
+
+func (response ReceiveLot201JSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLot400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveLot400ApplicationProblemPlusJSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLot401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveLot401ApplicationProblemPlusJSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLot403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveLot403ApplicationProblemPlusJSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLot404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveLot404ApplicationProblemPlusJSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLot409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveLot409ApplicationProblemPlusJSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLot422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveLot422ApplicationProblemPlusJSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveLotdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReceiveLotdefaultApplicationProblemPlusJSONResponse) VisitReceiveLotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AdjustStockRequestObject struct {
 	SkuId  SkuId `json:"sku_id"`
 	Params AdjustStockParams
@@ -5607,6 +18636,913 @@ type AdjustStockdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AdjustStockdefaultApplicationProblemPlusJSONResponse) VisitAdjustStockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiersRequestObject struct {
+	SkuId SkuId `json:"sku_id"`
+	Body  *SetSkuTiersJSONRequestBody
+}
+
+type SetSkuTiersResponseObject interface {
+	VisitSetSkuTiersResponse(w http.ResponseWriter) error
+}
+
+type SetSkuTiers200JSONResponse Sku
+
+func (response SetSkuTiers200JSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiers400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response SetSkuTiers400ApplicationProblemPlusJSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiers401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SetSkuTiers401ApplicationProblemPlusJSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiers403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SetSkuTiers403ApplicationProblemPlusJSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiers404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SetSkuTiers404ApplicationProblemPlusJSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiers409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SetSkuTiers409ApplicationProblemPlusJSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiers422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response SetSkuTiers422ApplicationProblemPlusJSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSkuTiersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetSkuTiersdefaultApplicationProblemPlusJSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendWebhookDeliveryRequestObject struct {
+	DeliveryId DeliveryId `json:"delivery_id"`
+}
+
+type ResendWebhookDeliveryResponseObject interface {
+	VisitResendWebhookDeliveryResponse(w http.ResponseWriter) error
+}
+
+type ResendWebhookDelivery202JSONResponse WebhookDelivery
+
+func (response ResendWebhookDelivery202JSONResponse) VisitResendWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendWebhookDelivery400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ResendWebhookDelivery400ApplicationProblemPlusJSONResponse) VisitResendWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendWebhookDelivery401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ResendWebhookDelivery401ApplicationProblemPlusJSONResponse) VisitResendWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendWebhookDelivery403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ResendWebhookDelivery403ApplicationProblemPlusJSONResponse) VisitResendWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendWebhookDelivery404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ResendWebhookDelivery404ApplicationProblemPlusJSONResponse) VisitResendWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendWebhookDelivery409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ResendWebhookDelivery409ApplicationProblemPlusJSONResponse) VisitResendWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendWebhookDeliverydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResendWebhookDeliverydefaultApplicationProblemPlusJSONResponse) VisitResendWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooksRequestObject struct {
+	Params ListWebhooksParams
+}
+
+type ListWebhooksResponseObject interface {
+	VisitListWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListWebhooks200JSONResponse WebhookPage
+
+func (response ListWebhooks200JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks400ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks401ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListWebhooksdefaultApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRequestObject struct {
+	Body *CreateWebhookJSONRequestBody
+}
+
+type CreateWebhookResponseObject interface {
+	VisitCreateWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhook201JSONResponse WebhookWithSecret
+
+func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook400ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook401ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook404ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook422ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateWebhookdefaultApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Body      *EditWebhookJSONRequestBody
+}
+
+type EditWebhookResponseObject interface {
+	VisitEditWebhookResponse(w http.ResponseWriter) error
+}
+
+type EditWebhook200JSONResponse Webhook
+
+func (response EditWebhook200JSONResponse) VisitEditWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditWebhook400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response EditWebhook400ApplicationProblemPlusJSONResponse) VisitEditWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response EditWebhook401ApplicationProblemPlusJSONResponse) VisitEditWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EditWebhook403ApplicationProblemPlusJSONResponse) VisitEditWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response EditWebhook404ApplicationProblemPlusJSONResponse) VisitEditWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditWebhook422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response EditWebhook422ApplicationProblemPlusJSONResponse) VisitEditWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EditWebhookdefaultApplicationProblemPlusJSONResponse) VisitEditWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Params    ListWebhookDeliveriesParams
+}
+
+type ListWebhookDeliveriesResponseObject interface {
+	VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListWebhookDeliveries200JSONResponse WebhookDeliveryPage
+
+func (response ListWebhookDeliveries200JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries400ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries401ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries404ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListWebhookDeliveriesdefaultApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PingWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type PingWebhookResponseObject interface {
+	VisitPingWebhookResponse(w http.ResponseWriter) error
+}
+
+type PingWebhook202JSONResponse WebhookDelivery
+
+func (response PingWebhook202JSONResponse) VisitPingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PingWebhook400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response PingWebhook400ApplicationProblemPlusJSONResponse) VisitPingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PingWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response PingWebhook401ApplicationProblemPlusJSONResponse) VisitPingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PingWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PingWebhook403ApplicationProblemPlusJSONResponse) VisitPingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PingWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PingWebhook404ApplicationProblemPlusJSONResponse) VisitPingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PingWebhook409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PingWebhook409ApplicationProblemPlusJSONResponse) VisitPingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PingWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PingWebhookdefaultApplicationProblemPlusJSONResponse) VisitPingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200JSONResponse WebhookWithSecret
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret400ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret401ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret404ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RotateWebhookSecretdefaultApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6352,6 +20288,2024 @@ func (response SuspendAccountdefaultApplicationProblemPlusJSONResponse) VisitSus
 	return err
 }
 
+type ListAlertsRequestObject struct {
+	Params ListAlertsParams
+}
+
+type ListAlertsResponseObject interface {
+	VisitListAlertsResponse(w http.ResponseWriter) error
+}
+
+type ListAlerts200JSONResponse MerchantAlertPage
+
+func (response ListAlerts200JSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlerts400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListAlerts400ApplicationProblemPlusJSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlerts401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAlerts401ApplicationProblemPlusJSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlerts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAlerts403ApplicationProblemPlusJSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlertsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAlertsdefaultApplicationProblemPlusJSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsApplicationsRequestObject struct {
+	Params ListOpsApplicationsParams
+}
+
+type ListOpsApplicationsResponseObject interface {
+	VisitListOpsApplicationsResponse(w http.ResponseWriter) error
+}
+
+type ListOpsApplications200JSONResponse ApplicationPage
+
+func (response ListOpsApplications200JSONResponse) VisitListOpsApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsApplications400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsApplications400ApplicationProblemPlusJSONResponse) VisitListOpsApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsApplications401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsApplications401ApplicationProblemPlusJSONResponse) VisitListOpsApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsApplications403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsApplications403ApplicationProblemPlusJSONResponse) VisitListOpsApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsApplicationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOpsApplicationsdefaultApplicationProblemPlusJSONResponse) VisitListOpsApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+}
+
+type GetOpsApplicationResponseObject interface {
+	VisitGetOpsApplicationResponse(w http.ResponseWriter) error
+}
+
+type GetOpsApplication200JSONResponse Application
+
+func (response GetOpsApplication200JSONResponse) VisitGetOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsApplication400ApplicationProblemPlusJSONResponse) VisitGetOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsApplication401ApplicationProblemPlusJSONResponse) VisitGetOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsApplication403ApplicationProblemPlusJSONResponse) VisitGetOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsApplication404ApplicationProblemPlusJSONResponse) VisitGetOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetOpsApplicationdefaultApplicationProblemPlusJSONResponse) VisitGetOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	Body          *ApproveApplicationJSONRequestBody
+}
+
+type ApproveApplicationResponseObject interface {
+	VisitApproveApplicationResponse(w http.ResponseWriter) error
+}
+
+type ApproveApplication200JSONResponse Application
+
+func (response ApproveApplication200JSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveApplication400ApplicationProblemPlusJSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveApplication401ApplicationProblemPlusJSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveApplication403ApplicationProblemPlusJSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveApplication404ApplicationProblemPlusJSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveApplication409ApplicationProblemPlusJSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveApplication422ApplicationProblemPlusJSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ApproveApplicationdefaultApplicationProblemPlusJSONResponse) VisitApproveApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadOpsApplicationContactsRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+}
+
+type ReadOpsApplicationContactsResponseObject interface {
+	VisitReadOpsApplicationContactsResponse(w http.ResponseWriter) error
+}
+
+type ReadOpsApplicationContacts200JSONResponse ApplicationContacts
+
+func (response ReadOpsApplicationContacts200JSONResponse) VisitReadOpsApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadOpsApplicationContacts400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReadOpsApplicationContacts400ApplicationProblemPlusJSONResponse) VisitReadOpsApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadOpsApplicationContacts401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReadOpsApplicationContacts401ApplicationProblemPlusJSONResponse) VisitReadOpsApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadOpsApplicationContacts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReadOpsApplicationContacts403ApplicationProblemPlusJSONResponse) VisitReadOpsApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadOpsApplicationContacts404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReadOpsApplicationContacts404ApplicationProblemPlusJSONResponse) VisitReadOpsApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadOpsApplicationContactsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadOpsApplicationContactsdefaultApplicationProblemPlusJSONResponse) VisitReadOpsApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	Body          *RefuseApplicationJSONRequestBody
+}
+
+type RefuseApplicationResponseObject interface {
+	VisitRefuseApplicationResponse(w http.ResponseWriter) error
+}
+
+type RefuseApplication200JSONResponse Application
+
+func (response RefuseApplication200JSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseApplication400ApplicationProblemPlusJSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseApplication401ApplicationProblemPlusJSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseApplication403ApplicationProblemPlusJSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseApplication404ApplicationProblemPlusJSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseApplication409ApplicationProblemPlusJSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseApplication422ApplicationProblemPlusJSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RefuseApplicationdefaultApplicationProblemPlusJSONResponse) VisitRefuseApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplicationRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	Body          *ReturnOpsApplicationJSONRequestBody
+}
+
+type ReturnOpsApplicationResponseObject interface {
+	VisitReturnOpsApplicationResponse(w http.ResponseWriter) error
+}
+
+type ReturnOpsApplication200JSONResponse Application
+
+func (response ReturnOpsApplication200JSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnOpsApplication400ApplicationProblemPlusJSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnOpsApplication401ApplicationProblemPlusJSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnOpsApplication403ApplicationProblemPlusJSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnOpsApplication404ApplicationProblemPlusJSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnOpsApplication409ApplicationProblemPlusJSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnOpsApplication422ApplicationProblemPlusJSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnOpsApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReturnOpsApplicationdefaultApplicationProblemPlusJSONResponse) VisitReturnOpsApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsCheaperReportsRequestObject struct {
+	Params ListOpsCheaperReportsParams
+}
+
+type ListOpsCheaperReportsResponseObject interface {
+	VisitListOpsCheaperReportsResponse(w http.ResponseWriter) error
+}
+
+type ListOpsCheaperReports200JSONResponse CheaperReportPage
+
+func (response ListOpsCheaperReports200JSONResponse) VisitListOpsCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsCheaperReports400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsCheaperReports400ApplicationProblemPlusJSONResponse) VisitListOpsCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsCheaperReports401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsCheaperReports401ApplicationProblemPlusJSONResponse) VisitListOpsCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsCheaperReports403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsCheaperReports403ApplicationProblemPlusJSONResponse) VisitListOpsCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsCheaperReportsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOpsCheaperReportsdefaultApplicationProblemPlusJSONResponse) VisitListOpsCheaperReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReportRequestObject struct {
+	ReportId ReportId `json:"report_id"`
+	Body     *ResolveCheaperReportJSONRequestBody
+}
+
+type ResolveCheaperReportResponseObject interface {
+	VisitResolveCheaperReportResponse(w http.ResponseWriter) error
+}
+
+type ResolveCheaperReport200JSONResponse CheaperReport
+
+func (response ResolveCheaperReport200JSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReport400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCheaperReport400ApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReport401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCheaperReport401ApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCheaperReport403ApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReport404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCheaperReport404ApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReport409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCheaperReport409ApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReport422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCheaperReport422ApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCheaperReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResolveCheaperReportdefaultApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLicencesRequestObject struct {
+	Params ListLicencesParams
+}
+
+type ListLicencesResponseObject interface {
+	VisitListLicencesResponse(w http.ResponseWriter) error
+}
+
+type ListLicences200JSONResponse LicenceFilingPage
+
+func (response ListLicences200JSONResponse) VisitListLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLicences400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListLicences400ApplicationProblemPlusJSONResponse) VisitListLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLicences401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListLicences401ApplicationProblemPlusJSONResponse) VisitListLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLicences403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListLicences403ApplicationProblemPlusJSONResponse) VisitListLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLicencesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListLicencesdefaultApplicationProblemPlusJSONResponse) VisitListLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicenceRequestObject struct {
+	LicenceId LicenceId `json:"licence_id"`
+}
+
+type AcceptLicenceResponseObject interface {
+	VisitAcceptLicenceResponse(w http.ResponseWriter) error
+}
+
+type AcceptLicence200JSONResponse LicenceFiling
+
+func (response AcceptLicence200JSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicence400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLicence400ApplicationProblemPlusJSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicence401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLicence401ApplicationProblemPlusJSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicence403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLicence403ApplicationProblemPlusJSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicence404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLicence404ApplicationProblemPlusJSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicence409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLicence409ApplicationProblemPlusJSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicence422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptLicence422ApplicationProblemPlusJSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptLicencedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcceptLicencedefaultApplicationProblemPlusJSONResponse) VisitAcceptLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicenceRequestObject struct {
+	LicenceId LicenceId `json:"licence_id"`
+	Body      *DeclineLicenceJSONRequestBody
+}
+
+type DeclineLicenceResponseObject interface {
+	VisitDeclineLicenceResponse(w http.ResponseWriter) error
+}
+
+type DeclineLicence200JSONResponse LicenceFiling
+
+func (response DeclineLicence200JSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicence400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineLicence400ApplicationProblemPlusJSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicence401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineLicence401ApplicationProblemPlusJSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicence403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineLicence403ApplicationProblemPlusJSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicence404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineLicence404ApplicationProblemPlusJSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicence409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineLicence409ApplicationProblemPlusJSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicence422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineLicence422ApplicationProblemPlusJSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineLicencedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeclineLicencedefaultApplicationProblemPlusJSONResponse) VisitDeclineLicenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFilesRequestObject struct {
+	LicenceId LicenceId `json:"licence_id"`
+	Params    LinkLicenceFilesParams
+}
+
+type LinkLicenceFilesResponseObject interface {
+	VisitLinkLicenceFilesResponse(w http.ResponseWriter) error
+}
+
+type LinkLicenceFiles200JSONResponse LicenceLinks
+
+func (response LinkLicenceFiles200JSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFiles400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response LinkLicenceFiles400ApplicationProblemPlusJSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFiles401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response LinkLicenceFiles401ApplicationProblemPlusJSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFiles403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LinkLicenceFiles403ApplicationProblemPlusJSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFiles404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response LinkLicenceFiles404ApplicationProblemPlusJSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkLicenceFilesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LinkLicenceFilesdefaultApplicationProblemPlusJSONResponse) VisitLinkLicenceFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenOpsRecallRequestObject struct {
+	LotId  LotId `json:"lot_id"`
+	Params OpenOpsRecallParams
+	Body   *OpenOpsRecallJSONRequestBody
+}
+
+type OpenOpsRecallResponseObject interface {
+	VisitOpenOpsRecallResponse(w http.ResponseWriter) error
+}
+
+type OpenOpsRecall201JSONResponse Recall
+
+func (response OpenOpsRecall201JSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenOpsRecall400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response OpenOpsRecall400ApplicationProblemPlusJSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenOpsRecall401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenOpsRecall401ApplicationProblemPlusJSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenOpsRecall403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response OpenOpsRecall403ApplicationProblemPlusJSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenOpsRecall404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response OpenOpsRecall404ApplicationProblemPlusJSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenOpsRecall409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response OpenOpsRecall409ApplicationProblemPlusJSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenOpsRecall422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenOpsRecall422ApplicationProblemPlusJSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenOpsRecalldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response OpenOpsRecalldefaultApplicationProblemPlusJSONResponse) VisitOpenOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchantRequestObject struct {
+	MerchantId MerchantId `json:"merchant_id"`
+	Body       *ExcludeMerchantJSONRequestBody
+}
+
+type ExcludeMerchantResponseObject interface {
+	VisitExcludeMerchantResponse(w http.ResponseWriter) error
+}
+
+type ExcludeMerchant200JSONResponse Merchant
+
+func (response ExcludeMerchant200JSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchant400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ExcludeMerchant400ApplicationProblemPlusJSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchant401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ExcludeMerchant401ApplicationProblemPlusJSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchant403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ExcludeMerchant403ApplicationProblemPlusJSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchant404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ExcludeMerchant404ApplicationProblemPlusJSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchant409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ExcludeMerchant409ApplicationProblemPlusJSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchant422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ExcludeMerchant422ApplicationProblemPlusJSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExcludeMerchantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExcludeMerchantdefaultApplicationProblemPlusJSONResponse) VisitExcludeMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchantRequestObject struct {
+	MerchantId MerchantId `json:"merchant_id"`
+	Body       *ReleaseMerchantJSONRequestBody
+}
+
+type ReleaseMerchantResponseObject interface {
+	VisitReleaseMerchantResponse(w http.ResponseWriter) error
+}
+
+type ReleaseMerchant200JSONResponse Merchant
+
+func (response ReleaseMerchant200JSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchant400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseMerchant400ApplicationProblemPlusJSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchant401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseMerchant401ApplicationProblemPlusJSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchant403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseMerchant403ApplicationProblemPlusJSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchant404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseMerchant404ApplicationProblemPlusJSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchant409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseMerchant409ApplicationProblemPlusJSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchant422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseMerchant422ApplicationProblemPlusJSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseMerchantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReleaseMerchantdefaultApplicationProblemPlusJSONResponse) VisitReleaseMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicencesRequestObject struct {
+	MerchantId MerchantId `json:"merchant_id"`
+	Body       *WithdrawLicencesJSONRequestBody
+}
+
+type WithdrawLicencesResponseObject interface {
+	VisitWithdrawLicencesResponse(w http.ResponseWriter) error
+}
+
+type WithdrawLicences200JSONResponse Merchant
+
+func (response WithdrawLicences200JSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicences400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawLicences400ApplicationProblemPlusJSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicences401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawLicences401ApplicationProblemPlusJSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicences403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawLicences403ApplicationProblemPlusJSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicences404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawLicences404ApplicationProblemPlusJSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicences409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawLicences409ApplicationProblemPlusJSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicences422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawLicences422ApplicationProblemPlusJSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawLicencesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawLicencesdefaultApplicationProblemPlusJSONResponse) VisitWithdrawLicencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReinstateMerchantRequestObject struct {
 	MerchantId MerchantId `json:"merchant_id"`
 	Body       *ReinstateMerchantJSONRequestBody
@@ -6488,6 +22442,246 @@ func (response ReinstateMerchantdefaultApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type ReverifyMerchantRequestObject struct {
+	MerchantId MerchantId `json:"merchant_id"`
+	Body       *ReverifyMerchantJSONRequestBody
+}
+
+type ReverifyMerchantResponseObject interface {
+	VisitReverifyMerchantResponse(w http.ResponseWriter) error
+}
+
+type ReverifyMerchant200JSONResponse Merchant
+
+func (response ReverifyMerchant200JSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverifyMerchant400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReverifyMerchant400ApplicationProblemPlusJSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverifyMerchant401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReverifyMerchant401ApplicationProblemPlusJSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverifyMerchant403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReverifyMerchant403ApplicationProblemPlusJSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverifyMerchant404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReverifyMerchant404ApplicationProblemPlusJSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverifyMerchant409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReverifyMerchant409ApplicationProblemPlusJSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverifyMerchant422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReverifyMerchant422ApplicationProblemPlusJSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverifyMerchantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReverifyMerchantdefaultApplicationProblemPlusJSONResponse) VisitReverifyMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSanctionsRequestObject struct {
+	MerchantId MerchantId `json:"merchant_id"`
+	Params     ListSanctionsParams
+}
+
+type ListSanctionsResponseObject interface {
+	VisitListSanctionsResponse(w http.ResponseWriter) error
+}
+
+type ListSanctions200JSONResponse SanctionEntryPage
+
+func (response ListSanctions200JSONResponse) VisitListSanctionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSanctions400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListSanctions400ApplicationProblemPlusJSONResponse) VisitListSanctionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSanctions401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListSanctions401ApplicationProblemPlusJSONResponse) VisitListSanctionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSanctions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListSanctions403ApplicationProblemPlusJSONResponse) VisitListSanctionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSanctions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListSanctions404ApplicationProblemPlusJSONResponse) VisitListSanctionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSanctionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSanctionsdefaultApplicationProblemPlusJSONResponse) VisitListSanctionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SuspendMerchantRequestObject struct {
 	MerchantId MerchantId `json:"merchant_id"`
 	Body       *SuspendMerchantJSONRequestBody
@@ -6613,6 +22807,142 @@ type SuspendMerchantdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SuspendMerchantdefaultApplicationProblemPlusJSONResponse) VisitSuspendMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchantRequestObject struct {
+	MerchantId MerchantId `json:"merchant_id"`
+	Body       *WarnMerchantJSONRequestBody
+}
+
+type WarnMerchantResponseObject interface {
+	VisitWarnMerchantResponse(w http.ResponseWriter) error
+}
+
+type WarnMerchant200JSONResponse Merchant
+
+func (response WarnMerchant200JSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchant400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response WarnMerchant400ApplicationProblemPlusJSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchant401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WarnMerchant401ApplicationProblemPlusJSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchant403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WarnMerchant403ApplicationProblemPlusJSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchant404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WarnMerchant404ApplicationProblemPlusJSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchant409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WarnMerchant409ApplicationProblemPlusJSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchant422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response WarnMerchant422ApplicationProblemPlusJSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WarnMerchantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WarnMerchantdefaultApplicationProblemPlusJSONResponse) VisitWarnMerchantResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6864,6 +23194,1510 @@ func (response RefundOrderdefaultApplicationProblemPlusJSONResponse) VisitRefund
 	return err
 }
 
+type ListPriceClaimsRequestObject struct {
+	Params ListPriceClaimsParams
+}
+
+type ListPriceClaimsResponseObject interface {
+	VisitListPriceClaimsResponse(w http.ResponseWriter) error
+}
+
+type ListPriceClaims200JSONResponse PriceClaimPage
+
+func (response ListPriceClaims200JSONResponse) VisitListPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPriceClaims400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPriceClaims400ApplicationProblemPlusJSONResponse) VisitListPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPriceClaims401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPriceClaims401ApplicationProblemPlusJSONResponse) VisitListPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPriceClaims403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPriceClaims403ApplicationProblemPlusJSONResponse) VisitListPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPriceClaimsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPriceClaimsdefaultApplicationProblemPlusJSONResponse) VisitListPriceClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaimRequestObject struct {
+	Body *FileOpsPriceClaimJSONRequestBody
+}
+
+type FileOpsPriceClaimResponseObject interface {
+	VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error
+}
+
+type FileOpsPriceClaim201JSONResponse PriceClaim
+
+func (response FileOpsPriceClaim201JSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaim400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response FileOpsPriceClaim400ApplicationProblemPlusJSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaim401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response FileOpsPriceClaim401ApplicationProblemPlusJSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaim403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response FileOpsPriceClaim403ApplicationProblemPlusJSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaim404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response FileOpsPriceClaim404ApplicationProblemPlusJSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaim409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response FileOpsPriceClaim409ApplicationProblemPlusJSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaim422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response FileOpsPriceClaim422ApplicationProblemPlusJSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileOpsPriceClaimdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response FileOpsPriceClaimdefaultApplicationProblemPlusJSONResponse) VisitFileOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaimRequestObject struct {
+	ClaimId ClaimId `json:"claim_id"`
+}
+
+type ConfirmPriceClaimResponseObject interface {
+	VisitConfirmPriceClaimResponse(w http.ResponseWriter) error
+}
+
+type ConfirmPriceClaim200JSONResponse PriceClaim
+
+func (response ConfirmPriceClaim200JSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaim400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPriceClaim400ApplicationProblemPlusJSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaim401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPriceClaim401ApplicationProblemPlusJSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaim403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPriceClaim403ApplicationProblemPlusJSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaim404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPriceClaim404ApplicationProblemPlusJSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaim409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPriceClaim409ApplicationProblemPlusJSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaim422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPriceClaim422ApplicationProblemPlusJSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPriceClaimdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ConfirmPriceClaimdefaultApplicationProblemPlusJSONResponse) VisitConfirmPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaimRequestObject struct {
+	ClaimId ClaimId `json:"claim_id"`
+	Body    *RejectPriceClaimJSONRequestBody
+}
+
+type RejectPriceClaimResponseObject interface {
+	VisitRejectPriceClaimResponse(w http.ResponseWriter) error
+}
+
+type RejectPriceClaim200JSONResponse PriceClaim
+
+func (response RejectPriceClaim200JSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaim400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RejectPriceClaim400ApplicationProblemPlusJSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaim401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RejectPriceClaim401ApplicationProblemPlusJSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaim403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RejectPriceClaim403ApplicationProblemPlusJSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaim404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RejectPriceClaim404ApplicationProblemPlusJSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaim409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RejectPriceClaim409ApplicationProblemPlusJSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaim422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RejectPriceClaim422ApplicationProblemPlusJSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectPriceClaimdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RejectPriceClaimdefaultApplicationProblemPlusJSONResponse) VisitRejectPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaimRequestObject struct {
+	ClaimId ClaimId `json:"claim_id"`
+	Body    *WithdrawOpsPriceClaimJSONRequestBody
+}
+
+type WithdrawOpsPriceClaimResponseObject interface {
+	VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error
+}
+
+type WithdrawOpsPriceClaim200JSONResponse PriceClaim
+
+func (response WithdrawOpsPriceClaim200JSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaim400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOpsPriceClaim400ApplicationProblemPlusJSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaim401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOpsPriceClaim401ApplicationProblemPlusJSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaim403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOpsPriceClaim403ApplicationProblemPlusJSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaim404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOpsPriceClaim404ApplicationProblemPlusJSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaim409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOpsPriceClaim409ApplicationProblemPlusJSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaim422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOpsPriceClaim422ApplicationProblemPlusJSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOpsPriceClaimdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawOpsPriceClaimdefaultApplicationProblemPlusJSONResponse) VisitWithdrawOpsPriceClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviewQueueRequestObject struct {
+	Params ListReviewQueueParams
+}
+
+type ListReviewQueueResponseObject interface {
+	VisitListReviewQueueResponse(w http.ResponseWriter) error
+}
+
+type ListReviewQueue200JSONResponse MerchantProductPage
+
+func (response ListReviewQueue200JSONResponse) VisitListReviewQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviewQueue400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListReviewQueue400ApplicationProblemPlusJSONResponse) VisitListReviewQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviewQueue401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListReviewQueue401ApplicationProblemPlusJSONResponse) VisitListReviewQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviewQueue403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListReviewQueue403ApplicationProblemPlusJSONResponse) VisitListReviewQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviewQueuedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListReviewQueuedefaultApplicationProblemPlusJSONResponse) VisitListReviewQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+}
+
+type GetOpsProductResponseObject interface {
+	VisitGetOpsProductResponse(w http.ResponseWriter) error
+}
+
+type GetOpsProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response GetOpsProduct200JSONResponse) VisitGetOpsProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsProduct400ApplicationProblemPlusJSONResponse) VisitGetOpsProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsProduct401ApplicationProblemPlusJSONResponse) VisitGetOpsProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsProduct403ApplicationProblemPlusJSONResponse) VisitGetOpsProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpsProduct404ApplicationProblemPlusJSONResponse) VisitGetOpsProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpsProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetOpsProductdefaultApplicationProblemPlusJSONResponse) VisitGetOpsProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+	Params    ApproveProductParams
+}
+
+type ApproveProductResponseObject interface {
+	VisitApproveProductResponse(w http.ResponseWriter) error
+}
+
+type ApproveProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response ApproveProduct200JSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct400ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct401ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct403ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct404ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct409ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct412ApplicationProblemPlusJSONResponse struct {
+	StaleApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct412ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct422ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProduct428ApplicationProblemPlusJSONResponse struct {
+	UnconditionalApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProduct428ApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(428)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ApproveProductdefaultApplicationProblemPlusJSONResponse) VisitApproveProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+	Body      *DelistProductJSONRequestBody
+}
+
+type DelistProductResponseObject interface {
+	VisitDelistProductResponse(w http.ResponseWriter) error
+}
+
+type DelistProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response DelistProduct200JSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DelistProduct400ApplicationProblemPlusJSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DelistProduct401ApplicationProblemPlusJSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DelistProduct403ApplicationProblemPlusJSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DelistProduct404ApplicationProblemPlusJSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProduct409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DelistProduct409ApplicationProblemPlusJSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProduct422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DelistProduct422ApplicationProblemPlusJSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DelistProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DelistProductdefaultApplicationProblemPlusJSONResponse) VisitDelistProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProductRequestObject struct {
+	ListingId ListingId `json:"listing_id"`
+	Body      *ReturnProductJSONRequestBody
+}
+
+type ReturnProductResponseObject interface {
+	VisitReturnProductResponse(w http.ResponseWriter) error
+}
+
+type ReturnProduct200JSONResponse struct{ ListingJSONResponse }
+
+func (response ReturnProduct200JSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProduct400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnProduct400ApplicationProblemPlusJSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProduct401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnProduct401ApplicationProblemPlusJSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProduct403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnProduct403ApplicationProblemPlusJSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProduct404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnProduct404ApplicationProblemPlusJSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProduct409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnProduct409ApplicationProblemPlusJSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProduct422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReturnProduct422ApplicationProblemPlusJSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReturnProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReturnProductdefaultApplicationProblemPlusJSONResponse) VisitReturnProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseOpsRecallRequestObject struct {
+	RecallId RecallId `json:"recall_id"`
+	Params   CloseOpsRecallParams
+	Body     *CloseOpsRecallJSONRequestBody
+}
+
+type CloseOpsRecallResponseObject interface {
+	VisitCloseOpsRecallResponse(w http.ResponseWriter) error
+}
+
+type CloseOpsRecall200JSONResponse Recall
+
+func (response CloseOpsRecall200JSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseOpsRecall400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CloseOpsRecall400ApplicationProblemPlusJSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseOpsRecall401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CloseOpsRecall401ApplicationProblemPlusJSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseOpsRecall403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CloseOpsRecall403ApplicationProblemPlusJSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseOpsRecall404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CloseOpsRecall404ApplicationProblemPlusJSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseOpsRecall409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CloseOpsRecall409ApplicationProblemPlusJSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseOpsRecall422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CloseOpsRecall422ApplicationProblemPlusJSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseOpsRecalldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CloseOpsRecalldefaultApplicationProblemPlusJSONResponse) VisitCloseOpsRecallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsRecallOrdersRequestObject struct {
+	RecallId RecallId `json:"recall_id"`
+	Params   ListOpsRecallOrdersParams
+}
+
+type ListOpsRecallOrdersResponseObject interface {
+	VisitListOpsRecallOrdersResponse(w http.ResponseWriter) error
+}
+
+type ListOpsRecallOrders200JSONResponse LotDrawPage
+
+func (response ListOpsRecallOrders200JSONResponse) VisitListOpsRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsRecallOrders400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsRecallOrders400ApplicationProblemPlusJSONResponse) VisitListOpsRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsRecallOrders401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsRecallOrders401ApplicationProblemPlusJSONResponse) VisitListOpsRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsRecallOrders403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsRecallOrders403ApplicationProblemPlusJSONResponse) VisitListOpsRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsRecallOrders404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsRecallOrders404ApplicationProblemPlusJSONResponse) VisitListOpsRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsRecallOrdersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOpsRecallOrdersdefaultApplicationProblemPlusJSONResponse) VisitListOpsRecallOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRefundsRequestObject struct {
 	Params ListRefundsParams
 }
@@ -7076,6 +24910,452 @@ type RetryRefunddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RetryRefunddefaultApplicationProblemPlusJSONResponse) VisitRetryRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReverificationsRequestObject struct {
+	Params ListReverificationsParams
+}
+
+type ListReverificationsResponseObject interface {
+	VisitListReverificationsResponse(w http.ResponseWriter) error
+}
+
+type ListReverifications200JSONResponse ReverificationPage
+
+func (response ListReverifications200JSONResponse) VisitListReverificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReverifications400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListReverifications400ApplicationProblemPlusJSONResponse) VisitListReverificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReverifications401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListReverifications401ApplicationProblemPlusJSONResponse) VisitListReverificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReverifications403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListReverifications403ApplicationProblemPlusJSONResponse) VisitListReverificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReverificationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListReverificationsdefaultApplicationProblemPlusJSONResponse) VisitListReverificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsReviewsRequestObject struct {
+	Params ListOpsReviewsParams
+}
+
+type ListOpsReviewsResponseObject interface {
+	VisitListOpsReviewsResponse(w http.ResponseWriter) error
+}
+
+type ListOpsReviews200JSONResponse PublicReviewPage
+
+func (response ListOpsReviews200JSONResponse) VisitListOpsReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsReviews400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsReviews400ApplicationProblemPlusJSONResponse) VisitListOpsReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsReviews401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsReviews401ApplicationProblemPlusJSONResponse) VisitListOpsReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsReviews403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsReviews403ApplicationProblemPlusJSONResponse) VisitListOpsReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsReviewsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOpsReviewsdefaultApplicationProblemPlusJSONResponse) VisitListOpsReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReviewRequestObject struct {
+	ReviewId ReviewId `json:"review_id"`
+	Body     *HideReviewJSONRequestBody
+}
+
+type HideReviewResponseObject interface {
+	VisitHideReviewResponse(w http.ResponseWriter) error
+}
+
+type HideReview200JSONResponse PublicReview
+
+func (response HideReview200JSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReview400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response HideReview400ApplicationProblemPlusJSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReview401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response HideReview401ApplicationProblemPlusJSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReview403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response HideReview403ApplicationProblemPlusJSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReview404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response HideReview404ApplicationProblemPlusJSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReview409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response HideReview409ApplicationProblemPlusJSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReview422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response HideReview422ApplicationProblemPlusJSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideReviewdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response HideReviewdefaultApplicationProblemPlusJSONResponse) VisitHideReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReviewRequestObject struct {
+	ReviewId ReviewId `json:"review_id"`
+	Body     *ShowReviewJSONRequestBody
+}
+
+type ShowReviewResponseObject interface {
+	VisitShowReviewResponse(w http.ResponseWriter) error
+}
+
+type ShowReview200JSONResponse PublicReview
+
+func (response ShowReview200JSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReview400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ShowReview400ApplicationProblemPlusJSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReview401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ShowReview401ApplicationProblemPlusJSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReview403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ShowReview403ApplicationProblemPlusJSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReview404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ShowReview404ApplicationProblemPlusJSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReview409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ShowReview409ApplicationProblemPlusJSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReview422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ShowReview422ApplicationProblemPlusJSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowReviewdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ShowReviewdefaultApplicationProblemPlusJSONResponse) VisitShowReviewResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7364,6 +25644,142 @@ func (response GetOrderdefaultApplicationProblemPlusJSONResponse) VisitGetOrderR
 	return err
 }
 
+type WriteReviewRequestObject struct {
+	OrderId OrderId `json:"order_id"`
+	Body    *WriteReviewJSONRequestBody
+}
+
+type WriteReviewResponseObject interface {
+	VisitWriteReviewResponse(w http.ResponseWriter) error
+}
+
+type WriteReview201JSONResponse Review
+
+func (response WriteReview201JSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WriteReview400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response WriteReview400ApplicationProblemPlusJSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WriteReview401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WriteReview401ApplicationProblemPlusJSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WriteReview403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WriteReview403ApplicationProblemPlusJSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WriteReview404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WriteReview404ApplicationProblemPlusJSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WriteReview409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WriteReview409ApplicationProblemPlusJSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WriteReview422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response WriteReview422ApplicationProblemPlusJSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WriteReviewdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WriteReviewdefaultApplicationProblemPlusJSONResponse) VisitWriteReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProductsRequestObject struct {
 	Params ListProductsParams
 }
@@ -7506,6 +25922,317 @@ func (response GetProductdefaultApplicationProblemPlusJSONResponse) VisitGetProd
 	return err
 }
 
+type ReportCheaperRequestObject struct {
+	ProductId ProductId `json:"product_id"`
+	Body      *ReportCheaperJSONRequestBody
+}
+
+type ReportCheaperResponseObject interface {
+	VisitReportCheaperResponse(w http.ResponseWriter) error
+}
+
+type ReportCheaper201JSONResponse CheaperReport
+
+func (response ReportCheaper201JSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaper400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReportCheaper400ApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaper401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportCheaper401ApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaper403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReportCheaper403ApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaper404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReportCheaper404ApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaper409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReportCheaper409ApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaper422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportCheaper422ApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaper429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ReportCheaper429ApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCheaperdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReportCheaperdefaultApplicationProblemPlusJSONResponse) VisitReportCheaperResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProductReviewsRequestObject struct {
+	ProductId ProductId `json:"product_id"`
+	Params    ListProductReviewsParams
+}
+
+type ListProductReviewsResponseObject interface {
+	VisitListProductReviewsResponse(w http.ResponseWriter) error
+}
+
+type ListProductReviews200JSONResponse PublicReviewPage
+
+func (response ListProductReviews200JSONResponse) VisitListProductReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProductReviews304Response struct {
+}
+
+func (response ListProductReviews304Response) VisitListProductReviewsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListProductReviews400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListProductReviews400ApplicationProblemPlusJSONResponse) VisitListProductReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProductReviews404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListProductReviews404ApplicationProblemPlusJSONResponse) VisitListProductReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProductReviewsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListProductReviewsdefaultApplicationProblemPlusJSONResponse) VisitListProductReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReviewSummaryRequestObject struct {
+	ProductId ProductId `json:"product_id"`
+}
+
+type GetReviewSummaryResponseObject interface {
+	VisitGetReviewSummaryResponse(w http.ResponseWriter) error
+}
+
+type GetReviewSummary200JSONResponse ReviewSummary
+
+func (response GetReviewSummary200JSONResponse) VisitGetReviewSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReviewSummary304Response struct {
+}
+
+func (response GetReviewSummary304Response) VisitGetReviewSummaryResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetReviewSummary400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetReviewSummary400ApplicationProblemPlusJSONResponse) VisitGetReviewSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReviewSummary404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetReviewSummary404ApplicationProblemPlusJSONResponse) VisitGetReviewSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReviewSummarydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReviewSummarydefaultApplicationProblemPlusJSONResponse) VisitGetReviewSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetFundRequestObject struct {
 }
 
@@ -7541,6 +26268,44 @@ type GetFunddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetFunddefaultApplicationProblemPlusJSONResponse) VisitGetFundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyAgreementRequestObject struct {
+}
+
+type GetLevyAgreementResponseObject interface {
+	VisitGetLevyAgreementResponse(w http.ResponseWriter) error
+}
+
+type GetLevyAgreement200JSONResponse LevyAgreement
+
+func (response GetLevyAgreement200JSONResponse) VisitGetLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyAgreementdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetLevyAgreementdefaultApplicationProblemPlusJSONResponse) VisitGetLevyAgreementResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7683,6 +26448,535 @@ type GetMerchantdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetMerchantdefaultApplicationProblemPlusJSONResponse) VisitGetMerchantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPriceClaimShareRequestObject struct {
+}
+
+type GetPriceClaimShareResponseObject interface {
+	VisitGetPriceClaimShareResponse(w http.ResponseWriter) error
+}
+
+type GetPriceClaimShare200JSONResponse PriceClaimShare
+
+func (response GetPriceClaimShare200JSONResponse) VisitGetPriceClaimShareResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPriceClaimShare304Response struct {
+}
+
+func (response GetPriceClaimShare304Response) VisitGetPriceClaimShareResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetPriceClaimShare400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetPriceClaimShare400ApplicationProblemPlusJSONResponse) VisitGetPriceClaimShareResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPriceClaimSharedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPriceClaimSharedefaultApplicationProblemPlusJSONResponse) VisitGetPriceClaimShareResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecallsRequestObject struct {
+	Params ListRecallsParams
+}
+
+type ListRecallsResponseObject interface {
+	VisitListRecallsResponse(w http.ResponseWriter) error
+}
+
+type ListRecalls200JSONResponse PublicRecallPage
+
+func (response ListRecalls200JSONResponse) VisitListRecallsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecalls400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecalls400ApplicationProblemPlusJSONResponse) VisitListRecallsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecallsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListRecallsdefaultApplicationProblemPlusJSONResponse) VisitListRecallsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRegionsRequestObject struct {
+	Params ListRegionsParams
+}
+
+type ListRegionsResponseObject interface {
+	VisitListRegionsResponse(w http.ResponseWriter) error
+}
+
+type ListRegions200JSONResponse RegionPage
+
+func (response ListRegions200JSONResponse) VisitListRegionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRegions304Response struct {
+}
+
+func (response ListRegions304Response) VisitListRegionsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListRegions400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListRegions400ApplicationProblemPlusJSONResponse) VisitListRegionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRegionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListRegionsdefaultApplicationProblemPlusJSONResponse) VisitListRegionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviewsRequestObject struct {
+	Params ListReviewsParams
+}
+
+type ListReviewsResponseObject interface {
+	VisitListReviewsResponse(w http.ResponseWriter) error
+}
+
+type ListReviews200JSONResponse ReviewPage
+
+func (response ListReviews200JSONResponse) VisitListReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviews400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListReviews400ApplicationProblemPlusJSONResponse) VisitListReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviews401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListReviews401ApplicationProblemPlusJSONResponse) VisitListReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviews403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListReviews403ApplicationProblemPlusJSONResponse) VisitListReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviewsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListReviewsdefaultApplicationProblemPlusJSONResponse) VisitListReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReviewRequestObject struct {
+	ReviewId ReviewId `json:"review_id"`
+	Body     *FollowUpReviewJSONRequestBody
+}
+
+type FollowUpReviewResponseObject interface {
+	VisitFollowUpReviewResponse(w http.ResponseWriter) error
+}
+
+type FollowUpReview201JSONResponse Review
+
+func (response FollowUpReview201JSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReview400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response FollowUpReview400ApplicationProblemPlusJSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReview401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response FollowUpReview401ApplicationProblemPlusJSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReview403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response FollowUpReview403ApplicationProblemPlusJSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReview404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response FollowUpReview404ApplicationProblemPlusJSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReview409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response FollowUpReview409ApplicationProblemPlusJSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReview422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response FollowUpReview422ApplicationProblemPlusJSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowUpReviewdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response FollowUpReviewdefaultApplicationProblemPlusJSONResponse) VisitFollowUpReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchProductsRequestObject struct {
+	Params SearchProductsParams
+}
+
+type SearchProductsResponseObject interface {
+	VisitSearchProductsResponse(w http.ResponseWriter) error
+}
+
+type SearchProducts200JSONResponse ProductPage
+
+func (response SearchProducts200JSONResponse) VisitSearchProductsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchProducts304Response struct {
+}
+
+func (response SearchProducts304Response) VisitSearchProductsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type SearchProducts400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response SearchProducts400ApplicationProblemPlusJSONResponse) VisitSearchProductsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchProductsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SearchProductsdefaultApplicationProblemPlusJSONResponse) VisitSearchProductsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuggestSearchesRequestObject struct {
+	Params SuggestSearchesParams
+}
+
+type SuggestSearchesResponseObject interface {
+	VisitSuggestSearchesResponse(w http.ResponseWriter) error
+}
+
+type SuggestSearches200JSONResponse SuggestionList
+
+func (response SuggestSearches200JSONResponse) VisitSuggestSearchesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuggestSearches304Response struct {
+}
+
+func (response SuggestSearches304Response) VisitSuggestSearchesResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type SuggestSearches400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response SuggestSearches400ApplicationProblemPlusJSONResponse) VisitSuggestSearchesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuggestSearchesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SuggestSearchesdefaultApplicationProblemPlusJSONResponse) VisitSuggestSearchesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8079,6 +27373,27 @@ type StrictServerInterface interface {
 	// RegisterAccount Register with a phone number, an e-mail address, or both
 	// (POST /v1/accounts)
 	RegisterAccount(ctx context.Context, request RegisterAccountRequestObject) (RegisterAccountResponseObject, error)
+	// ListApplications The caller's applications, newest first
+	// (GET /v1/applications)
+	ListApplications(ctx context.Context, request ListApplicationsRequestObject) (ListApplicationsResponseObject, error)
+	// StartApplication Begin an application, however little of it is known yet
+	// (POST /v1/applications)
+	StartApplication(ctx context.Context, request StartApplicationRequestObject) (StartApplicationResponseObject, error)
+	// GetApplication The caller's application, with what it was returned for and its history
+	// (GET /v1/applications/{application_id})
+	GetApplication(ctx context.Context, request GetApplicationRequestObject) (GetApplicationResponseObject, error)
+	// EditApplication Replace what a draft or a returned application says
+	// (POST /v1/applications/{application_id})
+	EditApplication(ctx context.Context, request EditApplicationRequestObject) (EditApplicationResponseObject, error)
+	// AcceptLevyAgreement Sign the agreement for an approved enterprise, which is let in at once
+	// (POST /v1/applications/{application_id}/agreement)
+	AcceptLevyAgreement(ctx context.Context, request AcceptLevyAgreementRequestObject) (AcceptLevyAgreementResponseObject, error)
+	// SubmitApplication Hand the application to the county, or hand it in again
+	// (POST /v1/applications/{application_id}/submit)
+	SubmitApplication(ctx context.Context, request SubmitApplicationRequestObject) (SubmitApplicationResponseObject, error)
+	// ListBrands Brands of villages, by code
+	// (GET /v1/brands)
+	ListBrands(ctx context.Context, request ListBrandsRequestObject) (ListBrandsResponseObject, error)
 	// GetCart The caller's cart at today's prices
 	// (GET /v1/cart)
 	GetCart(ctx context.Context, request GetCartRequestObject) (GetCartResponseObject, error)
@@ -8091,6 +27406,9 @@ type StrictServerInterface interface {
 	// ListCategories All categories, in the order of the shop
 	// (GET /v1/categories)
 	ListCategories(ctx context.Context, request ListCategoriesRequestObject) (ListCategoriesResponseObject, error)
+	// ListCheaperReports What the caller has reported, newest first
+	// (GET /v1/cheaper-reports)
+	ListCheaperReports(ctx context.Context, request ListCheaperReportsRequestObject) (ListCheaperReportsResponseObject, error)
 	// ListCheckouts The caller's checkouts, newest first
 	// (GET /v1/checkouts)
 	ListCheckouts(ctx context.Context, request ListCheckoutsRequestObject) (ListCheckoutsResponseObject, error)
@@ -8109,30 +27427,177 @@ type StrictServerInterface interface {
 	// GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 	// (GET /v1/checkouts/{checkout_id}/receipt)
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	// ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
+	// (GET /v1/county/applications)
+	ListCountyApplications(ctx context.Context, request ListCountyApplicationsRequestObject) (ListCountyApplicationsResponseObject, error)
+	// GetCountyApplication An application, without the people whom it names
+	// (GET /v1/county/applications/{application_id})
+	GetCountyApplication(ctx context.Context, request GetCountyApplicationRequestObject) (GetCountyApplicationResponseObject, error)
+	// ReadCountyApplicationContacts The people whom an application names; that they were read is noted
+	// (POST /v1/county/applications/{application_id}/contacts)
+	ReadCountyApplicationContacts(ctx context.Context, request ReadCountyApplicationContactsRequestObject) (ReadCountyApplicationContactsResponseObject, error)
+	// RecommendApplication Recommend an enterprise to the platform
+	// (POST /v1/county/applications/{application_id}/recommend)
+	RecommendApplication(ctx context.Context, request RecommendApplicationRequestObject) (RecommendApplicationResponseObject, error)
+	// ReturnCountyApplication Give an application back and say for what, place by place
+	// (POST /v1/county/applications/{application_id}/return)
+	ReturnCountyApplication(ctx context.Context, request ReturnCountyApplicationRequestObject) (ReturnCountyApplicationResponseObject, error)
+	// UploadFile Upload a picture or a paper
+	// (POST /v1/files)
+	UploadFile(ctx context.Context, request UploadFileRequestObject) (UploadFileResponseObject, error)
+	// ReadFile A file's bytes
+	// (GET /v1/files/{file_id})
+	ReadFile(ctx context.Context, request ReadFileRequestObject) (ReadFileResponseObject, error)
+	// LinkFile A link to a file of one's own, good for five minutes
+	// (POST /v1/files/{file_id}/link)
+	LinkFile(ctx context.Context, request LinkFileRequestObject) (LinkFileResponseObject, error)
 	// ListFundAccounts Balances of the fund's accounts in the book
 	// (GET /v1/fund/accounts)
 	ListFundAccounts(ctx context.Context, request ListFundAccountsRequestObject) (ListFundAccountsResponseObject, error)
+	// ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
+	// (GET /v1/listing-terms)
+	ListListingTerms(ctx context.Context, request ListListingTermsRequestObject) (ListListingTermsResponseObject, error)
 	// Me The caller's account
 	// (GET /v1/me)
 	Me(ctx context.Context, request MeRequestObject) (MeResponseObject, error)
 	// ChangePassword Change the password and end all other sessions
 	// (POST /v1/me/password)
 	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
+	// ListOwnAlerts What of the enterprises that the caller sells for ends soon or has ended, newest first
+	// (GET /v1/merchant/alerts)
+	ListOwnAlerts(ctx context.Context, request ListOwnAlertsRequestObject) (ListOwnAlertsResponseObject, error)
+	// AcknowledgeAlert Say that an alert was seen
+	// (POST /v1/merchant/alerts/{alert_id}/acknowledge)
+	AcknowledgeAlert(ctx context.Context, request AcknowledgeAlertRequestObject) (AcknowledgeAlertResponseObject, error)
+	// ListApiKeys The API keys of the enterprises that the caller sells for, newest first
+	// (GET /v1/merchant/api-keys)
+	ListApiKeys(ctx context.Context, request ListApiKeysRequestObject) (ListApiKeysResponseObject, error)
+	// MakeApiKey Make a key for an enterprise's own systems; it is shown in this answer and never again
+	// (POST /v1/merchant/api-keys)
+	MakeApiKey(ctx context.Context, request MakeApiKeyRequestObject) (MakeApiKeyResponseObject, error)
+	// RevokeApiKey End a key at once and for ever
+	// (POST /v1/merchant/api-keys/{key_id}/revoke)
+	RevokeApiKey(ctx context.Context, request RevokeApiKeyRequestObject) (RevokeApiKeyResponseObject, error)
+	// CheckImport Bring goods as a sheet and learn what it would do; nothing is written
+	// (POST /v1/merchant/imports)
+	CheckImport(ctx context.Context, request CheckImportRequestObject) (CheckImportResponseObject, error)
+	// GetImport How far an import has come
+	// (GET /v1/merchant/imports/{import_id})
+	GetImport(ctx context.Context, request GetImportRequestObject) (GetImportResponseObject, error)
+	// ListBadCells The cells that will not do, by row and column, at most the first 5,000
+	// (GET /v1/merchant/imports/{import_id}/cells)
+	ListBadCells(ctx context.Context, request ListBadCellsRequestObject) (ListBadCellsResponseObject, error)
+	// CommitImport Write a checked import, all of it or nothing
+	// (POST /v1/merchant/imports/{import_id}/commit)
+	CommitImport(ctx context.Context, request CommitImportRequestObject) (CommitImportResponseObject, error)
+	// GetReturnedSheet The sheet as it was brought, each bad cell marked with what is wrong; kept for 30 days
+	// (GET /v1/merchant/imports/{import_id}/sheet.xlsx)
+	GetReturnedSheet(ctx context.Context, request GetReturnedSheetRequestObject) (GetReturnedSheetResponseObject, error)
+	// AskToLeave Ask the operators to let an enterprise go
+	// (POST /v1/merchant/leave)
+	AskToLeave(ctx context.Context, request AskToLeaveRequestObject) (AskToLeaveResponseObject, error)
+	// ListOwnLicences Licences that were filed for the enterprises that the caller sells for, newest first
+	// (GET /v1/merchant/licences)
+	ListOwnLicences(ctx context.Context, request ListOwnLicencesRequestObject) (ListOwnLicencesResponseObject, error)
+	// FileLicence File a licence; it counts when an operator has accepted it
+	// (POST /v1/merchant/licences)
+	FileLicence(ctx context.Context, request FileLicenceRequestObject) (FileLicenceResponseObject, error)
+	// OpenMerchantRecall Recall a lot; what remains of it is withdrawn from sale at once
+	// (POST /v1/merchant/lots/{lot_id}/recall)
+	OpenMerchantRecall(ctx context.Context, request OpenMerchantRecallRequestObject) (OpenMerchantRecallResponseObject, error)
 	// ListMerchantOrders Paid orders for the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/orders)
 	ListMerchantOrders(ctx context.Context, request ListMerchantOrdersRequestObject) (ListMerchantOrdersResponseObject, error)
 	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(ctx context.Context, request GetMerchantOrderRequestObject) (GetMerchantOrderResponseObject, error)
+	// ListMerchantPriceClaims The price claims of the enterprises that the caller sells for, newest first
+	// (GET /v1/merchant/price-claims)
+	ListMerchantPriceClaims(ctx context.Context, request ListMerchantPriceClaimsRequestObject) (ListMerchantPriceClaimsResponseObject, error)
+	// FilePriceClaim File that a SKU costs more elsewhere; it is shown once an operator has confirmed it
+	// (POST /v1/merchant/price-claims)
+	FilePriceClaim(ctx context.Context, request FilePriceClaimRequestObject) (FilePriceClaimResponseObject, error)
+	// WithdrawPriceClaim Withdraw a price claim; it is shown no more
+	// (POST /v1/merchant/price-claims/{claim_id}/withdraw)
+	WithdrawPriceClaim(ctx context.Context, request WithdrawPriceClaimRequestObject) (WithdrawPriceClaimResponseObject, error)
 	// ListMerchantProducts The products of the enterprises that the caller sells for, on sale or not
 	// (GET /v1/merchant/products)
 	ListMerchantProducts(ctx context.Context, request ListMerchantProductsRequestObject) (ListMerchantProductsResponseObject, error)
+	// CreateProduct List a product of an enterprise that the caller sells for, as a draft
+	// (POST /v1/merchant/products)
+	CreateProduct(ctx context.Context, request CreateProductRequestObject) (CreateProductResponseObject, error)
+	// ExportProductsCsv The same as CSV, in UTF-8 with its mark
+	// (GET /v1/merchant/products/export.csv)
+	ExportProductsCsv(ctx context.Context, request ExportProductsCsvRequestObject) (ExportProductsCsvResponseObject, error)
+	// ExportProductsXlsx All products of an enterprise as a book, a row for each SKU
+	// (GET /v1/merchant/products/export.xlsx)
+	ExportProductsXlsx(ctx context.Context, request ExportProductsXlsxRequestObject) (ExportProductsXlsxResponseObject, error)
+	// GetProductTemplate An empty sheet for goods, with a guide to its columns
+	// (GET /v1/merchant/products/template.xlsx)
+	GetProductTemplate(ctx context.Context, request GetProductTemplateRequestObject) (GetProductTemplateResponseObject, error)
+	// GetMerchantProduct A product of an enterprise that the caller sells for, in any state, with what was decided about it
+	// (GET /v1/merchant/products/{listing_id})
+	GetMerchantProduct(ctx context.Context, request GetMerchantProductRequestObject) (GetMerchantProductResponseObject, error)
+	// EditProduct Change what a listing says; what is on sale is a draft again, and off sale until it is approved
+	// (POST /v1/merchant/products/{listing_id})
+	EditProduct(ctx context.Context, request EditProductRequestObject) (EditProductResponseObject, error)
+	// AddSku Add a SKU behind the others
+	// (POST /v1/merchant/products/{listing_id}/skus)
+	AddSku(ctx context.Context, request AddSkuRequestObject) (AddSkuResponseObject, error)
+	// SubmitProduct Ask for a review of a draft, or of what was withdrawn
+	// (POST /v1/merchant/products/{listing_id}/submit)
+	SubmitProduct(ctx context.Context, request SubmitProductRequestObject) (SubmitProductResponseObject, error)
+	// WithdrawProduct Take a product off sale
+	// (POST /v1/merchant/products/{listing_id}/withdraw)
+	WithdrawProduct(ctx context.Context, request WithdrawProductRequestObject) (WithdrawProductResponseObject, error)
+	// CloseMerchantRecall End a recall with its result
+	// (POST /v1/merchant/recalls/{recall_id}/close)
+	CloseMerchantRecall(ctx context.Context, request CloseMerchantRecallRequestObject) (CloseMerchantRecallResponseObject, error)
+	// ListMerchantRecallOrders The orders that were served from the recalled lot
+	// (GET /v1/merchant/recalls/{recall_id}/orders)
+	ListMerchantRecallOrders(ctx context.Context, request ListMerchantRecallOrdersRequestObject) (ListMerchantRecallOrdersResponseObject, error)
+	// ListMerchantReviews The reviews of what the caller sells, newest first
+	// (GET /v1/merchant/reviews)
+	ListMerchantReviews(ctx context.Context, request ListMerchantReviewsRequestObject) (ListMerchantReviewsResponseObject, error)
+	// AnswerReview Answer a review; a further answer is shown in place of the one before, which stays
+	// (POST /v1/merchant/reviews/{review_id}/answers)
+	AnswerReview(ctx context.Context, request AnswerReviewRequestObject) (AnswerReviewResponseObject, error)
 	// SetSkuPrice Set a SKU's price; orders already placed keep theirs
 	// (POST /v1/merchant/skus/{sku_id})
 	SetSkuPrice(ctx context.Context, request SetSkuPriceRequestObject) (SetSkuPriceResponseObject, error)
+	// ListLots The lots of a SKU, newest first
+	// (GET /v1/merchant/skus/{sku_id}/lots)
+	ListLots(ctx context.Context, request ListLotsRequestObject) (ListLotsResponseObject, error)
+	// ReceiveLot Receive a lot; its pieces are on the shelf at once
+	// (POST /v1/merchant/skus/{sku_id}/lots)
+	ReceiveLot(ctx context.Context, request ReceiveLotRequestObject) (ReceiveLotResponseObject, error)
 	// AdjustStock Add pieces to a SKU's stock, or take some off
 	// (POST /v1/merchant/skus/{sku_id}/stock)
 	AdjustStock(ctx context.Context, request AdjustStockRequestObject) (AdjustStockResponseObject, error)
+	// SetSkuTiers Set the lower prices for larger quantities in place of those there were; they hold from now on
+	// (POST /v1/merchant/skus/{sku_id}/tiers)
+	SetSkuTiers(ctx context.Context, request SetSkuTiersRequestObject) (SetSkuTiersResponseObject, error)
+	// ResendWebhookDelivery Send a delivery once more, whatever became of it; its Webhook-Id stays the same
+	// (POST /v1/merchant/webhook-deliveries/{delivery_id}/resend)
+	ResendWebhookDelivery(ctx context.Context, request ResendWebhookDeliveryRequestObject) (ResendWebhookDeliveryResponseObject, error)
+	// ListWebhooks Where the enterprises that the caller sells for hear of events, newest first
+	// (GET /v1/merchant/webhooks)
+	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
+	// CreateWebhook Have events sent to an address; the secret is shown in this answer and never again
+	// (POST /v1/merchant/webhooks)
+	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
+	// EditWebhook Change a webhook's address or events, disable it, or enable it again
+	// (POST /v1/merchant/webhooks/{webhook_id})
+	EditWebhook(ctx context.Context, request EditWebhookRequestObject) (EditWebhookResponseObject, error)
+	// ListWebhookDeliveries What was and is to be sent to a webhook, newest first, for 30 days
+	// (GET /v1/merchant/webhooks/{webhook_id}/deliveries)
+	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
+	// PingWebhook Send a webhook an event of the type `ping`
+	// (POST /v1/merchant/webhooks/{webhook_id}/ping)
+	PingWebhook(ctx context.Context, request PingWebhookRequestObject) (PingWebhookResponseObject, error)
+	// RotateWebhookSecret Give a webhook a new secret; for 24 hours messages bear signatures of both
+	// (POST /v1/merchant/webhooks/{webhook_id}/rotate)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
 	// ListAccounts All accounts
 	// (GET /v1/ops/accounts)
 	ListAccounts(ctx context.Context, request ListAccountsRequestObject) (ListAccountsResponseObject, error)
@@ -8151,24 +27616,132 @@ type StrictServerInterface interface {
 	// SuspendAccount Suspend an account, which is refused everywhere until it is reinstated; nobody suspends himself
 	// (POST /v1/ops/accounts/{account_id}/suspend)
 	SuspendAccount(ctx context.Context, request SuspendAccountRequestObject) (SuspendAccountResponseObject, error)
-	// ReinstateMerchant Let an enterprise sell again
+	// ListAlerts What of enterprises ends soon or has ended, and who wishes to leave, newest first
+	// (GET /v1/ops/alerts)
+	ListAlerts(ctx context.Context, request ListAlertsRequestObject) (ListAlertsResponseObject, error)
+	// ListOpsApplications Applications of all counties, newest first; drafts are their applicants' alone
+	// (GET /v1/ops/applications)
+	ListOpsApplications(ctx context.Context, request ListOpsApplicationsRequestObject) (ListOpsApplicationsResponseObject, error)
+	// GetOpsApplication An application, without the people whom it names
+	// (GET /v1/ops/applications/{application_id})
+	GetOpsApplication(ctx context.Context, request GetOpsApplicationRequestObject) (GetOpsApplicationResponseObject, error)
+	// ApproveApplication Approve a recommended enterprise, which is then to sign the agreement
+	// (POST /v1/ops/applications/{application_id}/approve)
+	ApproveApplication(ctx context.Context, request ApproveApplicationRequestObject) (ApproveApplicationResponseObject, error)
+	// ReadOpsApplicationContacts The people whom an application names; that they were read is noted
+	// (POST /v1/ops/applications/{application_id}/contacts)
+	ReadOpsApplicationContacts(ctx context.Context, request ReadOpsApplicationContactsRequestObject) (ReadOpsApplicationContactsResponseObject, error)
+	// RefuseApplication Refuse an application, for good
+	// (POST /v1/ops/applications/{application_id}/refuse)
+	RefuseApplication(ctx context.Context, request RefuseApplicationRequestObject) (RefuseApplicationResponseObject, error)
+	// ReturnOpsApplication Give an application back and say for what, place by place
+	// (POST /v1/ops/applications/{application_id}/return)
+	ReturnOpsApplication(ctx context.Context, request ReturnOpsApplicationRequestObject) (ReturnOpsApplicationResponseObject, error)
+	// ListOpsCheaperReports What consumers report, newest first
+	// (GET /v1/ops/cheaper-reports)
+	ListOpsCheaperReports(ctx context.Context, request ListOpsCheaperReportsRequestObject) (ListOpsCheaperReportsResponseObject, error)
+	// ResolveCheaperReport End a report with its outcome; claim_withdrawn withdraws the claims of the product
+	// (POST /v1/ops/cheaper-reports/{report_id}/resolve)
+	ResolveCheaperReport(ctx context.Context, request ResolveCheaperReportRequestObject) (ResolveCheaperReportResponseObject, error)
+	// ListLicences Licences that enterprises filed, newest first
+	// (GET /v1/ops/licences)
+	ListLicences(ctx context.Context, request ListLicencesRequestObject) (ListLicencesResponseObject, error)
+	// AcceptLicence Let a licence count; not for who filed it, or sells for the enterprise
+	// (POST /v1/ops/licences/{licence_id}/accept)
+	AcceptLicence(ctx context.Context, request AcceptLicenceRequestObject) (AcceptLicenceResponseObject, error)
+	// DeclineLicence Leave a licence without effect; not for who filed it, or sells for the enterprise
+	// (POST /v1/ops/licences/{licence_id}/decline)
+	DeclineLicence(ctx context.Context, request DeclineLicenceRequestObject) (DeclineLicenceResponseObject, error)
+	// LinkLicenceFiles Links to the scans of a licence, good for five minutes; that they were read is written down
+	// (POST /v1/ops/licences/{licence_id}/links)
+	LinkLicenceFiles(ctx context.Context, request LinkLicenceFilesRequestObject) (LinkLicenceFilesResponseObject, error)
+	// OpenOpsRecall Recall a lot; what remains of it is withdrawn from sale at once
+	// (POST /v1/ops/lots/{lot_id}/recall)
+	OpenOpsRecall(ctx context.Context, request OpenOpsRecallRequestObject) (OpenOpsRecallResponseObject, error)
+	// ExcludeMerchant Exclude an enterprise for good, on the public record
+	// (POST /v1/ops/merchants/{merchant_id}/exclude)
+	ExcludeMerchant(ctx context.Context, request ExcludeMerchantRequestObject) (ExcludeMerchantResponseObject, error)
+	// ReleaseMerchant Let an enterprise go for good
+	// (POST /v1/ops/merchants/{merchant_id}/leave)
+	ReleaseMerchant(ctx context.Context, request ReleaseMerchantRequestObject) (ReleaseMerchantResponseObject, error)
+	// WithdrawLicences Let the licences of a kind count no longer, because what they were for is not made any more
+	// (POST /v1/ops/merchants/{merchant_id}/licences/withdraw)
+	WithdrawLicences(ctx context.Context, request WithdrawLicencesRequestObject) (WithdrawLicencesResponseObject, error)
+	// ReinstateMerchant Let an enterprise sell again, on the public record
 	// (POST /v1/ops/merchants/{merchant_id}/reinstate)
 	ReinstateMerchant(ctx context.Context, request ReinstateMerchantRequestObject) (ReinstateMerchantResponseObject, error)
-	// SuspendMerchant Stop an enterprise's sales
+	// ReverifyMerchant Say that an enterprise was verified again; the next time is due in six months
+	// (POST /v1/ops/merchants/{merchant_id}/reverify)
+	ReverifyMerchant(ctx context.Context, request ReverifyMerchantRequestObject) (ReverifyMerchantResponseObject, error)
+	// ListSanctions What was done about an enterprise, with reasons, newest first
+	// (GET /v1/ops/merchants/{merchant_id}/sanctions)
+	ListSanctions(ctx context.Context, request ListSanctionsRequestObject) (ListSanctionsResponseObject, error)
+	// SuspendMerchant Stop an enterprise's sales, on the public record; orders placed before stay alive
 	// (POST /v1/ops/merchants/{merchant_id}/suspend)
 	SuspendMerchant(ctx context.Context, request SuspendMerchantRequestObject) (SuspendMerchantResponseObject, error)
+	// WarnMerchant Warn an enterprise, on the public record
+	// (POST /v1/ops/merchants/{merchant_id}/warn)
+	WarnMerchant(ctx context.Context, request WarnMerchantRequestObject) (WarnMerchantResponseObject, error)
 	// GetOpsOrder Any order
 	// (GET /v1/ops/orders/{order_id})
 	GetOpsOrder(ctx context.Context, request GetOpsOrderRequestObject) (GetOpsOrderResponseObject, error)
 	// RefundOrder Refund lines of a paid order, whole or in part; exactly one tenth of it leaves the fund again
 	// (POST /v1/ops/orders/{order_id}/refunds)
 	RefundOrder(ctx context.Context, request RefundOrderRequestObject) (RefundOrderResponseObject, error)
+	// ListPriceClaims Price claims of all enterprises, newest first
+	// (GET /v1/ops/price-claims)
+	ListPriceClaims(ctx context.Context, request ListPriceClaimsRequestObject) (ListPriceClaimsResponseObject, error)
+	// FileOpsPriceClaim File a price claim for an enterprise; another operator confirms it
+	// (POST /v1/ops/price-claims)
+	FileOpsPriceClaim(ctx context.Context, request FileOpsPriceClaimRequestObject) (FileOpsPriceClaimResponseObject, error)
+	// ConfirmPriceClaim Confirm a price claim; never one of one's own
+	// (POST /v1/ops/price-claims/{claim_id}/confirm)
+	ConfirmPriceClaim(ctx context.Context, request ConfirmPriceClaimRequestObject) (ConfirmPriceClaimResponseObject, error)
+	// RejectPriceClaim Reject a price claim; never one of one's own
+	// (POST /v1/ops/price-claims/{claim_id}/reject)
+	RejectPriceClaim(ctx context.Context, request RejectPriceClaimRequestObject) (RejectPriceClaimResponseObject, error)
+	// WithdrawOpsPriceClaim Withdraw a price claim of any enterprise
+	// (POST /v1/ops/price-claims/{claim_id}/withdraw)
+	WithdrawOpsPriceClaim(ctx context.Context, request WithdrawOpsPriceClaimRequestObject) (WithdrawOpsPriceClaimResponseObject, error)
+	// ListReviewQueue What waits for review, the longest waiting first
+	// (GET /v1/ops/products)
+	ListReviewQueue(ctx context.Context, request ListReviewQueueRequestObject) (ListReviewQueueResponseObject, error)
+	// GetOpsProduct A product in any state, with what was decided about it
+	// (GET /v1/ops/products/{listing_id})
+	GetOpsProduct(ctx context.Context, request GetOpsProductRequestObject) (GetOpsProductResponseObject, error)
+	// ApproveProduct Put a product that is in review on sale; `If-Match` names the version that was read
+	// (POST /v1/ops/products/{listing_id}/approve)
+	ApproveProduct(ctx context.Context, request ApproveProductRequestObject) (ApproveProductResponseObject, error)
+	// DelistProduct Take a product off sale
+	// (POST /v1/ops/products/{listing_id}/delist)
+	DelistProduct(ctx context.Context, request DelistProductRequestObject) (DelistProductResponseObject, error)
+	// ReturnProduct Give a product back as a draft, with what is to be mended
+	// (POST /v1/ops/products/{listing_id}/return)
+	ReturnProduct(ctx context.Context, request ReturnProductRequestObject) (ReturnProductResponseObject, error)
+	// CloseOpsRecall End a recall with its result
+	// (POST /v1/ops/recalls/{recall_id}/close)
+	CloseOpsRecall(ctx context.Context, request CloseOpsRecallRequestObject) (CloseOpsRecallResponseObject, error)
+	// ListOpsRecallOrders The orders that were served from the recalled lot
+	// (GET /v1/ops/recalls/{recall_id}/orders)
+	ListOpsRecallOrders(ctx context.Context, request ListOpsRecallOrdersRequestObject) (ListOpsRecallOrdersResponseObject, error)
 	// ListRefunds Refunds by how far their money has come, newest first; those that failed wait for a decision
 	// (GET /v1/ops/refunds)
 	ListRefunds(ctx context.Context, request ListRefundsRequestObject) (ListRefundsResponseObject, error)
 	// RetryRefund Order a failed refund anew at the payment provider
 	// (POST /v1/ops/refunds/{refund_id}/retry)
 	RetryRefund(ctx context.Context, request RetryRefundRequestObject) (RetryRefundResponseObject, error)
+	// ListReverifications Enterprises that must be verified again, the most urgent first
+	// (GET /v1/ops/reverifications)
+	ListReverifications(ctx context.Context, request ListReverificationsRequestObject) (ListReverificationsResponseObject, error)
+	// ListOpsReviews All reviews with what is hidden, newest first
+	// (GET /v1/ops/reviews)
+	ListOpsReviews(ctx context.Context, request ListOpsReviewsRequestObject) (ListOpsReviewsResponseObject, error)
+	// HideReview Hide a review on a ground of law; that it is hidden and why is public
+	// (POST /v1/ops/reviews/{review_id}/hide)
+	HideReview(ctx context.Context, request HideReviewRequestObject) (HideReviewResponseObject, error)
+	// ShowReview Show a hidden review again
+	// (POST /v1/ops/reviews/{review_id}/show)
+	ShowReview(ctx context.Context, request ShowReviewRequestObject) (ShowReviewResponseObject, error)
 	// ListTrail Who changed what, newest first
 	// (GET /v1/ops/trail)
 	ListTrail(ctx context.Context, request ListTrailRequestObject) (ListTrailResponseObject, error)
@@ -8178,21 +27751,57 @@ type StrictServerInterface interface {
 	// GetOrder An order
 	// (GET /v1/orders/{order_id})
 	GetOrder(ctx context.Context, request GetOrderRequestObject) (GetOrderResponseObject, error)
+	// WriteReview Review a line of a paid order, once; also after it was refunded
+	// (POST /v1/orders/{order_id}/reviews)
+	WriteReview(ctx context.Context, request WriteReviewRequestObject) (WriteReviewResponseObject, error)
 	// ListProducts Products on sale
 	// (GET /v1/products)
 	ListProducts(ctx context.Context, request ListProductsRequestObject) (ListProductsResponseObject, error)
 	// GetProduct A product with its SKUs
 	// (GET /v1/products/{product_id})
 	GetProduct(ctx context.Context, request GetProductRequestObject) (GetProductResponseObject, error)
+	// ReportCheaper Tell where a product was found cheaper; one open report at a time
+	// (POST /v1/products/{product_id}/cheaper-reports)
+	ReportCheaper(ctx context.Context, request ReportCheaperRequestObject) (ReportCheaperResponseObject, error)
+	// ListProductReviews What buyers say of a product, newest first; of a hidden review only that it is there, and why it is hidden
+	// (GET /v1/products/{product_id}/reviews)
+	ListProductReviews(ctx context.Context, request ListProductReviewsRequestObject) (ListProductReviewsResponseObject, error)
+	// GetReviewSummary What the reviews of a product come to
+	// (GET /v1/products/{product_id}/reviews/summary)
+	GetReviewSummary(ctx context.Context, request GetReviewSummaryRequestObject) (GetReviewSummaryResponseObject, error)
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	// (GET /v1/public/fund)
 	GetFund(ctx context.Context, request GetFundRequestObject) (GetFundResponseObject, error)
+	// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
+	// (GET /v1/public/levy-agreement)
+	GetLevyAgreement(ctx context.Context, request GetLevyAgreementRequestObject) (GetLevyAgreementResponseObject, error)
 	// ListMerchants The enterprises, with the licences and agreements under which they sell
 	// (GET /v1/public/merchants)
 	ListMerchants(ctx context.Context, request ListMerchantsRequestObject) (ListMerchantsResponseObject, error)
-	// GetMerchant An enterprise
+	// GetMerchant An enterprise, with its licences, what was done about it, and when it was last verified
 	// (GET /v1/public/merchants/{merchant_id})
 	GetMerchant(ctx context.Context, request GetMerchantRequestObject) (GetMerchantResponseObject, error)
+	// GetPriceClaimShare How much of what is on sale has a price claim that holds now
+	// (GET /v1/public/price-claims)
+	GetPriceClaimShare(ctx context.Context, request GetPriceClaimShareRequestObject) (GetPriceClaimShareResponseObject, error)
+	// ListRecalls Lots that were called back, newest first
+	// (GET /v1/public/recalls)
+	ListRecalls(ctx context.Context, request ListRecallsRequestObject) (ListRecallsResponseObject, error)
+	// ListRegions Where goods come from: counties, townships, villages, by code
+	// (GET /v1/regions)
+	ListRegions(ctx context.Context, request ListRegionsRequestObject) (ListRegionsResponseObject, error)
+	// ListReviews The caller's reviews, newest first
+	// (GET /v1/reviews)
+	ListReviews(ctx context.Context, request ListReviewsRequestObject) (ListReviewsResponseObject, error)
+	// FollowUpReview Add to a review of one's own, once
+	// (POST /v1/reviews/{review_id}/follow-up)
+	FollowUpReview(ctx context.Context, request FollowUpReviewRequestObject) (FollowUpReviewResponseObject, error)
+	// SearchProducts Goods on sale by words, the best fitting first
+	// (GET /v1/search)
+	SearchProducts(ctx context.Context, request SearchProductsRequestObject) (SearchProductsResponseObject, error)
+	// SuggestSearches What somebody may mean who has typed so far
+	// (GET /v1/search/suggestions)
+	SuggestSearches(ctx context.Context, request SuggestSearchesRequestObject) (SuggestSearchesResponseObject, error)
 	// ListSessions Where the caller is signed in
 	// (GET /v1/sessions)
 	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
@@ -8479,6 +28088,240 @@ func (sh *strictHandler) RegisterAccount(ctx *gin.Context) {
 	}
 }
 
+// ListApplications operation middleware
+func (sh *strictHandler) ListApplications(ctx *gin.Context, params ListApplicationsParams) {
+	var request ListApplicationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListApplications(ctx, request.(ListApplicationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListApplications")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListApplicationsResponseObject); ok {
+		if err := validResponse.VisitListApplicationsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// StartApplication operation middleware
+func (sh *strictHandler) StartApplication(ctx *gin.Context) {
+	var request StartApplicationRequestObject
+
+	var body StartApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.StartApplication(ctx, request.(StartApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StartApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(StartApplicationResponseObject); ok {
+		if err := validResponse.VisitStartApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetApplication operation middleware
+func (sh *strictHandler) GetApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request GetApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApplication(ctx, request.(GetApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetApplicationResponseObject); ok {
+		if err := validResponse.VisitGetApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EditApplication operation middleware
+func (sh *strictHandler) EditApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request EditApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	var body EditApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EditApplication(ctx, request.(EditApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EditApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(EditApplicationResponseObject); ok {
+		if err := validResponse.VisitEditApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AcceptLevyAgreement operation middleware
+func (sh *strictHandler) AcceptLevyAgreement(ctx *gin.Context, applicationId ApplicationId) {
+	var request AcceptLevyAgreementRequestObject
+
+	request.ApplicationId = applicationId
+
+	var body AcceptLevyAgreementJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcceptLevyAgreement(ctx, request.(AcceptLevyAgreementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcceptLevyAgreement")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AcceptLevyAgreementResponseObject); ok {
+		if err := validResponse.VisitAcceptLevyAgreementResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SubmitApplication operation middleware
+func (sh *strictHandler) SubmitApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request SubmitApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SubmitApplication(ctx, request.(SubmitApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SubmitApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SubmitApplicationResponseObject); ok {
+		if err := validResponse.VisitSubmitApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListBrands operation middleware
+func (sh *strictHandler) ListBrands(ctx *gin.Context, params ListBrandsParams) {
+	var request ListBrandsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBrands(ctx, request.(ListBrandsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBrands")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListBrandsResponseObject); ok {
+		if err := validResponse.VisitListBrandsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetCart operation middleware
 func (sh *strictHandler) GetCart(ctx *gin.Context) {
 	var request GetCartRequestObject
@@ -8588,6 +28431,32 @@ func (sh *strictHandler) ListCategories(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListCategoriesResponseObject); ok {
 		if err := validResponse.VisitListCategoriesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListCheaperReports operation middleware
+func (sh *strictHandler) ListCheaperReports(ctx *gin.Context, params ListCheaperReportsParams) {
+	var request ListCheaperReportsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCheaperReports(ctx, request.(ListCheaperReportsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCheaperReports")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListCheaperReportsResponseObject); ok {
+		if err := validResponse.VisitListCheaperReportsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -8786,6 +28655,256 @@ func (sh *strictHandler) GetReceipt(ctx *gin.Context, checkoutId CheckoutId) {
 	}
 }
 
+// ListCountyApplications operation middleware
+func (sh *strictHandler) ListCountyApplications(ctx *gin.Context, params ListCountyApplicationsParams) {
+	var request ListCountyApplicationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCountyApplications(ctx, request.(ListCountyApplicationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCountyApplications")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListCountyApplicationsResponseObject); ok {
+		if err := validResponse.VisitListCountyApplicationsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCountyApplication operation middleware
+func (sh *strictHandler) GetCountyApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request GetCountyApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCountyApplication(ctx, request.(GetCountyApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCountyApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetCountyApplicationResponseObject); ok {
+		if err := validResponse.VisitGetCountyApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadCountyApplicationContacts operation middleware
+func (sh *strictHandler) ReadCountyApplicationContacts(ctx *gin.Context, applicationId ApplicationId) {
+	var request ReadCountyApplicationContactsRequestObject
+
+	request.ApplicationId = applicationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadCountyApplicationContacts(ctx, request.(ReadCountyApplicationContactsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadCountyApplicationContacts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReadCountyApplicationContactsResponseObject); ok {
+		if err := validResponse.VisitReadCountyApplicationContactsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RecommendApplication operation middleware
+func (sh *strictHandler) RecommendApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request RecommendApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	var body RecommendApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RecommendApplication(ctx, request.(RecommendApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RecommendApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RecommendApplicationResponseObject); ok {
+		if err := validResponse.VisitRecommendApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReturnCountyApplication operation middleware
+func (sh *strictHandler) ReturnCountyApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request ReturnCountyApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	var body ReturnCountyApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReturnCountyApplication(ctx, request.(ReturnCountyApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReturnCountyApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReturnCountyApplicationResponseObject); ok {
+		if err := validResponse.VisitReturnCountyApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UploadFile operation middleware
+func (sh *strictHandler) UploadFile(ctx *gin.Context) {
+	var request UploadFileRequestObject
+
+	if reader, err := ctx.Request.MultipartReader(); err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	} else {
+		request.Body = reader
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UploadFile(ctx, request.(UploadFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UploadFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UploadFileResponseObject); ok {
+		if err := validResponse.VisitUploadFileResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadFile operation middleware
+func (sh *strictHandler) ReadFile(ctx *gin.Context, fileId FileId, params ReadFileParams) {
+	var request ReadFileRequestObject
+
+	request.FileId = fileId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadFile(ctx, request.(ReadFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReadFileResponseObject); ok {
+		if err := validResponse.VisitReadFileResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LinkFile operation middleware
+func (sh *strictHandler) LinkFile(ctx *gin.Context, fileId FileId) {
+	var request LinkFileRequestObject
+
+	request.FileId = fileId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LinkFile(ctx, request.(LinkFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LinkFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(LinkFileResponseObject); ok {
+		if err := validResponse.VisitLinkFileResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListFundAccounts operation middleware
 func (sh *strictHandler) ListFundAccounts(ctx *gin.Context) {
 	var request ListFundAccountsRequestObject
@@ -8803,6 +28922,30 @@ func (sh *strictHandler) ListFundAccounts(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListFundAccountsResponseObject); ok {
 		if err := validResponse.VisitListFundAccountsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListListingTerms operation middleware
+func (sh *strictHandler) ListListingTerms(ctx *gin.Context) {
+	var request ListListingTermsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListListingTerms(ctx, request.(ListListingTermsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListListingTerms")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListListingTermsResponseObject); ok {
+		if err := validResponse.VisitListListingTermsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -8876,6 +29019,441 @@ func (sh *strictHandler) ChangePassword(ctx *gin.Context) {
 	}
 }
 
+// ListOwnAlerts operation middleware
+func (sh *strictHandler) ListOwnAlerts(ctx *gin.Context, params ListOwnAlertsParams) {
+	var request ListOwnAlertsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOwnAlerts(ctx, request.(ListOwnAlertsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOwnAlerts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOwnAlertsResponseObject); ok {
+		if err := validResponse.VisitListOwnAlertsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AcknowledgeAlert operation middleware
+func (sh *strictHandler) AcknowledgeAlert(ctx *gin.Context, alertId AlertId) {
+	var request AcknowledgeAlertRequestObject
+
+	request.AlertId = alertId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcknowledgeAlert(ctx, request.(AcknowledgeAlertRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcknowledgeAlert")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AcknowledgeAlertResponseObject); ok {
+		if err := validResponse.VisitAcknowledgeAlertResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListApiKeys operation middleware
+func (sh *strictHandler) ListApiKeys(ctx *gin.Context, params ListApiKeysParams) {
+	var request ListApiKeysRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListApiKeys(ctx, request.(ListApiKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListApiKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListApiKeysResponseObject); ok {
+		if err := validResponse.VisitListApiKeysResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// MakeApiKey operation middleware
+func (sh *strictHandler) MakeApiKey(ctx *gin.Context) {
+	var request MakeApiKeyRequestObject
+
+	var body MakeApiKeyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.MakeApiKey(ctx, request.(MakeApiKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "MakeApiKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(MakeApiKeyResponseObject); ok {
+		if err := validResponse.VisitMakeApiKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeApiKey operation middleware
+func (sh *strictHandler) RevokeApiKey(ctx *gin.Context, keyId KeyId) {
+	var request RevokeApiKeyRequestObject
+
+	request.KeyId = keyId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeApiKey(ctx, request.(RevokeApiKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeApiKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RevokeApiKeyResponseObject); ok {
+		if err := validResponse.VisitRevokeApiKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CheckImport operation middleware
+func (sh *strictHandler) CheckImport(ctx *gin.Context, params CheckImportParams) {
+	var request CheckImportRequestObject
+
+	request.Params = params
+	request.ContentType = ctx.ContentType()
+
+	request.Body = ctx.Request.Body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CheckImport(ctx, request.(CheckImportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CheckImport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CheckImportResponseObject); ok {
+		if err := validResponse.VisitCheckImportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetImport operation middleware
+func (sh *strictHandler) GetImport(ctx *gin.Context, importId ImportId) {
+	var request GetImportRequestObject
+
+	request.ImportId = importId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetImport(ctx, request.(GetImportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetImport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetImportResponseObject); ok {
+		if err := validResponse.VisitGetImportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListBadCells operation middleware
+func (sh *strictHandler) ListBadCells(ctx *gin.Context, importId ImportId, params ListBadCellsParams) {
+	var request ListBadCellsRequestObject
+
+	request.ImportId = importId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBadCells(ctx, request.(ListBadCellsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBadCells")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListBadCellsResponseObject); ok {
+		if err := validResponse.VisitListBadCellsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CommitImport operation middleware
+func (sh *strictHandler) CommitImport(ctx *gin.Context, importId ImportId) {
+	var request CommitImportRequestObject
+
+	request.ImportId = importId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CommitImport(ctx, request.(CommitImportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CommitImport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CommitImportResponseObject); ok {
+		if err := validResponse.VisitCommitImportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReturnedSheet operation middleware
+func (sh *strictHandler) GetReturnedSheet(ctx *gin.Context, importId ImportId) {
+	var request GetReturnedSheetRequestObject
+
+	request.ImportId = importId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReturnedSheet(ctx, request.(GetReturnedSheetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReturnedSheet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetReturnedSheetResponseObject); ok {
+		if err := validResponse.VisitGetReturnedSheetResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AskToLeave operation middleware
+func (sh *strictHandler) AskToLeave(ctx *gin.Context) {
+	var request AskToLeaveRequestObject
+
+	var body AskToLeaveJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AskToLeave(ctx, request.(AskToLeaveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AskToLeave")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AskToLeaveResponseObject); ok {
+		if err := validResponse.VisitAskToLeaveResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOwnLicences operation middleware
+func (sh *strictHandler) ListOwnLicences(ctx *gin.Context, params ListOwnLicencesParams) {
+	var request ListOwnLicencesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOwnLicences(ctx, request.(ListOwnLicencesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOwnLicences")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOwnLicencesResponseObject); ok {
+		if err := validResponse.VisitListOwnLicencesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// FileLicence operation middleware
+func (sh *strictHandler) FileLicence(ctx *gin.Context) {
+	var request FileLicenceRequestObject
+
+	var body FileLicenceJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FileLicence(ctx, request.(FileLicenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FileLicence")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(FileLicenceResponseObject); ok {
+		if err := validResponse.VisitFileLicenceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OpenMerchantRecall operation middleware
+func (sh *strictHandler) OpenMerchantRecall(ctx *gin.Context, lotId LotId, params OpenMerchantRecallParams) {
+	var request OpenMerchantRecallRequestObject
+
+	request.LotId = lotId
+	request.Params = params
+
+	var body OpenMerchantRecallJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenMerchantRecall(ctx, request.(OpenMerchantRecallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenMerchantRecall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OpenMerchantRecallResponseObject); ok {
+		if err := validResponse.VisitOpenMerchantRecallResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListMerchantOrders operation middleware
 func (sh *strictHandler) ListMerchantOrders(ctx *gin.Context, params ListMerchantOrdersParams) {
 	var request ListMerchantOrdersRequestObject
@@ -8928,6 +29506,118 @@ func (sh *strictHandler) GetMerchantOrder(ctx *gin.Context, orderId OrderId) {
 	}
 }
 
+// ListMerchantPriceClaims operation middleware
+func (sh *strictHandler) ListMerchantPriceClaims(ctx *gin.Context, params ListMerchantPriceClaimsParams) {
+	var request ListMerchantPriceClaimsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMerchantPriceClaims(ctx, request.(ListMerchantPriceClaimsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMerchantPriceClaims")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListMerchantPriceClaimsResponseObject); ok {
+		if err := validResponse.VisitListMerchantPriceClaimsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// FilePriceClaim operation middleware
+func (sh *strictHandler) FilePriceClaim(ctx *gin.Context) {
+	var request FilePriceClaimRequestObject
+
+	var body FilePriceClaimJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FilePriceClaim(ctx, request.(FilePriceClaimRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FilePriceClaim")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(FilePriceClaimResponseObject); ok {
+		if err := validResponse.VisitFilePriceClaimResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WithdrawPriceClaim operation middleware
+func (sh *strictHandler) WithdrawPriceClaim(ctx *gin.Context, claimId ClaimId) {
+	var request WithdrawPriceClaimRequestObject
+
+	request.ClaimId = claimId
+
+	var body WithdrawPriceClaimJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawPriceClaim(ctx, request.(WithdrawPriceClaimRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawPriceClaim")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(WithdrawPriceClaimResponseObject); ok {
+		if err := validResponse.VisitWithdrawPriceClaimResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListMerchantProducts operation middleware
 func (sh *strictHandler) ListMerchantProducts(ctx *gin.Context, params ListMerchantProductsParams) {
 	var request ListMerchantProductsRequestObject
@@ -8947,6 +29637,434 @@ func (sh *strictHandler) ListMerchantProducts(ctx *gin.Context, params ListMerch
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListMerchantProductsResponseObject); ok {
 		if err := validResponse.VisitListMerchantProductsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateProduct operation middleware
+func (sh *strictHandler) CreateProduct(ctx *gin.Context) {
+	var request CreateProductRequestObject
+
+	var body CreateProductJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateProduct(ctx, request.(CreateProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateProductResponseObject); ok {
+		if err := validResponse.VisitCreateProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExportProductsCsv operation middleware
+func (sh *strictHandler) ExportProductsCsv(ctx *gin.Context, params ExportProductsCsvParams) {
+	var request ExportProductsCsvRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportProductsCsv(ctx, request.(ExportProductsCsvRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportProductsCsv")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ExportProductsCsvResponseObject); ok {
+		if err := validResponse.VisitExportProductsCsvResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExportProductsXlsx operation middleware
+func (sh *strictHandler) ExportProductsXlsx(ctx *gin.Context, params ExportProductsXlsxParams) {
+	var request ExportProductsXlsxRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportProductsXlsx(ctx, request.(ExportProductsXlsxRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportProductsXlsx")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ExportProductsXlsxResponseObject); ok {
+		if err := validResponse.VisitExportProductsXlsxResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetProductTemplate operation middleware
+func (sh *strictHandler) GetProductTemplate(ctx *gin.Context) {
+	var request GetProductTemplateRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetProductTemplate(ctx, request.(GetProductTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetProductTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetProductTemplateResponseObject); ok {
+		if err := validResponse.VisitGetProductTemplateResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMerchantProduct operation middleware
+func (sh *strictHandler) GetMerchantProduct(ctx *gin.Context, listingId ListingId) {
+	var request GetMerchantProductRequestObject
+
+	request.ListingId = listingId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMerchantProduct(ctx, request.(GetMerchantProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMerchantProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetMerchantProductResponseObject); ok {
+		if err := validResponse.VisitGetMerchantProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EditProduct operation middleware
+func (sh *strictHandler) EditProduct(ctx *gin.Context, listingId ListingId, params EditProductParams) {
+	var request EditProductRequestObject
+
+	request.ListingId = listingId
+	request.Params = params
+
+	var body EditProductJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EditProduct(ctx, request.(EditProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EditProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(EditProductResponseObject); ok {
+		if err := validResponse.VisitEditProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AddSku operation middleware
+func (sh *strictHandler) AddSku(ctx *gin.Context, listingId ListingId, params AddSkuParams) {
+	var request AddSkuRequestObject
+
+	request.ListingId = listingId
+	request.Params = params
+
+	var body AddSkuJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddSku(ctx, request.(AddSkuRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddSku")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AddSkuResponseObject); ok {
+		if err := validResponse.VisitAddSkuResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SubmitProduct operation middleware
+func (sh *strictHandler) SubmitProduct(ctx *gin.Context, listingId ListingId) {
+	var request SubmitProductRequestObject
+
+	request.ListingId = listingId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SubmitProduct(ctx, request.(SubmitProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SubmitProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SubmitProductResponseObject); ok {
+		if err := validResponse.VisitSubmitProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WithdrawProduct operation middleware
+func (sh *strictHandler) WithdrawProduct(ctx *gin.Context, listingId ListingId) {
+	var request WithdrawProductRequestObject
+
+	request.ListingId = listingId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawProduct(ctx, request.(WithdrawProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(WithdrawProductResponseObject); ok {
+		if err := validResponse.VisitWithdrawProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CloseMerchantRecall operation middleware
+func (sh *strictHandler) CloseMerchantRecall(ctx *gin.Context, recallId RecallId, params CloseMerchantRecallParams) {
+	var request CloseMerchantRecallRequestObject
+
+	request.RecallId = recallId
+	request.Params = params
+
+	var body CloseMerchantRecallJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CloseMerchantRecall(ctx, request.(CloseMerchantRecallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CloseMerchantRecall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CloseMerchantRecallResponseObject); ok {
+		if err := validResponse.VisitCloseMerchantRecallResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListMerchantRecallOrders operation middleware
+func (sh *strictHandler) ListMerchantRecallOrders(ctx *gin.Context, recallId RecallId, params ListMerchantRecallOrdersParams) {
+	var request ListMerchantRecallOrdersRequestObject
+
+	request.RecallId = recallId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMerchantRecallOrders(ctx, request.(ListMerchantRecallOrdersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMerchantRecallOrders")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListMerchantRecallOrdersResponseObject); ok {
+		if err := validResponse.VisitListMerchantRecallOrdersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListMerchantReviews operation middleware
+func (sh *strictHandler) ListMerchantReviews(ctx *gin.Context, params ListMerchantReviewsParams) {
+	var request ListMerchantReviewsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMerchantReviews(ctx, request.(ListMerchantReviewsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMerchantReviews")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListMerchantReviewsResponseObject); ok {
+		if err := validResponse.VisitListMerchantReviewsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AnswerReview operation middleware
+func (sh *strictHandler) AnswerReview(ctx *gin.Context, reviewId ReviewId) {
+	var request AnswerReviewRequestObject
+
+	request.ReviewId = reviewId
+
+	var body AnswerReviewJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AnswerReview(ctx, request.(AnswerReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AnswerReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AnswerReviewResponseObject); ok {
+		if err := validResponse.VisitAnswerReviewResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -8998,6 +30116,78 @@ func (sh *strictHandler) SetSkuPrice(ctx *gin.Context, skuId SkuId) {
 	}
 }
 
+// ListLots operation middleware
+func (sh *strictHandler) ListLots(ctx *gin.Context, skuId SkuId, params ListLotsParams) {
+	var request ListLotsRequestObject
+
+	request.SkuId = skuId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLots(ctx, request.(ListLotsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLots")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListLotsResponseObject); ok {
+		if err := validResponse.VisitListLotsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReceiveLot operation middleware
+func (sh *strictHandler) ReceiveLot(ctx *gin.Context, skuId SkuId, params ReceiveLotParams) {
+	var request ReceiveLotRequestObject
+
+	request.SkuId = skuId
+	request.Params = params
+
+	var body ReceiveLotJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReceiveLot(ctx, request.(ReceiveLotRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReceiveLot")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReceiveLotResponseObject); ok {
+		if err := validResponse.VisitReceiveLotResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // AdjustStock operation middleware
 func (sh *strictHandler) AdjustStock(ctx *gin.Context, skuId SkuId, params AdjustStockParams) {
 	var request AdjustStockRequestObject
@@ -9036,6 +30226,267 @@ func (sh *strictHandler) AdjustStock(ctx *gin.Context, skuId SkuId, params Adjus
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(AdjustStockResponseObject); ok {
 		if err := validResponse.VisitAdjustStockResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetSkuTiers operation middleware
+func (sh *strictHandler) SetSkuTiers(ctx *gin.Context, skuId SkuId) {
+	var request SetSkuTiersRequestObject
+
+	request.SkuId = skuId
+
+	var body SetSkuTiersJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetSkuTiers(ctx, request.(SetSkuTiersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetSkuTiers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SetSkuTiersResponseObject); ok {
+		if err := validResponse.VisitSetSkuTiersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResendWebhookDelivery operation middleware
+func (sh *strictHandler) ResendWebhookDelivery(ctx *gin.Context, deliveryId DeliveryId) {
+	var request ResendWebhookDeliveryRequestObject
+
+	request.DeliveryId = deliveryId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResendWebhookDelivery(ctx, request.(ResendWebhookDeliveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResendWebhookDelivery")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ResendWebhookDeliveryResponseObject); ok {
+		if err := validResponse.VisitResendWebhookDeliveryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWebhooks operation middleware
+func (sh *strictHandler) ListWebhooks(ctx *gin.Context, params ListWebhooksParams) {
+	var request ListWebhooksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhooks(ctx, request.(ListWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhooks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListWebhooksResponseObject); ok {
+		if err := validResponse.VisitListWebhooksResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateWebhook operation middleware
+func (sh *strictHandler) CreateWebhook(ctx *gin.Context) {
+	var request CreateWebhookRequestObject
+
+	var body CreateWebhookJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhook(ctx, request.(CreateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateWebhookResponseObject); ok {
+		if err := validResponse.VisitCreateWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EditWebhook operation middleware
+func (sh *strictHandler) EditWebhook(ctx *gin.Context, webhookId WebhookId) {
+	var request EditWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	var body EditWebhookJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EditWebhook(ctx, request.(EditWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EditWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(EditWebhookResponseObject); ok {
+		if err := validResponse.VisitEditWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWebhookDeliveries operation middleware
+func (sh *strictHandler) ListWebhookDeliveries(ctx *gin.Context, webhookId WebhookId, params ListWebhookDeliveriesParams) {
+	var request ListWebhookDeliveriesRequestObject
+
+	request.WebhookId = webhookId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhookDeliveries(ctx, request.(ListWebhookDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhookDeliveries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListWebhookDeliveriesResponseObject); ok {
+		if err := validResponse.VisitListWebhookDeliveriesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PingWebhook operation middleware
+func (sh *strictHandler) PingWebhook(ctx *gin.Context, webhookId WebhookId) {
+	var request PingWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PingWebhook(ctx, request.(PingWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PingWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PingWebhookResponseObject); ok {
+		if err := validResponse.VisitPingWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotateWebhookSecret operation middleware
+func (sh *strictHandler) RotateWebhookSecret(ctx *gin.Context, webhookId WebhookId) {
+	var request RotateWebhookSecretRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhookSecret(ctx, request.(RotateWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RotateWebhookSecretResponseObject); ok {
+		if err := validResponse.VisitRotateWebhookSecretResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -9271,6 +30722,612 @@ func (sh *strictHandler) SuspendAccount(ctx *gin.Context, accountId AccountId) {
 	}
 }
 
+// ListAlerts operation middleware
+func (sh *strictHandler) ListAlerts(ctx *gin.Context, params ListAlertsParams) {
+	var request ListAlertsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAlerts(ctx, request.(ListAlertsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAlerts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAlertsResponseObject); ok {
+		if err := validResponse.VisitListAlertsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOpsApplications operation middleware
+func (sh *strictHandler) ListOpsApplications(ctx *gin.Context, params ListOpsApplicationsParams) {
+	var request ListOpsApplicationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOpsApplications(ctx, request.(ListOpsApplicationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOpsApplications")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOpsApplicationsResponseObject); ok {
+		if err := validResponse.VisitListOpsApplicationsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetOpsApplication operation middleware
+func (sh *strictHandler) GetOpsApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request GetOpsApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOpsApplication(ctx, request.(GetOpsApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOpsApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetOpsApplicationResponseObject); ok {
+		if err := validResponse.VisitGetOpsApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApproveApplication operation middleware
+func (sh *strictHandler) ApproveApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request ApproveApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	var body ApproveApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveApplication(ctx, request.(ApproveApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ApproveApplicationResponseObject); ok {
+		if err := validResponse.VisitApproveApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadOpsApplicationContacts operation middleware
+func (sh *strictHandler) ReadOpsApplicationContacts(ctx *gin.Context, applicationId ApplicationId) {
+	var request ReadOpsApplicationContactsRequestObject
+
+	request.ApplicationId = applicationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadOpsApplicationContacts(ctx, request.(ReadOpsApplicationContactsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadOpsApplicationContacts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReadOpsApplicationContactsResponseObject); ok {
+		if err := validResponse.VisitReadOpsApplicationContactsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RefuseApplication operation middleware
+func (sh *strictHandler) RefuseApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request RefuseApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	var body RefuseApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RefuseApplication(ctx, request.(RefuseApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefuseApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RefuseApplicationResponseObject); ok {
+		if err := validResponse.VisitRefuseApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReturnOpsApplication operation middleware
+func (sh *strictHandler) ReturnOpsApplication(ctx *gin.Context, applicationId ApplicationId) {
+	var request ReturnOpsApplicationRequestObject
+
+	request.ApplicationId = applicationId
+
+	var body ReturnOpsApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReturnOpsApplication(ctx, request.(ReturnOpsApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReturnOpsApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReturnOpsApplicationResponseObject); ok {
+		if err := validResponse.VisitReturnOpsApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOpsCheaperReports operation middleware
+func (sh *strictHandler) ListOpsCheaperReports(ctx *gin.Context, params ListOpsCheaperReportsParams) {
+	var request ListOpsCheaperReportsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOpsCheaperReports(ctx, request.(ListOpsCheaperReportsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOpsCheaperReports")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOpsCheaperReportsResponseObject); ok {
+		if err := validResponse.VisitListOpsCheaperReportsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResolveCheaperReport operation middleware
+func (sh *strictHandler) ResolveCheaperReport(ctx *gin.Context, reportId ReportId) {
+	var request ResolveCheaperReportRequestObject
+
+	request.ReportId = reportId
+
+	var body ResolveCheaperReportJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResolveCheaperReport(ctx, request.(ResolveCheaperReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResolveCheaperReport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ResolveCheaperReportResponseObject); ok {
+		if err := validResponse.VisitResolveCheaperReportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListLicences operation middleware
+func (sh *strictHandler) ListLicences(ctx *gin.Context, params ListLicencesParams) {
+	var request ListLicencesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLicences(ctx, request.(ListLicencesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLicences")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListLicencesResponseObject); ok {
+		if err := validResponse.VisitListLicencesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AcceptLicence operation middleware
+func (sh *strictHandler) AcceptLicence(ctx *gin.Context, licenceId LicenceId) {
+	var request AcceptLicenceRequestObject
+
+	request.LicenceId = licenceId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcceptLicence(ctx, request.(AcceptLicenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcceptLicence")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AcceptLicenceResponseObject); ok {
+		if err := validResponse.VisitAcceptLicenceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeclineLicence operation middleware
+func (sh *strictHandler) DeclineLicence(ctx *gin.Context, licenceId LicenceId) {
+	var request DeclineLicenceRequestObject
+
+	request.LicenceId = licenceId
+
+	var body DeclineLicenceJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeclineLicence(ctx, request.(DeclineLicenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeclineLicence")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeclineLicenceResponseObject); ok {
+		if err := validResponse.VisitDeclineLicenceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LinkLicenceFiles operation middleware
+func (sh *strictHandler) LinkLicenceFiles(ctx *gin.Context, licenceId LicenceId, params LinkLicenceFilesParams) {
+	var request LinkLicenceFilesRequestObject
+
+	request.LicenceId = licenceId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LinkLicenceFiles(ctx, request.(LinkLicenceFilesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LinkLicenceFiles")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(LinkLicenceFilesResponseObject); ok {
+		if err := validResponse.VisitLinkLicenceFilesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OpenOpsRecall operation middleware
+func (sh *strictHandler) OpenOpsRecall(ctx *gin.Context, lotId LotId, params OpenOpsRecallParams) {
+	var request OpenOpsRecallRequestObject
+
+	request.LotId = lotId
+	request.Params = params
+
+	var body OpenOpsRecallJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenOpsRecall(ctx, request.(OpenOpsRecallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenOpsRecall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OpenOpsRecallResponseObject); ok {
+		if err := validResponse.VisitOpenOpsRecallResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExcludeMerchant operation middleware
+func (sh *strictHandler) ExcludeMerchant(ctx *gin.Context, merchantId MerchantId) {
+	var request ExcludeMerchantRequestObject
+
+	request.MerchantId = merchantId
+
+	var body ExcludeMerchantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExcludeMerchant(ctx, request.(ExcludeMerchantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExcludeMerchant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ExcludeMerchantResponseObject); ok {
+		if err := validResponse.VisitExcludeMerchantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReleaseMerchant operation middleware
+func (sh *strictHandler) ReleaseMerchant(ctx *gin.Context, merchantId MerchantId) {
+	var request ReleaseMerchantRequestObject
+
+	request.MerchantId = merchantId
+
+	var body ReleaseMerchantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReleaseMerchant(ctx, request.(ReleaseMerchantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReleaseMerchant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReleaseMerchantResponseObject); ok {
+		if err := validResponse.VisitReleaseMerchantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WithdrawLicences operation middleware
+func (sh *strictHandler) WithdrawLicences(ctx *gin.Context, merchantId MerchantId) {
+	var request WithdrawLicencesRequestObject
+
+	request.MerchantId = merchantId
+
+	var body WithdrawLicencesJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawLicences(ctx, request.(WithdrawLicencesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawLicences")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(WithdrawLicencesResponseObject); ok {
+		if err := validResponse.VisitWithdrawLicencesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ReinstateMerchant operation middleware
 func (sh *strictHandler) ReinstateMerchant(ctx *gin.Context, merchantId MerchantId) {
 	var request ReinstateMerchantRequestObject
@@ -9315,6 +31372,77 @@ func (sh *strictHandler) ReinstateMerchant(ctx *gin.Context, merchantId Merchant
 	}
 }
 
+// ReverifyMerchant operation middleware
+func (sh *strictHandler) ReverifyMerchant(ctx *gin.Context, merchantId MerchantId) {
+	var request ReverifyMerchantRequestObject
+
+	request.MerchantId = merchantId
+
+	var body ReverifyMerchantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReverifyMerchant(ctx, request.(ReverifyMerchantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReverifyMerchant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReverifyMerchantResponseObject); ok {
+		if err := validResponse.VisitReverifyMerchantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSanctions operation middleware
+func (sh *strictHandler) ListSanctions(ctx *gin.Context, merchantId MerchantId, params ListSanctionsParams) {
+	var request ListSanctionsRequestObject
+
+	request.MerchantId = merchantId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSanctions(ctx, request.(ListSanctionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSanctions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListSanctionsResponseObject); ok {
+		if err := validResponse.VisitListSanctionsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // SuspendMerchant operation middleware
 func (sh *strictHandler) SuspendMerchant(ctx *gin.Context, merchantId MerchantId) {
 	var request SuspendMerchantRequestObject
@@ -9352,6 +31480,50 @@ func (sh *strictHandler) SuspendMerchant(ctx *gin.Context, merchantId MerchantId
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SuspendMerchantResponseObject); ok {
 		if err := validResponse.VisitSuspendMerchantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WarnMerchant operation middleware
+func (sh *strictHandler) WarnMerchant(ctx *gin.Context, merchantId MerchantId) {
+	var request WarnMerchantRequestObject
+
+	request.MerchantId = merchantId
+
+	var body WarnMerchantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WarnMerchant(ctx, request.(WarnMerchantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WarnMerchant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(WarnMerchantResponseObject); ok {
+		if err := validResponse.VisitWarnMerchantResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -9430,6 +31602,427 @@ func (sh *strictHandler) RefundOrder(ctx *gin.Context, orderId OrderId, params R
 	}
 }
 
+// ListPriceClaims operation middleware
+func (sh *strictHandler) ListPriceClaims(ctx *gin.Context, params ListPriceClaimsParams) {
+	var request ListPriceClaimsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPriceClaims(ctx, request.(ListPriceClaimsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPriceClaims")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPriceClaimsResponseObject); ok {
+		if err := validResponse.VisitListPriceClaimsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// FileOpsPriceClaim operation middleware
+func (sh *strictHandler) FileOpsPriceClaim(ctx *gin.Context) {
+	var request FileOpsPriceClaimRequestObject
+
+	var body FileOpsPriceClaimJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FileOpsPriceClaim(ctx, request.(FileOpsPriceClaimRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FileOpsPriceClaim")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(FileOpsPriceClaimResponseObject); ok {
+		if err := validResponse.VisitFileOpsPriceClaimResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ConfirmPriceClaim operation middleware
+func (sh *strictHandler) ConfirmPriceClaim(ctx *gin.Context, claimId ClaimId) {
+	var request ConfirmPriceClaimRequestObject
+
+	request.ClaimId = claimId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmPriceClaim(ctx, request.(ConfirmPriceClaimRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmPriceClaim")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ConfirmPriceClaimResponseObject); ok {
+		if err := validResponse.VisitConfirmPriceClaimResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RejectPriceClaim operation middleware
+func (sh *strictHandler) RejectPriceClaim(ctx *gin.Context, claimId ClaimId) {
+	var request RejectPriceClaimRequestObject
+
+	request.ClaimId = claimId
+
+	var body RejectPriceClaimJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RejectPriceClaim(ctx, request.(RejectPriceClaimRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RejectPriceClaim")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RejectPriceClaimResponseObject); ok {
+		if err := validResponse.VisitRejectPriceClaimResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WithdrawOpsPriceClaim operation middleware
+func (sh *strictHandler) WithdrawOpsPriceClaim(ctx *gin.Context, claimId ClaimId) {
+	var request WithdrawOpsPriceClaimRequestObject
+
+	request.ClaimId = claimId
+
+	var body WithdrawOpsPriceClaimJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawOpsPriceClaim(ctx, request.(WithdrawOpsPriceClaimRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawOpsPriceClaim")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(WithdrawOpsPriceClaimResponseObject); ok {
+		if err := validResponse.VisitWithdrawOpsPriceClaimResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListReviewQueue operation middleware
+func (sh *strictHandler) ListReviewQueue(ctx *gin.Context, params ListReviewQueueParams) {
+	var request ListReviewQueueRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReviewQueue(ctx, request.(ListReviewQueueRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReviewQueue")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListReviewQueueResponseObject); ok {
+		if err := validResponse.VisitListReviewQueueResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetOpsProduct operation middleware
+func (sh *strictHandler) GetOpsProduct(ctx *gin.Context, listingId ListingId) {
+	var request GetOpsProductRequestObject
+
+	request.ListingId = listingId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOpsProduct(ctx, request.(GetOpsProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOpsProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetOpsProductResponseObject); ok {
+		if err := validResponse.VisitGetOpsProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApproveProduct operation middleware
+func (sh *strictHandler) ApproveProduct(ctx *gin.Context, listingId ListingId, params ApproveProductParams) {
+	var request ApproveProductRequestObject
+
+	request.ListingId = listingId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveProduct(ctx, request.(ApproveProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ApproveProductResponseObject); ok {
+		if err := validResponse.VisitApproveProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DelistProduct operation middleware
+func (sh *strictHandler) DelistProduct(ctx *gin.Context, listingId ListingId) {
+	var request DelistProductRequestObject
+
+	request.ListingId = listingId
+
+	var body DelistProductJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DelistProduct(ctx, request.(DelistProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DelistProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DelistProductResponseObject); ok {
+		if err := validResponse.VisitDelistProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReturnProduct operation middleware
+func (sh *strictHandler) ReturnProduct(ctx *gin.Context, listingId ListingId) {
+	var request ReturnProductRequestObject
+
+	request.ListingId = listingId
+
+	var body ReturnProductJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReturnProduct(ctx, request.(ReturnProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReturnProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReturnProductResponseObject); ok {
+		if err := validResponse.VisitReturnProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CloseOpsRecall operation middleware
+func (sh *strictHandler) CloseOpsRecall(ctx *gin.Context, recallId RecallId, params CloseOpsRecallParams) {
+	var request CloseOpsRecallRequestObject
+
+	request.RecallId = recallId
+	request.Params = params
+
+	var body CloseOpsRecallJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CloseOpsRecall(ctx, request.(CloseOpsRecallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CloseOpsRecall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CloseOpsRecallResponseObject); ok {
+		if err := validResponse.VisitCloseOpsRecallResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOpsRecallOrders operation middleware
+func (sh *strictHandler) ListOpsRecallOrders(ctx *gin.Context, recallId RecallId, params ListOpsRecallOrdersParams) {
+	var request ListOpsRecallOrdersRequestObject
+
+	request.RecallId = recallId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOpsRecallOrders(ctx, request.(ListOpsRecallOrdersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOpsRecallOrders")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOpsRecallOrdersResponseObject); ok {
+		if err := validResponse.VisitListOpsRecallOrdersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListRefunds operation middleware
 func (sh *strictHandler) ListRefunds(ctx *gin.Context, params ListRefundsParams) {
 	var request ListRefundsRequestObject
@@ -9476,6 +32069,146 @@ func (sh *strictHandler) RetryRefund(ctx *gin.Context, refundId RefundId, params
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RetryRefundResponseObject); ok {
 		if err := validResponse.VisitRetryRefundResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListReverifications operation middleware
+func (sh *strictHandler) ListReverifications(ctx *gin.Context, params ListReverificationsParams) {
+	var request ListReverificationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReverifications(ctx, request.(ListReverificationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReverifications")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListReverificationsResponseObject); ok {
+		if err := validResponse.VisitListReverificationsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOpsReviews operation middleware
+func (sh *strictHandler) ListOpsReviews(ctx *gin.Context, params ListOpsReviewsParams) {
+	var request ListOpsReviewsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOpsReviews(ctx, request.(ListOpsReviewsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOpsReviews")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOpsReviewsResponseObject); ok {
+		if err := validResponse.VisitListOpsReviewsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// HideReview operation middleware
+func (sh *strictHandler) HideReview(ctx *gin.Context, reviewId ReviewId) {
+	var request HideReviewRequestObject
+
+	request.ReviewId = reviewId
+
+	var body HideReviewJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.HideReview(ctx, request.(HideReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "HideReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(HideReviewResponseObject); ok {
+		if err := validResponse.VisitHideReviewResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ShowReview operation middleware
+func (sh *strictHandler) ShowReview(ctx *gin.Context, reviewId ReviewId) {
+	var request ShowReviewRequestObject
+
+	request.ReviewId = reviewId
+
+	var body ShowReviewJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ShowReview(ctx, request.(ShowReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ShowReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ShowReviewResponseObject); ok {
+		if err := validResponse.VisitShowReviewResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -9561,6 +32294,50 @@ func (sh *strictHandler) GetOrder(ctx *gin.Context, orderId OrderId) {
 	}
 }
 
+// WriteReview operation middleware
+func (sh *strictHandler) WriteReview(ctx *gin.Context, orderId OrderId) {
+	var request WriteReviewRequestObject
+
+	request.OrderId = orderId
+
+	var body WriteReviewJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WriteReview(ctx, request.(WriteReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WriteReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(WriteReviewResponseObject); ok {
+		if err := validResponse.VisitWriteReviewResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListProducts operation middleware
 func (sh *strictHandler) ListProducts(ctx *gin.Context, params ListProductsParams) {
 	var request ListProductsRequestObject
@@ -9613,6 +32390,103 @@ func (sh *strictHandler) GetProduct(ctx *gin.Context, productId ProductId) {
 	}
 }
 
+// ReportCheaper operation middleware
+func (sh *strictHandler) ReportCheaper(ctx *gin.Context, productId ProductId) {
+	var request ReportCheaperRequestObject
+
+	request.ProductId = productId
+
+	var body ReportCheaperJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportCheaper(ctx, request.(ReportCheaperRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportCheaper")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReportCheaperResponseObject); ok {
+		if err := validResponse.VisitReportCheaperResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListProductReviews operation middleware
+func (sh *strictHandler) ListProductReviews(ctx *gin.Context, productId ProductId, params ListProductReviewsParams) {
+	var request ListProductReviewsRequestObject
+
+	request.ProductId = productId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListProductReviews(ctx, request.(ListProductReviewsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListProductReviews")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListProductReviewsResponseObject); ok {
+		if err := validResponse.VisitListProductReviewsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReviewSummary operation middleware
+func (sh *strictHandler) GetReviewSummary(ctx *gin.Context, productId ProductId) {
+	var request GetReviewSummaryRequestObject
+
+	request.ProductId = productId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReviewSummary(ctx, request.(GetReviewSummaryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReviewSummary")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetReviewSummaryResponseObject); ok {
+		if err := validResponse.VisitGetReviewSummaryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetFund operation middleware
 func (sh *strictHandler) GetFund(ctx *gin.Context) {
 	var request GetFundRequestObject
@@ -9630,6 +32504,30 @@ func (sh *strictHandler) GetFund(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetFundResponseObject); ok {
 		if err := validResponse.VisitGetFundResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetLevyAgreement operation middleware
+func (sh *strictHandler) GetLevyAgreement(ctx *gin.Context) {
+	var request GetLevyAgreementRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLevyAgreement(ctx, request.(GetLevyAgreementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLevyAgreement")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetLevyAgreementResponseObject); ok {
+		if err := validResponse.VisitGetLevyAgreementResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -9682,6 +32580,204 @@ func (sh *strictHandler) GetMerchant(ctx *gin.Context, merchantId MerchantId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetMerchantResponseObject); ok {
 		if err := validResponse.VisitGetMerchantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPriceClaimShare operation middleware
+func (sh *strictHandler) GetPriceClaimShare(ctx *gin.Context) {
+	var request GetPriceClaimShareRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPriceClaimShare(ctx, request.(GetPriceClaimShareRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPriceClaimShare")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPriceClaimShareResponseObject); ok {
+		if err := validResponse.VisitGetPriceClaimShareResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListRecalls operation middleware
+func (sh *strictHandler) ListRecalls(ctx *gin.Context, params ListRecallsParams) {
+	var request ListRecallsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRecalls(ctx, request.(ListRecallsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRecalls")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListRecallsResponseObject); ok {
+		if err := validResponse.VisitListRecallsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListRegions operation middleware
+func (sh *strictHandler) ListRegions(ctx *gin.Context, params ListRegionsParams) {
+	var request ListRegionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRegions(ctx, request.(ListRegionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRegions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListRegionsResponseObject); ok {
+		if err := validResponse.VisitListRegionsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListReviews operation middleware
+func (sh *strictHandler) ListReviews(ctx *gin.Context, params ListReviewsParams) {
+	var request ListReviewsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReviews(ctx, request.(ListReviewsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReviews")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListReviewsResponseObject); ok {
+		if err := validResponse.VisitListReviewsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// FollowUpReview operation middleware
+func (sh *strictHandler) FollowUpReview(ctx *gin.Context, reviewId ReviewId) {
+	var request FollowUpReviewRequestObject
+
+	request.ReviewId = reviewId
+
+	var body FollowUpReviewJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FollowUpReview(ctx, request.(FollowUpReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FollowUpReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(FollowUpReviewResponseObject); ok {
+		if err := validResponse.VisitFollowUpReviewResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SearchProducts operation middleware
+func (sh *strictHandler) SearchProducts(ctx *gin.Context, params SearchProductsParams) {
+	var request SearchProductsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SearchProducts(ctx, request.(SearchProductsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SearchProducts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SearchProductsResponseObject); ok {
+		if err := validResponse.VisitSearchProductsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SuggestSearches operation middleware
+func (sh *strictHandler) SuggestSearches(ctx *gin.Context, params SuggestSearchesParams) {
+	var request SuggestSearchesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SuggestSearches(ctx, request.(SuggestSearchesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SuggestSearches")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SuggestSearchesResponseObject); ok {
+		if err := validResponse.VisitSuggestSearchesResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -1,4 +1,4 @@
-package catalog
+package redisdb
 
 import (
 	"context"
@@ -9,14 +9,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/singleflight"
-
-	"github.com/shiyi-market/shiyi/internal/redisdb"
 )
 
 // Ages of what is remembered for the public. The process keeps an answer for
 // localTTL, Redis for sharedTTL; together they make MaxAge.
 const (
-	// MaxAge is how old a public answer of the catalogue may be.
+	// MaxAge is how old a remembered answer may be.
 	MaxAge    = localTTL + sharedTTL
 	localTTL  = 2 * time.Second
 	sharedTTL = 3 * time.Second
@@ -28,18 +26,13 @@ const (
 	cacheSize = 512
 )
 
-// Names in Redis.
-const (
-	pagePrefix = "catalog:page:"
-	editKey    = "catalog:edited"
-)
-
 // Cache remembers public answers for seconds: first in the process, then in
 // Redis for all processes. Nothing is decided by it, and nothing but speed is
 // lost when it is empty. An edit empties it at once in its own process, and
 // makes what Redis holds too old.
 type Cache struct {
-	redis   *redisdb.DB // nil: the process alone
+	name    string // what its keys in Redis begin with
+	redis   *DB    // nil: the process alone
 	flights singleflight.Group
 
 	mu         sync.RWMutex
@@ -60,12 +53,19 @@ type shared struct {
 	Value json.RawMessage
 }
 
-// NewCache makes a cache; r may be nil.
-func NewCache(r *redisdb.DB) *Cache { return &Cache{redis: r, answers: map[string]answer{}} }
+// NewCache makes a cache whose keys in Redis begin with a name; r may be nil.
+func NewCache(name string, r *DB) *Cache {
+	return &Cache{name: name, redis: r, answers: map[string]answer{}}
+}
 
-// cached is the remembered value of key, or what fill makes. Of many who miss
+// page is the name of an answer in Redis, and edits that of the last edit's time.
+func (c *Cache) page(key string) string { return c.name + ":page:" + key }
+
+func (c *Cache) edits() string { return c.name + ":edited" }
+
+// Cached is the remembered value of key, or what fill makes. Of many who miss
 // the same key at once, one fills. Errors are not remembered.
-func cached[T any](ctx context.Context, c *Cache, now time.Time, key string, fill func(context.Context) (T, error)) (T, error) {
+func Cached[T any](ctx context.Context, c *Cache, now time.Time, key string, fill func(context.Context) (T, error)) (T, error) {
 	if c == nil {
 		return fill(ctx)
 	}
@@ -137,8 +137,8 @@ func (c *Cache) evict(now time.Time) {
 	}
 }
 
-// forget drops everything, after an edit was committed.
-func (c *Cache) forget(ctx context.Context, now time.Time) {
+// Forget drops everything, after an edit was committed.
+func (c *Cache) Forget(ctx context.Context, now time.Time) {
 	if c == nil {
 		return
 	}
@@ -149,7 +149,7 @@ func (c *Cache) forget(ctx context.Context, now time.Time) {
 	c.mu.Unlock()
 	if c.redis != nil && c.redis.Ready() {
 		// Where Redis does not hear of it, other processes' pages grow old by themselves.
-		_ = c.redis.Client().Set(ctx, editKey, now.UnixMicro(), editTTL).Err()
+		_ = c.redis.Client().Set(ctx, c.edits(), now.UnixMicro(), editTTL).Err()
 	}
 }
 
@@ -161,7 +161,7 @@ func fetch[T any](ctx context.Context, c *Cache, now time.Time, key string) (val
 	var held, edited *redis.StringCmd
 	// A missing key is an error of the pipeline as a whole: each is looked at below.
 	_, _ = c.redis.Client().Pipelined(ctx, func(p redis.Pipeliner) error {
-		held, edited = p.Get(ctx, pagePrefix+key), p.Get(ctx, editKey)
+		held, edited = p.Get(ctx, c.page(key)), p.Get(ctx, c.edits())
 		return nil
 	})
 	raw, err := held.Bytes()
@@ -202,5 +202,5 @@ func share(ctx context.Context, c *Cache, made time.Time, key string, value any)
 		return
 	}
 	// What cannot be shared is made again by whoever needs it.
-	_ = c.redis.Client().Set(ctx, pagePrefix+key, raw, sharedTTL).Err()
+	_ = c.redis.Client().Set(ctx, c.page(key), raw, sharedTTL).Err()
 }
