@@ -177,6 +177,8 @@ func (p *planner) flawed(f sheet.Flaw) {
 		m = message{"ragged", "此行的列数多于表头", "the row has more cells than the header"}
 	case sheet.Failed:
 		m = message{"error", "单元格是错误值", "the cell is an error"}
+	case sheet.NoText:
+		m = message{"no_text", "单元格含有空字符（U+0000）", "the cell holds the character U+0000"}
 	}
 	key := ""
 	for k, i := range p.at {

@@ -105,6 +105,7 @@ const (
 	TooLong Why = "too_long" // more characters than Limits.Cell; it is read cut off
 	Ragged  Why = "ragged"   // the row goes on beyond the header; the rest is not read
 	Failed  Why = "error"    // an error such as #DIV/0!; it is read as ""
+	NoText  Why = "no_text"  // it holds U+0000, which no text does; it is read as ""
 )
 
 // Flaw is a cell that could not be taken as it is.
@@ -190,6 +191,10 @@ func (t *taker) row(n int, cells []cell) error {
 func (t *taker) text(n, i int, c cell) string {
 	if c.why != "" {
 		t.flaw(n, i, c.why)
+		return ""
+	}
+	if strings.ContainsRune(c.text, 0) {
+		t.flaw(n, i, NoText)
 		return ""
 	}
 	text := strings.TrimRight(refuse(c.text), " \u3000")

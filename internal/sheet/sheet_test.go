@@ -208,6 +208,12 @@ func TestWhatIsTooLargeIsRefused(t *testing.T) {
 	if diff := cmp.Diff(want, table.Flaws); diff != "" || table.Rows[0].Cells[0] != "一二三四五" {
 		t.Errorf("a long cell: %v, -want +got:\n%s", table.Rows[0], diff)
 	}
+	table, err = sheet.Read([]byte("a,b\n1,x\x00\n"), sheet.CSV, small)
+	must(t, err)
+	want = []sheet.Flaw{{Place: sheet.Place{Row: 2, Column: 2}, Why: sheet.NoText}}
+	if diff := cmp.Diff(want, table.Flaws); diff != "" || table.Rows[0].Cells[1] != "" {
+		t.Errorf("a cell with U+0000: %v, -want +got:\n%s", table.Rows[0], diff)
+	}
 }
 
 func TestMarkedCellsSayWhy(t *testing.T) {
