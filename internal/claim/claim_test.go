@@ -199,6 +199,7 @@ func TestAbsurdClaimsAreRefused(t *testing.T) {
 		want   *fault.Error
 	}{
 		{"no platform", func(f *claim.Filing) { f.Platform = "" }, claim.ErrInvalid},
+		{"a blank platform", func(f *claim.Filing) { f.Platform = " \u3000" }, claim.ErrInvalid},
 		{"a NUL", func(f *claim.Filing) { f.Platform = "A\x00" }, claim.ErrInvalid},
 		{"for nothing", func(f *claim.Filing) { f.Reference = 0 }, claim.ErrInvalid},
 		{"beyond money", func(f *claim.Filing) { f.Reference = money.Max + 1 }, claim.ErrInvalid},
@@ -206,6 +207,7 @@ func TestAbsurdClaimsAreRefused(t *testing.T) {
 		{"in the future", func(f *claim.Filing) { f.CapturedAt = s.Clock.Now().Add(time.Second) }, claim.ErrInvalid},
 		{"never", func(f *claim.Filing) { f.CapturedAt = time.Time{} }, claim.ErrInvalid},
 		{"no evidence", func(f *claim.Filing) { f.Evidence = "" }, claim.ErrInvalid},
+		{"blank evidence", func(f *claim.Filing) { f.Evidence = "  " }, claim.ErrInvalid},
 		{"long evidence", func(f *claim.Filing) { f.Evidence = strings.Repeat("e", 201) }, claim.ErrInvalid},
 		{"other net content", func(f *claim.Filing) { f.NetContent = 500 }, claim.ErrInvalid},
 		{"other unit", func(f *claim.Filing) { f.NetUnit = "mL" }, claim.ErrInvalid},
@@ -367,6 +369,7 @@ func TestOneReportOfAProductIsOpenAtATime(t *testing.T) {
 	}
 	for name, change := range map[string]func(*claim.Finding){
 		"nowhere":     func(f *claim.Finding) { f.Place = "" },
+		"in a blank":  func(f *claim.Finding) { f.Place = " " },
 		"for nothing": func(f *claim.Finding) { f.Price = 0 },
 		"a long url":  func(f *claim.Finding) { f.URL = strings.Repeat("u", 501) },
 		"a NUL":       func(f *claim.Finding) { f.Note = "\x00" },
