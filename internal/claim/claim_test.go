@@ -352,6 +352,20 @@ func TestAReportIsResolvedOnceAndWithdrawsTheClaim(t *testing.T) {
 	must(t, resolve(operator, claim.Noted))
 }
 
+func TestAStaleClaimIsNoneToWithdraw(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	f := filing(s)
+	f.CapturedAt = s.Clock.Now().AddDate(-1, 0, 10) // it ends while the enterprise may sell
+	c := confirmed(t, s, f)
+	r, err := s.Claims.Report(t.Context(), shoptest.Buyer("li"), flour, found)
+	must(t, err)
+	s.Clock.Set(c.ExpiresAt)
+	if _, err := s.Claims.Resolve(t.Context(), operator, r.ID, claim.ClaimWithdrawn, "已核实"); !errors.Is(err, claim.ErrNone) {
+		t.Errorf("a stale claim was withdrawn: %v", err)
+	}
+}
+
 func TestOneReportOfAProductIsOpenAtATime(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

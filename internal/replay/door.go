@@ -20,7 +20,7 @@ import (
 // stopped is not done again.
 func (r *Replay) letIn(ctx context.Context, e Enterprise, goods []Product) error {
 	code := e.Code()
-	applicant, official := person("applicant "+code), person("official "+county)
+	applicant, official := person("applicant "+code), person("official "+County)
 	recommended := e.date("county_recommended_on").Add(hour)
 	people, err := identity.New(r.DB.At(recommended.AddDate(0, 0, -7)), identity.Config{})
 	if err != nil {
@@ -52,7 +52,7 @@ func (r *Replay) letIn(ctx context.Context, e Enterprise, goods []Product) error
 			return at(recommended.AddDate(0, 0, -6)).Submit(ctx, as, a.ID)
 		}},
 		{onboarding.Submitted, func() (onboarding.Application, error) {
-			as := identity.Caller{Account: official.ID, Roles: []identity.Grant{{Role: identity.County, Region: county}}}
+			as := identity.Caller{Account: official.ID, Roles: []identity.Grant{{Role: identity.County, Region: County}}}
 			return at(recommended).Recommend(ctx, as, a.ID, e.row["county_recommendation_no"], "记录年度的推荐")
 		}},
 		{onboarding.Recommended, func() (onboarding.Application, error) {
@@ -117,7 +117,7 @@ func (e Enterprise) draft(goods []Product, scan file.ID) dossier.Draft {
 	d := dossier.Draft{
 		Entity: dossier.Entity{
 			LegalName: e.row["legal_name"], ShortName: e.row["short_name"], EntityType: e.row["entity_type"], USCC: e.row["uscc_placeholder"],
-			Region: county, Township: e.row["township"], Brands: e.list("brands"), Fictional: e.yes("is_fictional"),
+			Region: County, Township: e.row["township"], Brands: e.list("brands"), Fictional: e.yes("is_fictional"),
 		},
 		Contacts: []dossier.Contact{{Role: dossier.Representative, Name: "负责人（虚构）", Phone: "+8613800000000", Files: scans}},
 		Linkage: dossier.Linkage{

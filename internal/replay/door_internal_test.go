@@ -38,7 +38,7 @@ func TestAllEnterprisesComeInThroughTheDoor(t *testing.T) {
 		l := e.licence()
 		want := merchant.Merchant{
 			ID: m.ID, Code: e.row["enterprise_id"], LegalName: e.row["legal_name"], ShortName: e.row["short_name"], EntityType: e.row["entity_type"],
-			Fictional: e.yes("is_fictional"), Region: county, Township: e.row["township"], USCC: e.row["uscc_placeholder"], Brands: e.list("brands"),
+			Fictional: e.yes("is_fictional"), Region: County, Township: e.row["township"], USCC: e.row["uscc_placeholder"], Brands: e.list("brands"),
 			State: merchant.Active, RecommendationNo: e.row["county_recommendation_no"], RecommendedOn: merchant.Date(e.row["county_recommended_on"]),
 			AgreementNo: e.row["donation_agreement_no"], AgreementSignedOn: merchant.Date(e.row["donation_agreement_signed_on"]),
 			LicensedUntil: l.ExpiresOn, Licences: m.Licences, EnrolledAt: e.date("donation_agreement_signed_on").Add(hour),

@@ -29,8 +29,8 @@ const (
 // newLicence is how long a renewed licence is good for, in years.
 const newLicence = 5
 
-// county is the region code of 太仆寺旗, GB/T 2260.
-const county = "152527"
+// County is the region code of 太仆寺旗, GB/T 2260.
+const County = "152527"
 
 // MerchantID is the id of a recorded enterprise, the same in every replay.
 func MerchantID(code string) merchant.ID { return id.FromName[merchant.Merchant]("enterprise", code) }
@@ -99,7 +99,7 @@ func (p Product) region() string {
 	case "红喜":
 		return "152527103001"
 	}
-	return county
+	return County
 }
 
 // certificate is the paper that comes with each batch of goods of the product's kind,
