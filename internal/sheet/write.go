@@ -233,7 +233,7 @@ func value(kind Kind, text string) any {
 		return defuse(text)
 	}
 	number, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsInf(number, 0) || math.IsNaN(number) {
+	if err != nil || math.IsInf(number, 0) || math.IsNaN(number) || number == 0 && math.Signbit(number) { // no cell holds −0
 		return defuse(text)
 	}
 	places := 0
