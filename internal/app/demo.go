@@ -68,10 +68,10 @@ func (a *App) employ(ctx context.Context, operator identity.Caller, u demoUser) 
 		return err
 	}
 	grant := identity.Grant{Role: u.Role}
-	switch u.Role {
-	case identity.Merchant:
+	if u.Role == identity.Merchant {
 		grant.Merchant = replay.MerchantID("E01").UUID()
-	case identity.County:
+	}
+	if u.Role == identity.County {
 		grant.Region = replay.County
 	}
 	_, err = a.services.Identity.Grant(ctx, operator, made.ID, grant)

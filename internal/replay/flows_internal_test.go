@@ -53,6 +53,7 @@ var edges = map[string]string{
 }
 
 func claimsHold(t *testing.T, r *Replay, y Year) {
+	t.Helper()
 	for _, at := range []time.Time{time.Date(2020, 12, 31, 12, 0, 0, 0, shanghai()), r.DB.Now()} {
 		db := r.DB.At(at)
 		shop := catalog.New(db, nil)
@@ -81,6 +82,7 @@ func claimsHold(t *testing.T, r *Replay, y Year) {
 }
 
 func claimsAreTheData(t *testing.T, r *Replay, y Year) {
+	t.Helper()
 	got := map[catalog.SKUID][]claim.Claim{} // the oldest first
 	service, next := claim.New(r.DB, catalog.New(r.DB, nil), claim.Config{}), page.Request{Limit: page.MaxSize}
 	for {
@@ -134,6 +136,7 @@ func acts(t *testing.T, r *Replay, object string) []trail.Entry {
 }
 
 func goodsWereReviewed(t *testing.T, r *Replay, y Year) {
+	t.Helper()
 	desk := scrutiny.New(r.DB, catalog.New(r.DB, nil))
 	for _, p := range y.Products {
 		who := seller(p.Enterprise).Account.UUID()
@@ -160,6 +163,7 @@ func goodsWereReviewed(t *testing.T, r *Replay, y Year) {
 }
 
 func goodsCameInLots(t *testing.T, r *Replay, y Year) {
+	t.Helper()
 	shelf, lots := inventory.New(r.DB), 0
 	for _, p := range y.Products {
 		all, err := shelf.Lots(t.Context(), seller(p.Enterprise).Merchants(), SKUID(p.Code).UUID(), page.Request{})
@@ -188,6 +192,7 @@ func goodsCameInLots(t *testing.T, r *Replay, y Year) {
 }
 
 func licencesWereRenewed(t *testing.T, r *Replay, y Year) {
+	t.Helper()
 	october := time.Date(2020, 10, 30, 9, 0, 0, 0, shanghai())
 	for _, e := range y.Enterprises {
 		m := MerchantID(e.Code())
@@ -222,6 +227,7 @@ func licencesWereRenewed(t *testing.T, r *Replay, y Year) {
 }
 
 func allWereVerified(t *testing.T, r *Replay, y Year) {
+	t.Helper()
 	want := []time.Time{time.Date(2020, 6, 10, 9, 0, 0, 0, shanghai()), r.DB.Now()}
 	for _, e := range y.Enterprises {
 		var at []time.Time
@@ -241,6 +247,7 @@ func allWereVerified(t *testing.T, r *Replay, y Year) {
 }
 
 func papersAreThere(t *testing.T, r *Replay, y Year) {
+	t.Helper()
 	files, err := file.Open(r.DB, r.Files)
 	if err != nil {
 		t.Fatal(err)

@@ -51,15 +51,15 @@ func paper(lines ...string) []byte {
 		"<< /Type /FontDescriptor /FontName /STSong-Light /Flags 6 /FontBBox [-25 -254 1000 880] /ItalicAngle 0" +
 			" /Ascent 880 /Descent -120 /CapHeight 880 /StemV 93 >>",
 	}
-	var out bytes.Buffer
+	var out, index bytes.Buffer
 	out.WriteString("%PDF-1.5\n")
-	index := "0000000000 65535 f \n"
+	index.WriteString("0000000000 65535 f \n")
 	for i, o := range objects {
-		index += fmt.Sprintf("%010d 00000 n \n", out.Len())
+		fmt.Fprintf(&index, "%010d 00000 n \n", out.Len())
 		fmt.Fprintf(&out, "%d 0 obj\n%s\nendobj\n", i+1, o)
 	}
 	begins := out.Len()
 	n := len(objects) + 1
-	fmt.Fprintf(&out, "xref\n0 %d\n%strailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n", n, index, n, begins)
+	fmt.Fprintf(&out, "xref\n0 %d\n%strailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n", n, index.String(), n, begins)
 	return out.Bytes()
 }
