@@ -71,6 +71,9 @@ func (a *App) employ(ctx context.Context, operator identity.Caller, u demoUser) 
 	if u.Role == identity.Merchant {
 		grant.Merchant = replay.MerchantID("E01").UUID()
 	}
+	if u.Role == identity.County {
+		grant.Region = replay.County
+	}
 	_, err = a.services.Identity.Grant(ctx, operator, made.ID, grant)
 	return err
 }
@@ -95,7 +98,7 @@ func readDemo(path string) ([]demoUser, error) {
 func writeDemo(path string) ([]demoUser, error) {
 	password := rand.Text()[:16]
 	var users []demoUser
-	for _, r := range []identity.Role{identity.Operator, identity.Auditor, identity.FundAdmin, identity.Merchant, identity.Consumer} {
+	for _, r := range []identity.Role{identity.Operator, identity.Auditor, identity.FundAdmin, identity.County, identity.Merchant, identity.Consumer} {
 		users = append(users, demoUser{Role: r, Login: string(r) + "@demo.example", Password: password})
 	}
 	text, err := json.MarshalIndent(users, "", "  ") //nolint:gosec // the file is for whoever tries the shop, and for nobody else

@@ -51,7 +51,9 @@ func (a *App) Replay(ctx context.Context, out io.Writer) (done bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	r := replay.Replay{DB: db, Sandbox: a.till.sandbox, Shop: a.till.shop, Log: log, Logger: a.log, Progress: progress(out)}
+	r := replay.Replay{
+		DB: db, Sandbox: a.till.sandbox, Shop: a.till.shop, Log: log, Files: a.cfg.Files, Claims: a.cfg.Claims, Logger: a.log, Progress: progress(out),
+	}
 	st, err := r.Run(ctx)
 	if err != nil {
 		return false, fmt.Errorf("replay the recorded year: %w", err)

@@ -168,7 +168,7 @@ func (c Claim) repeats(f Filing) bool {
 
 func (f Filing) check(now time.Time) error {
 	bad := ErrInvalid
-	if !text(f.Platform, 1, 60) {
+	if !text(f.Platform, 1, 60) || blank(f.Platform) {
 		bad = bad.At("/platform", "length", "1 to 60 characters")
 	}
 	if f.Reference < 1 || f.Reference > money.Max {
@@ -180,7 +180,7 @@ func (f Filing) check(now time.Time) error {
 	if f.CapturedAt.IsZero() || f.CapturedAt.After(now) {
 		bad = bad.At("/captured_at", "range", "not in the future")
 	}
-	if !text(f.Evidence, 0, 200) || f.Evidence == "" && len(f.Files) == 0 {
+	if !text(f.Evidence, 0, 200) || blank(f.Evidence) && len(f.Files) == 0 {
 		bad = bad.At("/evidence", "required", "a reference of at most 200 characters, or files")
 	}
 	return checkFiles(bad, f.Files).OrNil()
@@ -200,6 +200,9 @@ func text(s string, least, most int) bool {
 	n := utf8.RuneCountInString(s)
 	return n >= least && n <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
+
+// blank reports whether nothing can be read in s.
+func blank(s string) bool { return strings.TrimSpace(s) == "" }
 
 // ReportID names a report.
 type ReportID = id.Of[Report]
@@ -238,7 +241,7 @@ type Report struct {
 
 func (f Finding) check() error {
 	bad := ErrInvalid
-	if !text(f.Place, 1, 120) {
+	if !text(f.Place, 1, 120) || blank(f.Place) {
 		bad = bad.At("/place", "length", "1 to 120 characters")
 	}
 	if f.Price < 1 || f.Price > money.Max {

@@ -199,6 +199,7 @@ func TestAbsurdClaimsAreRefused(t *testing.T) {
 		want   *fault.Error
 	}{
 		{"no platform", func(f *claim.Filing) { f.Platform = "" }, claim.ErrInvalid},
+		{"a blank platform", func(f *claim.Filing) { f.Platform = " \u3000" }, claim.ErrInvalid},
 		{"a NUL", func(f *claim.Filing) { f.Platform = "A\x00" }, claim.ErrInvalid},
 		{"for nothing", func(f *claim.Filing) { f.Reference = 0 }, claim.ErrInvalid},
 		{"beyond money", func(f *claim.Filing) { f.Reference = money.Max + 1 }, claim.ErrInvalid},
@@ -206,6 +207,7 @@ func TestAbsurdClaimsAreRefused(t *testing.T) {
 		{"in the future", func(f *claim.Filing) { f.CapturedAt = s.Clock.Now().Add(time.Second) }, claim.ErrInvalid},
 		{"never", func(f *claim.Filing) { f.CapturedAt = time.Time{} }, claim.ErrInvalid},
 		{"no evidence", func(f *claim.Filing) { f.Evidence = "" }, claim.ErrInvalid},
+		{"blank evidence", func(f *claim.Filing) { f.Evidence = "  " }, claim.ErrInvalid},
 		{"long evidence", func(f *claim.Filing) { f.Evidence = strings.Repeat("e", 201) }, claim.ErrInvalid},
 		{"other net content", func(f *claim.Filing) { f.NetContent = 500 }, claim.ErrInvalid},
 		{"other unit", func(f *claim.Filing) { f.NetUnit = "mL" }, claim.ErrInvalid},
@@ -350,6 +352,20 @@ func TestAReportIsResolvedOnceAndWithdrawsTheClaim(t *testing.T) {
 	must(t, resolve(operator, claim.Noted))
 }
 
+func TestAStaleClaimIsNoneToWithdraw(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	f := filing(s)
+	f.CapturedAt = s.Clock.Now().AddDate(-1, 0, 10) // it ends while the enterprise may sell
+	c := confirmed(t, s, f)
+	r, err := s.Claims.Report(t.Context(), shoptest.Buyer("li"), flour, found)
+	must(t, err)
+	s.Clock.Set(c.ExpiresAt)
+	if _, err := s.Claims.Resolve(t.Context(), operator, r.ID, claim.ClaimWithdrawn, "已核实"); !errors.Is(err, claim.ErrNone) {
+		t.Errorf("a stale claim was withdrawn: %v", err)
+	}
+}
+
 func TestOneReportOfAProductIsOpenAtATime(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -367,6 +383,7 @@ func TestOneReportOfAProductIsOpenAtATime(t *testing.T) {
 	}
 	for name, change := range map[string]func(*claim.Finding){
 		"nowhere":     func(f *claim.Finding) { f.Place = "" },
+		"in a blank":  func(f *claim.Finding) { f.Place = " " },
 		"for nothing": func(f *claim.Finding) { f.Price = 0 },
 		"a long url":  func(f *claim.Finding) { f.URL = strings.Repeat("u", 501) },
 		"a NUL":       func(f *claim.Finding) { f.Note = "\x00" },

@@ -244,8 +244,8 @@ func (s *Service) Reports(ctx context.Context, caller identity.Caller, open bool
 	})
 }
 
-// Resolve ends a report. ClaimWithdrawn withdraws the product's claims at once, and is
-// ErrNone if there is none. For operators, but not for who reported or sells for the
+// Resolve ends a report. ClaimWithdrawn withdraws the product's confirmed claims at once,
+// and is ErrNone if none is left that is not stale. For operators, but not for who reported or sells for the
 // enterprise: ErrOwnClaim. ErrReport, ErrResolved.
 func (s *Service) Resolve(ctx context.Context, caller identity.Caller, rid ReportID, o Outcome, reason string) (Report, error) {
 	if err := caller.Must(identity.Operator); err != nil {

@@ -149,14 +149,14 @@ func decide(ctx context.Context, tx *postgres.Tx, c Claim, by identity.ID) error
 	return nil
 }
 
-// withdrawAll withdraws what can be shown for the product of a report, and says how
-// many claims that were.
+// withdrawAll withdraws what was confirmed for the product of a report and is not stale,
+// and says how many claims that were.
 func withdrawAll(ctx context.Context, tx *postgres.Tx, r Report, by identity.ID) (int64, error) {
 	n, err := tx.Exec(ctx, `INSERT INTO price_claim_decision (merchant_id, claim_id, verdict, reason, actor_id, at)
 		SELECT c.merchant_id, c.id, 'withdrawn', ?, ?, ? FROM price_claim c
 		JOIN price_claim_decision d ON d.merchant_id = c.merchant_id AND d.claim_id = c.id AND d.verdict = 'confirmed'
-		WHERE c.merchant_id = ? AND c.product_id = ? ON CONFLICT ON CONSTRAINT price_claim_decision_pkey DO NOTHING`,
-		r.Reason, by, tx.Now, r.Merchant, r.Product)
+		WHERE c.merchant_id = ? AND c.product_id = ? AND c.expires_at > ? ON CONFLICT ON CONSTRAINT price_claim_decision_pkey DO NOTHING`,
+		r.Reason, by, tx.Now, r.Merchant, r.Product, tx.Now)
 	if err != nil {
 		return 0, fmt.Errorf("withdraw the claims of %s: %w", r.Product, err)
 	}

@@ -14,9 +14,8 @@ import (
 
 // flaws gathers what is missing or wrong in a draft.
 type flaws struct {
-	found   *fault.Error
-	today   merchant.Date
-	noScans bool // the papers lie elsewhere
+	found *fault.Error
+	today merchant.Date
 }
 
 func (f *flaws) add(at, keyword, message string) { f.found = f.found.At(at, keyword, message) }
@@ -54,7 +53,7 @@ func (f *flaws) day(at string, d merchant.Date) bool {
 
 // scans wants at least one file.
 func (f *flaws) scans(at string, files []file.ID) {
-	if len(files) == 0 && !f.noScans {
+	if len(files) == 0 {
 		f.add(at+"/file_ids", "required", "a file is needed")
 	}
 }
@@ -67,9 +66,9 @@ func (f *flaws) some(at string, n int) {
 }
 
 // Check is nil for a dossier that is whole on that day, and otherwise ErrIncomplete,
-// which names each place. Who has its papers elsewhere is asked for no scans of them.
-func (d Draft) Check(today merchant.Date, elsewhere bool) error {
-	f := &flaws{found: ErrIncomplete, today: today, noScans: elsewhere}
+// which names each place.
+func (d Draft) Check(today merchant.Date) error {
+	f := &flaws{found: ErrIncomplete, today: today}
 	f.entity(d.Entity)
 	f.contacts(d.Contacts)
 	f.licences(d.Licences)

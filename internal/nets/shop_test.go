@@ -421,7 +421,7 @@ func (s *shop) applications(t testing.TB, p *person) []string {
 	draft := func() onboarding.ID {
 		code := fmt.Sprintf("A%d", s.next())
 		a, err := s.Onboarding.Record(t.Context(), applicant, id.New[onboarding.Application](s.Clock.Now()),
-			onboarding.Given{Merchant: id.New[merchant.Merchant](s.Clock.Now())}, shoptest.Draft(merchant.Enrolment{Code: code}))
+			onboarding.Given{Merchant: id.New[merchant.Merchant](s.Clock.Now())}, shoptest.Draft(merchant.Enrolment{Code: code}, s.File(t, p.id.UUID(), "papers")))
 		if err != nil {
 			t.Fatalf("apply: %v", err)
 		}

@@ -73,7 +73,6 @@ type Given struct {
 	Merchant    merchant.ID
 	Code        string // "E01"
 	AgreementNo string
-	Recorded    bool // its papers lie elsewhere, and no scans of them are asked for
 }
 
 // Problem says what is wrong in a place.

@@ -40,7 +40,6 @@ func (s *Service) Record(ctx context.Context, caller identity.Caller, a ID, g Gi
 		case !errors.Is(err, ErrUnknown):
 			return Application{}, err
 		}
-		g.Recorded = true
 		return start(ctx, tx, caller, a, g, d)
 	})
 }
@@ -79,7 +78,7 @@ func (s *Service) Edit(ctx context.Context, caller identity.Caller, a ID, versio
 // that the enterprise is here, or about to be.
 func (s *Service) Submit(ctx context.Context, caller identity.Caller, a ID) (Application, error) {
 	return s.change(ctx, caller, a, Applicant, Submit, "", func(tx *postgres.Tx, a *Application) error {
-		if err := a.Check(merchant.DateOf(tx.Now), a.Recorded); err != nil {
+		if err := a.Check(merchant.DateOf(tx.Now)); err != nil {
 			return err
 		}
 		if known, err := merchant.Enrolled(ctx, tx, a.Entity.USCC); err != nil || known {

@@ -26,7 +26,6 @@ type applicationRow struct {
 	USCC              string `gorm:"column:uscc"`
 	LegalName         string
 	Content, Contacts []byte // jsonb
-	Recorded          bool
 	MerchantID        uuid.UUID
 	Code, AgreementNo string
 	RecommendationNo  string
@@ -110,7 +109,7 @@ func toRow(a Application, now time.Time) (applicationRow, error) {
 	return applicationRow{
 		ID: a.ID.UUID(), ApplicantID: a.Applicant.UUID(), State: string(a.State), Version: a.Version, Round: a.Round,
 		Region: a.Entity.Region, USCC: a.Entity.USCC, LegalName: a.Entity.LegalName, Content: content, Contacts: contacts,
-		Recorded: a.Recorded, MerchantID: a.Merchant.UUID(), Code: a.Code, AgreementNo: a.AgreementNo, RecommendationNo: a.RecommendationNo,
+		MerchantID: a.Merchant.UUID(), Code: a.Code, AgreementNo: a.AgreementNo, RecommendationNo: a.RecommendationNo,
 		RecommendedBy: optional(a.RecommendedBy.UUID()), RecommendedAt: optional(a.RecommendedAt),
 		ApprovedBy: optional(a.ApprovedBy.UUID()), ApprovedAt: optional(a.ApprovedAt),
 		SubmittedAt: optional(a.SubmittedAt), CreatedAt: a.CreatedAt, UpdatedAt: now,
@@ -120,7 +119,7 @@ func toRow(a Application, now time.Time) (applicationRow, error) {
 func (r applicationRow) application() (Application, error) {
 	a := Application{
 		ID: id.From[Application](r.ID), Applicant: id.From[identity.Account](r.ApplicantID), State: State(r.State), Version: r.Version, Round: r.Round,
-		Given:            Given{Merchant: id.From[merchant.Merchant](r.MerchantID), Code: r.Code, AgreementNo: r.AgreementNo, Recorded: r.Recorded},
+		Given:            Given{Merchant: id.From[merchant.Merchant](r.MerchantID), Code: r.Code, AgreementNo: r.AgreementNo},
 		RecommendationNo: r.RecommendationNo, RecommendedBy: id.From[identity.Account](value(r.RecommendedBy)), RecommendedAt: value(r.RecommendedAt).UTC(),
 		ApprovedBy: id.From[identity.Account](value(r.ApprovedBy)), ApprovedAt: value(r.ApprovedAt).UTC(),
 		SubmittedAt: value(r.SubmittedAt).UTC(), CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),

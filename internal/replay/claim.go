@@ -6,8 +6,6 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
-	"github.com/shiyi-market/shiyi/internal/id"
-	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/money"
 )
 
@@ -25,16 +23,21 @@ func (r *Replay) claims(e Enterprise, goods []Product) []step {
 		if listed := e.opensAt().Add(time.Hour); at.Before(listed) {
 			at = listed
 		}
-		all = append(all, step{at, "claim " + p.Code, func(ctx context.Context, at time.Time) error { return r.claim(ctx, at, p, captured) }})
+		all = append(all, step{at, "claim " + p.Code, func(ctx context.Context, at time.Time) error {
+			return r.claim(ctx, at, claim.Config{}, p, captured) // a recorded claim lives a year, whatever this shop holds of new ones
+		}})
 	}
 	return all
 }
 
 // recapture claims anew, as of today, what the data holds to be claimed rightly,
-// unless it is claimed by now.
+// unless it is claimed by now. It was seen at the beginning of the day, so that a replay
+// that is stopped and goes on claims the same again.
 func (r *Replay) recapture(ctx context.Context, at time.Time, goods []Product) error {
 	db := r.DB.At(at)
 	shop := catalog.New(db, nil)
+	y, m, d := at.In(shanghai()).Date()
+	today := time.Date(y, m, d, 0, 0, 0, 0, shanghai())
 	for _, p := range goods {
 		if !p.yes("price_claim_ok") {
 			continue
@@ -43,14 +46,14 @@ func (r *Replay) recapture(ctx context.Context, at time.Time, goods []Product) e
 		if err != nil {
 			return err
 		}
-		live, err := claim.New(db, shop, claim.Config{}).Live(ctx, listed)
+		live, err := claim.New(db, shop, r.Claims).Live(ctx, listed)
 		if err != nil {
 			return err
 		}
 		if _, ok := live[SKUID(p.Code)]; ok {
 			continue
 		}
-		if err := r.claim(ctx, at, p, at); err != nil {
+		if err := r.claim(ctx, at, r.Claims, p, today); err != nil {
 			return err
 		}
 	}
@@ -59,13 +62,10 @@ func (r *Replay) recapture(ctx context.Context, at time.Time, goods []Product) e
 
 // claim files a recorded claim as its enterprise, and confirms it as an operator. It
 // goes on where a replay that was stopped left it.
-func (r *Replay) claim(ctx context.Context, at time.Time, p Product, captured time.Time) error {
+func (r *Replay) claim(ctx context.Context, at time.Time, lives claim.Config, p Product, captured time.Time) error {
 	db := r.DB.At(at)
-	claims, m := claim.New(db, catalog.New(db, nil), claim.Config{}), MerchantID(p.Enterprise)
-	c, err := claims.File(ctx, identity.Caller{
-		Account: id.FromName[identity.Account]("replay", "seller of "+m.String()),
-		Roles:   []identity.Grant{{Role: identity.Merchant, Merchant: m.UUID()}},
-	}, claim.Filing{
+	claims := claim.New(db, catalog.New(db, nil), lives)
+	c, err := claims.File(ctx, seller(p.Enterprise), claim.Filing{
 		SKU: SKUID(p.Code), Platform: p.row["ref_platform"], Reference: money.Fen(p.int("ref_price_fen")), Basis: claim.Basis(p.row["ref_basis"]),
 		NetContent: p.int("net_content_value"), NetUnit: p.row["net_content_unit"], CapturedAt: captured, Evidence: p.row["ref_evidence_id"],
 	})

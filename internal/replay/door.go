@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/dossier"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/merchant"
@@ -18,15 +19,14 @@ import (
 // applies a week before the county recommends it. What was done by a replay that was
 // stopped is not done again.
 func (r *Replay) letIn(ctx context.Context, e Enterprise, goods []Product) error {
-	code := e.row["enterprise_id"]
-	applicant := person("applicant " + code)
-	official, operator := person("official "+county), person("operator")
+	code := e.Code()
+	applicant, official := person("applicant "+code), person("official "+County)
 	recommended := e.date("county_recommended_on").Add(hour)
 	people, err := identity.New(r.DB.At(recommended.AddDate(0, 0, -7)), identity.Config{})
 	if err != nil {
 		return err
 	}
-	for _, who := range []identity.Account{applicant, official, operator} {
+	for _, who := range []identity.Account{applicant, official, person("operator")} {
 		if err := people.Record(ctx, who); err != nil {
 			return err
 		}
@@ -34,9 +34,13 @@ func (r *Replay) letIn(ctx context.Context, e Enterprise, goods []Product) error
 	at := func(t time.Time) *onboarding.Service { return onboarding.New(r.DB.At(t)) }
 	signed := at(e.date("donation_agreement_signed_on").Add(hour))
 	as := identity.Caller{Account: applicant.ID}
+	scan, err := r.scan(ctx, recommended.AddDate(0, 0, -7), e, "入驻材料 application papers")
+	if err != nil {
+		return err
+	}
 	a, err := at(recommended.AddDate(0, 0, -7)).Record(ctx, as, id.FromName[onboarding.Application]("enterprise", code), onboarding.Given{
 		Merchant: MerchantID(code), Code: code, AgreementNo: e.row["donation_agreement_no"],
-	}, e.draft(goods))
+	}, e.draft(goods, scan))
 	if err != nil {
 		return err
 	}
@@ -48,12 +52,11 @@ func (r *Replay) letIn(ctx context.Context, e Enterprise, goods []Product) error
 			return at(recommended.AddDate(0, 0, -6)).Submit(ctx, as, a.ID)
 		}},
 		{onboarding.Submitted, func() (onboarding.Application, error) {
-			as := identity.Caller{Account: official.ID, Roles: []identity.Grant{{Role: identity.County, Region: county}}}
+			as := identity.Caller{Account: official.ID, Roles: []identity.Grant{{Role: identity.County, Region: County}}}
 			return at(recommended).Recommend(ctx, as, a.ID, e.row["county_recommendation_no"], "记录年度的推荐")
 		}},
 		{onboarding.Recommended, func() (onboarding.Application, error) {
-			as := identity.Caller{Account: operator.ID, Roles: []identity.Grant{{Role: identity.Operator}}}
-			return at(e.date("platform_approved_on").Add(hour)).Approve(ctx, as, a.ID, "记录年度的审批")
+			return at(e.date("platform_approved_on").Add(hour)).Approve(ctx, operator(), a.ID, "记录年度的审批")
 		}},
 		{onboarding.Approved, func() (onboarding.Application, error) {
 			text, err := signed.Agreement(ctx)
@@ -84,41 +87,60 @@ func person(name string) identity.Account {
 	}
 }
 
-// draft is what the enterprise says of itself. Its contact and what the data does
-// not tell of its licence and its households are invented.
-func (e Enterprise) draft(goods []Product) dossier.Draft {
+// seller is who applied for a recorded enterprise and has sold for it since.
+func seller(code string) identity.Caller {
+	return identity.Caller{
+		Account: person("applicant " + code).ID, Roles: []identity.Grant{{Role: identity.Merchant, Merchant: MerchantID(code).UUID()}},
+	}
+}
+
+// operator is who decided for the shop in the year.
+func operator() identity.Caller {
+	return identity.Caller{Account: person("operator").ID, Roles: []identity.Grant{{Role: identity.Operator}}}
+}
+
+// kinds are the kinds of these goods, each once.
+func kinds(goods []Product) []string {
+	all := []string{}
+	for _, p := range goods {
+		if !slices.Contains(all, p.row["product_kind"]) {
+			all = append(all, p.row["product_kind"])
+		}
+	}
+	return all
+}
+
+// draft is what the enterprise says of itself, with one scan for all its papers. Its
+// contact and what the data does not tell of its licence and its households are invented.
+func (e Enterprise) draft(goods []Product, scan file.ID) dossier.Draft {
+	scans := []file.ID{scan}
 	d := dossier.Draft{
 		Entity: dossier.Entity{
 			LegalName: e.row["legal_name"], ShortName: e.row["short_name"], EntityType: e.row["entity_type"], USCC: e.row["uscc_placeholder"],
-			Region: county, Township: e.row["township"], Brands: e.list("brands"), Fictional: e.yes("is_fictional"),
+			Region: County, Township: e.row["township"], Brands: e.list("brands"), Fictional: e.yes("is_fictional"),
 		},
-		Contacts: []dossier.Contact{{Role: dossier.Representative, Name: "负责人（虚构）", Phone: "+8613800000000"}},
+		Contacts: []dossier.Contact{{Role: dossier.Representative, Name: "负责人（虚构）", Phone: "+8613800000000", Files: scans}},
 		Linkage: dossier.Linkage{
-			Households: e.int("linked_households"), PoorHouseholds: e.int("linked_poor_households"), Evidence: e.list("linkage_evidence"), Ways: e.ways(),
+			Households: e.int("linked_households"), PoorHouseholds: e.int("linked_poor_households"), Evidence: e.list("linkage_evidence"), Ways: e.ways(scans),
 		},
 	}
 	l := e.licence()
-	kinds := []string{}
-	for _, p := range goods {
-		if !slices.Contains(kinds, p.row["product_kind"]) {
-			kinds = append(kinds, p.row["product_kind"])
-		}
-	}
 	issued := l.ExpiresOn.Time().AddDate(-newLicence, 0, 1)
 	if latest := e.date("county_recommended_on").AddDate(0, -1, 0); issued.After(latest) {
 		issued = latest
 	}
-	d.Licences = []dossier.Licence{{Kind: l.Kind, No: l.No, IssuedOn: merchant.DateOf(issued), ExpiresOn: l.ExpiresOn, For: kinds}}
+	d.Licences = []dossier.Licence{{Kind: l.Kind, No: l.No, IssuedOn: merchant.DateOf(issued), ExpiresOn: l.ExpiresOn, For: kinds(goods), Files: scans}}
 	return d
 }
 
 // ways are the data's ways, and one for each figure that none of them is of. Where
 // the data has no households of a way, all that are linked are taken.
-func (e Enterprise) ways() []dossier.Way {
+func (e Enterprise) ways(scans []file.ID) []dossier.Way {
 	var all []dossier.Way
 	add := func(m dossier.Mode, label string) *dossier.Way {
 		all = append(all, dossier.Way{
 			Mode: m, Label: label, Villages: []string{e.row["township"]}, Households: e.int("linked_households"), From: "2020-01-01", To: "2020-12-31",
+			Files: scans,
 		})
 		return &all[len(all)-1]
 	}

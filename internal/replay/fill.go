@@ -7,7 +7,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/id"
-	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/listing"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/order"
@@ -19,11 +19,18 @@ import (
 // the shop sells today.
 const spare = 500
 
+// The codes of the two lots in which goods come that need a certificate: what the year
+// sells, and what is left for today.
+const (
+	yearLot  = "2020（虚构示例）"
+	spareLot = "余量（虚构示例）"
+)
+
 // newLicence is how long a renewed licence is good for, in years.
 const newLicence = 5
 
-// county is the region code of 太仆寺旗, GB/T 2260.
-const county = "152527"
+// County is the region code of 太仆寺旗, GB/T 2260.
+const County = "152527"
 
 // MerchantID is the id of a recorded enterprise, the same in every replay.
 func MerchantID(code string) merchant.ID { return id.FromName[merchant.Merchant]("enterprise", code) }
@@ -65,14 +72,6 @@ func (e Enterprise) opensAt() time.Time {
 	return e.date("donation_agreement_signed_on").AddDate(0, 0, 1).Add(9 * time.Hour)
 }
 
-// reviewer is the operator who approved the listings, invented: the data does not
-// say who it was. It is a number, to which no account belongs.
-func reviewer() identity.Caller {
-	return identity.Caller{
-		Account: id.FromName[identity.Account]("operator", "listings"), Roles: []identity.Grant{{Role: identity.Operator}},
-	}
-}
-
 // listing is the product as it was listed by its enterprise.
 func (p Product) listing(e Enterprise) catalog.NewProduct {
 	return catalog.NewProduct{
@@ -100,7 +99,19 @@ func (p Product) region() string {
 	case "红喜":
 		return "152527103001"
 	}
-	return county
+	return County
+}
+
+// certificate is the paper that comes with each batch of goods of the product's kind,
+// with an invented number; none for most kinds (farm produce quality law 39, animal
+// epidemic prevention law 49).
+func (p Product) certificate() inventory.Certificate {
+	kind, _ := listing.KindOf(p.row["product_kind"])
+	paper := map[string]string{"动物检疫合格证明": "quarantine", "承诺达标合格证": "conformity"}[kind.Certificate]
+	if paper == "" {
+		return inventory.Certificate{}
+	}
+	return inventory.Certificate{Kind: paper, No: "虚构示例-" + p.Code}
 }
 
 // label is what the package says. The data has neither ingredients nor allergens

@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -46,6 +48,8 @@ type Replay struct {
 	Log     interface {      // numbers and signs the year's leaves
 		Drain(ctx context.Context) (int, error)
 	}
+	Files    file.Config  // where the enterprises' papers are kept
+	Claims   claim.Config // how long the price claims of today live
 	Logger   *slog.Logger
 	Shop     payment.Shop        // what the provider's pages say of us
 	Progress func(done, all int) // told after each checkout, from several goroutines; may be nil
@@ -129,7 +133,7 @@ func (r *Replay) note(ctx context.Context, operation string) error {
 // steps are what happens beside the sales, by time: enterprises are let in and
 // list their goods, are re-verified in June, one renews its licence in October,
 // price claims are filed, and the log is drained each month; last, today, everybody
-// renews and claims anew.
+// renews, is verified, stocks up and claims anew.
 func (r *Replay) steps(y Year) []step {
 	var all []step
 	goods := map[string][]Product{}
@@ -143,7 +147,9 @@ func (r *Replay) steps(y Year) []step {
 			}},
 			step{time.Date(2020, 6, 10, 9, 0, 0, 0, shanghai()), "re-verify " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.reverify(ctx, at, e) }})
 		if e.row["licence_expires_on"] == "2020-10-31" {
-			all = append(all, step{time.Date(2020, 10, 30, 9, 0, 0, 0, shanghai()), "renew " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.renew(ctx, at, e) }})
+			all = append(all, step{time.Date(2020, 10, 30, 9, 0, 0, 0, shanghai()), "renew " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error {
+				return r.renew(ctx, at, e, goods[e.Code()])
+			}})
 		}
 	}
 	for _, e := range y.Enterprises {
@@ -155,8 +161,13 @@ func (r *Replay) steps(y Year) []step {
 	slices.SortStableFunc(all, func(a, b step) int { return a.at.Compare(b.at) })
 	for _, e := range y.Enterprises {
 		all = append(all,
-			step{r.DB.Now(), "renew " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.renew(ctx, at, e) }},
+			step{r.DB.Now(), "renew " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error {
+				return r.renew(ctx, at, e, goods[e.Code()])
+			}},
 			step{r.DB.Now(), "re-verify " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error { return r.reverify(ctx, at, e) }},
+			step{r.DB.Now(), "stock up " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error {
+				return r.restock(ctx, at, goods[e.Code()])
+			}},
 			step{r.DB.Now(), "claim anew " + e.row["enterprise_id"], func(ctx context.Context, at time.Time) error {
 				return r.recapture(ctx, at, goods[e.row["enterprise_id"]])
 			}})
@@ -175,21 +186,62 @@ func (r *Replay) open(ctx context.Context, at time.Time, e Enterprise, goods []P
 	if err := r.letIn(ctx, e, goods); err != nil {
 		return err
 	}
-	mid := MerchantID(e.row["enterprise_id"])
-	seller := identity.Caller{Roles: []identity.Grant{{Role: identity.Merchant, Merchant: mid.UUID()}}}
-	shelf := inventory.New(db)
 	listed := make([]uuid.UUID, len(goods))
 	for i, p := range goods {
 		listed[i] = productID(p.Code).UUID()
-		if err := list(ctx, db, seller, p.listing(e)); err != nil {
+		if err := list(ctx, db, seller(e.Code()), p.listing(e)); err != nil {
 			return fmt.Errorf("list %s: %w", p.Code, err)
 		}
-		err := shelf.Open(ctx, seller.Account.UUID(), inventory.Line{Merchant: mid.UUID(), SKU: SKUID(p.Code).UUID(), Qty: p.Units + spare})
-		if err != nil && !errors.Is(err, inventory.ErrOpened) {
+		if err := p.shelve(ctx, inventory.New(db)); err != nil {
 			return fmt.Errorf("stock %s: %w", p.Code, err)
 		}
 	}
 	return search.New(db, inventory.InStock).Index(ctx, listed...)
+}
+
+// shelve opens the product's stock with what the year will sell: as a lot, where a
+// certificate comes with it, and otherwise with what is left for today.
+func (p Product) shelve(ctx context.Context, shelf *inventory.Service) error {
+	qty := p.Units + spare
+	if p.certificate().Kind != "" {
+		qty = 0
+	}
+	who := seller(p.Enterprise)
+	err := shelf.Open(ctx, who.Account.UUID(), inventory.Line{Merchant: MerchantID(p.Enterprise).UUID(), SKU: SKUID(p.Code).UUID(), Qty: qty})
+	if err := ignore(err, inventory.ErrOpened); err != nil || qty > 0 {
+		return err
+	}
+	return p.receive(ctx, shelf, yearLot, p.Units)
+}
+
+// receive takes in a lot of the product, once.
+func (p Product) receive(ctx context.Context, shelf *inventory.Service, code string, qty int64) error {
+	who := seller(p.Enterprise)
+	_, err := shelf.Receive(ctx, inventory.Receipt{
+		Actor: who.Account.UUID(), Merchants: who.Merchants(), SKU: SKUID(p.Code).UUID(), Code: code, Certificate: p.certificate(), Qty: qty,
+	}, request.Claim{}, nil)
+	return ignore(err, inventory.ErrLotKnown)
+}
+
+// restock receives what is left for today of goods that come in lots.
+func (r *Replay) restock(ctx context.Context, at time.Time, goods []Product) error {
+	for _, p := range goods {
+		if p.certificate().Kind == "" {
+			continue
+		}
+		if err := p.receive(ctx, inventory.New(r.DB.At(at)), spareLot, spare); err != nil {
+			return fmt.Errorf("stock up %s: %w", p.Code, err)
+		}
+	}
+	return nil
+}
+
+// ignore is err, or nil if that says that it was done before.
+func ignore(err, done error) error {
+	if errors.Is(err, done) {
+		return nil
+	}
+	return err
 }
 
 // list brings a product on sale as every product comes there: a draft, which its
@@ -207,7 +259,7 @@ func list(ctx context.Context, db *postgres.DB, seller identity.Caller, n catalo
 		c.Product, err = shop.Submit(ctx, seller, n.ID)
 	}
 	if err == nil && c.State == catalog.InReview {
-		_, err = desk.Approve(ctx, reviewer(), n.ID, c.Version)
+		_, err = desk.Approve(ctx, operator(), n.ID, c.Version)
 	}
 	return err
 }
@@ -223,16 +275,18 @@ func (r *Replay) reverify(ctx context.Context, at time.Time, e Enterprise) error
 	return err
 }
 
-// renew lets the enterprise file its licence anew, for some years from then on, and
-// an operator accept it.
-func (r *Replay) renew(ctx context.Context, at time.Time, e Enterprise) error {
-	m, l := MerchantID(e.row["enterprise_id"]), e.licence()
-	l.IssuedOn, l.ExpiresOn = merchant.DateOf(at), merchant.DateOf(at.AddDate(newLicence, 0, 0))
+// renew lets the enterprise file its licence anew, with a scan and for some years from
+// then on, and an operator accept it.
+func (r *Replay) renew(ctx context.Context, at time.Time, e Enterprise, goods []Product) error {
+	m, l := MerchantID(e.Code()), e.licence()
+	l.IssuedOn, l.ExpiresOn, l.ProductKinds = merchant.DateOf(at), merchant.DateOf(at.AddDate(newLicence, 0, 0)), kinds(goods)
+	scan, err := r.scan(ctx, at, e, "许可证 licence "+l.No+" "+string(l.ExpiresOn))
+	if err != nil {
+		return err
+	}
+	l.Files = []file.ID{scan}
 	papers := standing.New(r.DB.At(at))
-	f, err := papers.FileLicence(ctx, identity.Caller{
-		Account: id.FromName[identity.Account]("replay", "seller of "+m.String()),
-		Roles:   []identity.Grant{{Role: identity.Merchant, Merchant: m.UUID()}},
-	}, m, l)
+	f, err := papers.FileLicence(ctx, seller(e.Code()), m, l)
 	if errors.Is(err, merchant.ErrAccepted) {
 		return nil
 	}
@@ -240,11 +294,6 @@ func (r *Replay) renew(ctx context.Context, at time.Time, e Enterprise) error {
 		_, err = papers.AcceptLicence(ctx, operator(), f.ID)
 	}
 	return err
-}
-
-// operator is who decided in the year, of whom no account is recorded.
-func operator() identity.Caller {
-	return identity.Caller{Account: id.FromName[identity.Account]("replay", "operator"), Roles: []identity.Grant{{Role: identity.Operator}}}
 }
 
 // sell puts checkouts through, several at once; all have ended when it returns.

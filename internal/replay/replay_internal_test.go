@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
@@ -19,7 +20,8 @@ func newReplay(t testing.TB) *Replay {
 	t.Helper()
 	r := &Replay{
 		DB: pgtest.New(t), Logger: slog.New(slog.DiscardHandler),
-		Shop: payment.Shop{Name: "test", SuccessURL: "http://localhost/paid/{checkout}", CancelURL: "http://localhost/unpaid/{checkout}"},
+		Files: file.Config{Folder: t.TempDir(), MaxBytes: 1 << 20},
+		Shop:  payment.Shop{Name: "test", SuccessURL: "http://localhost/paid/{checkout}", CancelURL: "http://localhost/unpaid/{checkout}"},
 	}
 	bank, err := sandbox.Open(sandbox.Config{PageURL: "http://localhost/sandbox/pay/", Clock: r.DB.Now}, r.Logger)
 	if err != nil {

@@ -106,8 +106,12 @@ func (s Services) Enrol(ctx context.Context, e merchant.Enrolment) (merchant.Mer
 	if err := s.Identity.Record(ctx, applicant); err != nil {
 		return merchant.Merchant{}, err
 	}
+	scan, err := s.scan(ctx, applicant.ID)
+	if err != nil {
+		return merchant.Merchant{}, err
+	}
 	a, err := s.Onboarding.Record(ctx, identity.Caller{Account: applicant.ID}, id.FromName[onboarding.Application]("test", e.Code),
-		onboarding.Given{Merchant: e.ID, Code: e.Code, AgreementNo: "A-" + e.Code}, Draft(e))
+		onboarding.Given{Merchant: e.ID, Code: e.Code, AgreementNo: "A-" + e.Code}, Draft(e, scan))
 	if err == nil {
 		a, err = s.Pass(ctx, a, "R-"+e.Code)
 	}
@@ -115,6 +119,12 @@ func (s Services) Enrol(ctx context.Context, e merchant.Enrolment) (merchant.Mer
 		return merchant.Merchant{}, fmt.Errorf("enrol %s: %w", e.Code, err)
 	}
 	return s.Merchants.Merchant(ctx, a.Merchant)
+}
+
+// scan is a paper that somebody has uploaded.
+func (s Services) scan(ctx context.Context, owner identity.ID) (file.ID, error) {
+	f, err := s.Files.Put(ctx, file.New{Owner: owner.UUID(), Name: "paper.pdf", Private: true, Kind: file.Paper}, strings.NewReader("%PDF-1.4\n%%EOF\n"))
+	return f.ID, err
 }
 
 // Official is an official of the county that all invented enterprises are in.
@@ -150,24 +160,26 @@ func (s Services) Pass(ctx context.Context, a onboarding.Application, recommenda
 	return a, nil
 }
 
-// Draft is what an invented enterprise says of itself, without scans.
-func Draft(e merchant.Enrolment) dossier.Draft {
+// Draft is what an invented enterprise says of itself, with these scans of each paper.
+func Draft(e merchant.Enrolment, scans ...file.ID) dossier.Draft {
 	short := cmp.Or(e.ShortName, e.Code)
 	d := dossier.Draft{
 		Entity: dossier.Entity{
 			LegalName: short + "（虚构示例）", ShortName: short, EntityType: "农民专业合作社", USCC: cmp.Or(e.USCC, USCC(number(e.Code))),
 			Region: "152527", Township: "红旗镇", Fictional: true,
 		},
-		Contacts: []dossier.Contact{{Role: dossier.Representative, Name: "测试", Phone: "+8613800000000"}},
+		Contacts: []dossier.Contact{{Role: dossier.Representative, Name: "测试", Phone: "+8613800000000", Files: scans}},
 		Linkage: dossier.Linkage{Households: max(1, e.Linkage.Households), Ways: []dossier.Way{{
-			Mode: dossier.Cooperative, Villages: []string{"红喜村"}, Households: 1, From: "2026-01-01", To: "2026-12-31",
+			Mode: dossier.Cooperative, Villages: []string{"红喜村"}, Households: 1, From: "2026-01-01", To: "2026-12-31", Files: scans,
 		}}},
 	}
 	if e.Licences == nil {
 		e.Licences = []merchant.Licence{{Kind: "SC", No: SC(number(e.Code) % 10_000), ExpiresOn: "2099-12-31"}}
 	}
 	for _, l := range e.Licences {
-		d.Licences = append(d.Licences, dossier.Licence{Kind: l.Kind, No: l.No, IssuedOn: "2020-01-01", ExpiresOn: l.ExpiresOn, For: []string{"PACKAGED_FOOD"}})
+		d.Licences = append(d.Licences, dossier.Licence{
+			Kind: l.Kind, No: l.No, IssuedOn: "2020-01-01", ExpiresOn: l.ExpiresOn, For: []string{"PACKAGED_FOOD"}, Files: scans,
+		})
 	}
 	return d
 }

@@ -104,6 +104,7 @@ func TestALicenceCountsOnceAnotherPersonHasAcceptedIt(t *testing.T) {
 	}
 	same(t, "in the register", []merchant.Licence{l, {
 		Kind: "SC", No: "SC10115252799011", IssuedOn: "2020-01-01", ExpiresOn: "2027-01-01", ProductKinds: []string{"PACKAGED_FOOD"},
+		Files: m.Licences[len(m.Licences)-1].Files, // as it came in
 	}}, m.Licences)
 	all, err := s.Standing.Licences(t.Context(), standing.LicenceFilter{Merchant: shoptest.Miller}, page.Request{})
 	must(t, err)

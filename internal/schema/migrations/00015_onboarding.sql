@@ -60,7 +60,6 @@ CREATE TABLE application (
   legal_name        text        NOT NULL,
   content           jsonb       NOT NULL,
   contacts          jsonb       NOT NULL,
-  recorded          boolean     NOT NULL,
   merchant_id       uuid        NOT NULL,
   code              text        NOT NULL,
   agreement_no      text        NOT NULL,
@@ -93,7 +92,7 @@ CREATE TRIGGER application_state_moves BEFORE UPDATE OF state ON application FOR
     'recommended>approved', 'recommended>returned', 'recommended>refused', 'returned>refused', 'approved>signed', 'signed>active');
 CREATE TRIGGER application_state_begins BEFORE INSERT ON application FOR EACH ROW WHEN (NEW.state <> 'draft') EXECUTE FUNCTION state_begins();
 ALTER TABLE application ENABLE ALWAYS TRIGGER application_state_moves, ENABLE ALWAYS TRIGGER application_state_begins;
-COMMENT ON TABLE application IS 'home: shared. An enterprise that wants to come in. contacts are personal data: never public, never in the trail. round counts how often it was submitted, version how often it was edited; recorded says that its papers lie elsewhere. merchant_id is the enterprise that it becomes.';
+COMMENT ON TABLE application IS 'home: shared. An enterprise that wants to come in. contacts are personal data: never public, never in the trail. round counts how often it was submitted, version how often it was edited. merchant_id is the enterprise that it becomes.';
 
 CREATE TABLE application_event (
   application_id uuid        NOT NULL,
