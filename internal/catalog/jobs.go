@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
@@ -10,13 +11,15 @@ import (
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
-// Changed is the job of a product that was listed or edited, whatever of it:
+// Changed is the job of products that were listed or edited, whatever of them:
 // those who keep something made out of products make it anew. It says which
-// product, not what changed, and may come late or twice.
+// products, not what changed, and may come late or twice.
 type Changed struct {
-	Merchant uuid.UUID `json:"merchant"`
-	Product  uuid.UUID `json:"product"`
+	Products []uuid.UUID `json:"products"`
 }
+
+// mostChanged is how many products one job names.
+const mostChanged = 200
 
 // Kind names the job.
 func (Changed) Kind() string { return "catalog.changed" }
@@ -24,9 +27,13 @@ func (Changed) Kind() string { return "catalog.changed" }
 // changed is called by all that writes products, their SKUs or their prices, in the
 // transaction that writes.
 func changed(ctx context.Context, tx *postgres.Tx, all ...Product) error {
-	jobs := make([]river.JobArgs, len(all))
-	for i, p := range all {
-		jobs[i] = Changed{Merchant: p.Merchant.UUID(), Product: p.ID.UUID()}
+	var jobs []river.JobArgs
+	for some := range slices.Chunk(all, mostChanged) {
+		j := Changed{Products: make([]uuid.UUID, len(some))}
+		for i, p := range some {
+			j.Products[i] = p.ID.UUID()
+		}
+		jobs = append(jobs, j)
 	}
 	return tx.EnqueueAll(ctx, jobs)
 }

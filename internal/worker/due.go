@@ -65,7 +65,7 @@ const (
 func (w *Worker) register(jobs *river.Workers) error {
 	orders, payments := w.deps.Orders, w.deps.Payments
 	return errors.Join(
-		on(w, jobs, func(ctx context.Context, j catalog.Changed) error { return w.deps.Search.Index(ctx, j.Product) }),
+		on(w, jobs, func(ctx context.Context, j catalog.Changed) error { return w.deps.Search.Index(ctx, j.Products...) }),
 		on(w, jobs, func(ctx context.Context, j payment.Received) error { return orders.Capture(ctx, j.Event) }),
 		on(w, jobs, func(ctx context.Context, j payment.RefundMoved) error { return payments.SettleRefund(ctx, j.Event) }),
 		on(w, jobs, func(ctx context.Context, j payment.PerformRefund) error {

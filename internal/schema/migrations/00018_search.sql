@@ -9,7 +9,6 @@ CREATE TABLE search_product (
   terms         text[]      NOT NULL,
   listed        boolean     NOT NULL,
   in_stock      boolean     NOT NULL,
-  claim_until   timestamptz,
   source        bigint      NOT NULL,
   updated_at    timestamptz NOT NULL,
   CONSTRAINT search_product_pkey PRIMARY KEY (merchant_id, product_id),
@@ -21,7 +20,7 @@ CREATE TABLE search_product (
 CREATE INDEX search_product_terms ON search_product USING gin (terms) WITH (fastupdate = off) WHERE listed;
 CREATE INDEX search_product_name ON search_product (name_key, lot, product_id) WHERE listed;
 CREATE INDEX search_product_pinyin ON search_product (pinyin_key, lot, product_id) WHERE listed;
-COMMENT ON TABLE search_product IS 'home: merchant. What a product is found by, made out of it: terms are its words, lot is drawn from its id and decides between equals, source is a digest of what the row was made from. claim_until is when its price claim ends, NULL without one.';
+COMMENT ON TABLE search_product IS 'home: merchant. What a product is found by, made out of it: terms are its words, lot is drawn from its id and decides between equals, source is a digest of what the row was made from.';
 
 CREATE TABLE search_synonym (
   word text NOT NULL,

@@ -80,5 +80,19 @@ CREATE TRIGGER cheaper_report_state_moves BEFORE UPDATE OF state ON cheaper_repo
 CREATE TRIGGER cheaper_report_state_begins BEFORE INSERT ON cheaper_report FOR EACH ROW WHEN (NEW.state <> 'open') EXECUTE FUNCTION state_begins();
 ALTER TABLE cheaper_report ENABLE ALWAYS TRIGGER cheaper_report_state_moves, ENABLE ALWAYS TRIGGER cheaper_report_state_begins;
 
+-- What search asks; the context claim computes the same for what it shows.
+CREATE VIEW price_claim_holding AS
+  SELECT k.merchant_id, k.product_id, k.id AS sku_id, c.captured_at, c.expires_at
+  FROM sku k JOIN product p ON p.merchant_id = k.merchant_id AND p.id = k.product_id
+  CROSS JOIN LATERAL (
+    SELECT c.* FROM price_claim c JOIN price_claim_decision d ON d.merchant_id = c.merchant_id AND d.claim_id = c.id AND d.verdict = 'confirmed'
+    WHERE c.merchant_id = k.merchant_id AND c.sku_id = k.id AND NOT EXISTS (SELECT FROM price_claim_decision w
+      WHERE w.merchant_id = c.merchant_id AND w.claim_id = c.id AND w.verdict = 'withdrawn')
+    ORDER BY c.captured_at DESC, c.id DESC LIMIT 1
+  ) c
+  WHERE k.price_fen < c.reference_fen AND c.net_content = p.net_content AND c.net_unit = p.net_unit;
+COMMENT ON VIEW price_claim_holding IS 'SKUs of which the newest confirmed claim holds at this price between captured_at and expires_at.';
+
+GRANT SELECT ON price_claim_holding TO shiyi_app;
 GRANT SELECT, INSERT ON price_claim, price_claim_decision, cheaper_report TO shiyi_app;
 GRANT UPDATE (state, outcome, reason, resolved_by, resolved_at) ON cheaper_report TO shiyi_app;
