@@ -119,7 +119,7 @@ func TestAPictureIsKeptUprightAndTellsNothingElse(t *testing.T) {
 func TestALargePictureIsMadeSmallerAndHasThumbnails(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	for name, body := range map[string][]byte{"a.jpg": jpegOf(t, halves(7_000, 3_500)), "b.png": pngOf(t, halves(3_600, 1_800))} {
+	for name, body := range map[string][]byte{"a.jpg": jpegOf(t, halves(6_400, 3_200)), "b.png": pngOf(t, halves(3_600, 1_800))} {
 		f := s.put(t, public(name), body)
 		if f.Width != 3_000 || f.Height != 1_500 {
 			t.Errorf("%s: %d × %d, want 3000 × 1500", name, f.Width, f.Height)
