@@ -245,7 +245,7 @@ const slots = 32
 func ground() string {
 	const memory, room = "/dev/shm", 2 << 30
 	var fs syscall.Statfs_t
-	if err := syscall.Statfs(memory, &fs); err == nil && int64(fs.Bavail)*int64(fs.Bsize) >= room { //nolint:gosec,unconvert // free space is far below 2^63; the types are not the same everywhere
+	if err := syscall.Statfs(memory, &fs); err == nil && int64(fs.Bavail)*int64(fs.Bsize) >= room { //nolint:unconvert // the types are not the same everywhere
 		return memory
 	}
 	return os.TempDir()
