@@ -131,6 +131,9 @@ func (d Draft) identities() []file.ID {
 	return all
 }
 
+// Identifies reports whether a file of the draft shows who somebody is.
+func (d Draft) Identifies(f file.ID) bool { return slices.Contains(d.identities(), f) }
+
 // Normal is d with its numbers as they are kept: in capitals, without spaces around.
 func (d Draft) Normal() Draft {
 	tidy := func(s string) string { return strings.ToUpper(strings.TrimSpace(s)) }

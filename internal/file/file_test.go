@@ -119,10 +119,10 @@ func TestAPictureIsKeptUprightAndTellsNothingElse(t *testing.T) {
 func TestALargePictureIsMadeSmallerAndHasThumbnails(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	for name, body := range map[string][]byte{"a.jpg": jpegOf(t, halves(7_000, 3_500)), "b.png": pngOf(t, halves(3_600, 1_800))} {
+	for name, body := range map[string][]byte{"a.jpg": jpegOf(t, halves(6_400, 640)), "b.png": pngOf(t, halves(3_600, 360))} {
 		f := s.put(t, public(name), body)
-		if f.Width != 3_000 || f.Height != 1_500 {
-			t.Errorf("%s: %d × %d, want 3000 × 1500", name, f.Width, f.Height)
+		if f.Width != 3_000 || f.Height != 300 {
+			t.Errorf("%s: %d × %d, want 3000 × 300", name, f.Width, f.Height)
 		}
 		for _, size := range append(file.Thumbnails(), 0) {
 			c, err := s.Open(t.Context(), f.ID, "", size)

@@ -293,7 +293,7 @@ func (s *Service) File(ctx context.Context, owner uuid.UUID, fid ID) (File, erro
 // who calls: the owner's own, or a context after its own check. It is written down for whom
 // it was made. A public file needs no link and gets one without a token.
 func (s *Service) Link(ctx context.Context, fid ID, reader uuid.UUID) (Link, error) {
-	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Link, error) { return link(ctx, tx, fid, reader) })
+	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Link, error) { return Lend(ctx, tx, fid, reader) })
 }
 
 // OwnLink is Link for who uploaded the file; another's is ErrUnknown.
@@ -302,11 +302,13 @@ func (s *Service) OwnLink(ctx context.Context, owner uuid.UUID, fid ID) (Link, e
 		if _, err := owned(ctx, tx, owner, fid); err != nil {
 			return Link{}, err
 		}
-		return link(ctx, tx, fid, owner)
+		return Lend(ctx, tx, fid, owner)
 	})
 }
 
-func link(ctx context.Context, tx *postgres.Tx, fid ID, reader uuid.UUID) (Link, error) {
+// Lend is Link in its caller's transaction: the link is there only if what the caller
+// writes down of it is, too.
+func Lend(ctx context.Context, tx *postgres.Tx, fid ID, reader uuid.UUID) (Link, error) {
 	f, err := byID(ctx, tx, fid)
 	if err != nil {
 		return Link{}, err

@@ -29,6 +29,7 @@ var update = flag.Bool("update", false, "write what the API answers into the con
 //	! pay {checkout}      something that happens outside the API: pay, return, work, tell, log, wait 30m, expire, upload li scan
 //	> POST /v1/… as li    a request; li is registered and signed in on the way
 //	Idempotency-Key: k    its headers, then its body
+//	                      "file name" is one of the files in wicked, as a form
 //	< 201 Created         the answer
 //
 // Ids get names as they appear: {checkout}, {order}, {order-2}.
@@ -145,6 +146,11 @@ func (c *conversation) ask(t *testing.T, part string) string {
 		body = c.fill(strings.Join(lines[i+1:], "\n"))
 		break
 	}
+	if said, ok := body.(string); ok && words[2] == "/v1/files" && strings.HasPrefix(said, "file ") {
+		var kind string
+		body, kind = form(t, "file:"+strings.TrimPrefix(said, "file "), wicked(t)[strings.TrimPrefix(said, "file ")])
+		headers = append(headers, "Content-Type", kind)
+	}
 	token := ""
 	if len(words) == 5 && words[3] == "as" {
 		token = c.shop.token(t, words[4])
@@ -220,6 +226,9 @@ func (c *conversation) name(v any, noun string) any {
 				v[key] = c.name(v[key], noun)
 			case !isText:
 				v[key] = c.name(v[key], strings.TrimSuffix(key, "s"))
+			case key == "path" && strings.Contains(s, "?token="):
+				at, token, _ := strings.Cut(s, "?token=")
+				v[key] = c.name(map[string]any{"at": at}, "").(map[string]any)["at"].(string) + "?token=" + c.nameOf(token, "link")
 			case key == "next_cursor":
 				v[key] = c.nameOf(s, "cursor")
 			case key == "key" && strings.HasPrefix(s, "shy_live_"):

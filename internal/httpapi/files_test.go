@@ -45,6 +45,20 @@ func drawing(t testing.TB, w int) string {
 	return out.String()
 }
 
+// wicked are files that conversations upload, by name; the first is a good one.
+func wicked(t testing.TB) map[string]string {
+	t.Helper()
+	good := drawing(t, 4)
+	return map[string]string{
+		"营业执照.png": good,
+		"脚本.svg":   `<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>`,
+		"压缩包.png":  "PK\x03\x04zip",
+		"残缺.png":   good[:len(good)/2],
+		"带脚本.pdf":  "%PDF-1.7\n1 0 obj\n<< /Type /Catalog /OpenAction << /S /JavaScript /JS (app.alert(1)) >> >>\nendobj\nstartxref\n9\n%%EOF\n",
+		"空.png":    "",
+	}
+}
+
 // upload uploads a form as somebody.
 func (s *shop) upload(t testing.TB, who string, pairs ...string) *httptest.ResponseRecorder {
 	t.Helper()

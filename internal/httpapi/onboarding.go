@@ -84,6 +84,12 @@ func (h onboardings) AcceptLevyAgreement(ctx context.Context, r oas.AcceptLevyAg
 	return oas.AcceptLevyAgreement200JSONResponse(wireApplication(caller, onboarding.Applicant)(a)), err
 }
 
+// LinkApplicationFile answers POST /v1/applications/{application_id}/files/{file_id}/link.
+func (h onboardings) LinkApplicationFile(ctx context.Context, r oas.LinkApplicationFileRequestObject) (oas.LinkApplicationFileResponseObject, error) {
+	l, err := h.onboarding.Link(ctx, callerOf(ctx), onboarding.Applicant, fromID(r.ApplicationId), id.From[file.File](r.FileId))
+	return oas.LinkApplicationFile201JSONResponse(wireFileLink(l)), err
+}
+
 // ListCountyApplications answers GET /v1/county/applications.
 func (h onboardings) ListCountyApplications(ctx context.Context, r oas.ListCountyApplicationsRequestObject) (oas.ListCountyApplicationsResponseObject, error) {
 	caller := callerOf(ctx)
@@ -105,6 +111,12 @@ func (h onboardings) GetCountyApplication(ctx context.Context, r oas.GetCountyAp
 func (h onboardings) ReadCountyApplicationContacts(ctx context.Context, r oas.ReadCountyApplicationContactsRequestObject) (oas.ReadCountyApplicationContactsResponseObject, error) {
 	all, err := h.onboarding.Contacts(ctx, callerOf(ctx), onboarding.County, fromID(r.ApplicationId))
 	return oas.ReadCountyApplicationContacts200JSONResponse{Contacts: wireAll(all, wireContact)}, err
+}
+
+// LinkCountyApplicationFile answers POST /v1/county/applications/{application_id}/files/{file_id}/link.
+func (h onboardings) LinkCountyApplicationFile(ctx context.Context, r oas.LinkCountyApplicationFileRequestObject) (oas.LinkCountyApplicationFileResponseObject, error) {
+	l, err := h.onboarding.Link(ctx, callerOf(ctx), onboarding.County, fromID(r.ApplicationId), id.From[file.File](r.FileId))
+	return oas.LinkCountyApplicationFile201JSONResponse(wireFileLink(l)), err
 }
 
 // RecommendApplication answers POST /v1/county/applications/{application_id}/recommend.
@@ -141,6 +153,12 @@ func (h onboardings) GetOpsApplication(ctx context.Context, r oas.GetOpsApplicat
 func (h onboardings) ReadOpsApplicationContacts(ctx context.Context, r oas.ReadOpsApplicationContactsRequestObject) (oas.ReadOpsApplicationContactsResponseObject, error) {
 	all, err := h.onboarding.Contacts(ctx, callerOf(ctx), onboarding.Platform, fromID(r.ApplicationId))
 	return oas.ReadOpsApplicationContacts200JSONResponse{Contacts: wireAll(all, wireContact)}, err
+}
+
+// LinkOpsApplicationFile answers POST /v1/ops/applications/{application_id}/files/{file_id}/link.
+func (h onboardings) LinkOpsApplicationFile(ctx context.Context, r oas.LinkOpsApplicationFileRequestObject) (oas.LinkOpsApplicationFileResponseObject, error) {
+	l, err := h.onboarding.Link(ctx, callerOf(ctx), onboarding.Platform, fromID(r.ApplicationId), id.From[file.File](r.FileId))
+	return oas.LinkOpsApplicationFile201JSONResponse(wireFileLink(l)), err
 }
 
 // ApproveApplication answers POST /v1/ops/applications/{application_id}/approve.

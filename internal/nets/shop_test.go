@@ -420,8 +420,13 @@ func (s *shop) applications(t testing.TB, p *person) []string {
 	applicant := identity.Caller{Account: p.id}
 	draft := func() onboarding.ID {
 		code := fmt.Sprintf("A%d", s.next())
+		d, err := s.Papers(t.Context(), p.id.UUID(), shoptest.Draft(merchant.Enrolment{Code: code}))
+		if err != nil {
+			t.Fatalf("upload the papers: %v", err)
+		}
+		d.Licences[0].Files = append(slices.Clone(d.Licences[0].Files), uploaded(t, s.file(t, p))) // what {file_id} names
 		a, err := s.Onboarding.Record(t.Context(), applicant, id.New[onboarding.Application](s.Clock.Now()),
-			onboarding.Given{Merchant: id.New[merchant.Merchant](s.Clock.Now())}, shoptest.Draft(merchant.Enrolment{Code: code}, s.File(t, p.id.UUID(), "papers")))
+			onboarding.Given{Merchant: id.New[merchant.Merchant](s.Clock.Now())}, d)
 		if err != nil {
 			t.Fatalf("apply: %v", err)
 		}
@@ -574,6 +579,15 @@ func (s *shop) file(t testing.TB, p *person) string {
 		t.Fatalf("upload: %v", err)
 	}
 	return f.ID.String()
+}
+
+func uploaded(t testing.TB, name string) file.ID {
+	t.Helper()
+	f, err := id.Parse[file.File](name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 // missing is a well-formed name of a thing that is not there.

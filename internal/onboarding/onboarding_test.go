@@ -334,6 +334,90 @@ func TestOthersSeeNothing(t *testing.T) {
 	}
 }
 
+func TestWhoSeesAnApplicationReadsItsPapersUntilTheLinkExpires(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	a := o.bring(t, 1, onboarding.Submitted)
+	papers := map[string]file.ID{"id": a.Contacts[0].Files[0], "licence": a.Licences[0].Files[0], "proof": a.Linkage.Ways[0].Files[0]}
+	for name, paper := range papers {
+		for _, side := range []onboarding.Side{onboarding.Applicant, onboarding.County, onboarding.Platform} {
+			l, err := o.Onboarding.Link(t.Context(), o.side(side), side, a.ID, paper)
+			if err != nil {
+				t.Fatalf("the %s asks for the %s: %v", side, name, err)
+			}
+			c, err := o.Files.Open(t.Context(), paper, l.Token, 0)
+			if err != nil {
+				t.Fatalf("the %s reads the %s: %v", side, name, err)
+			}
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+			o.Clock.Advance(file.LinkTTL)
+			if _, err := o.Files.Open(t.Context(), paper, l.Token, 0); !errors.Is(err, file.ErrUnknown) {
+				t.Errorf("the %s reads the %s by a link that is over: %v, want %v", side, name, err, file.ErrUnknown)
+			}
+		}
+	}
+	noted, err := o.Trail.Entries(t.Context(), page.Request{Limit: page.MaxSize}, trail.Filter{Object: "application:" + a.ID.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := map[string]int{}
+	for _, e := range noted.Data {
+		if e.Operation == "onboarding.read_paper" {
+			read[fmt.Sprint(e.Detail["side"], " ", e.Detail["file"], " ", e.Detail["identity"])]++
+		}
+	}
+	want := map[string]int{}
+	for name, paper := range papers {
+		for _, side := range []onboarding.Side{onboarding.Applicant, onboarding.County, onboarding.Platform} {
+			want[fmt.Sprint(side, " ", paper, " ", name == "id")] = 1
+		}
+	}
+	if diff := cmp.Diff(want, read); diff != "" {
+		t.Errorf("the trail (-want +got):\n%s", diff)
+	}
+}
+
+func TestNobodyElseReadsAnApplicationsPapers(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	a := o.bring(t, 1, onboarding.Submitted)
+	drafted := o.start(t, o.draft(t, 2))
+	bob := o.person(t, "bob")
+	paper := a.Contacts[0].Files[0]
+	alien := o.File(t, o.applicant.Account.UUID(), "of another matter") // the applicant's own, but no paper of it
+	for name, tt := range map[string]struct {
+		who  identity.Caller
+		side onboarding.Side
+		of   onboarding.ID
+		file file.ID
+		want error
+	}{
+		"another applicant":             {bob, onboarding.Applicant, a.ID, paper, onboarding.ErrUnknown},
+		"a stranger":                    {identity.Caller{}, onboarding.Applicant, a.ID, paper, onboarding.ErrUnknown},
+		"an official of another county": {official("far", "152528"), onboarding.County, a.ID, paper, onboarding.ErrUnknown},
+		"an official, a draft's":        {shoptest.Official, onboarding.County, drafted.ID, paper, onboarding.ErrUnknown},
+		"an operator, a draft's":        {shoptest.Operator, onboarding.Platform, drafted.ID, paper, onboarding.ErrUnknown},
+		"an operator for a county":      {shoptest.Operator, onboarding.County, a.ID, paper, onboarding.ErrUnknown},
+		"an official as an operator":    {shoptest.Official, onboarding.Platform, a.ID, paper, onboarding.ErrUnknown},
+		"an auditor":                    {identity.Caller{Account: bob.Account, Roles: []identity.Grant{{Role: identity.Auditor}}}, onboarding.Platform, a.ID, paper, onboarding.ErrUnknown},
+		"no application":                {shoptest.Operator, onboarding.Platform, id.New[onboarding.Application](pgtest.Noon), paper, onboarding.ErrUnknown},
+		"another file of the applicant": {shoptest.Operator, onboarding.Platform, a.ID, alien, file.ErrUnknown},
+		"his own, but no paper of it":   {o.applicant, onboarding.Applicant, a.ID, alien, file.ErrUnknown},
+		"no file":                       {shoptest.Official, onboarding.County, a.ID, id.New[file.File](pgtest.Noon), file.ErrUnknown},
+	} {
+		if l, err := o.Onboarding.Link(t.Context(), tt.who, tt.side, tt.of, tt.file); !errors.Is(err, tt.want) || l.Token != "" {
+			t.Errorf("%s: %+v, %v, want %v", name, l, err, tt.want)
+		}
+	}
+	var links, notes int
+	err := o.DB.SQL().QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM file_link), (SELECT count(*) FROM trail_entry WHERE operation = 'onboarding.read_paper')`).Scan(&links, &notes)
+	if err != nil || links+notes > 0 {
+		t.Errorf("%d links were made and %d noted (%v), want none", links, notes, err)
+	}
+}
+
 func TestQueuesShowWhatIsTheirs(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

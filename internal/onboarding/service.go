@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/dossier"
@@ -344,5 +345,28 @@ func (s *Service) Contacts(ctx context.Context, caller identity.Caller, side Sid
 			return nil, ErrUnknown
 		}
 		return a.Contacts, note(ctx, tx, caller, "read_contacts", a.ID, map[string]any{"side": string(side)})
+	})
+}
+
+// Link opens a paper of an application to somebody who sees it, for file.LinkTTL. That
+// he asked is noted in the trail, and whether the paper shows who somebody is (personal
+// information protection law, articles 28 and 51). file.ErrUnknown for a file that is
+// not among its papers now.
+func (s *Service) Link(ctx context.Context, caller identity.Caller, side Side, as ID, f file.ID) (file.Link, error) {
+	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (file.Link, error) {
+		a, err := byID(ctx, tx, as)
+		switch {
+		case err != nil:
+			return file.Link{}, err
+		case !a.visible(caller, side):
+			return file.Link{}, ErrUnknown
+		case !slices.Contains(a.Files(), f):
+			return file.Link{}, file.ErrUnknown
+		}
+		detail := map[string]any{"side": string(side), "file": f.String(), "identity": a.Identifies(f)}
+		if err := note(ctx, tx, caller, "read_paper", a.ID, detail); err != nil {
+			return file.Link{}, err
+		}
+		return file.Lend(ctx, tx, f, caller.Account.UUID())
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/order"
@@ -44,7 +45,12 @@ var miller = seller(shoptest.Miller.UUID())
 
 func receive(t *testing.T, s *shoptest.Shop, code string, qty int64, days int) inventory.Lot {
 	t.Helper()
-	r := inventory.Receipt{Actor: miller.Account.UUID(), Merchants: miller.Merchants(), SKU: shoptest.SKU("flour").UUID(), Code: code, Qty: qty}
+	return receiveOf(t, s, "flour", code, qty, days)
+}
+
+func receiveOf(t *testing.T, s *shoptest.Shop, product, code string, qty int64, days int) inventory.Lot {
+	t.Helper()
+	r := inventory.Receipt{Actor: miller.Account.UUID(), Merchants: miller.Merchants(), SKU: shoptest.SKU(product).UUID(), Code: code, Qty: qty}
 	if days != 0 {
 		r.BestBefore = inventory.Day(s.Clock.Now()).AddDate(0, 0, days)
 	}
@@ -63,7 +69,12 @@ func open(t *testing.T, s *shoptest.Shop, who identity.Caller, l inventory.Lot) 
 // sell sells flour and returns the order.
 func sell(t *testing.T, s *shoptest.Shop, n int) order.Order {
 	t.Helper()
-	c := s.Place(t, "ann", shoptest.Choose("flour", n))
+	return sellOf(t, s, "flour", n)
+}
+
+func sellOf(t *testing.T, s *shoptest.Shop, product string, n int) order.Order {
+	t.Helper()
+	c := s.Place(t, "ann", shoptest.Choose(product, n))
 	s.Pay(t, c.PayURL)
 	return s.Checkout(t, c).Orders[0]
 }
@@ -217,12 +228,18 @@ func TestALotIsRecalledOnceAndByItsOwnPeople(t *testing.T) {
 }
 
 // TestExactlyTheOrdersThatDrewAreFound lets lots arrive, orders be paid, refunded and
-// stock be adjusted at random, and holds the draws against a list kept beside it.
+// stock be adjusted at random, and holds the draws against a list kept beside it. Each
+// run has goods of its own in one shop.
 func TestExactlyTheOrdersThatDrewAreFound(t *testing.T) {
 	t.Parallel()
+	s := shoptest.New(t, shoptest.Options{})
+	s.StockUp(t, 0)
+	runs := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		s := shoptest.New(t, shoptest.Options{})
-		s.StockUp(t, 3)
+		runs++
+		goods := fmt.Sprint("goods", runs)
+		_, err := s.Sell(t.Context(), shoptest.Product(shoptest.Miller, goods, 3300, catalog.Description{Category: "FLOUR_MIAN", Name: goods}), 3)
+		must(rt, err)
 		m := &model{loose: 3}
 		steps := rapid.SliceOfN(rapid.IntRange(0, 9), 1, 12).Draw(rt, "steps")
 		for i, step := range steps {
@@ -231,9 +248,9 @@ func TestExactlyTheOrdersThatDrewAreFound(t *testing.T) {
 			switch {
 			case step <= 3:
 				days := rapid.IntRange(1, 3).Draw(rt, "days")
-				m.lots = append(m.lots, &lot{Lot: receive(t, s, fmt.Sprint("L", i), n, days*30), left: n, drew: map[uuid.UUID]int64{}})
+				m.lots = append(m.lots, &lot{Lot: receiveOf(t, s, goods, fmt.Sprint("L", i), n, days*30), left: n, drew: map[uuid.UUID]int64{}})
 			case step <= 7 && m.all() >= n:
-				m.sold = append(m.sold, m.sell(sell(t, s, int(n)), n))
+				m.sold = append(m.sold, m.sell(sellOf(t, s, goods, int(n)), n))
 			case step == 8 && len(m.sold) > 0:
 				o := m.sold[rapid.IntRange(0, len(m.sold)-1).Draw(rt, "which order")]
 				if o.left == 0 {
@@ -246,7 +263,7 @@ func TestExactlyTheOrdersThatDrewAreFound(t *testing.T) {
 				m.back(o)
 			}
 		}
-		if got := s.Pieces(t, "flour"); got[0] != m.all() {
+		if got := s.Pieces(t, goods); got[0] != m.all() {
 			rt.Fatalf("%d pieces, the model has %d", got[0], m.all())
 		}
 		for _, l := range m.lots {
@@ -259,7 +276,7 @@ func TestExactlyTheOrdersThatDrewAreFound(t *testing.T) {
 				rt.Fatalf("lot %s: %d stopped, the model has %d left", l.Code, r.Stopped, l.left)
 			}
 		}
-		if got := s.Pieces(t, "flour"); got[0] != m.loose {
+		if got := s.Pieces(t, goods); got[0] != m.loose {
 			rt.Fatalf("%d pieces after all recalls, the model has %d of no lot", got[0], m.loose)
 		}
 	})

@@ -1,10 +1,15 @@
 package shoptest
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"image"
+	"image/color"
+	"image/png"
 	"strings"
 
 	"github.com/google/uuid"
@@ -106,12 +111,12 @@ func (s Services) Enrol(ctx context.Context, e merchant.Enrolment) (merchant.Mer
 	if err := s.Identity.Record(ctx, applicant); err != nil {
 		return merchant.Merchant{}, err
 	}
-	scan, err := s.scan(ctx, applicant.ID)
+	d, err := s.Papers(ctx, applicant.ID.UUID(), Draft(e))
 	if err != nil {
-		return merchant.Merchant{}, err
+		return merchant.Merchant{}, fmt.Errorf("upload the papers of %s: %w", e.Code, err)
 	}
 	a, err := s.Onboarding.Record(ctx, identity.Caller{Account: applicant.ID}, id.FromName[onboarding.Application]("test", e.Code),
-		onboarding.Given{Merchant: e.ID, Code: e.Code, AgreementNo: "A-" + e.Code}, Draft(e, scan))
+		onboarding.Given{Merchant: e.ID, Code: e.Code, AgreementNo: "A-" + e.Code}, d)
 	if err == nil {
 		a, err = s.Pass(ctx, a, "R-"+e.Code)
 	}
@@ -121,10 +126,40 @@ func (s Services) Enrol(ctx context.Context, e merchant.Enrolment) (merchant.Mer
 	return s.Merchants.Merchant(ctx, a.Merchant)
 }
 
-// scan is a paper that somebody has uploaded.
-func (s Services) scan(ctx context.Context, owner identity.ID) (file.ID, error) {
-	f, err := s.Files.Put(ctx, file.New{Owner: owner.UUID(), Name: "paper.pdf", Private: true, Kind: file.Paper}, strings.NewReader("%PDF-1.4\n%%EOF\n"))
+// Scan is a small private picture, of its own for each name, that somebody uploads. The
+// same name is the same file.
+func (s Services) Scan(ctx context.Context, owner uuid.UUID, name string) (file.ID, error) {
+	img := image.NewPaletted(image.Rect(0, 0, 16, 16), color.Palette{color.White, color.Black})
+	for i, b := range sha256.Sum256([]byte(name)) {
+		for bit := range 8 {
+			img.Pix[8*i+bit] = b >> bit & 1
+		}
+	}
+	var body bytes.Buffer
+	if err := png.Encode(&body, img); err != nil {
+		return file.ID{}, err
+	}
+	f, err := s.Files.Put(ctx, file.New{Owner: owner, Name: name + ".png", Private: true, Kind: file.Paper}, &body)
 	return f.ID, err
+}
+
+// Papers is a draft with a scan wherever one is asked for, which its applicant uploads.
+func (s Services) Papers(ctx context.Context, applicant uuid.UUID, d dossier.Draft) (dossier.Draft, error) {
+	scan, err := s.Scan(ctx, applicant, "扫描件")
+	if err != nil {
+		return d, err
+	}
+	scans := []file.ID{scan}
+	for i := range d.Contacts {
+		d.Contacts[i].Files = scans
+	}
+	for i := range d.Licences {
+		d.Licences[i].Files = scans
+	}
+	for i := range d.Linkage.Ways {
+		d.Linkage.Ways[i].Files = scans
+	}
+	return d, nil
 }
 
 // Official is an official of the county that all invented enterprises are in.
@@ -211,8 +246,13 @@ func Whole(d catalog.Description) catalog.Description {
 	return d
 }
 
-// license files a licence of an enterprise and accepts it, unless it has it.
+// license files a licence of an enterprise with its scan and accepts it, unless it has it.
 func (s Services) license(ctx context.Context, m merchant.ID, l merchant.Licence) error {
+	scan, err := s.Scan(ctx, Seller(m).Account.UUID(), l.Kind)
+	if err != nil {
+		return err
+	}
+	l.Files = []file.ID{scan}
 	filed, err := s.Standing.FileLicence(ctx, Seller(m), m, l)
 	if errors.Is(err, merchant.ErrAccepted) {
 		return nil

@@ -348,12 +348,10 @@ func (s *Shop) Pieces(t testing.TB, code string) [2]int64 {
 	return [2]int64{all[sku].Available, all[sku].Reserved}
 }
 
-// File is a private picture that somebody has uploaded, as far as the database knows.
+// File is a private picture that somebody uploads. The same name is the same file.
 func (s *Shop) File(t testing.TB, owner uuid.UUID, name string) file.ID {
 	t.Helper()
-	f := id.FromName[file.File]("test", owner.String()+name)
-	_, err := s.DB.SQL().ExecContext(t.Context(), `INSERT INTO file (id, owner_id, name, media_type, size, sha256, from_sha256, width, height, private, created_at)
-		VALUES ($1, $2, $3, 'image/png', 1, sha256(convert_to($3, 'UTF8')), sha256(convert_to($3, 'UTF8')), 1, 1, true, $4) ON CONFLICT (id) DO NOTHING`, f.UUID(), owner, name, s.Clock.Now())
+	f, err := s.Scan(t.Context(), owner, name)
 	must(t, err)
 	return f
 }

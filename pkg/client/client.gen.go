@@ -5577,6 +5577,11 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
 	AcceptLevyAgreement(ctx context.Context, applicationId ApplicationId, body AcceptLevyAgreementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// LinkApplicationFile A link to a paper of an application, good for five minutes; that it was asked for is noted
+	//
+	// Corresponds with POST /v1/applications/{application_id}/files/{file_id}/link (the `LinkApplicationFile` operationId).
+	LinkApplicationFile(ctx context.Context, applicationId ApplicationId, fileId FileId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// SubmitApplication Hand the application to the county, or hand it in again
 	//
 	// It is checked whole: 422 `dossier.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
@@ -5693,6 +5698,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/county/applications/{application_id}/contacts (the `ReadCountyApplicationContacts` operationId).
 	ReadCountyApplicationContacts(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LinkCountyApplicationFile A link to a paper of an application, good for five minutes; that it was asked for is noted
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/files/{file_id}/link (the `LinkCountyApplicationFile` operationId).
+	LinkCountyApplicationFile(ctx context.Context, applicationId ApplicationId, fileId FileId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RecommendApplicationWithBody Recommend an enterprise to the platform
 	//
@@ -6299,6 +6309,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/ops/applications/{application_id}/contacts (the `ReadOpsApplicationContacts` operationId).
 	ReadOpsApplicationContacts(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LinkOpsApplicationFile A link to a paper of an application, good for five minutes; that it was asked for is noted
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/files/{file_id}/link (the `LinkOpsApplicationFile` operationId).
+	LinkOpsApplicationFile(ctx context.Context, applicationId ApplicationId, fileId FileId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RefuseApplicationWithBody Refuse an application, for good
 	//
@@ -7143,6 +7158,21 @@ func (c *Client) AcceptLevyAgreement(ctx context.Context, applicationId Applicat
 	return c.Client.Do(req)
 }
 
+// LinkApplicationFile A link to a paper of an application, good for five minutes; that it was asked for is noted
+//
+// Corresponds with POST /v1/applications/{application_id}/files/{file_id}/link (the `LinkApplicationFile` operationId).
+func (c *Client) LinkApplicationFile(ctx context.Context, applicationId ApplicationId, fileId FileId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkApplicationFileRequest(c.Server, applicationId, fileId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // SubmitApplication Hand the application to the county, or hand it in again
 //
 // It is checked whole: 422 `dossier.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
@@ -7440,6 +7470,21 @@ func (c *Client) GetCountyApplication(ctx context.Context, applicationId Applica
 // Corresponds with POST /v1/county/applications/{application_id}/contacts (the `ReadCountyApplicationContacts` operationId).
 func (c *Client) ReadCountyApplicationContacts(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReadCountyApplicationContactsRequest(c.Server, applicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LinkCountyApplicationFile A link to a paper of an application, good for five minutes; that it was asked for is noted
+//
+// Corresponds with POST /v1/county/applications/{application_id}/files/{file_id}/link (the `LinkCountyApplicationFile` operationId).
+func (c *Client) LinkCountyApplicationFile(ctx context.Context, applicationId ApplicationId, fileId FileId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkCountyApplicationFileRequest(c.Server, applicationId, fileId)
 	if err != nil {
 		return nil, err
 	}
@@ -8946,6 +8991,21 @@ func (c *Client) ApproveApplication(ctx context.Context, applicationId Applicati
 // Corresponds with POST /v1/ops/applications/{application_id}/contacts (the `ReadOpsApplicationContacts` operationId).
 func (c *Client) ReadOpsApplicationContacts(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReadOpsApplicationContactsRequest(c.Server, applicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LinkOpsApplicationFile A link to a paper of an application, good for five minutes; that it was asked for is noted
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/files/{file_id}/link (the `LinkOpsApplicationFile` operationId).
+func (c *Client) LinkOpsApplicationFile(ctx context.Context, applicationId ApplicationId, fileId FileId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkOpsApplicationFileRequest(c.Server, applicationId, fileId)
 	if err != nil {
 		return nil, err
 	}
@@ -10909,6 +10969,47 @@ func NewAcceptLevyAgreementRequestWithBody(server string, applicationId Applicat
 	return req, nil
 }
 
+// NewLinkApplicationFileRequest constructs an http.Request for the LinkApplicationFile method
+func NewLinkApplicationFileRequest(server string, applicationId ApplicationId, fileId FileId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "file_id", fileId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications/%s/files/%s/link", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewSubmitApplicationRequest constructs an http.Request for the SubmitApplication method
 func NewSubmitApplicationRequest(server string, applicationId ApplicationId) (*http.Request, error) {
 	var err error
@@ -11606,6 +11707,47 @@ func NewReadCountyApplicationContactsRequest(server string, applicationId Applic
 	}
 
 	operationPath := fmt.Sprintf("/v1/county/applications/%s/contacts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLinkCountyApplicationFileRequest constructs an http.Request for the LinkCountyApplicationFile method
+func NewLinkCountyApplicationFileRequest(server string, applicationId ApplicationId, fileId FileId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "file_id", fileId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/county/applications/%s/files/%s/link", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -14818,6 +14960,47 @@ func NewReadOpsApplicationContactsRequest(server string, applicationId Applicati
 	}
 
 	operationPath := fmt.Sprintf("/v1/ops/applications/%s/contacts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLinkOpsApplicationFileRequest constructs an http.Request for the LinkOpsApplicationFile method
+func NewLinkOpsApplicationFileRequest(server string, applicationId ApplicationId, fileId FileId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "application_id", applicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "file_id", fileId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/applications/%s/files/%s/link", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -18354,6 +18537,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/applications/{application_id}/agreement (the `AcceptLevyAgreement` operationId).
 	AcceptLevyAgreementWithResponse(ctx context.Context, applicationId ApplicationId, body AcceptLevyAgreementJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptLevyAgreementResponse, error)
 
+	// LinkApplicationFileWithResponse A link to a paper of an application, good for five minutes; that it was asked for is noted
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/applications/{application_id}/files/{file_id}/link (the `LinkApplicationFile` operationId).
+	LinkApplicationFileWithResponse(ctx context.Context, applicationId ApplicationId, fileId FileId, reqEditors ...RequestEditorFn) (*LinkApplicationFileResponse, error)
+
 	// SubmitApplicationWithResponse Hand the application to the county, or hand it in again
 	//
 	// It is checked whole: 422 `dossier.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
@@ -18496,6 +18686,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/county/applications/{application_id}/contacts (the `ReadCountyApplicationContacts` operationId).
 	ReadCountyApplicationContactsWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*ReadCountyApplicationContactsResponse, error)
+
+	// LinkCountyApplicationFileWithResponse A link to a paper of an application, good for five minutes; that it was asked for is noted
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/county/applications/{application_id}/files/{file_id}/link (the `LinkCountyApplicationFile` operationId).
+	LinkCountyApplicationFileWithResponse(ctx context.Context, applicationId ApplicationId, fileId FileId, reqEditors ...RequestEditorFn) (*LinkCountyApplicationFileResponse, error)
 
 	// RecommendApplicationWithBodyWithResponse Recommend an enterprise to the platform
 	//
@@ -19178,6 +19375,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/ops/applications/{application_id}/contacts (the `ReadOpsApplicationContacts` operationId).
 	ReadOpsApplicationContactsWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*ReadOpsApplicationContactsResponse, error)
+
+	// LinkOpsApplicationFileWithResponse A link to a paper of an application, good for five minutes; that it was asked for is noted
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/applications/{application_id}/files/{file_id}/link (the `LinkOpsApplicationFile` operationId).
+	LinkOpsApplicationFileWithResponse(ctx context.Context, applicationId ApplicationId, fileId FileId, reqEditors ...RequestEditorFn) (*LinkOpsApplicationFileResponse, error)
 
 	// RefuseApplicationWithBodyWithResponse Refuse an application, for good
 	//
@@ -20615,6 +20819,82 @@ func (r AcceptLevyAgreementResponse) ContentType() string {
 	return ""
 }
 
+type LinkApplicationFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *FileLink
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r LinkApplicationFileResponse) GetJSON201() *FileLink {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LinkApplicationFileResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LinkApplicationFileResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r LinkApplicationFileResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r LinkApplicationFileResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LinkApplicationFileResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LinkApplicationFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LinkApplicationFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LinkApplicationFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LinkApplicationFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type SubmitApplicationResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -21832,6 +22112,82 @@ func (r ReadCountyApplicationContactsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReadCountyApplicationContactsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LinkCountyApplicationFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *FileLink
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r LinkCountyApplicationFileResponse) GetJSON201() *FileLink {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LinkCountyApplicationFileResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LinkCountyApplicationFileResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r LinkCountyApplicationFileResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r LinkCountyApplicationFileResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LinkCountyApplicationFileResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LinkCountyApplicationFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LinkCountyApplicationFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LinkCountyApplicationFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LinkCountyApplicationFileResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -27051,6 +27407,82 @@ func (r ReadOpsApplicationContactsResponse) ContentType() string {
 	return ""
 }
 
+type LinkOpsApplicationFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *FileLink
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r LinkOpsApplicationFileResponse) GetJSON201() *FileLink {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LinkOpsApplicationFileResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LinkOpsApplicationFileResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r LinkOpsApplicationFileResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r LinkOpsApplicationFileResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LinkOpsApplicationFileResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LinkOpsApplicationFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LinkOpsApplicationFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LinkOpsApplicationFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LinkOpsApplicationFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type RefuseApplicationResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -32004,6 +32436,19 @@ func (c *ClientWithResponses) AcceptLevyAgreementWithResponse(ctx context.Contex
 	return ParseAcceptLevyAgreementResponse(rsp)
 }
 
+// LinkApplicationFileWithResponse A link to a paper of an application, good for five minutes; that it was asked for is noted
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/applications/{application_id}/files/{file_id}/link (the `LinkApplicationFile` operationId).
+func (c *ClientWithResponses) LinkApplicationFileWithResponse(ctx context.Context, applicationId ApplicationId, fileId FileId, reqEditors ...RequestEditorFn) (*LinkApplicationFileResponse, error) {
+	rsp, err := c.LinkApplicationFile(ctx, applicationId, fileId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkApplicationFileResponse(rsp)
+}
+
 // SubmitApplicationWithResponse Hand the application to the county, or hand it in again
 //
 // It is checked whole: 422 `dossier.incomplete` names each place that is missing or wrong, as a pointer into `draft`.
@@ -32259,6 +32704,19 @@ func (c *ClientWithResponses) ReadCountyApplicationContactsWithResponse(ctx cont
 		return nil, err
 	}
 	return ParseReadCountyApplicationContactsResponse(rsp)
+}
+
+// LinkCountyApplicationFileWithResponse A link to a paper of an application, good for five minutes; that it was asked for is noted
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/county/applications/{application_id}/files/{file_id}/link (the `LinkCountyApplicationFile` operationId).
+func (c *ClientWithResponses) LinkCountyApplicationFileWithResponse(ctx context.Context, applicationId ApplicationId, fileId FileId, reqEditors ...RequestEditorFn) (*LinkCountyApplicationFileResponse, error) {
+	rsp, err := c.LinkCountyApplicationFile(ctx, applicationId, fileId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkCountyApplicationFileResponse(rsp)
 }
 
 // RecommendApplicationWithBodyWithResponse Recommend an enterprise to the platform
@@ -33481,6 +33939,19 @@ func (c *ClientWithResponses) ReadOpsApplicationContactsWithResponse(ctx context
 		return nil, err
 	}
 	return ParseReadOpsApplicationContactsResponse(rsp)
+}
+
+// LinkOpsApplicationFileWithResponse A link to a paper of an application, good for five minutes; that it was asked for is noted
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/applications/{application_id}/files/{file_id}/link (the `LinkOpsApplicationFile` operationId).
+func (c *ClientWithResponses) LinkOpsApplicationFileWithResponse(ctx context.Context, applicationId ApplicationId, fileId FileId, reqEditors ...RequestEditorFn) (*LinkOpsApplicationFileResponse, error) {
+	rsp, err := c.LinkOpsApplicationFile(ctx, applicationId, fileId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkOpsApplicationFileResponse(rsp)
 }
 
 // RefuseApplicationWithBodyWithResponse Refuse an application, for good
@@ -35245,6 +35716,67 @@ func ParseAcceptLevyAgreementResponse(rsp *http.Response) (*AcceptLevyAgreementR
 	return response, nil
 }
 
+// ParseLinkApplicationFileResponse parses an HTTP response from a LinkApplicationFileWithResponse call
+func ParseLinkApplicationFileResponse(rsp *http.Response) (*LinkApplicationFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LinkApplicationFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest FileLink
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseSubmitApplicationResponse parses an HTTP response from a SubmitApplicationWithResponse call
 func ParseSubmitApplicationResponse(rsp *http.Response) (*SubmitApplicationResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -36193,6 +36725,67 @@ func ParseReadCountyApplicationContactsResponse(rsp *http.Response) (*ReadCounty
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLinkCountyApplicationFileResponse parses an HTTP response from a LinkCountyApplicationFileWithResponse call
+func ParseLinkCountyApplicationFileResponse(rsp *http.Response) (*LinkCountyApplicationFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LinkCountyApplicationFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest FileLink
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Invalid
@@ -40476,6 +41069,67 @@ func ParseReadOpsApplicationContactsResponse(rsp *http.Response) (*ReadOpsApplic
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLinkOpsApplicationFileResponse parses an HTTP response from a LinkOpsApplicationFileWithResponse call
+func ParseLinkOpsApplicationFileResponse(rsp *http.Response) (*LinkOpsApplicationFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LinkOpsApplicationFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest FileLink
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Invalid

@@ -5430,6 +5430,9 @@ type ServerInterface interface {
 	// AcceptLevyAgreement Sign the agreement for an approved enterprise, which is let in at once
 	// (POST /v1/applications/{application_id}/agreement)
 	AcceptLevyAgreement(c *gin.Context, applicationId ApplicationId)
+	// LinkApplicationFile A link to a paper of an application, good for five minutes; that it was asked for is noted
+	// (POST /v1/applications/{application_id}/files/{file_id}/link)
+	LinkApplicationFile(c *gin.Context, applicationId ApplicationId, fileId FileId)
 	// SubmitApplication Hand the application to the county, or hand it in again
 	// (POST /v1/applications/{application_id}/submit)
 	SubmitApplication(c *gin.Context, applicationId ApplicationId)
@@ -5478,6 +5481,9 @@ type ServerInterface interface {
 	// ReadCountyApplicationContacts The people whom an application names; that they were read is noted
 	// (POST /v1/county/applications/{application_id}/contacts)
 	ReadCountyApplicationContacts(c *gin.Context, applicationId ApplicationId)
+	// LinkCountyApplicationFile A link to a paper of an application, good for five minutes; that it was asked for is noted
+	// (POST /v1/county/applications/{application_id}/files/{file_id}/link)
+	LinkCountyApplicationFile(c *gin.Context, applicationId ApplicationId, fileId FileId)
 	// RecommendApplication Recommend an enterprise to the platform
 	// (POST /v1/county/applications/{application_id}/recommend)
 	RecommendApplication(c *gin.Context, applicationId ApplicationId)
@@ -5673,6 +5679,9 @@ type ServerInterface interface {
 	// ReadOpsApplicationContacts The people whom an application names; that they were read is noted
 	// (POST /v1/ops/applications/{application_id}/contacts)
 	ReadOpsApplicationContacts(c *gin.Context, applicationId ApplicationId)
+	// LinkOpsApplicationFile A link to a paper of an application, good for five minutes; that it was asked for is noted
+	// (POST /v1/ops/applications/{application_id}/files/{file_id}/link)
+	LinkOpsApplicationFile(c *gin.Context, applicationId ApplicationId, fileId FileId)
 	// RefuseApplication Refuse an application, for good
 	// (POST /v1/ops/applications/{application_id}/refuse)
 	RefuseApplication(c *gin.Context, applicationId ApplicationId)
@@ -6131,6 +6140,40 @@ func (siw *ServerInterfaceWrapper) AcceptLevyAgreement(c *gin.Context) {
 	siw.Handler.AcceptLevyAgreement(c, applicationId)
 }
 
+// LinkApplicationFile operation middleware
+func (siw *ServerInterfaceWrapper) LinkApplicationFile(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "file_id" -------------
+	var fileId FileId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "file_id", c.Param("file_id"), &fileId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter file_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LinkApplicationFile(c, applicationId, fileId)
+}
+
 // SubmitApplication operation middleware
 func (siw *ServerInterfaceWrapper) SubmitApplication(c *gin.Context) {
 
@@ -6574,6 +6617,40 @@ func (siw *ServerInterfaceWrapper) ReadCountyApplicationContacts(c *gin.Context)
 	}
 
 	siw.Handler.ReadCountyApplicationContacts(c, applicationId)
+}
+
+// LinkCountyApplicationFile operation middleware
+func (siw *ServerInterfaceWrapper) LinkCountyApplicationFile(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "file_id" -------------
+	var fileId FileId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "file_id", c.Param("file_id"), &fileId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter file_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LinkCountyApplicationFile(c, applicationId, fileId)
 }
 
 // RecommendApplication operation middleware
@@ -8476,6 +8553,40 @@ func (siw *ServerInterfaceWrapper) ReadOpsApplicationContacts(c *gin.Context) {
 	}
 
 	siw.Handler.ReadOpsApplicationContacts(c, applicationId)
+}
+
+// LinkOpsApplicationFile operation middleware
+func (siw *ServerInterfaceWrapper) LinkOpsApplicationFile(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "application_id" -------------
+	var applicationId ApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "application_id", c.Param("application_id"), &applicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "file_id" -------------
+	var fileId FileId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "file_id", c.Param("file_id"), &fileId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter file_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LinkOpsApplicationFile(c, applicationId, fileId)
 }
 
 // RefuseApplication operation middleware
@@ -10566,14 +10677,17 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/applications/:application_id", wrapper.EditApplication)
 	router.POST(options.BaseURL+"/v1/applications/:application_id/submit", wrapper.SubmitApplication)
 	router.POST(options.BaseURL+"/v1/applications/:application_id/agreement", wrapper.AcceptLevyAgreement)
+	router.POST(options.BaseURL+"/v1/applications/:application_id/files/:file_id/link", wrapper.LinkApplicationFile)
 	router.GET(options.BaseURL+"/v1/county/applications", wrapper.ListCountyApplications)
 	router.GET(options.BaseURL+"/v1/county/applications/:application_id", wrapper.GetCountyApplication)
 	router.POST(options.BaseURL+"/v1/county/applications/:application_id/contacts", wrapper.ReadCountyApplicationContacts)
+	router.POST(options.BaseURL+"/v1/county/applications/:application_id/files/:file_id/link", wrapper.LinkCountyApplicationFile)
 	router.POST(options.BaseURL+"/v1/county/applications/:application_id/recommend", wrapper.RecommendApplication)
 	router.POST(options.BaseURL+"/v1/county/applications/:application_id/return", wrapper.ReturnCountyApplication)
 	router.GET(options.BaseURL+"/v1/ops/applications", wrapper.ListOpsApplications)
 	router.GET(options.BaseURL+"/v1/ops/applications/:application_id", wrapper.GetOpsApplication)
 	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/contacts", wrapper.ReadOpsApplicationContacts)
+	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/files/:file_id/link", wrapper.LinkOpsApplicationFile)
 	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/approve", wrapper.ApproveApplication)
 	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/refuse", wrapper.RefuseApplication)
 	router.POST(options.BaseURL+"/v1/ops/applications/:application_id/return", wrapper.ReturnOpsApplication)
@@ -11681,6 +11795,110 @@ type AcceptLevyAgreementdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AcceptLevyAgreementdefaultApplicationProblemPlusJSONResponse) VisitAcceptLevyAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkApplicationFileRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	FileId        FileId        `json:"file_id"`
+}
+
+type LinkApplicationFileResponseObject interface {
+	VisitLinkApplicationFileResponse(w http.ResponseWriter) error
+}
+
+type LinkApplicationFile201JSONResponse FileLink
+
+func (response LinkApplicationFile201JSONResponse) VisitLinkApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkApplicationFile400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response LinkApplicationFile400ApplicationProblemPlusJSONResponse) VisitLinkApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkApplicationFile401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response LinkApplicationFile401ApplicationProblemPlusJSONResponse) VisitLinkApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkApplicationFile403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LinkApplicationFile403ApplicationProblemPlusJSONResponse) VisitLinkApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkApplicationFile404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response LinkApplicationFile404ApplicationProblemPlusJSONResponse) VisitLinkApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkApplicationFiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LinkApplicationFiledefaultApplicationProblemPlusJSONResponse) VisitLinkApplicationFileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -13361,6 +13579,110 @@ type ReadCountyApplicationContactsdefaultApplicationProblemPlusJSONResponse stru
 }
 
 func (response ReadCountyApplicationContactsdefaultApplicationProblemPlusJSONResponse) VisitReadCountyApplicationContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkCountyApplicationFileRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	FileId        FileId        `json:"file_id"`
+}
+
+type LinkCountyApplicationFileResponseObject interface {
+	VisitLinkCountyApplicationFileResponse(w http.ResponseWriter) error
+}
+
+type LinkCountyApplicationFile201JSONResponse FileLink
+
+func (response LinkCountyApplicationFile201JSONResponse) VisitLinkCountyApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkCountyApplicationFile400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response LinkCountyApplicationFile400ApplicationProblemPlusJSONResponse) VisitLinkCountyApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkCountyApplicationFile401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response LinkCountyApplicationFile401ApplicationProblemPlusJSONResponse) VisitLinkCountyApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkCountyApplicationFile403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LinkCountyApplicationFile403ApplicationProblemPlusJSONResponse) VisitLinkCountyApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkCountyApplicationFile404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response LinkCountyApplicationFile404ApplicationProblemPlusJSONResponse) VisitLinkCountyApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkCountyApplicationFiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LinkCountyApplicationFiledefaultApplicationProblemPlusJSONResponse) VisitLinkCountyApplicationFileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -20804,6 +21126,110 @@ func (response ReadOpsApplicationContactsdefaultApplicationProblemPlusJSONRespon
 	return err
 }
 
+type LinkOpsApplicationFileRequestObject struct {
+	ApplicationId ApplicationId `json:"application_id"`
+	FileId        FileId        `json:"file_id"`
+}
+
+type LinkOpsApplicationFileResponseObject interface {
+	VisitLinkOpsApplicationFileResponse(w http.ResponseWriter) error
+}
+
+type LinkOpsApplicationFile201JSONResponse FileLink
+
+func (response LinkOpsApplicationFile201JSONResponse) VisitLinkOpsApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkOpsApplicationFile400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response LinkOpsApplicationFile400ApplicationProblemPlusJSONResponse) VisitLinkOpsApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkOpsApplicationFile401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response LinkOpsApplicationFile401ApplicationProblemPlusJSONResponse) VisitLinkOpsApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkOpsApplicationFile403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LinkOpsApplicationFile403ApplicationProblemPlusJSONResponse) VisitLinkOpsApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkOpsApplicationFile404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response LinkOpsApplicationFile404ApplicationProblemPlusJSONResponse) VisitLinkOpsApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkOpsApplicationFiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LinkOpsApplicationFiledefaultApplicationProblemPlusJSONResponse) VisitLinkOpsApplicationFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RefuseApplicationRequestObject struct {
 	ApplicationId ApplicationId `json:"application_id"`
 	Body          *RefuseApplicationJSONRequestBody
@@ -27388,6 +27814,9 @@ type StrictServerInterface interface {
 	// AcceptLevyAgreement Sign the agreement for an approved enterprise, which is let in at once
 	// (POST /v1/applications/{application_id}/agreement)
 	AcceptLevyAgreement(ctx context.Context, request AcceptLevyAgreementRequestObject) (AcceptLevyAgreementResponseObject, error)
+	// LinkApplicationFile A link to a paper of an application, good for five minutes; that it was asked for is noted
+	// (POST /v1/applications/{application_id}/files/{file_id}/link)
+	LinkApplicationFile(ctx context.Context, request LinkApplicationFileRequestObject) (LinkApplicationFileResponseObject, error)
 	// SubmitApplication Hand the application to the county, or hand it in again
 	// (POST /v1/applications/{application_id}/submit)
 	SubmitApplication(ctx context.Context, request SubmitApplicationRequestObject) (SubmitApplicationResponseObject, error)
@@ -27436,6 +27865,9 @@ type StrictServerInterface interface {
 	// ReadCountyApplicationContacts The people whom an application names; that they were read is noted
 	// (POST /v1/county/applications/{application_id}/contacts)
 	ReadCountyApplicationContacts(ctx context.Context, request ReadCountyApplicationContactsRequestObject) (ReadCountyApplicationContactsResponseObject, error)
+	// LinkCountyApplicationFile A link to a paper of an application, good for five minutes; that it was asked for is noted
+	// (POST /v1/county/applications/{application_id}/files/{file_id}/link)
+	LinkCountyApplicationFile(ctx context.Context, request LinkCountyApplicationFileRequestObject) (LinkCountyApplicationFileResponseObject, error)
 	// RecommendApplication Recommend an enterprise to the platform
 	// (POST /v1/county/applications/{application_id}/recommend)
 	RecommendApplication(ctx context.Context, request RecommendApplicationRequestObject) (RecommendApplicationResponseObject, error)
@@ -27631,6 +28063,9 @@ type StrictServerInterface interface {
 	// ReadOpsApplicationContacts The people whom an application names; that they were read is noted
 	// (POST /v1/ops/applications/{application_id}/contacts)
 	ReadOpsApplicationContacts(ctx context.Context, request ReadOpsApplicationContactsRequestObject) (ReadOpsApplicationContactsResponseObject, error)
+	// LinkOpsApplicationFile A link to a paper of an application, good for five minutes; that it was asked for is noted
+	// (POST /v1/ops/applications/{application_id}/files/{file_id}/link)
+	LinkOpsApplicationFile(ctx context.Context, request LinkOpsApplicationFileRequestObject) (LinkOpsApplicationFileResponseObject, error)
 	// RefuseApplication Refuse an application, for good
 	// (POST /v1/ops/applications/{application_id}/refuse)
 	RefuseApplication(ctx context.Context, request RefuseApplicationRequestObject) (RefuseApplicationResponseObject, error)
@@ -28270,6 +28705,33 @@ func (sh *strictHandler) AcceptLevyAgreement(ctx *gin.Context, applicationId App
 	}
 }
 
+// LinkApplicationFile operation middleware
+func (sh *strictHandler) LinkApplicationFile(ctx *gin.Context, applicationId ApplicationId, fileId FileId) {
+	var request LinkApplicationFileRequestObject
+
+	request.ApplicationId = applicationId
+	request.FileId = fileId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LinkApplicationFile(ctx, request.(LinkApplicationFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LinkApplicationFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(LinkApplicationFileResponseObject); ok {
+		if err := validResponse.VisitLinkApplicationFileResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // SubmitApplication operation middleware
 func (sh *strictHandler) SubmitApplication(ctx *gin.Context, applicationId ApplicationId) {
 	var request SubmitApplicationRequestObject
@@ -28726,6 +29188,33 @@ func (sh *strictHandler) ReadCountyApplicationContacts(ctx *gin.Context, applica
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ReadCountyApplicationContactsResponseObject); ok {
 		if err := validResponse.VisitReadCountyApplicationContactsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LinkCountyApplicationFile operation middleware
+func (sh *strictHandler) LinkCountyApplicationFile(ctx *gin.Context, applicationId ApplicationId, fileId FileId) {
+	var request LinkCountyApplicationFileRequestObject
+
+	request.ApplicationId = applicationId
+	request.FileId = fileId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LinkCountyApplicationFile(ctx, request.(LinkCountyApplicationFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LinkCountyApplicationFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(LinkCountyApplicationFileResponseObject); ok {
+		if err := validResponse.VisitLinkCountyApplicationFileResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -30863,6 +31352,33 @@ func (sh *strictHandler) ReadOpsApplicationContacts(ctx *gin.Context, applicatio
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ReadOpsApplicationContactsResponseObject); ok {
 		if err := validResponse.VisitReadOpsApplicationContactsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LinkOpsApplicationFile operation middleware
+func (sh *strictHandler) LinkOpsApplicationFile(ctx *gin.Context, applicationId ApplicationId, fileId FileId) {
+	var request LinkOpsApplicationFileRequestObject
+
+	request.ApplicationId = applicationId
+	request.FileId = fileId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LinkOpsApplicationFile(ctx, request.(LinkOpsApplicationFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LinkOpsApplicationFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(LinkOpsApplicationFileResponseObject); ok {
+		if err := validResponse.VisitLinkOpsApplicationFileResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
