@@ -146,8 +146,8 @@ func (s *Service) Answer(ctx context.Context, caller identity.Caller, rid ID, te
 }
 
 // Hide takes a review from view on a ground of law; it stays, and that it is hidden
-// and why is public. For operators, but not of an enterprise that they sell for:
-// ErrOwnGoods. ErrState when it is hidden already, ErrRaced, ErrInvalid.
+// and why is public. For operators, but not of an enterprise that they sell for
+// (ErrOwnGoods), nor what they wrote themselves (ErrOwnReview). ErrState when it is hidden already, ErrRaced, ErrInvalid.
 func (s *Service) Hide(ctx context.Context, caller identity.Caller, rid ID, g Ground, reason string) (Review, error) {
 	return s.decide(ctx, caller, rid, "review.hide", reason, func(tx *postgres.Tx, r *Review) error { return r.Hide(g, reason, tx.Now) })
 }
@@ -169,8 +169,11 @@ func (s *Service) decide(ctx context.Context, caller identity.Caller, rid ID, op
 		if err != nil {
 			return Review{}, err
 		}
-		if caller.SellsFor(r.Merchant.UUID()) {
+		switch {
+		case caller.SellsFor(r.Merchant.UUID()):
 			return Review{}, ErrOwnGoods
+		case caller.Account == r.Buyer:
+			return Review{}, ErrOwnReview
 		}
 		if err := act(tx, &r); err != nil {
 			return Review{}, err
