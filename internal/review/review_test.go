@@ -190,12 +190,20 @@ func TestPicturesAreTheReviewersOwn(t *testing.T) {
 	s := newShop(t)
 	var b bytes.Buffer
 	must(t, png.Encode(&b, image.NewGray(image.Rect(0, 0, 8, 8))))
+	raw := bytes.Clone(b.Bytes())
 	f, err := s.Files.Put(t.Context(), file.New{Owner: buyer("li").Account.UUID(), Name: "面.png"}, &b)
 	must(t, err)
 	w := good
 	w.Pictures = []file.ID{f.ID}
 	if _, err := s.Reviews.Write(t.Context(), buyer("wang"), bought(t, s, "wang"), w); !errors.Is(err, file.ErrUnknown) {
 		t.Errorf("another's picture: %v", err)
+	}
+	secret, err := s.Files.Put(t.Context(), file.New{Owner: buyer("li").Account.UUID(), Name: "证件.png", Private: true}, bytes.NewReader(raw))
+	must(t, err)
+	hidden := good
+	hidden.Pictures = []file.ID{secret.ID}
+	if _, err := s.Reviews.Write(t.Context(), buyer("li"), bought(t, s, "li"), hidden); !errors.Is(err, file.ErrUnknown) {
+		t.Errorf("a picture that is private: %v", err)
 	}
 	wrote(t, s, w)
 	if got := ofFlour(t, s); len(got) != 1 || !cmp.Equal(got[0].Pictures, w.Pictures, cmp.Comparer(func(a, b file.ID) bool { return a == b })) {
