@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	"recall":       {"identity", "inventory", "trail"},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},
 	"review":       {"catalog", "identity", "merchant", "order", "trail"},
-	"scrutiny":     {"catalog", "identity", "listing", "merchant"},
+	"scrutiny":     {"catalog", "identity", "listing", "merchant", "webhook"},
 	"search":       {"catalog", "merchant", "origin", "term"},
 	"standing":     {"identity", "merchant", "trail"},
 	"term":         {},

@@ -16,8 +16,8 @@ var (
 	ErrIncomplete = fault.New(fault.Refused, "catalog.incomplete", "The listing does not say all that it must", "商品信息不完整")
 	// ErrWording names each word that a listing may not use, with its place and the law.
 	ErrWording = fault.New(fault.Refused, "catalog.forbidden_wording", "The listing uses words that it may not use", "商品文案含有违规用语")
-	// ErrOwnWork says that whoever wrote or submitted a listing may not decide about it.
-	ErrOwnWork = fault.New(fault.Refused, "catalog.own_listing", "Nobody reviews what he has listed himself", "不能审核自己编辑或提交的商品")
+	// ErrOwnWork says that whoever wrote or submitted a listing, or sells for its enterprise, may not decide about it.
+	ErrOwnWork = fault.New(fault.Refused, "catalog.own_listing", "Nobody reviews a listing of his own or of his enterprise", "不能审核本人或本企业的商品")
 )
 
 // State says where a product is on its way to sale. An edit of a product on sale

@@ -140,6 +140,16 @@ func existing(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.U
 // Check is nil if every one of the files was uploaded by this account, and
 // otherwise ErrUnknown: nobody refers to what another has brought.
 func Check(ctx context.Context, tx *postgres.Tx, owner uuid.UUID, files ...ID) error {
+	return check(ctx, tx, "", owner, files)
+}
+
+// CheckShown is Check for what is shown to everybody: each must be a picture, and one
+// that was not uploaded as private.
+func CheckShown(ctx context.Context, tx *postgres.Tx, owner uuid.UUID, files ...ID) error {
+	return check(ctx, tx, " AND NOT private AND media_type LIKE 'image/%'", owner, files)
+}
+
+func check(ctx context.Context, tx *postgres.Tx, and string, owner uuid.UUID, files []ID) error {
 	if len(files) == 0 {
 		return nil
 	}
@@ -150,7 +160,7 @@ func Check(ctx context.Context, tx *postgres.Tx, owner uuid.UUID, files ...ID) e
 	slices.SortFunc(wanted, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
 	wanted = slices.Compact(wanted)
 	found, err := postgres.Row[struct{ N int }](ctx, tx,
-		`SELECT count(*) AS n FROM file WHERE owner_id = ? AND id = ANY(?::uuid[])`, owner, postgres.Array(wanted))
+		`SELECT count(*) AS n FROM file WHERE owner_id = ? AND id = ANY(?::uuid[])`+and, owner, postgres.Array(wanted))
 	switch {
 	case err != nil:
 		return fmt.Errorf("look for files: %w", err)

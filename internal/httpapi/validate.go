@@ -265,11 +265,23 @@ func bound(err *openapi3.SchemaError) string {
 	case "type":
 		return strings.Join(s.Type.Slice(), ", ")
 	case "enum":
-		return fmt.Sprint(s.Enum...)
+		return choices(s.Enum)
 	case "pattern":
 		return s.Pattern
 	}
 	return ""
+}
+
+// choices are the values that are allowed, one told from the next.
+func choices(values []any) string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = fmt.Sprint(v)
+		if v == nil {
+			out[i] = "null"
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 func number(n *float64) string {

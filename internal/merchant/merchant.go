@@ -26,6 +26,8 @@ var (
 	ErrEnrolled = fault.New(fault.Conflict, "merchant.already_enrolled", "The enterprise is enrolled already", "该企业已入驻")
 	// ErrState says that the enterprise is not in the state that the change needs.
 	ErrState = fault.New(fault.Conflict, "merchant.wrong_state", "The enterprise's state does not allow this", "企业当前状态不允许此操作")
+	// ErrOwn says that no operator judges an enterprise that he sells for.
+	ErrOwn = fault.New(fault.Refused, "merchant.own_enterprise", "Nobody judges an enterprise of his own", "不能处理本人所属企业")
 	// ErrNoAgreement says that no agreement for the tenth is in force: without
 	// one nothing is on sale (charity law, article 37: it is a promised donation).
 	ErrNoAgreement = fault.New(fault.Refused, "merchant.no_agreement", "The enterprise has no agreement for the tenth", "该企业尚未签订捐赠协议")

@@ -446,6 +446,11 @@ func TestOperatorsSuspendAndReinstate(t *testing.T) {
 			t.Errorf("%s reinstates: %v, want %v", name, err, identity.ErrForbidden)
 		}
 	}
+	both := ops
+	both.Roles = append(ops.Roles[:1:1], identity.Grant{Role: identity.Merchant, Merchant: m.ID.UUID()})
+	if _, err := r.svc.Reinstate(t.Context(), both, m.ID, "本企业"); !errors.Is(err, merchant.ErrOwn) {
+		t.Errorf("an operator who sells for it: %v, want %v", err, merchant.ErrOwn)
+	}
 	if _, err := r.svc.Suspend(t.Context(), ops, m.ID, ""); !errors.Is(err, identity.ErrReason) {
 		t.Errorf("without a reason: %v, want %v", err, identity.ErrReason)
 	}

@@ -56,10 +56,14 @@ func (s *Service) Reinstate(ctx context.Context, caller identity.Caller, m ID, r
 }
 
 // Sanction does something about an enterprise at once, and puts it on the public
-// record. For operators. ErrState when the enterprise is not in the state for it.
+// record. For operators, but not for who sells for it: ErrOwn. ErrState when the
+// enterprise is not in the state for it.
 func (s *Service) Sanction(ctx context.Context, caller identity.Caller, m ID, g Sanctioning) (Merchant, error) {
 	if err := caller.Must(identity.Operator); err != nil {
 		return Merchant{}, err
+	}
+	if caller.SellsFor(m.UUID()) {
+		return Merchant{}, ErrOwn
 	}
 	if err := g.check(); err != nil {
 		return Merchant{}, err

@@ -31,6 +31,8 @@ var (
 	ErrReviewed = fault.New(fault.Conflict, "review.written_already", "It was reviewed already", "已评价，不能重复评价")
 	// ErrOwnGoods says that nobody reviews, hides or shows what is said of an enterprise of his own.
 	ErrOwnGoods = fault.New(fault.Refused, "review.own_goods", "Not for the goods of one's own enterprise", "不能评价或处理本企业商品的评价")
+	// ErrOwnReview says that nobody hides or shows what he wrote himself.
+	ErrOwnReview = fault.New(fault.Refused, "review.own_review", "Nobody hides or shows a review of his own", "不能处理本人的评价")
 	// ErrInvalid names what is wrong with a text, the stars, the pictures or the ground.
 	ErrInvalid = fault.New(fault.Invalid, "review.invalid", "The review is not written properly", "评价内容有误")
 	// ErrState says that the review is hidden already, or shown already.
@@ -185,8 +187,8 @@ func (w Writing) check() error {
 // check refuses a text that is empty, too long or has control characters, and too
 // many pictures or one twice.
 func check(text string, pictures []file.ID) error {
-	if n := utf8.RuneCountInString(text); strings.TrimSpace(text) == "" || n > MaxText || !plain(text) {
-		return ErrInvalid.At("/text", "text", "1 to 500 characters, none of them a control character")
+	if n := utf8.RuneCountInString(text); !strings.ContainsFunc(text, visible) || n > MaxText || !plain(text) {
+		return ErrInvalid.At("/text", "text", "1 to 500 characters that are seen, none of them a control character")
 	}
 	for i, p := range pictures {
 		if len(pictures) > MaxPictures || slices.Contains(pictures[:i], p) {
@@ -196,16 +198,28 @@ func check(text string, pictures []file.ID) error {
 	return nil
 }
 
-// plain reports whether a text has no control characters but line breaks.
+// plain reports whether a text has no control characters but line breaks, and none
+// that turn the direction of what stands around it.
 func plain(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' })
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) && r != '\n' || unicode.Is(unicode.Bidi_Control, r)
+	})
 }
 
-// Mask is how a name is shown: its first character and two stars, whatever its
+// visible reports whether a character leaves ink: no space, no joiner, no filler.
+func visible(r rune) bool {
+	return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Mn, r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+}
+
+// Mask is how a name is shown: its first character that is seen and two stars, whatever its
 // length. "" stays "".
 func Mask(name string) string {
-	r, size := utf8.DecodeRuneInString(strings.TrimSpace(name))
-	if size == 0 || r == utf8.RuneError {
+	i := strings.IndexFunc(name, visible)
+	if i < 0 {
+		return ""
+	}
+	r, _ := utf8.DecodeRuneInString(name[i:])
+	if r == utf8.RuneError {
 		return ""
 	}
 	return string(r) + "**"

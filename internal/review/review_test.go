@@ -163,6 +163,8 @@ func TestAbsurdWritingIsRefused(t *testing.T) {
 		"too long":      func(w *review.Writing) { w.Text = strings.Repeat("好", review.MaxText+1) },
 		"a NUL":         func(w *review.Writing) { w.Text = "好\x00吃" },
 		"an escape":     func(w *review.Writing) { w.Text = "\x1b[31m" },
+		"nothing seen":  func(w *review.Writing) { w.Text = "\u200b\u3164\ufeff \u2060" },
+		"turned around": func(w *review.Writing) { w.Text = "好\u202e吃" },
 		"broken UTF-8":  func(w *review.Writing) { w.Text = "\xff" },
 		"many pictures": func(w *review.Writing) { w.Pictures = long },
 		"one twice":     func(w *review.Writing) { w.Pictures = []file.ID{long[0], long[0]} },
@@ -188,12 +190,20 @@ func TestPicturesAreTheReviewersOwn(t *testing.T) {
 	s := newShop(t)
 	var b bytes.Buffer
 	must(t, png.Encode(&b, image.NewGray(image.Rect(0, 0, 8, 8))))
+	raw := bytes.Clone(b.Bytes())
 	f, err := s.Files.Put(t.Context(), file.New{Owner: buyer("li").Account.UUID(), Name: "面.png"}, &b)
 	must(t, err)
 	w := good
 	w.Pictures = []file.ID{f.ID}
 	if _, err := s.Reviews.Write(t.Context(), buyer("wang"), bought(t, s, "wang"), w); !errors.Is(err, file.ErrUnknown) {
 		t.Errorf("another's picture: %v", err)
+	}
+	secret, err := s.Files.Put(t.Context(), file.New{Owner: buyer("li").Account.UUID(), Name: "证件.png", Private: true}, bytes.NewReader(raw))
+	must(t, err)
+	hidden := good
+	hidden.Pictures = []file.ID{secret.ID}
+	if _, err := s.Reviews.Write(t.Context(), buyer("li"), bought(t, s, "li"), hidden); !errors.Is(err, file.ErrUnknown) {
+		t.Errorf("a picture that is private: %v", err)
 	}
 	wrote(t, s, w)
 	if got := ofFlour(t, s); len(got) != 1 || !cmp.Equal(got[0].Pictures, w.Pictures, cmp.Comparer(func(a, b file.ID) bool { return a == b })) {
@@ -241,10 +251,15 @@ func TestAMaskShowsOneCharacter(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.String().Draw(t, "name")
-		if got := review.Mask(name); got != "" && (len([]rune(got)) != 3 || !strings.HasPrefix(strings.TrimSpace(name), strings.TrimSuffix(got, "**"))) {
+		if got := review.Mask(name); got != "" && (len([]rune(got)) != 3 || !strings.Contains(name, strings.TrimSuffix(got, "**"))) {
 			t.Errorf("%q is shown as %q", name, got)
 		}
 	})
+	for name, want := range map[string]string{"王小梅": "王**", "\u200b\u202e 李四": "李**", "\u2060\ufeff": "", "\xff李": "", "": ""} {
+		if got := review.Mask(name); got != want {
+			t.Errorf("%q is shown as %q, want %q", name, got, want)
+		}
+	}
 }
 
 func TestTheEnterpriseAnswersAndItsOlderAnswersStay(t *testing.T) {
@@ -319,6 +334,26 @@ func TestHidingIsPublicAndOnAGroundOfLaw(t *testing.T) {
 	}
 	if got := ofFlour(t, s)[0]; got.Text != good.Text || got.Hidden {
 		t.Errorf("shown again: %+v", got)
+	}
+}
+
+// An operator who buys like anybody else does not judge what he wrote.
+func TestNobodyHidesOrShowsWhatHeWrote(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	r := wrote(t, s, good)
+	author := buyer("li")
+	author.Roles = operator.Roles
+	if _, err := s.Reviews.Hide(t.Context(), author, r.ID, review.Fabricated, "不想让人看到"); !errors.Is(err, review.ErrOwnReview) {
+		t.Errorf("hides his own: %v, want %v", err, review.ErrOwnReview)
+	}
+	_, err := s.Reviews.Hide(t.Context(), operator, r.ID, review.Defamation, "含有辱骂（虚构示例）")
+	must(t, err)
+	if _, err := s.Reviews.Show(t.Context(), author, r.ID, "我觉得没有问题"); !errors.Is(err, review.ErrOwnReview) {
+		t.Errorf("shows his own: %v, want %v", err, review.ErrOwnReview)
+	}
+	if got := ofFlour(t, s); len(got) != 1 || !got[0].Hidden {
+		t.Errorf("the public reads %+v", got)
 	}
 }
 

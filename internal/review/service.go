@@ -33,7 +33,8 @@ func New(db *postgres.DB, people *identity.Service, goods *catalog.Service) *Ser
 // order.ErrNotFound. It must have been paid (ErrNotBought); that it was refunded
 // since does not matter, for who sent goods back has bought them and has something to
 // say. The same review again is the one that is there; another one is ErrReviewed.
-// ErrInvalid, ErrLine, ErrOwnGoods, or file.ErrUnknown for a picture that is not his.
+// ErrInvalid, ErrLine, ErrOwnGoods, or file.ErrUnknown for what is no picture of his
+// that may be shown.
 func (s *Service) Write(ctx context.Context, caller identity.Caller, oid order.ID, w Writing) (Review, error) {
 	if err := w.check(); err != nil {
 		return Review{}, err
@@ -55,7 +56,7 @@ func (s *Service) Write(ctx context.Context, caller identity.Caller, oid order.I
 		case w.Line < 1 || w.Line > len(o.Lines):
 			return Review{}, ErrLine
 		}
-		if err := file.Check(ctx, tx, caller.Account.UUID(), w.Pictures...); err != nil {
+		if err := file.CheckShown(ctx, tx, caller.Account.UUID(), w.Pictures...); err != nil {
 			return Review{}, err
 		}
 		r := Review{
@@ -105,7 +106,7 @@ func (s *Service) Add(ctx context.Context, caller identity.Caller, rid ID, a Add
 		if r.Buyer != caller.Account {
 			return Review{}, ErrUnknown
 		}
-		if err := file.Check(ctx, tx, caller.Account.UUID(), a.Pictures...); err != nil {
+		if err := file.CheckShown(ctx, tx, caller.Account.UUID(), a.Pictures...); err != nil {
 			return Review{}, err
 		}
 		if err := insertFollowUp(ctx, tx, r, a); err != nil {
@@ -146,8 +147,8 @@ func (s *Service) Answer(ctx context.Context, caller identity.Caller, rid ID, te
 }
 
 // Hide takes a review from view on a ground of law; it stays, and that it is hidden
-// and why is public. For operators, but not of an enterprise that they sell for:
-// ErrOwnGoods. ErrState when it is hidden already, ErrRaced, ErrInvalid.
+// and why is public. For operators, but not of an enterprise that they sell for
+// (ErrOwnGoods), nor what they wrote themselves (ErrOwnReview). ErrState when it is hidden already, ErrRaced, ErrInvalid.
 func (s *Service) Hide(ctx context.Context, caller identity.Caller, rid ID, g Ground, reason string) (Review, error) {
 	return s.decide(ctx, caller, rid, "review.hide", reason, func(tx *postgres.Tx, r *Review) error { return r.Hide(g, reason, tx.Now) })
 }
@@ -169,8 +170,11 @@ func (s *Service) decide(ctx context.Context, caller identity.Caller, rid ID, op
 		if err != nil {
 			return Review{}, err
 		}
-		if caller.SellsFor(r.Merchant.UUID()) {
+		switch {
+		case caller.SellsFor(r.Merchant.UUID()):
 			return Review{}, ErrOwnGoods
+		case caller.Account == r.Buyer:
+			return Review{}, ErrOwnReview
 		}
 		if err := act(tx, &r); err != nil {
 			return Review{}, err

@@ -12,6 +12,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
 // Service decides about listings.
@@ -68,6 +69,9 @@ func (s *Service) Approve(ctx context.Context, caller identity.Caller, p catalog
 		if err := held.Approve(caller.Account.UUID()); err != nil {
 			return err
 		}
+		if caller.SellsFor(held.Merchant.UUID()) {
+			return catalog.ErrOwnWork
+		}
 		kind, _ := listing.KindOf(held.Kind)
 		if kind.Licence == "" {
 			return nil
@@ -86,7 +90,12 @@ func (s *Service) Return(ctx context.Context, caller identity.Caller, p catalog.
 	if err := checkReasons(reasons); err != nil {
 		return catalog.Product{}, err
 	}
-	return s.decide(ctx, caller, p, 0, Returned, reasons, func(_ *postgres.Tx, held *catalog.Product) error { return held.GiveBack(caller.Account.UUID()) })
+	return s.decide(ctx, caller, p, 0, Returned, reasons, func(_ *postgres.Tx, held *catalog.Product) error {
+		if caller.SellsFor(held.Merchant.UUID()) {
+			return catalog.ErrOwnWork
+		}
+		return held.GiveBack(caller.Account.UUID())
+	})
 }
 
 // Delist takes a product off sale, with a reason. For operators. catalog.ErrProduct,
@@ -118,10 +127,22 @@ func (s *Service) decide(ctx context.Context, caller identity.Caller, p catalog.
 		if v == Delisted {
 			submitter = uuid.Nil
 		}
-		return held, insertDecision(ctx, tx, held, d, submitter)
+		if err := insertDecision(ctx, tx, held, d, submitter); err != nil || v != Approved {
+			return held, err
+		}
+		return held, webhook.Emit(ctx, tx, approved(held, d))
 	})
 	if err == nil {
 		s.catalog.Forget(ctx)
 	}
 	return decided, err
+}
+
+// approved is what an enterprise's own system is told of a decision that lets a
+// product be sold. Each decision is a fact of its own: after an edit it is told anew.
+func approved(p catalog.Product, d Decision) webhook.Event {
+	return webhook.Event{Merchant: p.Merchant.UUID(), Type: webhook.ProductApproved, Ref: d.ID.String(), At: d.At, Data: struct {
+		Product catalog.ProductID `json:"product_id"`
+		Version int64             `json:"version"`
+	}{p.ID, d.Version}}
 }

@@ -176,10 +176,13 @@ func (s *Service) Licences(ctx context.Context, f LicenceFilter, p page.Request)
 
 // Reverify says that an operator has verified an enterprise again, and what he looked
 // at: 2 to 2000 characters, ErrChecked otherwise. The next time is due in six months.
-// merchant.ErrState for one that has left.
+// merchant.ErrState for one that has left, merchant.ErrOwn for who sells for it.
 func (s *Service) Reverify(ctx context.Context, caller identity.Caller, m merchant.ID, checked string) (merchant.Merchant, error) {
 	if err := caller.Must(identity.Operator); err != nil {
 		return merchant.Merchant{}, err
+	}
+	if caller.SellsFor(m.UUID()) {
+		return merchant.Merchant{}, merchant.ErrOwn
 	}
 	if n := utf8.RuneCountInString(strings.TrimSpace(checked)); n < 2 || utf8.RuneCountInString(checked) > 2000 || !utf8.ValidString(checked) ||
 		strings.ContainsRune(checked, 0) {

@@ -284,7 +284,11 @@ func TestALicenceStopsSaleAtMidnightInTheCounty(t *testing.T) {
 	if product() != nil || place() != nil {
 		t.Errorf("in its last microsecond: %v, %v", product(), place())
 	}
+	before := s.Place(t, "bob", shoptest.Choose("flour", 1))
 	s.Clock.Advance(time.Microsecond)
+	if s.Pay(t, before.PayURL); s.Checkout(t, before).State != order.Paid {
+		t.Errorf("ordered in time and paid after midnight: %s", s.Checkout(t, before).State)
+	}
 	if err := product(); !errors.Is(err, catalog.ErrPaused) {
 		t.Errorf("the page, after midnight: %v, want %v", err, catalog.ErrPaused)
 	}
@@ -597,5 +601,20 @@ func TestAWishToLeaveReachesTheOperatorsOnce(t *testing.T) {
 	sweep(t, s)
 	for _, a := range told(t, s, standing.Open) {
 		t.Errorf("who has left is told of %s", a)
+	}
+}
+
+// An operator who also sells for an enterprise does not vouch for it.
+func TestNobodyReverifiesHisOwnEnterprise(t *testing.T) {
+	t.Parallel()
+	s := shoptest.New(t, shoptest.Options{})
+	s.StockUp(t, 1)
+	both := shoptest.Operator
+	both.Roles = append(both.Roles[:1:1], shoptest.Seller(shoptest.Miller).Roles...)
+	if _, err := s.Standing.Reverify(t.Context(), both, shoptest.Miller, "现场核验（虚构示例）"); !errors.Is(err, merchant.ErrOwn) {
+		t.Errorf("his own: %v, want %v", err, merchant.ErrOwn)
+	}
+	if _, err := s.Standing.Reverify(t.Context(), both, shoptest.Distiller, "现场核验（虚构示例）"); err != nil {
+		t.Errorf("another: %v", err)
 	}
 }

@@ -55,7 +55,7 @@ func (w *Worker) facts(ctx context.Context, want webhook.Want) ([]webhook.Event,
 		return w.refunds(ctx, want)
 	case webhook.LicenceExpiring:
 		return w.licences(ctx, want)
-	case webhook.ProductApproved:
+	case webhook.ProductApproved: // told by the approval itself
 	}
 	return nil, nil
 }
