@@ -24,7 +24,7 @@ SOURCES := $(shell find api cmd internal pkg -name node_modules -prune -o -type 
 
 FUZZTIME ?= 15s
 
-.PHONY: help run build setup test test-race memory nets generate generate-check lint format fuzz bench cover audit clean
+.PHONY: help run build setup test test-race heavy nets generate generate-check lint format fuzz bench cover audit clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -45,13 +45,13 @@ bin/shiyi bin/shiyi-verify &: $(SOURCES)
 
 test: ## everything that must hold: contract, lint, plan, tests with the race detector, fuzzing
 	@.ci/setup test
-	@$(MAKE) --no-print-directory generate-check lint test-race memory nets fuzz
+	@$(MAKE) --no-print-directory generate-check lint test-race heavy nets fuzz
 
 test-race: ## the whole test suite, once, with the race detector, on real PostgreSQL and Redis
 	.ci/with-redis go run ./internal/pgtest/withpg -- go test -race -count=1 -timeout=30m ./...
 
-memory: ## what uploads may take of memory, measured without the race detector
-	go test -count=1 -run='^TestAFloodOfWickedUploadsFitsIntoMemory$$' ./internal/file
+heavy: ## what the race detector would make too large: the memory of uploads, sheets of 5,000 rows
+	.ci/with-redis go run ./internal/pgtest/withpg -- go test -count=1 -run='^(TestAFloodOfWickedUploadsFitsIntoMemory|TestThirtySevenBadCellsInFiveThousandRowsAreAllFound|TestFiveThousandRowsAreWrittenAtOnce)$$' ./internal/file ./internal/intake
 
 nets: ## 20,000 requests, good and bad, of which each answer must keep the contract
 	NETS_REQUESTS=20000 go test -count=1 -timeout=30m -run='^TestEveryAnswerKeepsTheContract$$' ./internal/nets

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/pgtest"
 )
 
 // most is what the whole program may take while it is flooded, in KiB.
@@ -35,8 +36,8 @@ func TestAFloodOfWickedUploadsFitsIntoMemory(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("memory is read from /proc")
 	}
-	if raced {
-		t.Skip("the race detector takes more memory than the program: make memory runs this without it")
+	if pgtest.Raced {
+		t.Skip("the race detector takes more memory than the program: make heavy runs this without it")
 	}
 	folder := t.TempDir()
 	for i, u := range wicked(t) {

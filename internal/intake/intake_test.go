@@ -346,6 +346,9 @@ func large(n int) [][]string {
 
 func TestThirtySevenBadCellsInFiveThousandRowsAreAllFound(t *testing.T) {
 	t.Parallel()
+	if pgtest.Raced {
+		t.Skip("five thousand rows take the race detector minutes: make heavy runs this without it")
+	}
 	s := stocked(t)
 	before := tables(t, s)
 	rows := large(5000)
@@ -388,6 +391,9 @@ func TestThirtySevenBadCellsInFiveThousandRowsAreAllFound(t *testing.T) {
 
 func TestFiveThousandRowsAreWrittenAtOnce(t *testing.T) {
 	t.Parallel()
+	if pgtest.Raced {
+		t.Skip("five thousand rows take the race detector minutes: make heavy runs this without it")
+	}
 	s := stocked(t)
 	body := xlsx(t, large(5000)...)
 	start, statements := time.Now(), s.DB.Statements()
@@ -400,7 +406,7 @@ func TestFiveThousandRowsAreWrittenAtOnce(t *testing.T) {
 	if i = again(t, s, i); i.State != intake.Committed || i.Done != 5000 {
 		t.Fatalf("the import is %+v", i)
 	}
-	if n := s.DB.Statements() - statements; n > 300 {
+	if n := s.DB.Statements() - statements; n > 500 { // 2,500 products, found anew by the hundred
 		t.Errorf("%d statements for 5,000 rows: they go row by row", n)
 	}
 	done := tables(t, s)

@@ -1,0 +1,8 @@
+//go:build race
+
+package pgtest
+
+// Raced says whether the race detector is on. It takes several times the program's
+// memory and time: what measures memory, or is about size alone, is left to
+// `make heavy`, which runs without it.
+const Raced = true
