@@ -34,7 +34,7 @@ func (s *Service) Add(ctx context.Context, caller identity.Caller, n NewProduct)
 		if err != nil {
 			return Product{}, err
 		}
-		if err := file.Check(ctx, tx, caller.Account.UUID(), n.Pictures...); err != nil {
+		if err := file.CheckShown(ctx, tx, caller.Account.UUID(), n.Pictures...); err != nil {
 			return Product{}, err
 		}
 		p, err := Of(ctx, tx, caller.Merchants(), added[0].ID)
@@ -61,7 +61,7 @@ func (s *Service) Edit(ctx context.Context, caller identity.Caller, p ProductID,
 		}
 		// A picture that a colleague uploaded may stay.
 		added := slices.DeleteFunc(slices.Clone(held.Pictures), func(f file.ID) bool { return slices.Contains(shown, f) })
-		return file.Check(ctx, tx, caller.Account.UUID(), added...)
+		return file.CheckShown(ctx, tx, caller.Account.UUID(), added...)
 	})
 }
 

@@ -38,6 +38,16 @@ func (h imports) export(ctx context.Context, m *oas.OwnMerchant, f sheet.Format)
 	}}
 }
 
+// ListImports answers GET /v1/merchant/imports.
+func (h imports) ListImports(ctx context.Context, r oas.ListImportsRequestObject) (oas.ListImportsResponseObject, error) {
+	p, err := h.intake.Imports(ctx, callerOf(ctx), fromPage(r.Params.Cursor, r.Params.Limit))
+	if err != nil {
+		return nil, err
+	}
+	data, next := wirePage(p, wireImport)
+	return oas.ListImports200JSONResponse{Data: data, NextCursor: next}, nil
+}
+
 // CheckImport answers POST /v1/merchant/imports. The body is the file as it came.
 func (h imports) CheckImport(ctx context.Context, r oas.CheckImportRequestObject) (oas.CheckImportResponseObject, error) {
 	x := exchangeOf(ctx)

@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -532,9 +533,34 @@ func TestAnotherEnterprisesImportIsNotFound(t *testing.T) {
 				t.Errorf("%s, call %d: %v, want %v", name, n, err, intake.ErrImport)
 			}
 		}
+		if all, err := s.Intake.Imports(t.Context(), other, page.Request{}); err != nil || len(all.Data) > 0 {
+			t.Errorf("%s lists %v, %v", name, all.Data, err)
+		}
 		if _, err := s.Intake.Check(t.Context(), other, shoptest.Miller, sheet.CSV, file(t, goods(1))); !errors.Is(err, intake.ErrMerchant) {
 			t.Errorf("%s brings a sheet of the miller's: %v, want %v", name, err, intake.ErrMerchant)
 		}
+	}
+}
+
+func TestImportsAreListedTheNewestFirst(t *testing.T) {
+	t.Parallel()
+	s := stocked(t)
+	var want []intake.Import
+	for n := range 3 {
+		s.Clock.Advance(time.Minute)
+		want = slices.Insert(want, 0, again(t, s, check(t, s, sheet.CSV, file(t, goods(n)))))
+	}
+	var got []intake.Import
+	for p := (page.Request{Limit: 2}); ; {
+		all, err := s.Intake.Imports(t.Context(), miller, p)
+		must(t, err)
+		got = append(got, all.Data...)
+		if p.Cursor = all.Next; p.Cursor == "" {
+			break
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("listed %+v, want %+v", got, want)
 	}
 }
 

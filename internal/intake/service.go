@@ -117,6 +117,12 @@ func (s *Service) Import(ctx context.Context, caller identity.Caller, i ID) (Imp
 	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Import, error) { return one(ctx, tx, caller.Merchants(), i) })
 }
 
+// Imports lists the imports of the enterprises that the caller sells for, the newest
+// first.
+func (s *Service) Imports(ctx context.Context, caller identity.Caller, p page.Request) (page.Of[Import], error) {
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[Import], error) { return list(ctx, tx, caller.Merchants(), p) })
+}
+
 // BadCells lists the cells of an import that will not do, by row and column; at most
 // the first 5,000. ErrImport.
 func (s *Service) BadCells(ctx context.Context, caller identity.Caller, i ID, p page.Request) (page.Of[BadCell], error) {

@@ -149,6 +149,30 @@ func one(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, i ID) (Imp
 	return r.Row.imp(r.Done), nil
 }
 
+// list are the imports of these enterprises, the newest first.
+func list(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, p page.Request) (page.Of[Import], error) {
+	_, last, err := p.After()
+	if err != nil {
+		return page.Of[Import]{}, err
+	}
+	if last == uuid.Nil {
+		last = uuid.Max
+	}
+	rows, err := postgres.Rows[struct {
+		Row  importRow `gorm:"embedded"`
+		Done int
+	}](ctx, tx, `SELECT `+bare+`, p.done FROM import i JOIN import_progress p ON p.merchant_id = i.merchant_id AND p.import_id = i.id
+		WHERE i.merchant_id = ANY(?::uuid[]) AND i.id < ? ORDER BY i.id DESC LIMIT ?`, postgres.Array(merchants), last, p.Size()+1)
+	if err != nil {
+		return page.Of[Import]{}, fmt.Errorf("list imports: %w", err)
+	}
+	out := make([]Import, len(rows))
+	for n, r := range rows {
+		out[n] = r.Row.imp(r.Done)
+	}
+	return page.Cut(out, p.Size(), func(i Import) (string, uuid.UUID) { return "", i.ID.UUID() }), nil
+}
+
 // lock reads an import of one of these enterprises and keeps it from changing until
 // the end of tx.
 func lock(ctx context.Context, tx *postgres.Tx, merchants []uuid.UUID, i ID) (Import, error) {
