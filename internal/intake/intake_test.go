@@ -251,6 +251,25 @@ func TestASheetChangesWhatItNamesAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestASheetThatDescribesGoodsAnewTakesThemOffSaleUntilTheyAreReviewed(t *testing.T) {
+	t.Parallel()
+	s := stocked(t)
+	sold, err := s.Sell(t.Context(), shoptest.Product(shoptest.Miller, "oats", 100, catalog.Description{Category: "FLOUR_MIAN", Name: "莜面（虚构示例）"}), 5)
+	must(t, err)
+	s.Clock.Advance(time.Second)
+	brought(t, s, sheet.CSV, []byte("商品编号,规格编号,价格（元）\noats,OATS,1.20\n"))
+	if p := product(t, s, "oats"); p.State != catalog.OnSale || p.SKUs[0].Price != 120 || p.Version != sold.Version {
+		t.Errorf("a price needs no review: %+v", p)
+	}
+	brought(t, s, sheet.CSV, []byte("商品编号,规格编号,名称\noats,OATS,莜麦面（虚构示例）\n"))
+	if p := product(t, s, "oats"); p.State != catalog.Draft || p.Name != "莜麦面（虚构示例）" {
+		t.Errorf("described anew it is %s: %+v", p.State, p)
+	}
+	if _, err := s.Catalog.Product(t.Context(), sold.ID); err == nil {
+		t.Error("what nobody has reviewed is shown")
+	}
+}
+
 func TestEachBadCellIsNamedWithItsReason(t *testing.T) {
 	t.Parallel()
 	s := stocked(t)
