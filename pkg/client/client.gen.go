@@ -5848,7 +5848,8 @@ type ClientInterface interface {
 	// CheckImportWithBody Bring goods as a sheet and learn what it would do; nothing is written
 	//
 	// The body is the file itself, at most 10 MiB and 5,000 rows, XLSX (the first sheet) or CSV (UTF-8 or GB18030). A row is a SKU,
-	// known by the codes of product and SKU; columns that are left out stay as they are, and nothing is ever deleted. The answer counts
+	// known by the codes of product and SKU; columns that are left out stay as they are, and nothing is ever deleted. What the sheet says is
+	// what will be, also where something was edited since it was exported: such a row counts as changed. The answer counts
 	// the rows and lists bad cells; `sheet.xlsx` is the same file with each of them marked. Where there are none, `commit` writes it.
 	//
 	// Takes any type of body and a specified content type.
@@ -7834,7 +7835,8 @@ func (c *Client) ListImports(ctx context.Context, params *ListImportsParams, req
 // CheckImportWithBody Bring goods as a sheet and learn what it would do; nothing is written
 //
 // The body is the file itself, at most 10 MiB and 5,000 rows, XLSX (the first sheet) or CSV (UTF-8 or GB18030). A row is a SKU,
-// known by the codes of product and SKU; columns that are left out stay as they are, and nothing is ever deleted. The answer counts
+// known by the codes of product and SKU; columns that are left out stay as they are, and nothing is ever deleted. What the sheet says is
+// what will be, also where something was edited since it was exported: such a row counts as changed. The answer counts
 // the rows and lists bad cells; `sheet.xlsx` is the same file with each of them marked. Where there are none, `commit` writes it.
 //
 // Takes any type of body and a specified content type.
@@ -18944,7 +18946,8 @@ type ClientWithResponsesInterface interface {
 	// CheckImportWithBodyWithResponse Bring goods as a sheet and learn what it would do; nothing is written
 	//
 	// The body is the file itself, at most 10 MiB and 5,000 rows, XLSX (the first sheet) or CSV (UTF-8 or GB18030). A row is a SKU,
-	// known by the codes of product and SKU; columns that are left out stay as they are, and nothing is ever deleted. The answer counts
+	// known by the codes of product and SKU; columns that are left out stay as they are, and nothing is ever deleted. What the sheet says is
+	// what will be, also where something was edited since it was exported: such a row counts as changed. The answer counts
 	// the rows and lists bad cells; `sheet.xlsx` is the same file with each of them marked. Where there are none, `commit` writes it.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -33159,7 +33162,8 @@ func (c *ClientWithResponses) ListImportsWithResponse(ctx context.Context, param
 // CheckImportWithBodyWithResponse Bring goods as a sheet and learn what it would do; nothing is written
 //
 // The body is the file itself, at most 10 MiB and 5,000 rows, XLSX (the first sheet) or CSV (UTF-8 or GB18030). A row is a SKU,
-// known by the codes of product and SKU; columns that are left out stay as they are, and nothing is ever deleted. The answer counts
+// known by the codes of product and SKU; columns that are left out stay as they are, and nothing is ever deleted. What the sheet says is
+// what will be, also where something was edited since it was exported: such a row counts as changed. The answer counts
 // the rows and lists bad cells; `sheet.xlsx` is the same file with each of them marked. Where there are none, `commit` writes it.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
