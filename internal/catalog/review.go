@@ -65,26 +65,19 @@ func (p *Product) edit(by uuid.UUID) error {
 }
 
 // Approve puts a product that is in review on sale. ErrState, ErrOwnWork.
-func (p *Product) Approve(by uuid.UUID) error {
-	if p.State != InReview {
-		return ErrState.With("the product is %s: only what is in review is approved", p.State)
-	}
-	if by == p.EditedBy || by == p.SubmittedBy {
-		return ErrOwnWork
-	}
-	p.State = OnSale
-	return nil
-}
+func (p *Product) Approve(by uuid.UUID) error { return p.decide(by, OnSale, "approved") }
 
 // GiveBack makes a product that is in review a draft again. ErrState, ErrOwnWork.
-func (p *Product) GiveBack(by uuid.UUID) error {
+func (p *Product) GiveBack(by uuid.UUID) error { return p.decide(by, Draft, "returned") }
+
+func (p *Product) decide(by uuid.UUID, becomes State, how string) error {
 	if p.State != InReview {
-		return ErrState.With("the product is %s: only what is in review is returned", p.State)
+		return ErrState.With("the product is %s: only what is in review is %s", p.State, how)
 	}
 	if by == p.EditedBy || by == p.SubmittedBy {
 		return ErrOwnWork
 	}
-	p.State = Draft
+	p.State = becomes
 	return nil
 }
 

@@ -179,6 +179,7 @@ func TestTheMatrixFindsWhatIsPlanted(t *testing.T) {
 
 func TestTheFuzzerFindsWhatIsPlanted(t *testing.T) {
 	t.Parallel()
+	notRaced(t)
 	for _, p := range plants {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
