@@ -18,7 +18,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/shiyi-market/shiyi/internal/identity"
-	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 )
@@ -704,7 +703,7 @@ func requests(t testing.TB) int64 {
 
 const (
 	fuzzers  = 2      // at once, each in a shop of its own
-	thorough = 20_000 // requests from which on each operation must have been reached
+	thorough = 10_000 // requests from which on each operation must have been reached
 )
 
 // fuzz sends so many requests to a shop of its own, and returns how often each
@@ -746,18 +745,8 @@ func fuzz(t *testing.T, want int64) map[string]map[string]int {
 	return f.outcome
 }
 
-// notRaced leaves fuzzing to `make nets`, where ten times as many requests are sent
-// in the time that the race detector would take; it watches the matrix.
-func notRaced(t *testing.T) {
-	t.Helper()
-	if pgtest.Raced {
-		t.Skip("make nets runs this without the race detector")
-	}
-}
-
 func TestEveryAnswerKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	notRaced(t)
 	want := requests(t)
 	var outcomes [fuzzers]map[string]map[string]int
 	t.Cleanup(func() {

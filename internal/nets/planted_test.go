@@ -179,7 +179,6 @@ func TestTheMatrixFindsWhatIsPlanted(t *testing.T) {
 
 func TestTheFuzzerFindsWhatIsPlanted(t *testing.T) {
 	t.Parallel()
-	notRaced(t)
 	for _, p := range plants {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
