@@ -22,7 +22,7 @@ GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
 # Whatever is compiled in: code, migrations, pages, the recorded year, the contract.
 SOURCES := $(shell find api cmd internal pkg -name node_modules -prune -o -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -path internal/web/dist/redoc.standalone.js -print) go.mod go.sum
 
-FUZZTIME ?= 8s
+FUZZTIME ?= 5s
 
 .PHONY: help run build setup test test-race heavy nets generate generate-check lint format fuzz bench cover audit clean
 
@@ -48,7 +48,7 @@ test: ## everything that must hold: contract, lint, plan, tests with the race de
 	@$(MAKE) --no-print-directory generate-check lint test-race heavy nets fuzz
 
 test-race: ## the test suite but for the nets, once, with the race detector, on real PostgreSQL and Redis
-	.ci/with-redis go run ./internal/pgtest/withpg -- go test -race -count=1 -timeout=30m $$(go list ./... | grep -v /internal/nets)
+	.ci/with-redis go run ./internal/pgtest/withpg -- env GOGC=200 go test -race -count=1 -timeout=30m $$(go list ./... | grep -v /internal/nets)
 
 heavy: ## what the race detector would make too large: the memory of uploads, sheets of 5,000 rows
 	.ci/with-redis go run ./internal/pgtest/withpg -- go test -count=1 -run='^(TestAFloodOfWickedUploadsFitsIntoMemory|TestThirtySevenBadCellsInFiveThousandRowsAreAllFound|TestFiveThousandRowsAreWrittenAtOnce)$$' ./internal/file ./internal/intake
@@ -62,13 +62,14 @@ generate: ## write the generated code anew from the contract
 generate-check: ## fail if the generated code is not what the contract says
 	.ci/generate-check
 
+# It reads packages as test-race compiles them, so that all is compiled once for both.
 lint: $(GOLANGCI) ## the doors, the storeys and the habits
-	$(GOLANGCI) run
+	GOGC=300 GOFLAGS="$(GOFLAGS) -race" $(GOLANGCI) run
 
 format: $(GOLANGCI) ## gofumpt and import order
 	$(GOLANGCI) fmt
 
-fuzz: ## every fuzz target for FUZZTIME (8s); TARGET=FuzzX for one
+fuzz: ## every fuzz target for FUZZTIME (5s); TARGET=FuzzX for one
 	.ci/fuzz $(FUZZTIME) $(TARGET)
 
 bench: ## sales a second, reads a second, and pgbench beside them

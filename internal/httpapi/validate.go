@@ -20,6 +20,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/strictjson"
 )
 
 // maxBody is the largest body that is read where the contract says nothing else, in
@@ -117,13 +118,13 @@ func checkQuery(op *operation, raw string) error {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		given := values[name]
 		switch {
-		case !storable(name):
+		case !strictjson.Storable(name):
 			places = append(places, place{"query:", "text", ""})
 		case !op.query[name]:
 			places = append(places, place{"query:" + name, "unknown", ""})
 		case len(given) > 1:
 			places = append(places, place{"query:" + name, "duplicate", ""})
-		case !storable(given[0]):
+		case !strictjson.Storable(given[0]):
 			places = append(places, place{"query:" + name, "text", ""})
 		}
 	}
@@ -174,8 +175,8 @@ func requireJSON(r *http.Request, x *exchange) error {
 	if x.op.raw {
 		return nil
 	}
-	if flaw := wellFormed(x.body); flaw != nil {
-		return &misfit{errJSON, []place{*flaw}}
+	if flaw := strictjson.Check(x.body); flaw != nil {
+		return &misfit{errJSON, []place{{flaw.Pointer, flaw.Keyword, ""}}}
 	}
 	return nil
 }
@@ -218,7 +219,7 @@ func placesOfSchema(base string, err *openapi3.SchemaError) []place {
 	var out []place
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		if err.Schema.Properties[name] == nil {
-			out = append(out, place{at + "/" + escapePointer(name), "unknown", ""})
+			out = append(out, place{at + "/" + strictjson.Escape(name), "unknown", ""})
 		}
 	}
 	return out
@@ -228,7 +229,7 @@ func placesOfSchema(base string, err *openapi3.SchemaError) []place {
 func pointerTo(parts []string) string {
 	var b strings.Builder
 	for _, part := range parts {
-		b.WriteString("/" + escapePointer(part))
+		b.WriteString("/" + strictjson.Escape(part))
 	}
 	return b.String()
 }

@@ -1,14 +1,14 @@
-package httpapi_test
+package strictjson_test
 
 import (
 	"encoding/json"
 	"strings"
 	"testing"
 
-	"github.com/shiyi-market/shiyi/internal/httpapi"
+	"github.com/shiyi-market/shiyi/internal/strictjson"
 )
 
-func TestWellFormedFindsWhatASchemaDoesNotSee(t *testing.T) {
+func TestWhatASchemaDoesNotSeeIsFound(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, body, pointer, keyword string }{
 		{"two of a name", `{"a":1,"b":{"c":1,"c":2}}`, "/b/c", "duplicate"},
@@ -30,33 +30,21 @@ func TestWellFormedFindsWhatASchemaDoesNotSee(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			pointer, keyword, ok := httpapi.WellFormed([]byte(tt.body))
-			if ok || pointer != tt.pointer || keyword != tt.keyword {
-				t.Errorf("flaw at %q: %q (ok %v), want %q: %q", pointer, keyword, ok, tt.pointer, tt.keyword)
+			want := strictjson.Flaw{Pointer: tt.pointer, Keyword: tt.keyword}
+			if got := strictjson.Check([]byte(tt.body)); got == nil || *got != want {
+				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
 	}
 }
 
-func FuzzWellFormed(f *testing.F) {
+func FuzzCheck(f *testing.F) {
 	for _, seed := range []string{`{"a":[1,{"b":"c"}],"d":null}`, `{"a":1,"a":2}`, `[[[[1.5]]]]`, "\"\\ud800\"", `{"ü":true}`, ` 12 `} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if _, _, ok := httpapi.WellFormed(body); ok && !json.Valid(body) {
+		if strictjson.Check(body) == nil && !json.Valid(body) {
 			t.Errorf("%q is taken and is no JSON", body)
 		}
 	})
-}
-
-func TestEnglishIsSpokenToWhoPrefersIt(t *testing.T) {
-	t.Parallel()
-	for accept, want := range map[string]bool{
-		"": false, "en": true, "en-GB,en;q=0.9": true, "zh-CN,zh;q=0.9,en;q=0.8": false, "en;q=0.5,zh;q=0.7": false,
-		"de,en;q=0.3": true, "fr": false, "zh;q=0,en;q=0.1": true, "en;q=broken": true, strings.Repeat("en,", 100): false,
-	} {
-		if got := httpapi.PrefersEnglish(accept); got != want {
-			t.Errorf("%q prefers English: %v, want %v", accept, got, want)
-		}
-	}
 }
