@@ -24,7 +24,7 @@ SOURCES := $(shell find api cmd internal pkg -name node_modules -prune -o -type 
 
 FUZZTIME ?= 5s
 
-.PHONY: help run build setup test test-race heavy nets generate generate-check lint format fuzz bench cover audit clean
+.PHONY: help run build setup test suite race test-race nets generate generate-check lint format fuzz bench cover audit clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -43,18 +43,26 @@ bin/shiyi bin/shiyi-verify &: $(SOURCES)
 	GOGC=300 go build -o bin/ ./cmd/shiyi ./cmd/shiyi-verify
 	@touch bin/shiyi bin/shiyi-verify
 
-test: ## everything that must hold: contract, lint, plan, tests with the race detector, fuzzing
+test: ## everything that must hold: contract, lint, plan, the suite, races, nets, fuzzing
 	@.ci/setup test
-	@$(MAKE) --no-print-directory generate-check lint test-race heavy nets fuzz
+	@$(MAKE) --no-print-directory generate-check lint suite race nets fuzz
 
-test-race: ## the test suite but for the nets, once, with the race detector, on real PostgreSQL and Redis
-	.ci/with-redis go run ./internal/pgtest/withpg -- env GOGC=200 go test -race -count=1 -timeout=30m $$(go list ./... | grep -v /internal/nets)
+WITH := .ci/with-redis go run ./internal/pgtest/withpg -- # a real Redis, and one PostgreSQL for all
 
-heavy: ## what the race detector would make too large: the memory of uploads, sheets of 5,000 rows
-	.ci/with-redis go run ./internal/pgtest/withpg -- go test -count=1 -run='^(TestAFloodOfWickedUploadsFitsIntoMemory|TestThirtySevenBadCellsInFiveThousandRowsAreAllFound|TestFiveThousandRowsAreWrittenAtOnce)$$' ./internal/file ./internal/intake
+suite: ## the test suite but for the nets, once
+	$(WITH) go test -count=1 -timeout=30m $$(go list ./... | grep -v /internal/nets)
+
+# What shares memory between goroutines and stands beneath the contexts with the large dependencies (ADR 0018).
+RACED := $(addprefix ./internal/,apikey identity ledger outbound pgserver postgres redisdb request sandbox telemetry trail transparency web webhook)
+
+race: ## with the race detector: what shares memory below the edge
+	$(WITH) go test -race -count=1 -timeout=30m $(RACED)
+
+test-race: ## the whole suite with the race detector: before a release, and after a change of what runs at once
+	$(WITH) go test -race -count=1 -timeout=40m ./...
 
 nets: ## each operation by each kind of caller, and 10,000 requests, good and bad: every answer must keep the contract
-	NETS_REQUESTS=10000 .ci/with-redis go run ./internal/pgtest/withpg -- go test -count=1 -timeout=30m ./internal/nets
+	NETS_REQUESTS=10000 $(WITH) go test -count=1 -timeout=30m ./internal/nets
 
 generate: ## write the generated code anew from the contract
 	go generate ./...
@@ -62,9 +70,8 @@ generate: ## write the generated code anew from the contract
 generate-check: ## fail if the generated code is not what the contract says
 	.ci/generate-check
 
-# It reads packages as test-race compiles them, so that all is compiled once for both.
 lint: $(GOLANGCI) ## the doors, the storeys and the habits
-	GOGC=300 GOFLAGS="$(GOFLAGS) -race" $(GOLANGCI) run
+	GOGC=300 $(GOLANGCI) run
 
 format: $(GOLANGCI) ## gofumpt and import order
 	$(GOLANGCI) fmt

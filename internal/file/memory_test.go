@@ -37,7 +37,7 @@ func TestAFloodOfWickedUploadsFitsIntoMemory(t *testing.T) {
 		t.Skip("memory is read from /proc")
 	}
 	if pgtest.Raced {
-		t.Skip("the race detector takes more memory than the program: make heavy runs this without it")
+		t.Skip("the race detector takes more memory than the program")
 	}
 	folder := t.TempDir()
 	for i, u := range wicked(t) {

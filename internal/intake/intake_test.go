@@ -367,7 +367,7 @@ func large(n int) [][]string {
 func TestThirtySevenBadCellsInFiveThousandRowsAreAllFound(t *testing.T) {
 	t.Parallel()
 	if pgtest.Raced {
-		t.Skip("five thousand rows take the race detector minutes: make heavy runs this without it")
+		t.Skip("five thousand rows take the race detector minutes")
 	}
 	s := stocked(t)
 	before := tables(t, s)
@@ -413,7 +413,7 @@ func TestThirtySevenBadCellsInFiveThousandRowsAreAllFound(t *testing.T) {
 func TestFiveThousandRowsAreWrittenAtOnce(t *testing.T) {
 	t.Parallel()
 	if pgtest.Raced {
-		t.Skip("five thousand rows take the race detector minutes: make heavy runs this without it")
+		t.Skip("five thousand rows take the race detector minutes")
 	}
 	s := stocked(t)
 	body := xlsx(t, large(5000)...)

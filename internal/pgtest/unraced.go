@@ -3,6 +3,5 @@
 package pgtest
 
 // Raced says whether the race detector is on. It takes several times the program's
-// memory and time: what measures memory, or is about size alone, is left to
-// `make heavy`, which runs without it.
+// memory and time: what measures memory, or is about size alone, is left out then.
 const Raced = false
