@@ -43,14 +43,14 @@ bin/shiyi bin/shiyi-verify &: $(SOURCES)
 	GOGC=300 go build -o bin/ ./cmd/shiyi ./cmd/shiyi-verify
 	@touch bin/shiyi bin/shiyi-verify
 
-test: ## everything that must hold: contract, lint, plan, the suite, races, nets, fuzzing
+test: ## everything that must hold: contract, lint, plan, the suite, races, fuzzing
 	@.ci/setup test
-	@$(MAKE) --no-print-directory generate-check lint suite race nets fuzz
+	@$(MAKE) --no-print-directory generate-check lint suite race fuzz
 
 WITH := .ci/with-redis go run ./internal/pgtest/withpg -- # a real Redis, and one PostgreSQL for all
 
-suite: ## the test suite but for the nets, once
-	$(WITH) go test -count=1 -timeout=30m $$(go list ./... | grep -v /internal/nets)
+suite: ## the test suite, once
+	$(WITH) go test -count=1 -timeout=30m ./...
 
 # What shares memory between goroutines and stands beneath the contexts with the large dependencies (ADR 0018).
 RACED := $(addprefix ./internal/,apikey identity ledger outbound pgserver postgres redisdb request sandbox telemetry trail transparency web webhook)
@@ -61,7 +61,7 @@ race: ## with the race detector: what shares memory below the edge
 test-race: ## the whole suite with the race detector: before a release, and after a change of what runs at once
 	$(WITH) go test -race -count=1 -timeout=40m ./...
 
-nets: ## each operation by each kind of caller, and 10,000 requests, good and bad: every answer must keep the contract
+nets: ## more of the nets than the suite has: 10,000 requests, good and bad: every answer must keep the contract
 	NETS_REQUESTS=10000 $(WITH) go test -count=1 -timeout=30m ./internal/nets
 
 generate: ## write the generated code anew from the contract
