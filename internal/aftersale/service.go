@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
@@ -71,7 +72,11 @@ func giveBack(ctx context.Context, tx *postgres.Tx, o order.Order, back order.Re
 			return err
 		}
 	}
-	return ledger.Book(ctx, tx, []ledger.Transfer{transfer(&o, back)})
+	matured, err := fund.Matured(ctx, tx, o.Merchant.UUID(), o.ID.String())
+	if err != nil {
+		return err
+	}
+	return ledger.Book(ctx, tx, []ledger.Transfer{transfer(&o, back, matured)})
 }
 
 // Order is the buyer's own order with its refunds; another's is

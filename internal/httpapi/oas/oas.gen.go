@@ -2291,10 +2291,13 @@ type FundAccountList struct {
 	Data []FundAccount `json:"data"`
 }
 
-// FundStatement Example: {"free_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000}
+// FundStatement Example: {"free_li":0,"held_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000}
 type FundStatement struct {
 	// FreeLi May be granted
 	FreeLi int64 `json:"free_li"`
+
+	// HeldLi A buyer's bank disputes the payment
+	HeldLi int64 `json:"held_li"`
 
 	// LeviedLi Tenths taken, less tenths returned: exactly one tenth of sold_fen
 	LeviedLi int64 `json:"levied_li"`
