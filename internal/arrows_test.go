@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"cart":         {"catalog", "identity", "offer"},
 	"catalog":      {"identity", "listing", "merchant", "price", "trail"},
 	"claim":        {"catalog", "identity", "merchant", "offer", "trail"},
+	"dispute":      {"aftersale", "fund", "identity", "ledger", "merchant", "order", "payment", "trail"},
 	"dossier":      {"identity", "merchant"},
 	"fund":         {"ledger"},
 	"identity":     {"trail"},

@@ -8,8 +8,6 @@ package dispute
 import (
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -102,7 +100,7 @@ func spread(d ID, amount money.Fen, orders []order.Order, matured map[order.ID]b
 		o := &orders[i]
 		goods, _ := remains(o)
 		p := Part{
-			ID: id.FromName[Part](d.String(), o.ID.String()), Merchant: o.Merchant, Order: o.ID, Goods: min(share, goods), Matured: matured[o.ID],
+			ID: id.FromName[Part]("dispute", d.String()+o.ID.String()), Merchant: o.Merchant, Order: o.ID, Goods: min(share, goods), Matured: matured[o.ID],
 		}
 		p.Shipping = share - p.Goods
 		parts = append(parts, p)
@@ -169,15 +167,6 @@ func (d *Dispute) transfers(kind string, ways func(Part) (from, to ledger.Accoun
 		all = append(all, ledger.Transfer{Home: ledger.FundHome, Kind: kind + "_beyond", Ref: d.ID.String(), Moves: []ledger.Move{
 			{What: "beyond", From: from, To: to, Amount: d.Beyond.Li()},
 		}})
-	}
-	return all
-}
-
-// homes are the enterprises of its parts.
-func (d *Dispute) homes() []uuid.UUID {
-	all := make([]uuid.UUID, len(d.Parts))
-	for i, p := range d.Parts {
-		all[i] = p.Merchant.UUID()
 	}
 	return all
 }
