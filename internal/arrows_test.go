@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"catalog":      {"identity", "listing", "merchant", "price", "trail"},
 	"claim":        {"catalog", "identity", "merchant", "offer", "trail"},
 	"dossier":      {"identity", "merchant"},
+	"fulfilment":   {"merchant", "order"},
 	"fund":         {"ledger"},
 	"identity":     {"trail"},
 	"intake":       {"assortment", "catalog", "identity", "inventory", "merchant", "origin", "trail"},
