@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"claim":        {"catalog", "identity", "merchant", "offer", "trail"},
 	"dispute":      {"aftersale", "fund", "identity", "ledger", "merchant", "order", "payment", "trail"},
 	"dossier":      {"identity", "merchant"},
+	"fulfilment":   {"merchant", "order"},
 	"fund":         {"ledger"},
 	"identity":     {"trail"},
 	"intake":       {"assortment", "catalog", "identity", "inventory", "merchant", "origin", "trail"},
