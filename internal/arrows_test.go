@@ -20,7 +20,7 @@ const module = "github.com/shiyi-market/shiyi/"
 // import. What is not drawn here does not pass; what is drawn and not used
 // is taken out.
 var arrows = map[string][]string{
-	"aftersale":    {"fund", "identity", "inventory", "ledger", "order", "payment", "trail"},
+	"aftersale":    {"fund", "gateway", "identity", "inventory", "ledger", "order", "payment", "trail"},
 	"apikey":       {"identity", "trail"},
 	"assortment":   {"catalog", "inventory", "listing", "merchant", "origin"},
 	"cart":         {"catalog", "identity", "offer"},
@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"claim":        {"catalog", "identity", "merchant", "offer", "trail"},
 	"dossier":      {"identity", "merchant"},
 	"fund":         {"ledger"},
+	"gateway":      {},
 	"identity":     {"trail"},
 	"intake":       {"assortment", "catalog", "identity", "inventory", "merchant", "origin", "trail"},
 	"inventory":    {},
@@ -38,7 +39,7 @@ var arrows = map[string][]string{
 	"onboarding":   {"dossier", "identity", "merchant", "trail"},
 	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "offer", "payment"},
 	"origin":       {},
-	"payment":      {},
+	"payment":      {"gateway"},
 	"price":        {},
 	"recall":       {"identity", "inventory", "trail"},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},

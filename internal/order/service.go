@@ -162,7 +162,7 @@ func (s *Service) Capture(ctx context.Context, event string) error {
 		if err != nil || !claimed {
 			return err
 		}
-		c, err := lock(ctx, tx, id.From[Checkout](e.Intent.UUID()))
+		c, err := lock(ctx, tx, id.From[Checkout](e.Intent))
 		if err != nil {
 			return err
 		}
