@@ -20,7 +20,7 @@ const module = "github.com/shiyi-market/shiyi/"
 // import. What is not drawn here does not pass; what is drawn and not used
 // is taken out.
 var arrows = map[string][]string{
-	"aftersale":    {"fund", "identity", "inventory", "ledger", "order", "payment", "trail"},
+	"aftersale":    {"fund", "gateway", "identity", "inventory", "ledger", "order", "payment", "trail"},
 	"apikey":       {"identity", "trail"},
 	"assortment":   {"catalog", "inventory", "listing", "merchant", "origin"},
 	"cart":         {"catalog", "identity", "offer"},
@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"dossier":      {"identity", "merchant"},
 	"fulfilment":   {"merchant", "order"},
 	"fund":         {"ledger"},
+	"gateway":      {},
 	"identity":     {"trail"},
 	"intake":       {"assortment", "catalog", "identity", "inventory", "merchant", "origin", "trail"},
 	"inventory":    {},
@@ -40,7 +41,7 @@ var arrows = map[string][]string{
 	"onboarding":   {"dossier", "identity", "merchant", "trail"},
 	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "payment", "quote"},
 	"origin":       {},
-	"payment":      {},
+	"payment":      {"gateway"},
 	"price":        {},
 	"quote":        {"cart", "catalog", "identity", "merchant", "offer"},
 	"recall":       {"identity", "inventory", "trail"},
