@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"ledger":       {"transparency"},
 	"listing":      {},
 	"merchant":     {"identity", "trail"},
+	"notice":       {"identity"},
 	"offer":        {"catalog", "merchant", "price"},
 	"onboarding":   {"dossier", "identity", "merchant", "trail"},
 	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "merchant", "offer", "payment"},
@@ -56,7 +57,7 @@ var arrows = map[string][]string{
 // linter keeps them on their storeys.
 var floors = map[string][]string{
 	"vocabulary": {"fault", "id", "money", "page"},
-	"platform":   {"config", "file", "outbound", "pgserver", "postgres", "redisdb", "request", "schema", "sheet", "strictjson", "telemetry"},
+	"platform":   {"config", "courier", "file", "outbound", "pgserver", "postgres", "redisdb", "request", "schema", "sheet", "strictjson", "telemetry"},
 	"edge":       {"app", "httpapi", "replay", "web", "worker"},
 	"outside":    {"sandbox"}, // what Stripe is: it knows nothing of ours
 	"tests":      {"bench", "drill", "nets", "pgtest", "shoptest"},
