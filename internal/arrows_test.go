@@ -42,7 +42,7 @@ var arrows = map[string][]string{
 	"payment":      {},
 	"price":        {},
 	"recall":       {"identity", "inventory", "trail"},
-	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},
+	"receipt":      {"aftersale", "fund", "identity", "ledger", "notice", "order", "transparency"},
 	"review":       {"catalog", "identity", "merchant", "order", "trail"},
 	"scrutiny":     {"catalog", "identity", "listing", "merchant", "webhook"},
 	"search":       {"catalog", "merchant", "origin", "term"},
