@@ -11,6 +11,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/quote"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/pkg/verify"
 )
@@ -24,7 +25,7 @@ type checkouts struct {
 
 // PreviewCheckout answers POST /v1/checkouts/preview.
 func (h checkouts) PreviewCheckout(ctx context.Context, r oas.PreviewCheckoutRequestObject) (oas.PreviewCheckoutResponseObject, error) {
-	c, needs, err := h.orders.Preview(ctx, callerOf(ctx), order.Placing{
+	c, needs, err := h.orders.Preview(ctx, callerOf(ctx), quote.Placing{
 		Lines: fromLines(r.Body.Lines), FromCart: value(r.Body.FromCart),
 	})
 	if err != nil {
@@ -36,7 +37,7 @@ func (h checkouts) PreviewCheckout(ctx context.Context, r oas.PreviewCheckoutReq
 // PlaceCheckout answers POST /v1/checkouts.
 func (h checkouts) PlaceCheckout(ctx context.Context, r oas.PlaceCheckoutRequestObject) (oas.PlaceCheckoutResponseObject, error) {
 	render, answer := remember(http.StatusCreated, h.wire)
-	_, err := h.orders.Place(ctx, callerOf(ctx), order.Placing{
+	_, err := h.orders.Place(ctx, callerOf(ctx), quote.Placing{
 		Lines: fromLines(r.Body.Lines), FromCart: value(r.Body.FromCart), ShipTo: fromAddress(r.Body.ShipTo),
 		AdultDeclared: value(r.Body.AdultDeclared), WaiverConfirmed: value(r.Body.WaiverConfirmed),
 		ExpectedTotal: money.Fen(value(r.Body.ExpectedTotalFen)),
@@ -97,19 +98,19 @@ func (k kept) VisitGetReceiptResponse(w http.ResponseWriter) error {
 	return err
 }
 
-func fromLines(lines []oas.PlacingLine) []order.Chosen {
-	out := make([]order.Chosen, len(lines))
+func fromLines(lines []oas.PlacingLine) []quote.Chosen {
+	out := make([]quote.Chosen, len(lines))
 	for i, l := range lines {
-		out[i] = order.Chosen{SKU: id.From[catalog.SKU](l.SkuId), Quantity: l.Quantity}
+		out[i] = quote.Chosen{SKU: id.From[catalog.SKU](l.SkuId), Quantity: l.Quantity}
 	}
 	return out
 }
 
-func fromAddress(a *oas.Address) *order.Address {
+func fromAddress(a *oas.Address) *quote.Address {
 	if a == nil {
 		return nil
 	}
-	return &order.Address{
+	return &quote.Address{
 		Recipient: a.Recipient, Phone: a.Phone,
 		Province: a.Province, City: a.City, District: a.District, Detail: a.Detail,
 	}
@@ -135,7 +136,7 @@ func (h checkouts) wire(c order.Checkout) oas.Checkout {
 	return w
 }
 
-func wirePreview(c order.Checkout, needs order.Needs) oas.CheckoutPreview {
+func wirePreview(c order.Checkout, needs quote.Needs) oas.CheckoutPreview {
 	w := oas.CheckoutPreview{
 		GoodsFen: int64(c.Goods), ShippingFen: int64(c.Shipping), TotalFen: int64(c.Total()), LevyLi: int64(c.Levy()),
 		Orders: wireAll(c.Orders, wirePreviewOrder), Needs: []oas.CheckoutPreviewNeeds{},

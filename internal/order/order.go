@@ -18,29 +18,19 @@ import (
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/quote"
 )
 
 // Faults of the sale.
 var (
 	ErrNotFound    = fault.New(fault.NotFound, "order.not_found", "There is no such order", "没有这个订单")
 	ErrState       = fault.New(fault.Conflict, "order.wrong_state", "The order is not in a state that allows this", "订单当前状态不允许此操作")
-	ErrEmpty       = fault.New(fault.Refused, "order.empty", "There is nothing to check out", "没有可结算的商品")
-	ErrDuplicate   = fault.New(fault.Refused, "order.duplicate_sku", "The same SKU is named twice", "同一规格重复出现")
-	ErrUnknownSKU  = fault.New(fault.Refused, "order.unknown_sku", "There is no such SKU", "没有这个商品规格")
-	ErrChanged     = fault.New(fault.Conflict, "order.total_changed", "The total has changed since it was shown", "金额已变化，请重新确认")
-	ErrAddress     = fault.New(fault.Refused, "order.address_required", "Goods that are shipped need an address", "需要收货地址")
-	ErrAdult       = fault.New(fault.Refused, "order.adult_declaration_required", "Liquor is sold to adults only: declare that you are one", "酒类不向未成年人出售，请确认已成年")
-	ErrWaiver      = fault.New(fault.Refused, "order.waiver_required", "Some goods cannot be returned without reason: confirm it for this purchase", "部分商品不适用七日无理由退货，请确认")
-	ErrAmount      = fault.New(fault.Refused, "order.amount_out_of_range", "The amount is out of range", "金额超出范围")
 	ErrRefundLimit = fault.New(fault.Refused, "order.refund_exceeds_paid", "More would be refunded than was paid", "退款超过实付")
 	ErrReason      = fault.New(fault.Refused, "order.reason_required", "A reason is obligatory", "必须填写原因")
 )
 
 // Hold is how long a placed checkout holds its stock before it expires.
 const Hold = 30 * time.Minute
-
-// MaxLines is how many different SKUs one checkout may have.
-const MaxLines = 100
 
 // State is where a checkout or an order is in its life.
 type State string
@@ -69,9 +59,9 @@ type Checkout struct {
 	Buyer     identity.ID
 	State     State
 	Orders    []Order
-	Goods     money.Fen // of all orders
-	Shipping  money.Fen // of all orders
-	ShipTo    *Address  // nil when nothing is shipped
+	Goods     money.Fen      // of all orders
+	Shipping  money.Fen      // of all orders
+	ShipTo    *quote.Address // nil when nothing is shipped
 	PlacedAt  time.Time
 	ExpiresAt time.Time
 	PaidAt    time.Time // zero unless Paid
@@ -79,16 +69,6 @@ type Checkout struct {
 	PayURL    string    // where the buyer pays; "" while the provider has not opened the payment
 	AdultAt   time.Time // when the buyer declared to be an adult; zero if never
 	WaiverAt  time.Time // when the buyer confirmed the goods that cannot be returned; zero if never
-}
-
-// Address is where goods go. It is personal: it appears in no leaf and no log.
-type Address struct {
-	Recipient string `json:"recipient"`
-	Phone     string `json:"phone"`
-	Province  string `json:"province"`
-	City      string `json:"city"`
-	District  string `json:"district"`
-	Detail    string `json:"detail"`
 }
 
 // Order is what one merchant sells in one checkout.

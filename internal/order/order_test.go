@@ -25,6 +25,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
+	"github.com/shiyi-market/shiyi/internal/quote"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
@@ -170,26 +171,26 @@ func TestABuyerMayCancelWhatIsNotPaid(t *testing.T) {
 func TestWhatAPurchaseNeedsIsAskedFor(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, 10)
-	without := func(p order.Placing, change func(*order.Placing)) order.Placing {
+	without := func(p quote.Placing, change func(*quote.Placing)) quote.Placing {
 		change(&p)
 		return p
 	}
 	for name, tt := range map[string]struct {
-		p       order.Placing
+		p       quote.Placing
 		want    *fault.Error
 		pointer string
 	}{
-		"nothing":          {of(), order.ErrEmpty, ""},
-		"an unknown SKU":   {of("flour", 1, "gold", 1), order.ErrUnknownSKU, "/lines/1/sku_id"},
-		"the same twice":   {of("flour", 1, "flour", 1), order.ErrDuplicate, "/lines/1/sku_id"},
-		"none of it":       {of("flour", 0), order.ErrAmount, "/lines/0/quantity"},
-		"less than none":   {of("flour", -1), order.ErrAmount, "/lines/0/quantity"},
-		"too many":         {of("flour", 1000), order.ErrAmount, "/lines/0/quantity"},
+		"nothing":          {of(), quote.ErrEmpty, ""},
+		"an unknown SKU":   {of("flour", 1, "gold", 1), quote.ErrUnknownSKU, "/lines/1/sku_id"},
+		"the same twice":   {of("flour", 1, "flour", 1), quote.ErrDuplicate, "/lines/1/sku_id"},
+		"none of it":       {of("flour", 0), quote.ErrAmount, "/lines/0/quantity"},
+		"less than none":   {of("flour", -1), quote.ErrAmount, "/lines/0/quantity"},
+		"too many":         {of("flour", 1000), quote.ErrAmount, "/lines/0/quantity"},
 		"more than is":     {of("flour", 11), inventory.ErrOutOfStock, "/lines/0/quantity"},
-		"no address":       {without(of("flour", 1), func(p *order.Placing) { p.ShipTo = nil }), order.ErrAddress, "/ship_to"},
-		"a minor":          {without(of("liquor", 1), func(p *order.Placing) { p.AdultDeclared = false }), order.ErrAdult, "/adult_declared"},
-		"no waiver":        {without(of("stay", 1), func(p *order.Placing) { p.WaiverConfirmed = false }), order.ErrWaiver, "/waiver_confirmed"},
-		"another total":    {without(of("flour", 1), func(p *order.Placing) { p.ExpectedTotal = 3299 }), order.ErrChanged, "/expected_total_fen"},
+		"no address":       {without(of("flour", 1), func(p *quote.Placing) { p.ShipTo = nil }), quote.ErrAddress, "/ship_to"},
+		"a minor":          {without(of("liquor", 1), func(p *quote.Placing) { p.AdultDeclared = false }), quote.ErrAdult, "/adult_declared"},
+		"no waiver":        {without(of("stay", 1), func(p *quote.Placing) { p.WaiverConfirmed = false }), quote.ErrWaiver, "/waiver_confirmed"},
+		"another total":    {without(of("flour", 1), func(p *quote.Placing) { p.ExpectedTotal = 3299 }), quote.ErrChanged, "/expected_total_fen"},
 		"too much at once": {of("stay", 999, "liquor", 999, "flour", 999), inventory.ErrOutOfStock, "/lines/0/quantity"},
 	} {
 		_, err := s.Orders.Place(t.Context(), buyer("ann"), tt.p, request.Claim{}, nil)
@@ -197,7 +198,7 @@ func TestWhatAPurchaseNeedsIsAskedFor(t *testing.T) {
 			t.Errorf("%s: %+v, want %v at %s", name, err, tt.want, tt.pointer)
 		}
 	}
-	voucher := without(of("stay", 1), func(p *order.Placing) { p.ShipTo, p.AdultDeclared = nil, false })
+	voucher := without(of("stay", 1), func(p *quote.Placing) { p.ShipTo, p.AdultDeclared = nil, false })
 	if c := s.Place(t, "ann", voucher); c.WaiverAt.IsZero() || c.ShipTo != nil || !c.AdultAt.IsZero() {
 		t.Errorf("a voucher needs a waiver and nothing else: %+v", c)
 	}
@@ -235,9 +236,9 @@ func TestWhatWasSoldStaysAsItWasSold(t *testing.T) {
 	if got := s.Checkout(t, c).Orders[0].Lines[0]; got.Price != 3300 || got.Total != 3300 {
 		t.Errorf("the line says %+v, want the price of its moment", got)
 	}
-	_, err := s.Orders.Place(t.Context(), buyer("ann"), order.Placing{Lines: of("flour", 1).Lines, ShipTo: of().ShipTo, ExpectedTotal: 3300}, request.Claim{}, nil)
-	if !errors.Is(err, order.ErrChanged) {
-		t.Errorf("the old price: %v, want %v", err, order.ErrChanged)
+	_, err := s.Orders.Place(t.Context(), buyer("ann"), quote.Placing{Lines: of("flour", 1).Lines, ShipTo: of().ShipTo, ExpectedTotal: 3300}, request.Claim{}, nil)
+	if !errors.Is(err, quote.ErrChanged) {
+		t.Errorf("the old price: %v, want %v", err, quote.ErrChanged)
 	}
 }
 

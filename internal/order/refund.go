@@ -8,6 +8,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/quote"
 )
 
 // Refunding is what somebody asks to give back of a paid order.
@@ -45,7 +46,7 @@ func (o *Order) Refund(r Refunding, actor identity.ID, at time.Time) (Refund, er
 		out.Lines, out.Goods = append(out.Lines, done), out.Goods+done.Amount
 	}
 	if out.Goods+out.Shipping == 0 {
-		return Refund{}, ErrEmpty.With("nothing is refunded")
+		return Refund{}, quote.ErrEmpty.With("nothing is refunded")
 	}
 	o.ShippingRefunded += r.Shipping
 	if o.Returned() == o.Goods && o.ShippingRefunded == o.Shipping {

@@ -11,6 +11,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
+	"github.com/shiyi-market/shiyi/internal/quote"
 )
 
 var operator = id.FromName[identity.Account]("test", "operator")
@@ -85,7 +86,7 @@ func TestARefundIsRefusedWithAWordOnWhere(t *testing.T) {
 		r    order.Refunding
 		want error
 	}{
-		"nothing":          {order.Refunding{}, order.ErrEmpty},
+		"nothing":          {order.Refunding{}, quote.ErrEmpty},
 		"an unknown line":  {order.Refunding{Lines: []order.RefundLine{{N: 3, Quantity: 1}}}, order.ErrNotFound},
 		"a line twice":     {order.Refunding{Lines: []order.RefundLine{{N: 1, Quantity: 1}, {N: 1, Quantity: 1}}}, order.ErrNotFound},
 		"too many":         {order.Refunding{Lines: []order.RefundLine{{N: 1, Quantity: 4}}}, order.ErrRefundLimit},

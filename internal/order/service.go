@@ -7,15 +7,14 @@ import (
 	"log/slog"
 
 	"github.com/shiyi-market/shiyi/internal/cart"
-	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
-	"github.com/shiyi-market/shiyi/internal/offer"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/quote"
 	"github.com/shiyi-market/shiyi/internal/request"
 )
 
@@ -33,15 +32,15 @@ func New(db *postgres.DB, payments *payment.Service, log *slog.Logger) *Service 
 
 // Preview prices what the buyer has chosen and says what the purchase needs, without
 // promising anything: it is looked over and corrected first (E-Commerce Law 50).
-func (s *Service) Preview(ctx context.Context, caller identity.Caller, p Placing) (Checkout, Needs, error) {
-	var needs Needs
-	c, err := postgres.View(ctx, s.db, func(tx *postgres.Tx) (c Checkout, err error) {
-		chosen, err := s.chosen(ctx, tx, caller, p, cart.Seen)
+func (s *Service) Preview(ctx context.Context, caller identity.Caller, p quote.Placing) (Checkout, quote.Needs, error) {
+	var needs quote.Needs
+	c, err := postgres.View(ctx, s.db, func(tx *postgres.Tx) (Checkout, error) {
+		q, err := quote.Of(ctx, tx, caller.Account, p, cart.Seen)
 		if err != nil {
 			return Checkout{}, err
 		}
-		c, needs, err = quote(ctx, tx, caller, chosen)
-		return c, err
+		needs = q.Needs
+		return draft(caller.Account, q, tx.Now), nil
 	})
 	return c, needs, err
 }
@@ -49,7 +48,7 @@ func (s *Service) Preview(ctx context.Context, caller identity.Caller, p Placing
 // Place reserves the stock and opens the payment of a checkout. Its claim makes it happen
 // once, however often it is asked; render says what the caller is answered. When the
 // provider cannot be reached the checkout has no PayURL, and a worker opens it soon.
-func (s *Service) Place(ctx context.Context, caller identity.Caller, p Placing, claim request.Claim, render func(Checkout) (request.Answer, error)) (Checkout, error) {
+func (s *Service) Place(ctx context.Context, caller identity.Caller, p quote.Placing, claim request.Claim, render func(Checkout) (request.Answer, error)) (Checkout, error) {
 	c, err := postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Checkout, error) {
 		resumed, err := request.Begin(ctx, tx, claim)
 		if err != nil {
@@ -78,20 +77,18 @@ func (s *Service) Place(ctx context.Context, caller identity.Caller, p Placing, 
 }
 
 // place is the transaction that promises: price, stock, checkout, intent.
-func (s *Service) place(ctx context.Context, tx *postgres.Tx, caller identity.Caller, p Placing, key string) (Checkout, error) {
-	chosen, err := s.chosen(ctx, tx, caller, p, cart.Contents)
+func (s *Service) place(ctx context.Context, tx *postgres.Tx, caller identity.Caller, p quote.Placing, key string) (Checkout, error) {
+	q, err := quote.Of(ctx, tx, caller.Account, p, cart.Contents)
 	if err != nil {
 		return Checkout{}, err
 	}
-	c, needs, err := quote(ctx, tx, caller, chosen)
-	if err != nil {
+	if err := q.Agree(p); err != nil {
 		return Checkout{}, err
 	}
-	if err := c.agree(p, needs); err != nil {
-		return Checkout{}, err
-	}
+	c := draft(caller.Account, q, tx.Now)
+	c.agree(p, q.Needs)
 	if p.FromCart {
-		if err := cart.Clear(ctx, tx, caller.Account, skus(chosen)); err != nil {
+		if err := cart.Clear(ctx, tx, caller.Account, q.SKUs()); err != nil {
 			return Checkout{}, err
 		}
 	}
@@ -107,40 +104,6 @@ func (s *Service) place(ctx context.Context, tx *postgres.Tx, caller identity.Ca
 	// Stock comes last in the order of locks: the row that many buyers want is
 	// held for the shortest time.
 	return c, inventory.Reserve(ctx, tx, c.stock())
-}
-
-// chosen is what the buyer named, or what is in the cart as it is read by contents.
-func (s *Service) chosen(ctx context.Context, tx *postgres.Tx, caller identity.Caller, p Placing,
-	contents func(context.Context, *postgres.Tx, identity.ID) ([]cart.Line, error),
-) ([]Chosen, error) {
-	chosen := p.Lines
-	if p.FromCart {
-		lines, err := contents(ctx, tx, caller.Account)
-		if err != nil {
-			return nil, err
-		}
-		chosen = nil
-		for _, l := range lines {
-			chosen = append(chosen, Chosen{l.SKU, l.Qty})
-		}
-	}
-	return chosen, distinct(chosen)
-}
-
-func quote(ctx context.Context, tx *postgres.Tx, caller identity.Caller, chosen []Chosen) (Checkout, Needs, error) {
-	offers, err := offer.Of(ctx, tx, skus(chosen))
-	if err != nil {
-		return Checkout{}, Needs{}, err
-	}
-	return price(caller.Account, chosen, offers, tx.Now)
-}
-
-func skus(chosen []Chosen) []catalog.SKUID {
-	all := make([]catalog.SKUID, len(chosen))
-	for i, c := range chosen {
-		all[i] = c.SKU
-	}
-	return all
 }
 
 // Intent is what the checkout asks to be paid; it has the checkout's id.
@@ -162,7 +125,7 @@ func (s *Service) Capture(ctx context.Context, event string) error {
 		if err != nil || !claimed {
 			return err
 		}
-		c, err := lock(ctx, tx, id.From[Checkout](e.Intent))
+		c, err := LockCheckout(ctx, tx, id.From[Checkout](e.Intent))
 		if err != nil {
 			return err
 		}
@@ -203,7 +166,7 @@ func (c *Checkout) capture(ctx context.Context, tx *postgres.Tx) error {
 // back. A job tells the provider; a payment that overtakes it goes back.
 func (s *Service) Cancel(ctx context.Context, caller identity.Caller, cid CheckoutID, claim request.Claim, render func(Checkout) (request.Answer, error)) (Checkout, error) {
 	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Checkout, error) {
-		c, err := lock(ctx, tx, cid)
+		c, err := LockCheckout(ctx, tx, cid)
 		if err != nil {
 			return c, err
 		}
@@ -221,7 +184,7 @@ func (s *Service) Cancel(ctx context.Context, caller identity.Caller, cid Checko
 // that has ended otherwise is ErrState.
 func (s *Service) Expire(ctx context.Context, cid CheckoutID) error {
 	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
-		c, err := lock(ctx, tx, cid)
+		c, err := LockCheckout(ctx, tx, cid)
 		if err != nil {
 			return err
 		}

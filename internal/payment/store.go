@@ -260,6 +260,29 @@ func promise(ctx context.Context, tx *postgres.Tx, r Refund) (bool, error) {
 	return n == 1, nil
 }
 
+// Withhold sets apart what a bank took back of a paid intent, so that it cannot be
+// refunded as well, and returns how much that is: what is on its way back to the buyer
+// already cannot be withheld.
+func Withhold(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID, amount money.Fen) (money.Fen, error) {
+	r, err := postgres.Row[intentRow](ctx, tx, `
+		UPDATE payment_intent i SET promised_fen = least(i.amount_fen, i.promised_fen + ?)
+		FROM (SELECT buyer_id, id, promised_fen FROM payment_intent WHERE buyer_id = ? AND id = ? FOR UPDATE) AS before
+		WHERE i.buyer_id = before.buyer_id AND i.id = before.id RETURNING i.promised_fen - before.promised_fen AS promised_fen`,
+		int64(amount), buyer, intent)
+	if err != nil {
+		return 0, fmt.Errorf("withhold of payment %s: %w", intent, err)
+	}
+	return money.Fen(r.PromisedFen), nil
+}
+
+// LetGo undoes a Withhold of so much.
+func LetGo(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID, amount money.Fen) error {
+	if _, err := tx.Exec(ctx, `UPDATE payment_intent SET promised_fen = promised_fen - ? WHERE buyer_id = ? AND id = ?`, int64(amount), buyer, intent); err != nil {
+		return fmt.Errorf("let go of payment %s: %w", intent, err)
+	}
+	return nil
+}
+
 // insertLate adds the refund of a payment that bought nothing, and turns its
 // intent, if that was canceled, towards it. It reports false if it was there.
 func insertLate(ctx context.Context, tx *postgres.Tx, r Refund) (bool, error) {

@@ -10,7 +10,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/listing"
 	"github.com/shiyi-market/shiyi/internal/merchant"
-	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/quote"
 )
 
 // What the data lacks is filled in here, and all of it is invented.
@@ -143,12 +143,12 @@ func (p Product) label(e Enterprise) listing.Label {
 
 // placing is what the recorded buyer asked for. Address and declarations are
 // filled in for everybody; the order keeps only those that its goods need.
-func (s Sale) placing() order.Placing {
-	p := order.Placing{AdultDeclared: true, WaiverConfirmed: true, ExpectedTotal: s.Total, ShipTo: &order.Address{
+func (s Sale) placing() quote.Placing {
+	p := quote.Placing{AdultDeclared: true, WaiverConfirmed: true, ExpectedTotal: s.Total, ShipTo: &quote.Address{
 		Recipient: "记录买家 " + s.Buyer, Phone: "+8610000000000", Province: "北京市", City: "北京市", District: "东城区", Detail: "记录地址（虚构）",
 	}}
 	for _, l := range s.Lines {
-		p.Lines = append(p.Lines, order.Chosen{SKU: SKUID(l.Product), Quantity: l.Units})
+		p.Lines = append(p.Lines, quote.Chosen{SKU: SKUID(l.Product), Quantity: l.Units})
 	}
 	return p
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/dossier"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -58,6 +59,7 @@ type Services struct {
 	Fund         *fund.Service
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
+	Disputes     *dispute.Service
 	Receipts     *receipt.Service
 	Reviews      *review.Service
 	Claims       *claim.Service

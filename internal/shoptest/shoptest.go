@@ -22,6 +22,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/gateway"
@@ -39,6 +40,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/quote"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/request"
@@ -146,7 +148,7 @@ func New(t testing.TB, o Options) *Shop {
 	must(t, err)
 	s.Scrutiny, s.Origins = scrutiny.New(s.DB, s.Catalog), origin.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
-	s.Aftersales = aftersale.New(s.DB)
+	s.Aftersales, s.Disputes = aftersale.New(s.DB), dispute.New(s.DB)
 	s.Intake = intake.New(s.DB, s.Catalog)
 	s.Recalls = recall.New(s.DB)
 	s.Search = search.New(s.DB, inventory.InStock)
@@ -187,20 +189,20 @@ func (s *Shop) StockUp(t testing.TB, pieces int64, more ...catalog.NewProduct) {
 
 // Choose is what a buyer asks for who agrees to everything: pairs of a Product's
 // code and a quantity.
-func Choose(pairs ...any) order.Placing {
-	p := order.Placing{AdultDeclared: true, WaiverConfirmed: true, ShipTo: &order.Address{
+func Choose(pairs ...any) quote.Placing {
+	p := quote.Placing{AdultDeclared: true, WaiverConfirmed: true, ShipTo: &quote.Address{
 		Recipient: "测试", Phone: "+8610000000000", Province: "北京市", City: "北京市", District: "东城区", Detail: "1",
 	}}
 	for i := 0; i < len(pairs); i += 2 {
 		code, _ := pairs[i].(string)
 		n, _ := pairs[i+1].(int)
-		p.Lines = append(p.Lines, order.Chosen{SKU: SKU(code), Quantity: int64(n)})
+		p.Lines = append(p.Lines, quote.Chosen{SKU: SKU(code), Quantity: int64(n)})
 	}
 	return p
 }
 
 // Place places a checkout of somebody.
-func (s *Shop) Place(t testing.TB, who string, p order.Placing) order.Checkout {
+func (s *Shop) Place(t testing.TB, who string, p quote.Placing) order.Checkout {
 	t.Helper()
 	c, err := s.Orders.Place(t.Context(), Buyer(who), p, request.Claim{}, nil)
 	if err != nil {

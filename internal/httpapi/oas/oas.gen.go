@@ -457,6 +457,27 @@ func (e CredentialsTransport) Valid() bool {
 	}
 }
 
+// Defines values for DisputeState.
+const (
+	DisputeStateLost DisputeState = "lost"
+	DisputeStateOpen DisputeState = "open"
+	DisputeStateWon  DisputeState = "won"
+)
+
+// Valid indicates whether the value is a known member of the DisputeState enum.
+func (e DisputeState) Valid() bool {
+	switch e {
+	case DisputeStateLost:
+		return true
+	case DisputeStateOpen:
+		return true
+	case DisputeStateWon:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FileMediaType.
 const (
 	Applicationpdf FileMediaType = "application/pdf"
@@ -2230,6 +2251,64 @@ type Credentials struct {
 // CredentialsTransport defines model for Credentials.Transport.
 type CredentialsTransport string
 
+// Dispute defines model for Dispute.
+type Dispute struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen `json:"amount_fen"`
+
+	// BeyondFen Of the amount, what was on its way back to the buyer already: our own loss
+	BeyondFen int64 `json:"beyond_fen"`
+
+	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	CheckoutId Id         `json:"checkout_id"`
+	ClosedAt   *time.Time `json:"closed_at,omitempty"`
+
+	// DueBy Until when evidence is taken, on the provider's own pages
+	DueBy *time.Time `json:"due_by,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id       Id            `json:"id"`
+	OpenedAt time.Time     `json:"opened_at"`
+	Parts    []DisputePart `json:"parts"`
+
+	// Reason The provider's word for it
+	Reason string `json:"reason"`
+
+	// Ref The provider's name of it
+	Ref   string       `json:"ref"`
+	State DisputeState `json:"state"`
+}
+
+// DisputePage defines model for DisputePage.
+type DisputePage struct {
+	Data       []Dispute `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// DisputePart defines model for DisputePart.
+type DisputePart struct {
+	// GoodsFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	GoodsFen Fen `json:"goods_fen"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id `json:"order_id"`
+
+	// ShippingFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	ShippingFen Fen `json:"shipping_fen"`
+}
+
+// DisputeState defines model for DisputeState.
+type DisputeState string
+
 // Email Example: li@example.org
 type Email = string
 
@@ -2291,10 +2370,13 @@ type FundAccountList struct {
 	Data []FundAccount `json:"data"`
 }
 
-// FundStatement Example: {"free_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000}
+// FundStatement Example: {"free_li":0,"held_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000}
 type FundStatement struct {
 	// FreeLi May be granted
 	FreeLi int64 `json:"free_li"`
+
+	// HeldLi A buyer's bank disputes the payment
+	HeldLi int64 `json:"held_li"`
 
 	// LeviedLi Tenths taken, less tenths returned: exactly one tenth of sold_fen
 	LeviedLi int64 `json:"levied_li"`
@@ -4518,6 +4600,9 @@ type Cursor = string
 // DeliveryId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type DeliveryId = Id
 
+// DisputeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type DisputeId = Id
+
 // FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type FileId = Id
 
@@ -4736,6 +4821,15 @@ type ListApiKeysParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListMerchantDisputesParams defines parameters for ListMerchantDisputes.
+type ListMerchantDisputesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListImportsParams defines parameters for ListImports.
 type ListImportsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -4944,6 +5038,18 @@ type ListOpsApplicationsParamsState string
 type ListOpsCheaperReportsParams struct {
 	// Open `true`: only the open ones
 	Open *bool `form:"open,omitempty" json:"open,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListDisputesParams defines parameters for ListDisputes.
+type ListDisputesParams struct {
+	// State Only those in this state
+	State *DisputeState `form:"state,omitempty" json:"state,omitempty"`
 
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -5541,6 +5647,9 @@ type ServerInterface interface {
 	// RevokeApiKey End a key at once and for ever
 	// (POST /v1/merchant/api-keys/{key_id}/revoke)
 	RevokeApiKey(c *gin.Context, keyId KeyId)
+	// ListMerchantDisputes What banks have taken back of the enterprise's orders, newest first, with its own parts alone
+	// (GET /v1/merchant/disputes)
+	ListMerchantDisputes(c *gin.Context, params ListMerchantDisputesParams)
 	// ListImports The imports of the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/imports)
 	ListImports(c *gin.Context, params ListImportsParams)
@@ -5712,6 +5821,12 @@ type ServerInterface interface {
 	// ResolveCheaperReport End a report with its outcome; claim_withdrawn withdraws the claims of the product
 	// (POST /v1/ops/cheaper-reports/{report_id}/resolve)
 	ResolveCheaperReport(c *gin.Context, reportId ReportId)
+	// ListDisputes Payments that banks have taken back, newest first
+	// (GET /v1/ops/disputes)
+	ListDisputes(c *gin.Context, params ListDisputesParams)
+	// GetDispute A dispute with its parts
+	// (GET /v1/ops/disputes/{dispute_id})
+	GetDispute(c *gin.Context, disputeId DisputeId)
 	// ListLicences Licences that enterprises filed, newest first
 	// (GET /v1/ops/licences)
 	ListLicences(c *gin.Context, params ListLicencesParams)
@@ -6994,6 +7109,41 @@ func (siw *ServerInterfaceWrapper) RevokeApiKey(c *gin.Context) {
 	}
 
 	siw.Handler.RevokeApiKey(c, keyId)
+}
+
+// ListMerchantDisputes operation middleware
+func (siw *ServerInterfaceWrapper) ListMerchantDisputes(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMerchantDisputesParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMerchantDisputes(c, params)
 }
 
 // ListImports operation middleware
@@ -8758,6 +8908,74 @@ func (siw *ServerInterfaceWrapper) ResolveCheaperReport(c *gin.Context) {
 	}
 
 	siw.Handler.ResolveCheaperReport(c, reportId)
+}
+
+// ListDisputes operation middleware
+func (siw *ServerInterfaceWrapper) ListDisputes(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDisputesParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListDisputes(c, params)
+}
+
+// GetDispute operation middleware
+func (siw *ServerInterfaceWrapper) GetDispute(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "dispute_id" -------------
+	var disputeId DisputeId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "dispute_id", c.Param("dispute_id"), &disputeId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter dispute_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDispute(c, disputeId)
 }
 
 // ListLicences operation middleware
@@ -10828,6 +11046,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/merchant/webhooks/:webhook_id/ping", wrapper.PingWebhook)
 	router.GET(options.BaseURL+"/v1/merchant/webhooks/:webhook_id/deliveries", wrapper.ListWebhookDeliveries)
 	router.POST(options.BaseURL+"/v1/merchant/webhook-deliveries/:delivery_id/resend", wrapper.ResendWebhookDelivery)
+	router.GET(options.BaseURL+"/v1/merchant/disputes", wrapper.ListMerchantDisputes)
+	router.GET(options.BaseURL+"/v1/ops/disputes", wrapper.ListDisputes)
+	router.GET(options.BaseURL+"/v1/ops/disputes/:dispute_id", wrapper.GetDispute)
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -15219,6 +15440,93 @@ type RevokeApiKeydefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeApiKeydefaultApplicationProblemPlusJSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantDisputesRequestObject struct {
+	Params ListMerchantDisputesParams
+}
+
+type ListMerchantDisputesResponseObject interface {
+	VisitListMerchantDisputesResponse(w http.ResponseWriter) error
+}
+
+type ListMerchantDisputes200JSONResponse DisputePage
+
+func (response ListMerchantDisputes200JSONResponse) VisitListMerchantDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantDisputes400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantDisputes400ApplicationProblemPlusJSONResponse) VisitListMerchantDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantDisputes401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantDisputes401ApplicationProblemPlusJSONResponse) VisitListMerchantDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantDisputes403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantDisputes403ApplicationProblemPlusJSONResponse) VisitListMerchantDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantDisputesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListMerchantDisputesdefaultApplicationProblemPlusJSONResponse) VisitListMerchantDisputesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -21866,6 +22174,180 @@ func (response ResolveCheaperReportdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type ListDisputesRequestObject struct {
+	Params ListDisputesParams
+}
+
+type ListDisputesResponseObject interface {
+	VisitListDisputesResponse(w http.ResponseWriter) error
+}
+
+type ListDisputes200JSONResponse DisputePage
+
+func (response ListDisputes200JSONResponse) VisitListDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDisputes400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListDisputes400ApplicationProblemPlusJSONResponse) VisitListDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDisputes401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDisputes401ApplicationProblemPlusJSONResponse) VisitListDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDisputes403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDisputes403ApplicationProblemPlusJSONResponse) VisitListDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDisputesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListDisputesdefaultApplicationProblemPlusJSONResponse) VisitListDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDisputeRequestObject struct {
+	DisputeId DisputeId `json:"dispute_id"`
+}
+
+type GetDisputeResponseObject interface {
+	VisitGetDisputeResponse(w http.ResponseWriter) error
+}
+
+type GetDispute200JSONResponse Dispute
+
+func (response GetDispute200JSONResponse) VisitGetDisputeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDispute400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetDispute400ApplicationProblemPlusJSONResponse) VisitGetDisputeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDispute401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetDispute401ApplicationProblemPlusJSONResponse) VisitGetDisputeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDispute403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetDispute403ApplicationProblemPlusJSONResponse) VisitGetDisputeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDisputedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetDisputedefaultApplicationProblemPlusJSONResponse) VisitGetDisputeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListLicencesRequestObject struct {
 	Params ListLicencesParams
 }
@@ -28051,6 +28533,9 @@ type StrictServerInterface interface {
 	// RevokeApiKey End a key at once and for ever
 	// (POST /v1/merchant/api-keys/{key_id}/revoke)
 	RevokeApiKey(ctx context.Context, request RevokeApiKeyRequestObject) (RevokeApiKeyResponseObject, error)
+	// ListMerchantDisputes What banks have taken back of the enterprise's orders, newest first, with its own parts alone
+	// (GET /v1/merchant/disputes)
+	ListMerchantDisputes(ctx context.Context, request ListMerchantDisputesRequestObject) (ListMerchantDisputesResponseObject, error)
 	// ListImports The imports of the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/imports)
 	ListImports(ctx context.Context, request ListImportsRequestObject) (ListImportsResponseObject, error)
@@ -28222,6 +28707,12 @@ type StrictServerInterface interface {
 	// ResolveCheaperReport End a report with its outcome; claim_withdrawn withdraws the claims of the product
 	// (POST /v1/ops/cheaper-reports/{report_id}/resolve)
 	ResolveCheaperReport(ctx context.Context, request ResolveCheaperReportRequestObject) (ResolveCheaperReportResponseObject, error)
+	// ListDisputes Payments that banks have taken back, newest first
+	// (GET /v1/ops/disputes)
+	ListDisputes(ctx context.Context, request ListDisputesRequestObject) (ListDisputesResponseObject, error)
+	// GetDispute A dispute with its parts
+	// (GET /v1/ops/disputes/{dispute_id})
+	GetDispute(ctx context.Context, request GetDisputeRequestObject) (GetDisputeResponseObject, error)
 	// ListLicences Licences that enterprises filed, newest first
 	// (GET /v1/ops/licences)
 	ListLicences(ctx context.Context, request ListLicencesRequestObject) (ListLicencesResponseObject, error)
@@ -29791,6 +30282,32 @@ func (sh *strictHandler) RevokeApiKey(ctx *gin.Context, keyId KeyId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RevokeApiKeyResponseObject); ok {
 		if err := validResponse.VisitRevokeApiKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListMerchantDisputes operation middleware
+func (sh *strictHandler) ListMerchantDisputes(ctx *gin.Context, params ListMerchantDisputesParams) {
+	var request ListMerchantDisputesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMerchantDisputes(ctx, request.(ListMerchantDisputesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMerchantDisputes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListMerchantDisputesResponseObject); ok {
+		if err := validResponse.VisitListMerchantDisputesResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -31707,6 +32224,58 @@ func (sh *strictHandler) ResolveCheaperReport(ctx *gin.Context, reportId ReportI
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ResolveCheaperReportResponseObject); ok {
 		if err := validResponse.VisitResolveCheaperReportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListDisputes operation middleware
+func (sh *strictHandler) ListDisputes(ctx *gin.Context, params ListDisputesParams) {
+	var request ListDisputesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDisputes(ctx, request.(ListDisputesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDisputes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListDisputesResponseObject); ok {
+		if err := validResponse.VisitListDisputesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetDispute operation middleware
+func (sh *strictHandler) GetDispute(ctx *gin.Context, disputeId DisputeId) {
+	var request GetDisputeRequestObject
+
+	request.DisputeId = disputeId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDispute(ctx, request.(GetDisputeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDispute")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetDisputeResponseObject); ok {
+		if err := validResponse.VisitGetDisputeResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
