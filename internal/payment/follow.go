@@ -11,6 +11,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
@@ -110,4 +111,49 @@ func (s *Service) FollowPending(ctx context.Context, age time.Duration, limit in
 // another program's, or one that we have not heard of yet.
 func (s *Service) ByPayment(ctx context.Context, payment string) (Intent, error) {
 	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Intent, error) { return byPayment(ctx, tx, payment) })
+}
+
+// Look asks the provider what it knows of a payment, and keeps it as if the event that
+// tells of it had come: whoever sold something captures the sale by the name that is
+// returned. It is "" when the payment is not for anything of this shop's.
+func (s *Service) Look(ctx context.Context, payment string) (event string, err error) {
+	e, err := s.gateway.Payment(ctx, payment)
+	if err != nil || e.Kind != gateway.Paid || e.Mark != s.shop.Mark {
+		return "", err
+	}
+	return e.ID, postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
+		_, err := insertEvent(ctx, tx, e, []byte("{}"))
+		return err
+	})
+}
+
+// Adopt records a refund that somebody made on the provider's own pages, under an id
+// that makes it once. What is returned of its amount is what was left to give back: the
+// rest was promised otherwise. It is zero when the refund was adopted before: then its
+// state goes forward.
+func Adopt(ctx context.Context, tx *postgres.Tx, r Refund) (money.Fen, error) {
+	_, err := readRefund(ctx, tx, r.ID)
+	switch {
+	case err == nil:
+		return 0, settle(ctx, tx, r.Buyer, r.ID, 0, gateway.Refunded{Ref: r.Ref, State: r.State})
+	case !errors.Is(err, ErrNotFound) || r.State == gateway.RefundFailed:
+		return 0, ignore(err, ErrNotFound)
+	}
+	withheld, err := Withhold(ctx, tx, r.Buyer, r.Intent, r.Amount)
+	if err != nil || withheld == 0 {
+		return 0, err
+	}
+	r.Amount = withheld
+	if err := insertAdopted(ctx, tx, r); err != nil {
+		return 0, err
+	}
+	return withheld, settle(ctx, tx, r.Buyer, r.ID, 0, gateway.Refunded{Ref: r.Ref, State: r.State})
+}
+
+// ignore is err, unless it is that one.
+func ignore(err, that error) error {
+	if errors.Is(err, that) {
+		return nil
+	}
+	return err
 }

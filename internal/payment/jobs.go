@@ -14,8 +14,8 @@ func jobOf(e gateway.Event) river.JobArgs {
 		return Received{Event: e.ID}
 	case gateway.RefundUpdated:
 		return RefundMoved{Event: e.ID}
-	case gateway.DisputeMoved:
-		return DisputeMoved{Payment: e.Payment, Dispute: e.Dispute}
+	case gateway.DisputeMoved, gateway.RefundSeen:
+		return Moved{Payment: e.Payment}
 	case gateway.TransferMoved:
 		return TransferMoved{Row: e.Row}
 	case gateway.AccountMoved:
@@ -25,15 +25,15 @@ func jobOf(e gateway.Event) river.JobArgs {
 	return nil
 }
 
-// DisputeMoved is the job of an event about a dispute: whoever answers for disputes
-// asks the gateway for those of the payment. It may be another program's: see ByPayment.
-type DisputeMoved struct {
+// Moved is the job of an event about a dispute of a payment, or a refund that somebody
+// made on the provider's own pages: whoever looks across follows the payment. It may be
+// another program's.
+type Moved struct {
 	Payment string `json:"payment"`
-	Dispute string `json:"dispute"`
 }
 
 // Kind names the job.
-func (DisputeMoved) Kind() string { return "payment_dispute_moved" }
+func (Moved) Kind() string { return "payment_moved" }
 
 // TransferMoved is the job of an event about a transfer: whoever made it as its row
 // looks what became of it.

@@ -128,7 +128,8 @@ func (s *Service) Receive(ctx context.Context, body []byte, signature string) er
 
 // receive stores an event and enqueues its job; false when it was stored before.
 func (s *Service) receive(ctx context.Context, e gateway.Event, body []byte) (bool, error) {
-	if e.Mark != s.shop.Mark && e.Kind != gateway.DisputeMoved { // a dispute bears no mark: its payment tells whose it is
+	unmarked := e.Kind == gateway.DisputeMoved || e.Kind == gateway.RefundSeen // the payment tells whose it is
+	if e.Mark != s.shop.Mark && !unmarked {
 		e.Kind = gateway.Unconcerned
 	}
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (bool, error) {

@@ -300,6 +300,18 @@ func insertLate(ctx context.Context, tx *postgres.Tx, r Refund) (bool, error) {
 	return n == 1, nil
 }
 
+// insertAdopted adds a refund that is at the provider already.
+func insertAdopted(ctx context.Context, tx *postgres.Tx, r Refund) error {
+	err := postgres.On[refundRow](tx).Create(ctx, refundRow{
+		BuyerID: r.Buyer, ID: r.ID.UUID(), IntentID: r.Intent.UUID(), AmountFen: int64(r.Amount), Reason: r.Reason, State: string(gateway.RefundPending),
+		Provider: r.Provider, Payment: r.Payment, Ref: r.Ref, CreatedAt: tx.Now,
+	})
+	if err != nil {
+		return fmt.Errorf("adopt refund %s: %w", r.Ref, err)
+	}
+	return nil
+}
+
 func readRefund(ctx context.Context, tx *postgres.Tx, refund RefundID) (Refund, error) {
 	r, err := postgres.On[refundRow](tx).Where("id = ?", refund).Take(ctx)
 	switch {

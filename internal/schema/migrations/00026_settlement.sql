@@ -1,7 +1,7 @@
 -- +goose Up
 -- What a provider tells besides payments and refunds is a reason to look at what it says now.
 ALTER TABLE payment_event DROP CONSTRAINT payment_event_kind_known,
-  ADD CONSTRAINT payment_event_kind_known CHECK (kind IN ('paid', 'expired', 'refund_updated', 'dispute_moved', 'transfer_moved', 'account_moved', 'not_our_concern'));
+  ADD CONSTRAINT payment_event_kind_known CHECK (kind IN ('paid', 'expired', 'refund_updated', 'refund_seen', 'dispute_moved', 'transfer_moved', 'account_moved', 'not_our_concern'));
 CREATE INDEX payment_intent_by_payment ON payment_intent (payment) WHERE payment <> '';
 CREATE INDEX refund_pending ON refund (created_at) WHERE state = 'pending';
 
