@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"cart":         {"catalog", "identity", "offer"},
 	"catalog":      {"identity", "listing", "merchant", "price", "trail"},
 	"claim":        {"catalog", "identity", "merchant", "offer", "trail"},
+	"dispatch":     {"carrier", "fulfilment", "identity", "merchant", "order", "quote", "trail"},
 	"dossier":      {"identity", "merchant"},
 	"fulfilment":   {"carrier", "identity", "merchant", "order", "trail"},
 	"fund":         {"ledger"},

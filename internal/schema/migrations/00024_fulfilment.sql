@@ -127,3 +127,65 @@ COMMENT ON TABLE shipment_tracking IS 'home: merchant. Who carries a parcel unde
 
 GRANT SELECT, INSERT ON shipment, shipment_line, shipment_tracking TO shiyi_app;
 GRANT UPDATE (delivered_at) ON shipment TO shiyi_app;
+
+CREATE TABLE shipment_batch (
+  merchant_id uuid        NOT NULL,
+  id          uuid        NOT NULL,
+  account_id  uuid        NOT NULL,
+  format      text        NOT NULL,
+  state       text        NOT NULL,
+  orders      integer     NOT NULL,
+  done        integer     NOT NULL,
+  bad_cells   integer     NOT NULL,
+  created_at  timestamptz NOT NULL,
+  updated_at  timestamptz NOT NULL,
+  CONSTRAINT shipment_batch_pkey PRIMARY KEY (merchant_id, id),
+  CONSTRAINT shipment_batch_merchant_fkey FOREIGN KEY (merchant_id) REFERENCES merchant (id),
+  CONSTRAINT shipment_batch_format_known CHECK (format IN ('xlsx', 'csv')),
+  CONSTRAINT shipment_batch_state_known CHECK (state IN ('checked', 'failed', 'shipping', 'shipped')),
+  CONSTRAINT shipment_batch_counts CHECK (orders BETWEEN 0 AND 5000 AND done BETWEEN 0 AND orders AND bad_cells >= 0),
+  CONSTRAINT shipment_batch_shipped_whole CHECK (state <> 'shipped' OR done = orders)
+);
+CREATE TRIGGER shipment_batch_state_begins BEFORE INSERT ON shipment_batch FOR EACH ROW WHEN (NEW.state NOT IN ('checked', 'failed')) EXECUTE FUNCTION state_begins();
+CREATE TRIGGER shipment_batch_state_moves BEFORE UPDATE OF state ON shipment_batch FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
+  EXECUTE FUNCTION state_moves('checked>shipping', 'shipping>shipped');
+ALTER TABLE shipment_batch ENABLE ALWAYS TRIGGER shipment_batch_state_begins, ENABLE ALWAYS TRIGGER shipment_batch_state_moves;
+COMMENT ON TABLE shipment_batch IS 'home: merchant. Sheets of parcels that an enterprise brought: checked, then shipped order by order.';
+
+CREATE TABLE shipment_batch_row (
+  merchant_id uuid    NOT NULL,
+  batch_id    uuid    NOT NULL,
+  sheet_row   integer NOT NULL,
+  order_id    uuid    NOT NULL,
+  carrier     text    NOT NULL,
+  number      text    NOT NULL,
+  temperature text    NOT NULL,
+  done        boolean NOT NULL,
+  CONSTRAINT shipment_batch_row_pkey PRIMARY KEY (merchant_id, batch_id, sheet_row),
+  CONSTRAINT shipment_batch_row_order_once UNIQUE (merchant_id, batch_id, order_id),
+  CONSTRAINT shipment_batch_row_batch_fkey FOREIGN KEY (merchant_id, batch_id) REFERENCES shipment_batch (merchant_id, id)
+);
+COMMENT ON TABLE shipment_batch_row IS 'home: merchant. The rows of a sheet of parcels: each ships what is left of an order, once. done says that it was seen to.';
+
+CREATE TABLE shipment_batch_bad_cell (
+  merchant_id  uuid    NOT NULL,
+  batch_id     uuid    NOT NULL,
+  n            integer NOT NULL,
+  sheet_row    integer NOT NULL,
+  sheet_column integer NOT NULL,
+  key          text    NOT NULL,
+  code         text    NOT NULL,
+  value        text    NOT NULL,
+  message_zh   text    NOT NULL,
+  message_en   text    NOT NULL,
+  CONSTRAINT shipment_batch_bad_cell_pkey PRIMARY KEY (merchant_id, batch_id, n),
+  CONSTRAINT shipment_batch_bad_cell_batch_fkey FOREIGN KEY (merchant_id, batch_id) REFERENCES shipment_batch (merchant_id, id),
+  CONSTRAINT shipment_batch_bad_cell_place CHECK (n > 0 AND sheet_row > 0 AND sheet_column > 0)
+);
+CREATE TRIGGER shipment_batch_bad_cell_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON shipment_batch_bad_cell FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+ALTER TABLE shipment_batch_bad_cell ENABLE ALWAYS TRIGGER shipment_batch_bad_cell_append_only;
+COMMENT ON TABLE shipment_batch_bad_cell IS 'home: merchant. Cells of a sheet of parcels that will not do, and rows that could not be shipped when it came to them, with the reason.';
+
+GRANT SELECT, INSERT ON shipment_batch, shipment_batch_row, shipment_batch_bad_cell TO shiyi_app;
+GRANT UPDATE (state, done, bad_cells, updated_at) ON shipment_batch TO shiyi_app;
+GRANT UPDATE (done) ON shipment_batch_row TO shiyi_app;
