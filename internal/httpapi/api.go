@@ -11,6 +11,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
@@ -18,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/origin"
@@ -49,6 +51,7 @@ type Services struct {
 	Fund         *fund.Service
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
+	Disputes     *dispute.Service
 	Receipts     *receipt.Service
 	Reviews      *review.Service
 	Claims       *claim.Service
@@ -61,6 +64,7 @@ type Services struct {
 	Files        *file.Service
 	Webhooks     *webhook.Service
 	Recalls      *recall.Service
+	Notices      *notice.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -72,6 +76,7 @@ type surface struct {
 	carts
 	checkouts
 	orders
+	notices
 	sellers
 	onboardings
 	apiKeys
@@ -79,6 +84,7 @@ type surface struct {
 	listings
 	operators
 	standings
+	disputes
 	funds
 	imports
 	files
@@ -99,6 +105,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		carts{d.Carts},
 		checkouts{d.Orders, d.Receipts, d.Clock},
 		orders{d.Orders, d.Aftersales},
+		notices{d.Notices},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
 		onboardings{d.Onboarding},
 		apiKeys{d.Keys},
@@ -106,6 +113,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		listings{d.Catalog, d.Scrutiny, d.Origins, d.Inventory},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
+		disputes{d.Disputes},
 		funds{d.Fund},
 		imports{d.Intake},
 		files{d.Files},
