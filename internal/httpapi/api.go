@@ -11,8 +11,10 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -52,6 +54,8 @@ type Services struct {
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
 	Disputes     *dispute.Service
+	Fulfilment   *fulfilment.Service
+	Dispatch     *dispatch.Service
 	Receipts     *receipt.Service
 	Reviews      *review.Service
 	Claims       *claim.Service
@@ -77,6 +81,7 @@ type surface struct {
 	checkouts
 	orders
 	notices
+	fulfilments
 	sellers
 	onboardings
 	apiKeys
@@ -106,6 +111,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		checkouts{d.Orders, d.Receipts, d.Clock},
 		orders{d.Orders, d.Aftersales},
 		notices{d.Notices},
+		fulfilments{d.Fulfilment, d.Dispatch},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
 		onboardings{d.Onboarding},
 		apiKeys{d.Keys},

@@ -22,8 +22,10 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -150,6 +152,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Scrutiny, s.Origins = scrutiny.New(s.DB, s.Catalog), origin.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Aftersales, s.Disputes = aftersale.New(s.DB), dispute.New(s.DB)
+	s.Fulfilment, s.Dispatch = fulfilment.New(s.DB, nil), dispatch.New(s.DB)
 	s.Intake = intake.New(s.DB, s.Catalog)
 	s.Recalls = recall.New(s.DB)
 	s.Search = search.New(s.DB, inventory.InStock)
@@ -281,6 +284,8 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 		return s.Payments.SettleRefund(ctx, j.Event)
 	case payment.Close:
 		return s.Payments.Close(ctx, j.Buyer, j.Intent)
+	case dispatch.Ship:
+		return s.Dispatch.Ship(ctx, j)
 	case intake.Write:
 		return s.Intake.Write(ctx, j)
 	}
