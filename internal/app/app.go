@@ -16,8 +16,10 @@ import (
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/courier"
+	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -180,6 +182,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Orders = order.New(a.db, s.Payments, a.log)
 	s.Aftersales, s.Disputes = aftersale.New(a.db), dispute.New(a.db)
 	s.Reconciler = reconcile.New(a.db, a.till.provider, s.Payments, s.Orders, s.Aftersales, s.Disputes, a.log)
+	s.Fulfilment, s.Dispatch = fulfilment.New(a.db, nil), dispatch.New(a.db)
 	s.Intake = intake.New(a.db, s.Catalog)
 	s.Recalls = recall.New(a.db)
 	s.Claims = claim.New(a.db, s.Catalog, a.cfg.Claims)
@@ -254,6 +257,7 @@ func (a *App) newWorker() (*worker.Worker, error) {
 		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
 		Standing: a.services.Standing, Inventory: a.services.Inventory, Search: a.services.Search,
 		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
+		Fulfilment: a.services.Fulfilment, Dispatch: a.services.Dispatch,
 		Receipts: a.services.Receipts, Notices: a.services.Notices,
 	}, a.log, a.metrics)
 }

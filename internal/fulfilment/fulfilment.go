@@ -116,15 +116,6 @@ func (f *Fulfilment) ShipBy() time.Time {
 	return first
 }
 
-// left is how many pieces of a line are still to be shipped. A line whose every fen was
-// given back ships no more, whatever number of pieces that was for.
-func left(l order.Line, shipped int64, voucher bool) int64 {
-	if voucher || l.Refunded == l.Total {
-		return 0
-	}
-	return max(0, l.Quantity-l.RefundedQty-shipped)
-}
-
 // settle moves on an order of which something was shipped and the rest refunded: all
 // that is to leave has left. It says whether that changed anything.
 func (f *Fulfilment) settle() bool {

@@ -47,6 +47,12 @@ type lineRow struct {
 // TableName is fulfilment_line.
 func (lineRow) TableName() string { return "fulfilment_line" }
 
+// courseRow is what is read of the view line_course.
+type courseRow struct {
+	Row       lineRow `gorm:"embedded"`
+	Unshipped int64
+}
+
 func (r fulfilmentRow) fulfilment() Fulfilment {
 	return Fulfilment{
 		Key: keyOf(r.MerchantID, r.OrderID), State: State(r.State), PackedAt: orZero(r.PackedAt), ShippedAt: orZero(r.ShippedAt),
@@ -81,13 +87,6 @@ func homes(orders []order.Order) (merchants, ids []uuid.UUID) {
 	return merchants, ids
 }
 
-// promised is when a line (l) of an order (o) of a product (p) is to leave: so many seconds
-// after the payment, goods that were ordered ahead by the end of the last day of
-// the window in which they were ordered. Vouchers do not leave.
-const promised = `CASE WHEN NOT p.voucher THEN greatest(o.paid_at + make_interval(secs => ?), CASE WHEN p.presale THEN (
-		SELECT (max(w->>'until')::date + 1)::timestamp AT TIME ZONE 'Asia/Shanghai' FROM jsonb_array_elements(p.label->'presale_windows') w
-		WHERE (o.placed_at AT TIME ZONE 'Asia/Shanghai')::date BETWEEN (w->>'from')::date AND (w->>'until')::date) END) END`
-
 // find reads how far orders have come, in their order: those that nothing has happened
 // to yet as Unfulfilled, with what their lines will need.
 func find(ctx context.Context, tx *postgres.Tx, orders []order.Order, lock string) ([]Fulfilment, error) {
@@ -98,15 +97,9 @@ func find(ctx context.Context, tx *postgres.Tx, orders []order.Order, lock strin
 	if err != nil {
 		return nil, fmt.Errorf("read fulfilments: %w", err)
 	}
-	lines, err := postgres.Rows[lineRow](ctx, tx, `SELECT l.merchant_id, l.order_id, l.n, l.quantity, coalesce(f.shipped, 0) AS shipped,
-			coalesce(f.cold_chain, p.cold_chain) AS cold_chain, coalesce(f.voucher, p.voucher) AS voucher,
-			CASE WHEN f.n IS NOT NULL THEN f.ship_by ELSE `+promised+` END AS ship_by
-		FROM unnest(?::uuid[], ?::uuid[]) AS x(m, o)
-		JOIN orders o ON o.merchant_id = x.m AND o.id = x.o
-		JOIN order_line l ON l.merchant_id = x.m AND l.order_id = x.o
-		LEFT JOIN fulfilment_line f ON f.merchant_id = x.m AND f.order_id = x.o AND f.n = l.n
-		JOIN product p ON p.merchant_id = x.m AND p.id = l.product_id
-		ORDER BY l.merchant_id, l.order_id, l.n`, ShipWithin.Seconds(), postgres.Array(merchants), postgres.Array(ids))
+	lines, err := postgres.Rows[courseRow](ctx, tx, `SELECT c.* FROM unnest(?::uuid[], ?::uuid[]) AS x(m, o)
+		JOIN line_course c ON c.merchant_id = x.m AND c.order_id = x.o ORDER BY c.merchant_id, c.order_id, c.n`,
+		postgres.Array(merchants), postgres.Array(ids))
 	if err != nil {
 		return nil, fmt.Errorf("read the lines of fulfilments: %w", err)
 	}
@@ -114,9 +107,12 @@ func find(ctx context.Context, tx *postgres.Tx, orders []order.Order, lock strin
 	for _, r := range rows {
 		found[id.From[order.Order](r.OrderID)] = r
 	}
-	of := make(map[order.ID][]lineRow, len(orders))
-	for _, l := range lines {
-		of[id.From[order.Order](l.OrderID)] = append(of[id.From[order.Order](l.OrderID)], l)
+	of := make(map[uuid.UUID][]Line, len(orders))
+	for _, c := range lines {
+		l := c.Row
+		of[l.OrderID] = append(of[l.OrderID], Line{
+			N: l.N, Quantity: l.Quantity, Shipped: l.Shipped, Left: c.Unshipped, ColdChain: l.ColdChain, Voucher: l.Voucher, ShipBy: orZero(l.ShipBy),
+		})
 	}
 	all := make([]Fulfilment, len(orders))
 	for i, o := range orders {
@@ -124,12 +120,7 @@ func find(ctx context.Context, tx *postgres.Tx, orders []order.Order, lock strin
 		if r, ok := found[o.ID]; ok {
 			all[i] = r.fulfilment()
 		}
-		for j, l := range of[o.ID] {
-			all[i].Lines = append(all[i].Lines, Line{
-				N: l.N, Quantity: l.Quantity, Shipped: l.Shipped, Left: left(o.Lines[j], l.Shipped, l.Voucher),
-				ColdChain: l.ColdChain, Voucher: l.Voucher, ShipBy: orZero(l.ShipBy),
-			})
-		}
+		all[i].Lines = of[o.ID.UUID()]
 	}
 	return all, nil
 }
@@ -142,11 +133,8 @@ func begin(ctx context.Context, tx *postgres.Tx, orders []order.Order) error {
 			SELECT m, o, 'unfulfilled', ? FROM unnest(?::uuid[], ?::uuid[]) AS x(m, o) ORDER BY m, o
 			ON CONFLICT DO NOTHING RETURNING merchant_id, order_id)
 		INSERT INTO fulfilment_line (merchant_id, order_id, n, quantity, shipped, cold_chain, voucher, ship_by)
-		SELECT l.merchant_id, l.order_id, l.n, l.quantity, 0, p.cold_chain, p.voucher, `+promised+`
-		FROM fresh JOIN orders o ON o.merchant_id = fresh.merchant_id AND o.id = fresh.order_id
-		JOIN order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.id
-		JOIN product p ON p.merchant_id = l.merchant_id AND p.id = l.product_id`,
-		tx.Now, postgres.Array(merchants), postgres.Array(ids), ShipWithin.Seconds())
+		SELECT merchant_id, order_id, n, quantity, 0, cold_chain, voucher, ship_by FROM fresh JOIN line_course USING (merchant_id, order_id)`,
+		tx.Now, postgres.Array(merchants), postgres.Array(ids))
 	if err != nil {
 		return fmt.Errorf("begin fulfilments: %w", err)
 	}

@@ -11,8 +11,10 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -54,6 +56,8 @@ type Services struct {
 	Aftersales   *aftersale.Service
 	Disputes     *dispute.Service
 	Reconciler   *reconcile.Service
+	Fulfilment   *fulfilment.Service
+	Dispatch     *dispatch.Service
 	Receipts     *receipt.Service
 	Reviews      *review.Service
 	Claims       *claim.Service
@@ -79,6 +83,7 @@ type surface struct {
 	checkouts
 	orders
 	notices
+	fulfilments
 	sellers
 	onboardings
 	apiKeys
@@ -108,6 +113,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		checkouts{d.Orders, d.Receipts, d.Clock},
 		orders{d.Orders, d.Aftersales},
 		notices{d.Notices},
+		fulfilments{d.Fulfilment, d.Dispatch},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
 		onboardings{d.Onboarding},
 		apiKeys{d.Keys},

@@ -62,6 +62,8 @@ var objects = map[string]object{
 	"path":           {},
 	"code":           {},
 	"import_id":      {owners: []string{"merchant"}},
+	"shipment_id":    {owners: []string{"merchant"}},
+	"batch_id":       {owners: []string{"merchant"}},
 	"licence_id":     {owners: []string{"merchant"}},
 	"alert_id":       {owners: []string{"merchant"}},
 	"webhook_id":     {owners: []string{"merchant"}},

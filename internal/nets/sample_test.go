@@ -56,6 +56,8 @@ func (s *shop) sample(t testing.TB, op *operation, who caller, f *firm, in map[s
 		r.header = http.Header{}
 	}
 	switch {
+	case op.id == "checkShipmentBatch":
+		r.body = s.parcels(t, who.person, f)
 	case op.media != nil:
 		r.body = s.sheet(f)
 	case op.raw:

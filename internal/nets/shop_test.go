@@ -24,6 +24,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -289,6 +290,40 @@ func (s *shop) settle(t testing.TB, b bought) {
 	s.work(t)
 }
 
+// paid is an order that somebody buys of an enterprise, and pays.
+func (s *shop) paid(t testing.TB, p *person, f *firm) order.ID {
+	t.Helper()
+	b := s.buy(t, p, f)
+	s.settle(t, b)
+	oid, err := id.Parse[order.Order](b.Orders[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return oid
+}
+
+// shipment is a parcel that an enterprise ships to somebody.
+func (s *shop) shipment(t testing.TB, p *person, f *firm) string {
+	t.Helper()
+	return s.ship(t, s.paid(t, p, f), f)
+}
+
+// ship ships all of an order.
+func (s *shop) ship(t testing.TB, oid order.ID, f *firm) (shipment string) {
+	t.Helper()
+	c, err := s.Fulfilment.Ship(t.Context(), shoptest.Seller(f.id), oid, fulfilment.Shipping{Carrier: "SF", Number: "SF1234567890"}, idempotent.Claim{}, nil)
+	if err != nil {
+		t.Fatalf("ship: %v", err)
+	}
+	return c.Shipments[0].ID.String()
+}
+
+// parcels is a sheet that ships an order.
+func (s *shop) parcels(t testing.TB, p *person, f *firm) []byte {
+	t.Helper()
+	return []byte("order_id,carrier,tracking_number\n" + s.paid(t, p, f).String() + ",SF,SF1234567890\n")
+}
+
 // refuse refunds a paid checkout that somebody has given back on the provider's own
 // pages: the refund fails, and again as often as it is retried.
 func (s *shop) refuse(t testing.TB, b bought) (refund string) {
@@ -342,9 +377,9 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		s.settle(t, paid)
 		return []string{placed.ID, paid.ID}
 	case "order_id":
-		paid := s.buy(t, p, f)
-		s.settle(t, paid)
-		return []string{paid.Orders[0].ID}
+		paid, shipped := s.paid(t, p, f), s.paid(t, p, f)
+		s.ship(t, shipped, f)
+		return []string{paid.String(), shipped.String()}
 	case "sku_id":
 		k := s.list(t, f, oil(), 1000, 1990).SKUs[0].ID
 		if err := s.Carts.SetLine(t.Context(), p.id, k, 1); err != nil {
@@ -383,6 +418,14 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 			t.Fatalf("bring a sheet: %v", err)
 		}
 		return []string{i.ID.String()}
+	case "shipment_id":
+		return []string{s.shipment(t, p, f)}
+	case "batch_id":
+		b, err := s.Dispatch.Check(t.Context(), shoptest.Seller(f.id), f.id, sheet.CSV, s.parcels(t, p, f))
+		if err != nil {
+			t.Fatalf("bring a sheet of parcels: %v", err)
+		}
+		return []string{b.ID.String()}
 	case "licence_id": // of a firm of which nobody is: insiders do not decide on their own
 		return []string{s.fileLicence(t, s.firm(t), false)}
 	case "alert_id":

@@ -15,6 +15,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/quote"
 	"github.com/shiyi-market/shiyi/internal/request"
 )
 
@@ -342,6 +343,43 @@ func Lock(ctx context.Context, tx *postgres.Tx, oid ID) (Order, error) {
 		return Order{}, fmt.Errorf("lock order %s: %w", oid, err)
 	}
 	return Any(ctx, tx, oid)
+}
+
+// Many are the orders of these ids, whosever they are, in the order of the ids. Those
+// that there are not are missing.
+func Many(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) ([]Order, error) {
+	return fetchOrders(ctx, tx, `o.id = ANY(?::uuid[])`, `array_position(?::uuid[], o.id), l.n`, postgres.Array(ids), postgres.Array(ids))
+}
+
+// LockMany is Lock for many orders, by (merchant, id).
+func LockMany(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) ([]Order, error) {
+	_, err := tx.Exec(ctx, `SELECT FROM orders WHERE id = ANY(?::uuid[]) ORDER BY merchant_id, id FOR UPDATE`, postgres.Array(ids))
+	if err != nil {
+		return nil, fmt.Errorf("lock orders: %w", err)
+	}
+	return fetchOrders(ctx, tx, `o.id = ANY(?::uuid[])`, `o.merchant_id, o.id, l.n`, postgres.Array(ids))
+}
+
+// Addresses are where the orders' checkouts go, for who ships them; nil where nothing
+// is shipped.
+func Addresses(ctx context.Context, tx *postgres.Tx, orders []Order) (map[CheckoutID]*quote.Address, error) {
+	ids := make([]uuid.UUID, len(orders))
+	for i, o := range orders {
+		ids[i] = o.Checkout.UUID()
+	}
+	rows, err := postgres.Rows[checkoutRow](ctx, tx, `SELECT `+checkoutColumns+` FROM checkout WHERE id = ANY(?::uuid[])`, postgres.Array(ids))
+	if err != nil {
+		return nil, fmt.Errorf("read addresses: %w", err)
+	}
+	all := make(map[CheckoutID]*quote.Address, len(rows))
+	for _, r := range rows {
+		c, err := r.checkout()
+		if err != nil {
+			return nil, err
+		}
+		all[c.ID] = c.ShipTo
+	}
+	return all, nil
 }
 
 // SaveRefunded writes what Refund changed of a locked order.

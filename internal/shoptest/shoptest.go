@@ -24,8 +24,10 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -154,6 +156,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Aftersales, s.Disputes = aftersale.New(s.DB), dispute.New(s.DB)
 	s.Reconciler = reconcile.New(s.DB, s.gateway, s.Payments, s.Orders, s.Aftersales, s.Disputes, o.Log)
+	s.Fulfilment, s.Dispatch = fulfilment.New(s.DB, nil), dispatch.New(s.DB)
 	s.Intake = intake.New(s.DB, s.Catalog)
 	s.Recalls = recall.New(s.DB)
 	s.Search = search.New(s.DB, inventory.InStock)
@@ -287,6 +290,8 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 		return s.Reconciler.Follow(ctx, j.Payment)
 	case payment.Close:
 		return s.Payments.Close(ctx, j.Buyer, j.Intent)
+	case dispatch.Ship:
+		return s.Dispatch.Ship(ctx, j)
 	case intake.Write:
 		return s.Intake.Write(ctx, j)
 	}

@@ -10,7 +10,9 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
@@ -39,6 +41,8 @@ type Deps struct {
 	Fund       *fund.Service
 	Identity   *identity.Service
 	Intake     *intake.Service
+	Fulfilment *fulfilment.Service
+	Dispatch   *dispatch.Service
 	Files      *file.Service
 	Standing   *standing.Service
 	Aftersales *aftersale.Service
@@ -80,6 +84,7 @@ func (w *Worker) register(jobs *river.Workers) error {
 		on(w, jobs, func(ctx context.Context, j payment.Moved) error { return w.deps.Reconciler.Follow(ctx, j.Payment) }),
 		on(w, jobs, func(ctx context.Context, j payment.Close) error { return payments.Close(ctx, j.Buyer, j.Intent) }),
 		on(w, jobs, w.deps.Intake.Write),
+		on(w, jobs, w.deps.Dispatch.Ship),
 	)
 }
 
@@ -97,6 +102,7 @@ func (w *Worker) dues() []sweep {
 		}},
 		{"payment.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, w.forgetBodies) }},
 		{"file.sweep", time.Hour, d.Files.Sweep},
+		{"fulfilment.receive", time.Minute, func(ctx context.Context) (int, error) { return d.Fulfilment.ReceiveDue(ctx, batch) }},
 		{"inventory.withdraw", time.Minute, func(ctx context.Context) (int, error) { return all(ctx, d.Inventory.WithdrawDue) }},
 		{"identity.sweep", time.Hour, func(ctx context.Context) (int, error) {
 			n, err := d.Identity.Sweep(ctx)

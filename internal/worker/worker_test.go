@@ -46,6 +46,7 @@ func newWorker(t *testing.T, s *shoptest.Shop) (*worker.Worker, *telemetry.Metri
 	w, err := worker.New(cfg, s.DB, worker.Deps{
 		DB: s.DB, Orders: s.Orders, Payments: s.Payments, Reconciler: s.Reconciler, Log: s.Transparency, Fund: s.Fund, Identity: s.Identity, Files: s.Files, Standing: s.Standing, Inventory: s.Inventory, Search: s.Search,
 		Aftersales: s.Aftersales, Merchants: s.Merchants, Webhooks: s.Webhooks, Intake: s.Intake, Receipts: s.Receipts, Notices: s.Notices,
+		Fulfilment: s.Fulfilment, Dispatch: s.Dispatch,
 	}, slog.New(slog.DiscardHandler), metrics)
 	must(t, err)
 	return w, metrics

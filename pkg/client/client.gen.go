@@ -500,18 +500,48 @@ func (e FileMediaType) Valid() bool {
 	}
 }
 
+// Defines values for FulfilmentState.
+const (
+	FulfilmentStateDelivered     FulfilmentState = "delivered"
+	FulfilmentStatePacked        FulfilmentState = "packed"
+	FulfilmentStatePartlyShipped FulfilmentState = "partly_shipped"
+	FulfilmentStateReceived      FulfilmentState = "received"
+	FulfilmentStateShipped       FulfilmentState = "shipped"
+	FulfilmentStateUnfulfilled   FulfilmentState = "unfulfilled"
+)
+
+// Valid indicates whether the value is a known member of the FulfilmentState enum.
+func (e FulfilmentState) Valid() bool {
+	switch e {
+	case FulfilmentStateDelivered:
+		return true
+	case FulfilmentStatePacked:
+		return true
+	case FulfilmentStatePartlyShipped:
+		return true
+	case FulfilmentStateReceived:
+		return true
+	case FulfilmentStateShipped:
+		return true
+	case FulfilmentStateUnfulfilled:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ImportFormat.
 const (
-	Csv  ImportFormat = "csv"
-	Xlsx ImportFormat = "xlsx"
+	ImportFormatCsv  ImportFormat = "csv"
+	ImportFormatXlsx ImportFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ImportFormat enum.
 func (e ImportFormat) Valid() bool {
 	switch e {
-	case Csv:
+	case ImportFormatCsv:
 		return true
-	case Xlsx:
+	case ImportFormatXlsx:
 		return true
 	default:
 		return false
@@ -1268,6 +1298,48 @@ func (e SanctionKind) Valid() bool {
 	case Suspension:
 		return true
 	case Warning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ShipmentBatchFormat.
+const (
+	ShipmentBatchFormatCsv  ShipmentBatchFormat = "csv"
+	ShipmentBatchFormatXlsx ShipmentBatchFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ShipmentBatchFormat enum.
+func (e ShipmentBatchFormat) Valid() bool {
+	switch e {
+	case ShipmentBatchFormatCsv:
+		return true
+	case ShipmentBatchFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ShipmentBatchState.
+const (
+	ShipmentBatchStateChecked  ShipmentBatchState = "checked"
+	ShipmentBatchStateFailed   ShipmentBatchState = "failed"
+	ShipmentBatchStateShipped  ShipmentBatchState = "shipped"
+	ShipmentBatchStateShipping ShipmentBatchState = "shipping"
+)
+
+// Valid indicates whether the value is a known member of the ShipmentBatchState enum.
+func (e ShipmentBatchState) Valid() bool {
+	switch e {
+	case ShipmentBatchStateChecked:
+		return true
+	case ShipmentBatchStateFailed:
+		return true
+	case ShipmentBatchStateShipped:
+		return true
+	case ShipmentBatchStateShipping:
 		return true
 	default:
 		return false
@@ -2095,6 +2167,29 @@ type BuyerClass string
 // BuyerClasses Who may buy it
 type BuyerClasses = []BuyerClass
 
+// Carrier defines model for Carrier.
+type Carrier struct {
+	// Code As listCarriers has it
+	//
+	// Example: SF
+	Code CarrierCode `json:"code"`
+
+	// ColdChain It carries chilled and frozen goods
+	ColdChain bool   `json:"cold_chain"`
+	NameEn    string `json:"name_en"`
+	NameZh    string `json:"name_zh"`
+}
+
+// CarrierCode As listCarriers has it
+//
+// Example: SF
+type CarrierCode = string
+
+// Carriers defines model for Carriers.
+type Carriers struct {
+	Data []Carrier `json:"data"`
+}
+
 // Cart defines model for Cart.
 type Cart struct {
 	// GoodsFen Of the lines on sale
@@ -2206,6 +2301,12 @@ type CheaperResolution struct {
 type CheckedImport struct {
 	Cells  BadCellPage `json:"cells"`
 	Import Import      `json:"import"`
+}
+
+// CheckedShipmentBatch defines model for CheckedShipmentBatch.
+type CheckedShipmentBatch struct {
+	Batch ShipmentBatch `json:"batch"`
+	Cells BadCellPage   `json:"cells"`
 }
 
 // Checkout defines model for Checkout.
@@ -2405,6 +2506,45 @@ type FileLink struct {
 	// Example: /v1/files/0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44?token=…
 	Path string `json:"path"`
 }
+
+// Fulfilment defines model for Fulfilment.
+type Fulfilment struct {
+	// ClosesAt When the window of returns without reason ends
+	ClosesAt    *time.Time       `json:"closes_at,omitempty"`
+	DeliveredAt *time.Time       `json:"delivered_at,omitempty"`
+	Lines       []FulfilmentLine `json:"lines"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId    Id         `json:"order_id"`
+	PackedAt   *time.Time `json:"packed_at,omitempty"`
+	ReceivedAt *time.Time `json:"received_at,omitempty"`
+
+	// ShipBy By when the next of what is left is to be shipped
+	ShipBy    *time.Time `json:"ship_by,omitempty"`
+	Shipments []Shipment `json:"shipments"`
+
+	// ShippedAt When the last parcel so far left
+	ShippedAt *time.Time      `json:"shipped_at,omitempty"`
+	State     FulfilmentState `json:"state"`
+}
+
+// FulfilmentLine defines model for FulfilmentLine.
+type FulfilmentLine struct {
+	// ColdChain N, CHILLED, FROZEN or VOUCHER
+	//
+	// Example: FROZEN
+	ColdChain string `json:"cold_chain"`
+
+	// Left Still to be shipped; 0 for vouchers
+	Left     int64      `json:"left"`
+	Line     int        `json:"line"`
+	Quantity Pieces     `json:"quantity"`
+	ShipBy   *time.Time `json:"ship_by,omitempty"`
+	Shipped  Pieces     `json:"shipped"`
+}
+
+// FulfilmentState defines model for FulfilmentState.
+type FulfilmentState string
 
 // FundAccount defines model for FundAccount.
 type FundAccount struct {
@@ -3349,6 +3489,25 @@ type NewSession struct {
 	Token *string `json:"token,omitempty"`
 }
 
+// NewShipment Example: {"carrier":"SF","lines":[{"line":1,"quantity":2}],"tracking_number":"SF1234567890"}
+type NewShipment struct {
+	// Carrier As listCarriers has it
+	//
+	// Example: SF
+	Carrier CarrierCode `json:"carrier"`
+
+	// Lines What the parcel holds; all that is left of the order where it is not said
+	Lines []ShippedLine `json:"lines,omitempty"`
+
+	// Temperature With which chilled or frozen goods are shipped
+	//
+	// Example: -18 ℃
+	Temperature *Temperature `json:"temperature,omitempty"`
+
+	// TrackingNumber Example: SF1234567890
+	TrackingNumber string `json:"tracking_number"`
+}
+
 // NewSku Example: {"code":"TPS-MAI-02","price_fen":2980}
 type NewSku struct {
 	Code string `json:"code"`
@@ -3552,6 +3711,70 @@ type PasswordChange struct {
 //
 // Example: 13800000000
 type Phone = string
+
+// Pick defines model for Pick.
+type Pick struct {
+	Lines    []PickLine `json:"lines"`
+	Merchant Seller     `json:"merchant"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id        `json:"order_id"`
+	Overdue bool      `json:"overdue"`
+	PaidAt  time.Time `json:"paid_at"`
+	ShipBy  time.Time `json:"ship_by"`
+
+	// ShipTo Example: {"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13800000000","province":"北京市","recipient":"李梅"}
+	ShipTo *Address        `json:"ship_to,omitempty"`
+	State  FulfilmentState `json:"state"`
+}
+
+// PickLine defines model for PickLine.
+type PickLine struct {
+	// ColdChain N, CHILLED, FROZEN or VOUCHER
+	//
+	// Example: FROZEN
+	ColdChain string `json:"cold_chain"`
+	Left      Pieces `json:"left"`
+	Line      int    `json:"line"`
+	Name      string `json:"name"`
+	SkuCode   string `json:"sku_code"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id     `json:"sku_id"`
+	Spec  string `json:"spec"`
+	Unit  string `json:"unit"`
+}
+
+// PickPage defines model for PickPage.
+type PickPage struct {
+	Data       []Pick  `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// PickSum defines model for PickSum.
+type PickSum struct {
+	Name     string `json:"name"`
+	Orders   int64  `json:"orders"`
+	Quantity Pieces `json:"quantity"`
+
+	// ShipBy Of the most urgent of them
+	ShipBy  time.Time `json:"ship_by"`
+	SkuCode string    `json:"sku_code"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id     `json:"sku_id"`
+	Spec  string `json:"spec"`
+	Unit  string `json:"unit"`
+}
+
+// PickSumPage defines model for PickSumPage.
+type PickSumPage struct {
+	Data       []PickSum `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// Pieces defines model for Pieces.
+type Pieces = int64
 
 // Placing `lines`, or the cart with `from_cart`. What else is needed the preview says in `needs`.
 //
@@ -4417,6 +4640,70 @@ type SessionPage struct {
 // Sheet defines model for Sheet.
 type Sheet = openapi_types.File
 
+// Shipment defines model for Shipment.
+type Shipment struct {
+	// Carrier As listCarriers has it
+	//
+	// Example: SF
+	Carrier     CarrierCode `json:"carrier"`
+	DeliveredAt *time.Time  `json:"delivered_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id        Id            `json:"id"`
+	Lines     []ShippedLine `json:"lines"`
+	ShippedAt time.Time     `json:"shipped_at"`
+
+	// Temperature With which chilled or frozen goods are shipped
+	//
+	// Example: -18 ℃
+	Temperature *Temperature `json:"temperature,omitempty"`
+
+	// Tracking All that was said, the oldest first; the last counts
+	Tracking       []Tracking `json:"tracking"`
+	TrackingNumber string     `json:"tracking_number"`
+}
+
+// ShipmentBatch defines model for ShipmentBatch.
+type ShipmentBatch struct {
+	BadCells  int       `json:"bad_cells"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Done Of `orders`, how many were seen to
+	Done   int                 `json:"done"`
+	Format ShipmentBatchFormat `json:"format"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// Orders That the sheet ships
+	Orders int `json:"orders"`
+
+	// State `failed`: cells will not do; nothing was shipped
+	State     ShipmentBatchState `json:"state"`
+	UpdatedAt time.Time          `json:"updated_at"`
+}
+
+// ShipmentBatchFormat defines model for ShipmentBatch.Format.
+type ShipmentBatchFormat string
+
+// ShipmentBatchState `failed`: cells will not do; nothing was shipped
+type ShipmentBatchState string
+
+// ShippedLine defines model for ShippedLine.
+type ShippedLine struct {
+	// Line Of the order
+	Line int `json:"line"`
+
+	// Lot As printed on the goods: a lot that was received of the SKU, and that may be sold
+	//
+	// Example: 20261101A
+	Lot      *string `json:"lot,omitempty"`
+	Quantity int64   `json:"quantity"`
+}
+
 // ShippingZone defines model for ShippingZone.
 type ShippingZone struct {
 	// Code Example: NATIONWIDE
@@ -4497,6 +4784,11 @@ type SuggestionList struct {
 	Data []Suggestion `json:"data"`
 }
 
+// Temperature With which chilled or frozen goods are shipped
+//
+// Example: -18 ℃
+type Temperature = string
+
 // Tier What a piece costs those who buy so many or more at once
 type Tier struct {
 	BuyerClass BuyerClass `json:"buyer_class"`
@@ -4513,6 +4805,34 @@ type Tier struct {
 // TierChange Example: {"tiers":[{"buyer_class":"consumer","from":10,"price_fen":990},{"buyer_class":"institution","from":100,"price_fen":900}]}
 type TierChange struct {
 	Tiers []Tier `json:"tiers"`
+}
+
+// Tracking defines model for Tracking.
+type Tracking struct {
+	At time.Time `json:"at"`
+
+	// Carrier As listCarriers has it
+	//
+	// Example: SF
+	Carrier CarrierCode `json:"carrier"`
+
+	// Reason Why it was corrected
+	Reason         *string `json:"reason,omitempty"`
+	TrackingNumber string  `json:"tracking_number"`
+}
+
+// TrackingCorrection Example: {"carrier":"SF","reason":"抄错了单号","tracking_number":"SF1234567891"}
+type TrackingCorrection struct {
+	// Carrier As listCarriers has it
+	//
+	// Example: SF
+	Carrier CarrierCode `json:"carrier"`
+
+	// Reason Example: 抄错了单号
+	Reason string `json:"reason"`
+
+	// TrackingNumber Example: SF1234567890
+	TrackingNumber string `json:"tracking_number"`
 }
 
 // TrailEntry defines model for TrailEntry.
@@ -4705,6 +5025,9 @@ type AlertId = Id
 // ApplicationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ApplicationId = Id
 
+// BatchId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type BatchId = Id
+
 // CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type CheckoutId = Id
 
@@ -4776,6 +5099,9 @@ type ReportId = Id
 
 // ReviewId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ReviewId = Id
+
+// ShipmentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ShipmentId = Id
 
 // SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type SkuId = Id
@@ -5004,6 +5330,30 @@ type ListMerchantOrdersParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ShipOrderParams defines parameters for ShipOrder.
+type ShipOrderParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListPicksParams defines parameters for ListPicks.
+type ListPicksParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPickSumsParams defines parameters for ListPickSums.
+type ListPickSumsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListMerchantPriceClaimsParams defines parameters for ListMerchantPriceClaims.
 type ListMerchantPriceClaimsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -5066,6 +5416,27 @@ type ListMerchantRecallOrdersParams struct {
 
 // ListMerchantReviewsParams defines parameters for ListMerchantReviews.
 type ListMerchantReviewsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CheckShipmentBatchParams defines parameters for CheckShipmentBatch.
+type CheckShipmentBatchParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
+}
+
+// GetShipmentTemplateParams defines parameters for GetShipmentTemplate.
+type GetShipmentTemplateParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
+}
+
+// ListShipmentBadCellsParams defines parameters for ListShipmentBadCells.
+type ListShipmentBadCellsParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -5352,6 +5723,12 @@ type ListOrdersParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ReceiveOrderParams defines parameters for ReceiveOrder.
+type ReceiveOrderParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListProductsParams defines parameters for ListProducts.
 type ListProductsParams struct {
 	// Category A category's code
@@ -5510,6 +5887,9 @@ type FileLicenceJSONRequestBody = NewLicence
 // OpenMerchantRecallJSONRequestBody defines body for OpenMerchantRecall for application/json ContentType.
 type OpenMerchantRecallJSONRequestBody = NewRecall
 
+// ShipOrderJSONRequestBody defines body for ShipOrder for application/json ContentType.
+type ShipOrderJSONRequestBody = NewShipment
+
 // FilePriceClaimJSONRequestBody defines body for FilePriceClaim for application/json ContentType.
 type FilePriceClaimJSONRequestBody = NewPriceClaim
 
@@ -5530,6 +5910,9 @@ type CloseMerchantRecallJSONRequestBody = RecallResult
 
 // AnswerReviewJSONRequestBody defines body for AnswerReview for application/json ContentType.
 type AnswerReviewJSONRequestBody = NewReviewAnswer
+
+// CorrectTrackingJSONRequestBody defines body for CorrectTracking for application/json ContentType.
+type CorrectTrackingJSONRequestBody = TrackingCorrection
 
 // SetSkuPriceJSONRequestBody defines body for SetSkuPrice for application/json ContentType.
 type SetSkuPriceJSONRequestBody = PriceChange
@@ -5848,6 +6231,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/brands (the `ListBrands` operationId).
 	ListBrands(ctx context.Context, params *ListBrandsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListCarriers Who carries parcels, and who of them keeps goods cold
+	//
+	// Corresponds with GET /v1/carriers (the `ListCarriers` operationId).
+	ListCarriers(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetCart The caller's cart at today's prices
 	//
@@ -6190,6 +6578,51 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/merchant/orders/{order_id} (the `GetMerchantOrder` operationId).
 	GetMerchantOrder(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetMerchantFulfilment How far a paid order has come, with its parcels
+	//
+	// Corresponds with GET /v1/merchant/orders/{order_id}/fulfilment (the `GetMerchantFulfilment` operationId).
+	GetMerchantFulfilment(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PackOrder Say that an order is packed and waits for its carrier
+	//
+	// The order is what makes this happen once, so no Idempotency-Key is needed.
+	//
+	// Corresponds with POST /v1/merchant/orders/{order_id}/pack (the `PackOrder` operationId).
+	PackOrder(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ShipOrderWithBody Give a parcel of an order to its carrier, all that is left or part of it
+	//
+	// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+	// frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/orders/{order_id}/shipments (the `ShipOrder` operationId).
+	ShipOrderWithBody(ctx context.Context, orderId OrderId, params *ShipOrderParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ShipOrder Give a parcel of an order to its carrier, all that is left or part of it
+	//
+	// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+	// frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/orders/{order_id}/shipments (the `ShipOrder` operationId).
+	ShipOrder(ctx context.Context, orderId OrderId, params *ShipOrderParams, body ShipOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPicks Paid orders of which something is still to be shipped, the overdue first
+	//
+	// Of all enterprises that the caller sells for, with where each goes. Ordinary goods are to leave within 48 hours of the payment, those that
+	// were ordered ahead by the end of the window in which they were ordered.
+	//
+	// Corresponds with GET /v1/merchant/pick-list (the `ListPicks` operationId).
+	ListPicks(ctx context.Context, params *ListPicksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPickSums The pieces of each SKU that are still to be shipped, over all orders
+	//
+	// Corresponds with GET /v1/merchant/pick-list/skus (the `ListPickSums` operationId).
+	ListPickSums(ctx context.Context, params *ListPickSumsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListMerchantPriceClaims The price claims of the enterprises that the caller sells for, newest first
 	//
 	// Corresponds with GET /v1/merchant/price-claims (the `ListMerchantPriceClaims` operationId).
@@ -6347,6 +6780,58 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/merchant/reviews/{review_id}/answers (the `AnswerReview` operationId).
 	AnswerReview(ctx context.Context, reviewId ReviewId, body AnswerReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CheckShipmentBatchWithBody Bring parcels as a sheet and learn what it would do; nothing is shipped
+	//
+	// The body is the file itself, XLSX (the first sheet) or CSV, at most 5,000 rows: order, carrier, tracking number and, for cold goods, temperature; other
+	// columns are passed over, as are rows without carrier and number. A row ships all that is left of its order. Where no cell is bad, `commit` ships it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/shipment-batches (the `CheckShipmentBatch` operationId).
+	CheckShipmentBatchWithBody(ctx context.Context, params *CheckShipmentBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetShipmentTemplate What is to be shipped as a sheet, with empty columns for carrier and tracking number
+	//
+	// Corresponds with GET /v1/merchant/shipment-batches/template.xlsx (the `GetShipmentTemplate` operationId).
+	GetShipmentTemplate(ctx context.Context, params *GetShipmentTemplateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetShipmentBatch How far a batch has come
+	//
+	// Corresponds with GET /v1/merchant/shipment-batches/{batch_id} (the `GetShipmentBatch` operationId).
+	GetShipmentBatch(ctx context.Context, batchId BatchId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListShipmentBadCells The cells that will not do; later, the orders that could not be shipped any more
+	//
+	// Corresponds with GET /v1/merchant/shipment-batches/{batch_id}/cells (the `ListShipmentBadCells` operationId).
+	ListShipmentBadCells(ctx context.Context, batchId BatchId, params *ListShipmentBadCellsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CommitShipmentBatch Ship a checked batch
+	//
+	// A job ships it, and `getShipmentBatch` tells how far it is. An order that was refunded or shipped since the check is left out and listed with the cells.
+	// The batch itself is what makes this happen once, so no Idempotency-Key is needed.
+	//
+	// Corresponds with POST /v1/merchant/shipment-batches/{batch_id}/commit (the `CommitShipmentBatch` operationId).
+	CommitShipmentBatch(ctx context.Context, batchId BatchId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeliverShipment Say that the carrier has handed a parcel over
+	//
+	// Corresponds with POST /v1/merchant/shipments/{shipment_id}/delivered (the `DeliverShipment` operationId).
+	DeliverShipment(ctx context.Context, shipmentId ShipmentId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CorrectTrackingWithBody Correct who carries a parcel, or its number; what was said before stays to be read
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/shipments/{shipment_id}/tracking (the `CorrectTracking` operationId).
+	CorrectTrackingWithBody(ctx context.Context, shipmentId ShipmentId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CorrectTracking Correct who carries a parcel, or its number; what was said before stays to be read
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/shipments/{shipment_id}/tracking (the `CorrectTracking` operationId).
+	CorrectTracking(ctx context.Context, shipmentId ShipmentId, body CorrectTrackingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SetSkuPriceWithBody Set a SKU's price; orders already placed keep theirs
 	//
@@ -7020,6 +7505,18 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/orders/{order_id} (the `GetOrder` operationId).
 	GetOrder(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetFulfilment How far the caller's paid order has come, with its parcels
+	//
+	// Corresponds with GET /v1/orders/{order_id}/fulfilment (the `GetFulfilment` operationId).
+	GetFulfilment(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReceiveOrder Confirm that all goods have come; the window of returns begins
+	//
+	// Who says nothing has received his order ten days after the last parcel left.
+	//
+	// Corresponds with POST /v1/orders/{order_id}/receive (the `ReceiveOrder` operationId).
+	ReceiveOrder(ctx context.Context, orderId OrderId, params *ReceiveOrderParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// WriteReviewWithBody Review a line of a paid order, once; also after it was refunded
 	//
 	// A review is never deleted (电子商务法 第三十九条). The same review again changes nothing.
@@ -7509,6 +8006,21 @@ func (c *Client) SubmitApplication(ctx context.Context, applicationId Applicatio
 // Corresponds with GET /v1/brands (the `ListBrands` operationId).
 func (c *Client) ListBrands(ctx context.Context, params *ListBrandsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListBrandsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListCarriers Who carries parcels, and who of them keeps goods cold
+//
+// Corresponds with GET /v1/carriers (the `ListCarriers` operationId).
+func (c *Client) ListCarriers(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCarriersRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -8380,6 +8892,111 @@ func (c *Client) GetMerchantOrder(ctx context.Context, orderId OrderId, reqEdito
 	return c.Client.Do(req)
 }
 
+// GetMerchantFulfilment How far a paid order has come, with its parcels
+//
+// Corresponds with GET /v1/merchant/orders/{order_id}/fulfilment (the `GetMerchantFulfilment` operationId).
+func (c *Client) GetMerchantFulfilment(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMerchantFulfilmentRequest(c.Server, orderId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PackOrder Say that an order is packed and waits for its carrier
+//
+// The order is what makes this happen once, so no Idempotency-Key is needed.
+//
+// Corresponds with POST /v1/merchant/orders/{order_id}/pack (the `PackOrder` operationId).
+func (c *Client) PackOrder(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPackOrderRequest(c.Server, orderId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ShipOrderWithBody Give a parcel of an order to its carrier, all that is left or part of it
+//
+// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+// frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/orders/{order_id}/shipments (the `ShipOrder` operationId).
+func (c *Client) ShipOrderWithBody(ctx context.Context, orderId OrderId, params *ShipOrderParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewShipOrderRequestWithBody(c.Server, orderId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ShipOrder Give a parcel of an order to its carrier, all that is left or part of it
+//
+// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+// frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/orders/{order_id}/shipments (the `ShipOrder` operationId).
+func (c *Client) ShipOrder(ctx context.Context, orderId OrderId, params *ShipOrderParams, body ShipOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewShipOrderRequest(c.Server, orderId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPicks Paid orders of which something is still to be shipped, the overdue first
+//
+// Of all enterprises that the caller sells for, with where each goes. Ordinary goods are to leave within 48 hours of the payment, those that
+// were ordered ahead by the end of the window in which they were ordered.
+//
+// Corresponds with GET /v1/merchant/pick-list (the `ListPicks` operationId).
+func (c *Client) ListPicks(ctx context.Context, params *ListPicksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPicksRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPickSums The pieces of each SKU that are still to be shipped, over all orders
+//
+// Corresponds with GET /v1/merchant/pick-list/skus (the `ListPickSums` operationId).
+func (c *Client) ListPickSums(ctx context.Context, params *ListPickSumsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPickSumsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListMerchantPriceClaims The price claims of the enterprises that the caller sells for, newest first
 //
 // Corresponds with GET /v1/merchant/price-claims (the `ListMerchantPriceClaims` operationId).
@@ -8768,6 +9385,138 @@ func (c *Client) AnswerReviewWithBody(ctx context.Context, reviewId ReviewId, co
 // Corresponds with POST /v1/merchant/reviews/{review_id}/answers (the `AnswerReview` operationId).
 func (c *Client) AnswerReview(ctx context.Context, reviewId ReviewId, body AnswerReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewAnswerReviewRequest(c.Server, reviewId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CheckShipmentBatchWithBody Bring parcels as a sheet and learn what it would do; nothing is shipped
+//
+// The body is the file itself, XLSX (the first sheet) or CSV, at most 5,000 rows: order, carrier, tracking number and, for cold goods, temperature; other
+// columns are passed over, as are rows without carrier and number. A row ships all that is left of its order. Where no cell is bad, `commit` ships it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/shipment-batches (the `CheckShipmentBatch` operationId).
+func (c *Client) CheckShipmentBatchWithBody(ctx context.Context, params *CheckShipmentBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckShipmentBatchRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetShipmentTemplate What is to be shipped as a sheet, with empty columns for carrier and tracking number
+//
+// Corresponds with GET /v1/merchant/shipment-batches/template.xlsx (the `GetShipmentTemplate` operationId).
+func (c *Client) GetShipmentTemplate(ctx context.Context, params *GetShipmentTemplateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetShipmentTemplateRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetShipmentBatch How far a batch has come
+//
+// Corresponds with GET /v1/merchant/shipment-batches/{batch_id} (the `GetShipmentBatch` operationId).
+func (c *Client) GetShipmentBatch(ctx context.Context, batchId BatchId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetShipmentBatchRequest(c.Server, batchId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListShipmentBadCells The cells that will not do; later, the orders that could not be shipped any more
+//
+// Corresponds with GET /v1/merchant/shipment-batches/{batch_id}/cells (the `ListShipmentBadCells` operationId).
+func (c *Client) ListShipmentBadCells(ctx context.Context, batchId BatchId, params *ListShipmentBadCellsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListShipmentBadCellsRequest(c.Server, batchId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CommitShipmentBatch Ship a checked batch
+//
+// A job ships it, and `getShipmentBatch` tells how far it is. An order that was refunded or shipped since the check is left out and listed with the cells.
+// The batch itself is what makes this happen once, so no Idempotency-Key is needed.
+//
+// Corresponds with POST /v1/merchant/shipment-batches/{batch_id}/commit (the `CommitShipmentBatch` operationId).
+func (c *Client) CommitShipmentBatch(ctx context.Context, batchId BatchId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCommitShipmentBatchRequest(c.Server, batchId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeliverShipment Say that the carrier has handed a parcel over
+//
+// Corresponds with POST /v1/merchant/shipments/{shipment_id}/delivered (the `DeliverShipment` operationId).
+func (c *Client) DeliverShipment(ctx context.Context, shipmentId ShipmentId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeliverShipmentRequest(c.Server, shipmentId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CorrectTrackingWithBody Correct who carries a parcel, or its number; what was said before stays to be read
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/shipments/{shipment_id}/tracking (the `CorrectTracking` operationId).
+func (c *Client) CorrectTrackingWithBody(ctx context.Context, shipmentId ShipmentId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCorrectTrackingRequestWithBody(c.Server, shipmentId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CorrectTracking Correct who carries a parcel, or its number; what was said before stays to be read
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/shipments/{shipment_id}/tracking (the `CorrectTracking` operationId).
+func (c *Client) CorrectTracking(ctx context.Context, shipmentId ShipmentId, body CorrectTrackingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCorrectTrackingRequest(c.Server, shipmentId, body)
 	if err != nil {
 		return nil, err
 	}
@@ -10490,6 +11239,38 @@ func (c *Client) GetOrder(ctx context.Context, orderId OrderId, reqEditors ...Re
 	return c.Client.Do(req)
 }
 
+// GetFulfilment How far the caller's paid order has come, with its parcels
+//
+// Corresponds with GET /v1/orders/{order_id}/fulfilment (the `GetFulfilment` operationId).
+func (c *Client) GetFulfilment(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetFulfilmentRequest(c.Server, orderId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReceiveOrder Confirm that all goods have come; the window of returns begins
+//
+// Who says nothing has received his order ten days after the last parcel left.
+//
+// Corresponds with POST /v1/orders/{order_id}/receive (the `ReceiveOrder` operationId).
+func (c *Client) ReceiveOrder(ctx context.Context, orderId OrderId, params *ReceiveOrderParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReceiveOrderRequest(c.Server, orderId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // WriteReviewWithBody Review a line of a paid order, once; also after it was refunded
 //
 // A review is never deleted (电子商务法 第三十九条). The same review again changes nothing.
@@ -11573,6 +12354,33 @@ func NewListBrandsRequest(server string, params *ListBrandsParams) (*http.Reques
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListCarriersRequest constructs an http.Request for the ListCarriers method
+func NewListCarriersRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/carriers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -13522,6 +14330,266 @@ func NewGetMerchantOrderRequest(server string, orderId OrderId) (*http.Request, 
 	return req, nil
 }
 
+// NewGetMerchantFulfilmentRequest constructs an http.Request for the GetMerchantFulfilment method
+func NewGetMerchantFulfilmentRequest(server string, orderId OrderId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "order_id", orderId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/orders/%s/fulfilment", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPackOrderRequest constructs an http.Request for the PackOrder method
+func NewPackOrderRequest(server string, orderId OrderId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "order_id", orderId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/orders/%s/pack", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewShipOrderRequest calls the generic ShipOrder builder with application/json body
+func NewShipOrderRequest(server string, orderId OrderId, params *ShipOrderParams, body ShipOrderJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewShipOrderRequestWithBody(server, orderId, params, "application/json", bodyReader)
+}
+
+// NewShipOrderRequestWithBody constructs an http.Request for the ShipOrder method, with any body, and a specified content type
+func NewShipOrderRequestWithBody(server string, orderId OrderId, params *ShipOrderParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "order_id", orderId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/orders/%s/shipments", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListPicksRequest constructs an http.Request for the ListPicks method
+func NewListPicksRequest(server string, params *ListPicksParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/pick-list")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListPickSumsRequest constructs an http.Request for the ListPickSums method
+func NewListPickSumsRequest(server string, params *ListPickSumsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/pick-list/skus")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListMerchantPriceClaimsRequest constructs an http.Request for the ListMerchantPriceClaims method
 func NewListMerchantPriceClaimsRequest(server string, params *ListMerchantPriceClaimsParams) (*http.Request, error) {
 	var err error
@@ -14377,6 +15445,338 @@ func NewAnswerReviewRequestWithBody(server string, reviewId ReviewId, contentTyp
 	}
 
 	operationPath := fmt.Sprintf("/v1/merchant/reviews/%s/answers", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCheckShipmentBatchRequestWithBody constructs an http.Request for the CheckShipmentBatch method, with any body, and a specified content type
+func NewCheckShipmentBatchRequestWithBody(server string, params *CheckShipmentBatchParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/shipment-batches")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Merchant != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "merchant", *params.Merchant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetShipmentTemplateRequest constructs an http.Request for the GetShipmentTemplate method
+func NewGetShipmentTemplateRequest(server string, params *GetShipmentTemplateParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/shipment-batches/template.xlsx")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Merchant != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "merchant", *params.Merchant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetShipmentBatchRequest constructs an http.Request for the GetShipmentBatch method
+func NewGetShipmentBatchRequest(server string, batchId BatchId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "batch_id", batchId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/shipment-batches/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListShipmentBadCellsRequest constructs an http.Request for the ListShipmentBadCells method
+func NewListShipmentBadCellsRequest(server string, batchId BatchId, params *ListShipmentBadCellsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "batch_id", batchId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/shipment-batches/%s/cells", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCommitShipmentBatchRequest constructs an http.Request for the CommitShipmentBatch method
+func NewCommitShipmentBatchRequest(server string, batchId BatchId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "batch_id", batchId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/shipment-batches/%s/commit", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeliverShipmentRequest constructs an http.Request for the DeliverShipment method
+func NewDeliverShipmentRequest(server string, shipmentId ShipmentId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "shipment_id", shipmentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/shipments/%s/delivered", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCorrectTrackingRequest calls the generic CorrectTracking builder with application/json body
+func NewCorrectTrackingRequest(server string, shipmentId ShipmentId, body CorrectTrackingJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCorrectTrackingRequestWithBody(server, shipmentId, "application/json", bodyReader)
+}
+
+// NewCorrectTrackingRequestWithBody constructs an http.Request for the CorrectTracking method, with any body, and a specified content type
+func NewCorrectTrackingRequestWithBody(server string, shipmentId ShipmentId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "shipment_id", shipmentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/shipments/%s/tracking", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -18145,6 +19545,87 @@ func NewGetOrderRequest(server string, orderId OrderId) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetFulfilmentRequest constructs an http.Request for the GetFulfilment method
+func NewGetFulfilmentRequest(server string, orderId OrderId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "order_id", orderId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/orders/%s/fulfilment", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReceiveOrderRequest constructs an http.Request for the ReceiveOrder method
+func NewReceiveOrderRequest(server string, orderId OrderId, params *ReceiveOrderParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "order_id", orderId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/orders/%s/receive", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewWriteReviewRequest calls the generic WriteReview builder with application/json body
 func NewWriteReviewRequest(server string, orderId OrderId, body WriteReviewJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -19483,6 +20964,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/brands (the `ListBrands` operationId).
 	ListBrandsWithResponse(ctx context.Context, params *ListBrandsParams, reqEditors ...RequestEditorFn) (*ListBrandsResponse, error)
 
+	// ListCarriersWithResponse Who carries parcels, and who of them keeps goods cold
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/carriers (the `ListCarriers` operationId).
+	ListCarriersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListCarriersResponse, error)
+
 	// GetCartWithResponse The caller's cart at today's prices
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -19884,6 +21372,59 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/merchant/orders/{order_id} (the `GetMerchantOrder` operationId).
 	GetMerchantOrderWithResponse(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*GetMerchantOrderResponse, error)
 
+	// GetMerchantFulfilmentWithResponse How far a paid order has come, with its parcels
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/orders/{order_id}/fulfilment (the `GetMerchantFulfilment` operationId).
+	GetMerchantFulfilmentWithResponse(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*GetMerchantFulfilmentResponse, error)
+
+	// PackOrderWithResponse Say that an order is packed and waits for its carrier
+	//
+	// The order is what makes this happen once, so no Idempotency-Key is needed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/orders/{order_id}/pack (the `PackOrder` operationId).
+	PackOrderWithResponse(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*PackOrderResponse, error)
+
+	// ShipOrderWithBodyWithResponse Give a parcel of an order to its carrier, all that is left or part of it
+	//
+	// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+	// frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/orders/{order_id}/shipments (the `ShipOrder` operationId).
+	ShipOrderWithBodyWithResponse(ctx context.Context, orderId OrderId, params *ShipOrderParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ShipOrderResponse, error)
+
+	// ShipOrderWithResponse Give a parcel of an order to its carrier, all that is left or part of it
+	//
+	// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+	// frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/orders/{order_id}/shipments (the `ShipOrder` operationId).
+	ShipOrderWithResponse(ctx context.Context, orderId OrderId, params *ShipOrderParams, body ShipOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*ShipOrderResponse, error)
+
+	// ListPicksWithResponse Paid orders of which something is still to be shipped, the overdue first
+	//
+	// Of all enterprises that the caller sells for, with where each goes. Ordinary goods are to leave within 48 hours of the payment, those that
+	// were ordered ahead by the end of the window in which they were ordered.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/pick-list (the `ListPicks` operationId).
+	ListPicksWithResponse(ctx context.Context, params *ListPicksParams, reqEditors ...RequestEditorFn) (*ListPicksResponse, error)
+
+	// ListPickSumsWithResponse The pieces of each SKU that are still to be shipped, over all orders
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/pick-list/skus (the `ListPickSums` operationId).
+	ListPickSumsWithResponse(ctx context.Context, params *ListPickSumsParams, reqEditors ...RequestEditorFn) (*ListPickSumsResponse, error)
+
 	// ListMerchantPriceClaimsWithResponse The price claims of the enterprises that the caller sells for, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -20061,6 +21602,68 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/merchant/reviews/{review_id}/answers (the `AnswerReview` operationId).
 	AnswerReviewWithResponse(ctx context.Context, reviewId ReviewId, body AnswerReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*AnswerReviewResponse, error)
+
+	// CheckShipmentBatchWithBodyWithResponse Bring parcels as a sheet and learn what it would do; nothing is shipped
+	//
+	// The body is the file itself, XLSX (the first sheet) or CSV, at most 5,000 rows: order, carrier, tracking number and, for cold goods, temperature; other
+	// columns are passed over, as are rows without carrier and number. A row ships all that is left of its order. Where no cell is bad, `commit` ships it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/shipment-batches (the `CheckShipmentBatch` operationId).
+	CheckShipmentBatchWithBodyWithResponse(ctx context.Context, params *CheckShipmentBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CheckShipmentBatchResponse, error)
+
+	// GetShipmentTemplateWithResponse What is to be shipped as a sheet, with empty columns for carrier and tracking number
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/shipment-batches/template.xlsx (the `GetShipmentTemplate` operationId).
+	GetShipmentTemplateWithResponse(ctx context.Context, params *GetShipmentTemplateParams, reqEditors ...RequestEditorFn) (*GetShipmentTemplateResponse, error)
+
+	// GetShipmentBatchWithResponse How far a batch has come
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/shipment-batches/{batch_id} (the `GetShipmentBatch` operationId).
+	GetShipmentBatchWithResponse(ctx context.Context, batchId BatchId, reqEditors ...RequestEditorFn) (*GetShipmentBatchResponse, error)
+
+	// ListShipmentBadCellsWithResponse The cells that will not do; later, the orders that could not be shipped any more
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/shipment-batches/{batch_id}/cells (the `ListShipmentBadCells` operationId).
+	ListShipmentBadCellsWithResponse(ctx context.Context, batchId BatchId, params *ListShipmentBadCellsParams, reqEditors ...RequestEditorFn) (*ListShipmentBadCellsResponse, error)
+
+	// CommitShipmentBatchWithResponse Ship a checked batch
+	//
+	// A job ships it, and `getShipmentBatch` tells how far it is. An order that was refunded or shipped since the check is left out and listed with the cells.
+	// The batch itself is what makes this happen once, so no Idempotency-Key is needed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/shipment-batches/{batch_id}/commit (the `CommitShipmentBatch` operationId).
+	CommitShipmentBatchWithResponse(ctx context.Context, batchId BatchId, reqEditors ...RequestEditorFn) (*CommitShipmentBatchResponse, error)
+
+	// DeliverShipmentWithResponse Say that the carrier has handed a parcel over
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/shipments/{shipment_id}/delivered (the `DeliverShipment` operationId).
+	DeliverShipmentWithResponse(ctx context.Context, shipmentId ShipmentId, reqEditors ...RequestEditorFn) (*DeliverShipmentResponse, error)
+
+	// CorrectTrackingWithBodyWithResponse Correct who carries a parcel, or its number; what was said before stays to be read
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/shipments/{shipment_id}/tracking (the `CorrectTracking` operationId).
+	CorrectTrackingWithBodyWithResponse(ctx context.Context, shipmentId ShipmentId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CorrectTrackingResponse, error)
+
+	// CorrectTrackingWithResponse Correct who carries a parcel, or its number; what was said before stays to be read
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/shipments/{shipment_id}/tracking (the `CorrectTracking` operationId).
+	CorrectTrackingWithResponse(ctx context.Context, shipmentId ShipmentId, body CorrectTrackingJSONRequestBody, reqEditors ...RequestEditorFn) (*CorrectTrackingResponse, error)
 
 	// SetSkuPriceWithBodyWithResponse Set a SKU's price; orders already placed keep theirs
 	//
@@ -20809,6 +22412,22 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/orders/{order_id} (the `GetOrder` operationId).
 	GetOrderWithResponse(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*GetOrderResponse, error)
+
+	// GetFulfilmentWithResponse How far the caller's paid order has come, with its parcels
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/orders/{order_id}/fulfilment (the `GetFulfilment` operationId).
+	GetFulfilmentWithResponse(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*GetFulfilmentResponse, error)
+
+	// ReceiveOrderWithResponse Confirm that all goods have come; the window of returns begins
+	//
+	// Who says nothing has received his order ten days after the last parcel left.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/orders/{order_id}/receive (the `ReceiveOrder` operationId).
+	ReceiveOrderWithResponse(ctx context.Context, orderId OrderId, params *ReceiveOrderParams, reqEditors ...RequestEditorFn) (*ReceiveOrderResponse, error)
 
 	// WriteReviewWithBodyWithResponse Review a line of a paid order, once; also after it was refunded
 	//
@@ -22032,6 +23651,54 @@ func (r ListBrandsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListBrandsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListCarriersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Carriers
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCarriersResponse) GetJSON200() *Carriers {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListCarriersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCarriersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCarriersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCarriersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCarriersResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -25237,6 +26904,393 @@ func (r GetMerchantOrderResponse) ContentType() string {
 	return ""
 }
 
+type GetMerchantFulfilmentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Fulfilment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetMerchantFulfilmentResponse) GetJSON200() *Fulfilment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetMerchantFulfilmentResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetMerchantFulfilmentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetMerchantFulfilmentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetMerchantFulfilmentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetMerchantFulfilmentResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMerchantFulfilmentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMerchantFulfilmentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMerchantFulfilmentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMerchantFulfilmentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PackOrderResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Fulfilment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PackOrderResponse) GetJSON200() *Fulfilment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PackOrderResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PackOrderResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PackOrderResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PackOrderResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PackOrderResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PackOrderResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PackOrderResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PackOrderResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PackOrderResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PackOrderResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ShipOrderResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Fulfilment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ShipOrderResponse) GetJSON201() *Fulfilment {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ShipOrderResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ShipOrderResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ShipOrderResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ShipOrderResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ShipOrderResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ShipOrderResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ShipOrderResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ShipOrderResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ShipOrderResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ShipOrderResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ShipOrderResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPicksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PickPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPicksResponse) GetJSON200() *PickPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPicksResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPicksResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPicksResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPicksResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPicksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPicksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPicksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPicksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPickSumsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PickSumPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPickSumsResponse) GetJSON200() *PickSumPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPickSumsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPickSumsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPickSumsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPickSumsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPickSumsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPickSumsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPickSumsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPickSumsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListMerchantPriceClaimsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -26663,6 +28717,559 @@ func (r AnswerReviewResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r AnswerReviewResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CheckShipmentBatchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *CheckedShipmentBatch
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CheckShipmentBatchResponse) GetJSON201() *CheckedShipmentBatch {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CheckShipmentBatchResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CheckShipmentBatchResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CheckShipmentBatchResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CheckShipmentBatchResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CheckShipmentBatchResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CheckShipmentBatchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CheckShipmentBatchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CheckShipmentBatchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CheckShipmentBatchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetShipmentTemplateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetShipmentTemplateResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetShipmentTemplateResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetShipmentTemplateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetShipmentTemplateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetShipmentTemplateResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetShipmentTemplateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetShipmentTemplateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetShipmentTemplateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetShipmentTemplateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetShipmentBatchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ShipmentBatch
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetShipmentBatchResponse) GetJSON200() *ShipmentBatch {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetShipmentBatchResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetShipmentBatchResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetShipmentBatchResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetShipmentBatchResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetShipmentBatchResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetShipmentBatchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetShipmentBatchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetShipmentBatchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetShipmentBatchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListShipmentBadCellsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BadCellPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListShipmentBadCellsResponse) GetJSON200() *BadCellPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListShipmentBadCellsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListShipmentBadCellsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListShipmentBadCellsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListShipmentBadCellsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListShipmentBadCellsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListShipmentBadCellsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListShipmentBadCellsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListShipmentBadCellsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListShipmentBadCellsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CommitShipmentBatchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *ShipmentBatch
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CommitShipmentBatchResponse) GetJSON202() *ShipmentBatch {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CommitShipmentBatchResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CommitShipmentBatchResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CommitShipmentBatchResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CommitShipmentBatchResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CommitShipmentBatchResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CommitShipmentBatchResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CommitShipmentBatchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CommitShipmentBatchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CommitShipmentBatchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CommitShipmentBatchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeliverShipmentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Fulfilment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeliverShipmentResponse) GetJSON200() *Fulfilment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeliverShipmentResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeliverShipmentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeliverShipmentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeliverShipmentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeliverShipmentResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeliverShipmentResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeliverShipmentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeliverShipmentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeliverShipmentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeliverShipmentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CorrectTrackingResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Fulfilment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CorrectTrackingResponse) GetJSON200() *Fulfilment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CorrectTrackingResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CorrectTrackingResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CorrectTrackingResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CorrectTrackingResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CorrectTrackingResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CorrectTrackingResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CorrectTrackingResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CorrectTrackingResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CorrectTrackingResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CorrectTrackingResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CorrectTrackingResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -32471,6 +35078,179 @@ func (r GetOrderResponse) ContentType() string {
 	return ""
 }
 
+type GetFulfilmentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Fulfilment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetFulfilmentResponse) GetJSON200() *Fulfilment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetFulfilmentResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetFulfilmentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetFulfilmentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetFulfilmentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r GetFulfilmentResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetFulfilmentResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetFulfilmentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetFulfilmentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetFulfilmentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetFulfilmentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReceiveOrderResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Fulfilment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReceiveOrderResponse) GetJSON200() *Fulfilment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReceiveOrderResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReceiveOrderResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReceiveOrderResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReceiveOrderResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReceiveOrderResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReceiveOrderResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReceiveOrderResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReceiveOrderResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReceiveOrderResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReceiveOrderResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReceiveOrderResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type WriteReviewResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -34096,6 +36876,19 @@ func (c *ClientWithResponses) ListBrandsWithResponse(ctx context.Context, params
 	return ParseListBrandsResponse(rsp)
 }
 
+// ListCarriersWithResponse Who carries parcels, and who of them keeps goods cold
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/carriers (the `ListCarriers` operationId).
+func (c *ClientWithResponses) ListCarriersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListCarriersResponse, error) {
+	rsp, err := c.ListCarriers(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCarriersResponse(rsp)
+}
+
 // GetCartWithResponse The caller's cart at today's prices
 //
 // Returns a wrapper object for the known response body format(s).
@@ -34809,6 +37602,95 @@ func (c *ClientWithResponses) GetMerchantOrderWithResponse(ctx context.Context, 
 	return ParseGetMerchantOrderResponse(rsp)
 }
 
+// GetMerchantFulfilmentWithResponse How far a paid order has come, with its parcels
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/orders/{order_id}/fulfilment (the `GetMerchantFulfilment` operationId).
+func (c *ClientWithResponses) GetMerchantFulfilmentWithResponse(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*GetMerchantFulfilmentResponse, error) {
+	rsp, err := c.GetMerchantFulfilment(ctx, orderId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMerchantFulfilmentResponse(rsp)
+}
+
+// PackOrderWithResponse Say that an order is packed and waits for its carrier
+//
+// The order is what makes this happen once, so no Idempotency-Key is needed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/orders/{order_id}/pack (the `PackOrder` operationId).
+func (c *ClientWithResponses) PackOrderWithResponse(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*PackOrderResponse, error) {
+	rsp, err := c.PackOrder(ctx, orderId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePackOrderResponse(rsp)
+}
+
+// ShipOrderWithBodyWithResponse Give a parcel of an order to its carrier, all that is left or part of it
+//
+// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+// frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/orders/{order_id}/shipments (the `ShipOrder` operationId).
+func (c *ClientWithResponses) ShipOrderWithBodyWithResponse(ctx context.Context, orderId OrderId, params *ShipOrderParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ShipOrderResponse, error) {
+	rsp, err := c.ShipOrderWithBody(ctx, orderId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseShipOrderResponse(rsp)
+}
+
+// ShipOrderWithResponse Give a parcel of an order to its carrier, all that is left or part of it
+//
+// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+// frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/orders/{order_id}/shipments (the `ShipOrder` operationId).
+func (c *ClientWithResponses) ShipOrderWithResponse(ctx context.Context, orderId OrderId, params *ShipOrderParams, body ShipOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*ShipOrderResponse, error) {
+	rsp, err := c.ShipOrder(ctx, orderId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseShipOrderResponse(rsp)
+}
+
+// ListPicksWithResponse Paid orders of which something is still to be shipped, the overdue first
+//
+// Of all enterprises that the caller sells for, with where each goes. Ordinary goods are to leave within 48 hours of the payment, those that
+// were ordered ahead by the end of the window in which they were ordered.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/pick-list (the `ListPicks` operationId).
+func (c *ClientWithResponses) ListPicksWithResponse(ctx context.Context, params *ListPicksParams, reqEditors ...RequestEditorFn) (*ListPicksResponse, error) {
+	rsp, err := c.ListPicks(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPicksResponse(rsp)
+}
+
+// ListPickSumsWithResponse The pieces of each SKU that are still to be shipped, over all orders
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/pick-list/skus (the `ListPickSums` operationId).
+func (c *ClientWithResponses) ListPickSumsWithResponse(ctx context.Context, params *ListPickSumsParams, reqEditors ...RequestEditorFn) (*ListPickSumsResponse, error) {
+	rsp, err := c.ListPickSums(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPickSumsResponse(rsp)
+}
+
 // ListMerchantPriceClaimsWithResponse The price claims of the enterprises that the caller sells for, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -35129,6 +38011,116 @@ func (c *ClientWithResponses) AnswerReviewWithResponse(ctx context.Context, revi
 		return nil, err
 	}
 	return ParseAnswerReviewResponse(rsp)
+}
+
+// CheckShipmentBatchWithBodyWithResponse Bring parcels as a sheet and learn what it would do; nothing is shipped
+//
+// The body is the file itself, XLSX (the first sheet) or CSV, at most 5,000 rows: order, carrier, tracking number and, for cold goods, temperature; other
+// columns are passed over, as are rows without carrier and number. A row ships all that is left of its order. Where no cell is bad, `commit` ships it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/shipment-batches (the `CheckShipmentBatch` operationId).
+func (c *ClientWithResponses) CheckShipmentBatchWithBodyWithResponse(ctx context.Context, params *CheckShipmentBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CheckShipmentBatchResponse, error) {
+	rsp, err := c.CheckShipmentBatchWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckShipmentBatchResponse(rsp)
+}
+
+// GetShipmentTemplateWithResponse What is to be shipped as a sheet, with empty columns for carrier and tracking number
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/shipment-batches/template.xlsx (the `GetShipmentTemplate` operationId).
+func (c *ClientWithResponses) GetShipmentTemplateWithResponse(ctx context.Context, params *GetShipmentTemplateParams, reqEditors ...RequestEditorFn) (*GetShipmentTemplateResponse, error) {
+	rsp, err := c.GetShipmentTemplate(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetShipmentTemplateResponse(rsp)
+}
+
+// GetShipmentBatchWithResponse How far a batch has come
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/shipment-batches/{batch_id} (the `GetShipmentBatch` operationId).
+func (c *ClientWithResponses) GetShipmentBatchWithResponse(ctx context.Context, batchId BatchId, reqEditors ...RequestEditorFn) (*GetShipmentBatchResponse, error) {
+	rsp, err := c.GetShipmentBatch(ctx, batchId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetShipmentBatchResponse(rsp)
+}
+
+// ListShipmentBadCellsWithResponse The cells that will not do; later, the orders that could not be shipped any more
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/shipment-batches/{batch_id}/cells (the `ListShipmentBadCells` operationId).
+func (c *ClientWithResponses) ListShipmentBadCellsWithResponse(ctx context.Context, batchId BatchId, params *ListShipmentBadCellsParams, reqEditors ...RequestEditorFn) (*ListShipmentBadCellsResponse, error) {
+	rsp, err := c.ListShipmentBadCells(ctx, batchId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListShipmentBadCellsResponse(rsp)
+}
+
+// CommitShipmentBatchWithResponse Ship a checked batch
+//
+// A job ships it, and `getShipmentBatch` tells how far it is. An order that was refunded or shipped since the check is left out and listed with the cells.
+// The batch itself is what makes this happen once, so no Idempotency-Key is needed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/shipment-batches/{batch_id}/commit (the `CommitShipmentBatch` operationId).
+func (c *ClientWithResponses) CommitShipmentBatchWithResponse(ctx context.Context, batchId BatchId, reqEditors ...RequestEditorFn) (*CommitShipmentBatchResponse, error) {
+	rsp, err := c.CommitShipmentBatch(ctx, batchId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCommitShipmentBatchResponse(rsp)
+}
+
+// DeliverShipmentWithResponse Say that the carrier has handed a parcel over
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/shipments/{shipment_id}/delivered (the `DeliverShipment` operationId).
+func (c *ClientWithResponses) DeliverShipmentWithResponse(ctx context.Context, shipmentId ShipmentId, reqEditors ...RequestEditorFn) (*DeliverShipmentResponse, error) {
+	rsp, err := c.DeliverShipment(ctx, shipmentId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeliverShipmentResponse(rsp)
+}
+
+// CorrectTrackingWithBodyWithResponse Correct who carries a parcel, or its number; what was said before stays to be read
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/shipments/{shipment_id}/tracking (the `CorrectTracking` operationId).
+func (c *ClientWithResponses) CorrectTrackingWithBodyWithResponse(ctx context.Context, shipmentId ShipmentId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CorrectTrackingResponse, error) {
+	rsp, err := c.CorrectTrackingWithBody(ctx, shipmentId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCorrectTrackingResponse(rsp)
+}
+
+// CorrectTrackingWithResponse Correct who carries a parcel, or its number; what was said before stays to be read
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/shipments/{shipment_id}/tracking (the `CorrectTracking` operationId).
+func (c *ClientWithResponses) CorrectTrackingWithResponse(ctx context.Context, shipmentId ShipmentId, body CorrectTrackingJSONRequestBody, reqEditors ...RequestEditorFn) (*CorrectTrackingResponse, error) {
+	rsp, err := c.CorrectTracking(ctx, shipmentId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCorrectTrackingResponse(rsp)
 }
 
 // SetSkuPriceWithBodyWithResponse Set a SKU's price; orders already placed keep theirs
@@ -36503,6 +39495,34 @@ func (c *ClientWithResponses) GetOrderWithResponse(ctx context.Context, orderId 
 	return ParseGetOrderResponse(rsp)
 }
 
+// GetFulfilmentWithResponse How far the caller's paid order has come, with its parcels
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/orders/{order_id}/fulfilment (the `GetFulfilment` operationId).
+func (c *ClientWithResponses) GetFulfilmentWithResponse(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*GetFulfilmentResponse, error) {
+	rsp, err := c.GetFulfilment(ctx, orderId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetFulfilmentResponse(rsp)
+}
+
+// ReceiveOrderWithResponse Confirm that all goods have come; the window of returns begins
+//
+// Who says nothing has received his order ten days after the last parcel left.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/orders/{order_id}/receive (the `ReceiveOrder` operationId).
+func (c *ClientWithResponses) ReceiveOrderWithResponse(ctx context.Context, orderId OrderId, params *ReceiveOrderParams, reqEditors ...RequestEditorFn) (*ReceiveOrderResponse, error) {
+	rsp, err := c.ReceiveOrder(ctx, orderId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReceiveOrderResponse(rsp)
+}
+
 // WriteReviewWithBodyWithResponse Review a line of a paid order, once; also after it was refunded
 //
 // A review is never deleted (电子商务法 第三十九条). The same review again changes nothing.
@@ -37636,6 +40656,42 @@ func ParseListBrandsResponse(rsp *http.Response) (*ListBrandsResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListCarriersResponse parses an HTTP response from a ListCarriersWithResponse call
+func ParseListCarriersResponse(rsp *http.Response) (*ListCarriersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCarriersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Carriers
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -40230,6 +43286,318 @@ func ParseGetMerchantOrderResponse(rsp *http.Response) (*GetMerchantOrderRespons
 	return response, nil
 }
 
+// ParseGetMerchantFulfilmentResponse parses an HTTP response from a GetMerchantFulfilmentWithResponse call
+func ParseGetMerchantFulfilmentResponse(rsp *http.Response) (*GetMerchantFulfilmentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMerchantFulfilmentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Fulfilment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePackOrderResponse parses an HTTP response from a PackOrderWithResponse call
+func ParsePackOrderResponse(rsp *http.Response) (*PackOrderResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PackOrderResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Fulfilment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseShipOrderResponse parses an HTTP response from a ShipOrderWithResponse call
+func ParseShipOrderResponse(rsp *http.Response) (*ShipOrderResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ShipOrderResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Fulfilment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPicksResponse parses an HTTP response from a ListPicksWithResponse call
+func ParseListPicksResponse(rsp *http.Response) (*ListPicksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPicksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PickPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPickSumsResponse parses an HTTP response from a ListPickSumsWithResponse call
+func ParseListPickSumsResponse(rsp *http.Response) (*ListPickSumsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPickSumsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PickSumPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListMerchantPriceClaimsResponse parses an HTTP response from a ListMerchantPriceClaimsWithResponse call
 func ParseListMerchantPriceClaimsResponse(rsp *http.Response) (*ListMerchantPriceClaimsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -41388,6 +44756,454 @@ func ParseAnswerReviewResponse(rsp *http.Response) (*AnswerReviewResponse, error
 			return nil, err
 		}
 		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCheckShipmentBatchResponse parses an HTTP response from a CheckShipmentBatchWithResponse call
+func ParseCheckShipmentBatchResponse(rsp *http.Response) (*CheckShipmentBatchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CheckShipmentBatchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest CheckedShipmentBatch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetShipmentTemplateResponse parses an HTTP response from a GetShipmentTemplateWithResponse call
+func ParseGetShipmentTemplateResponse(rsp *http.Response) (*GetShipmentTemplateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetShipmentTemplateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetShipmentBatchResponse parses an HTTP response from a GetShipmentBatchWithResponse call
+func ParseGetShipmentBatchResponse(rsp *http.Response) (*GetShipmentBatchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetShipmentBatchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ShipmentBatch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListShipmentBadCellsResponse parses an HTTP response from a ListShipmentBadCellsWithResponse call
+func ParseListShipmentBadCellsResponse(rsp *http.Response) (*ListShipmentBadCellsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListShipmentBadCellsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BadCellPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCommitShipmentBatchResponse parses an HTTP response from a CommitShipmentBatchWithResponse call
+func ParseCommitShipmentBatchResponse(rsp *http.Response) (*CommitShipmentBatchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CommitShipmentBatchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest ShipmentBatch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeliverShipmentResponse parses an HTTP response from a DeliverShipmentWithResponse call
+func ParseDeliverShipmentResponse(rsp *http.Response) (*DeliverShipmentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeliverShipmentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Fulfilment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCorrectTrackingResponse parses an HTTP response from a CorrectTrackingWithResponse call
+func ParseCorrectTrackingResponse(rsp *http.Response) (*CorrectTrackingResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CorrectTrackingResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Fulfilment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Invalid
@@ -46191,6 +50007,149 @@ func ParseGetOrderResponse(rsp *http.Response) (*GetOrderResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetFulfilmentResponse parses an HTTP response from a GetFulfilmentWithResponse call
+func ParseGetFulfilmentResponse(rsp *http.Response) (*GetFulfilmentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetFulfilmentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Fulfilment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReceiveOrderResponse parses an HTTP response from a ReceiveOrderWithResponse call
+func ParseReceiveOrderResponse(rsp *http.Response) (*ReceiveOrderResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReceiveOrderResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Fulfilment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

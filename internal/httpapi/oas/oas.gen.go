@@ -499,18 +499,48 @@ func (e FileMediaType) Valid() bool {
 	}
 }
 
+// Defines values for FulfilmentState.
+const (
+	FulfilmentStateDelivered     FulfilmentState = "delivered"
+	FulfilmentStatePacked        FulfilmentState = "packed"
+	FulfilmentStatePartlyShipped FulfilmentState = "partly_shipped"
+	FulfilmentStateReceived      FulfilmentState = "received"
+	FulfilmentStateShipped       FulfilmentState = "shipped"
+	FulfilmentStateUnfulfilled   FulfilmentState = "unfulfilled"
+)
+
+// Valid indicates whether the value is a known member of the FulfilmentState enum.
+func (e FulfilmentState) Valid() bool {
+	switch e {
+	case FulfilmentStateDelivered:
+		return true
+	case FulfilmentStatePacked:
+		return true
+	case FulfilmentStatePartlyShipped:
+		return true
+	case FulfilmentStateReceived:
+		return true
+	case FulfilmentStateShipped:
+		return true
+	case FulfilmentStateUnfulfilled:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ImportFormat.
 const (
-	Csv  ImportFormat = "csv"
-	Xlsx ImportFormat = "xlsx"
+	ImportFormatCsv  ImportFormat = "csv"
+	ImportFormatXlsx ImportFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ImportFormat enum.
 func (e ImportFormat) Valid() bool {
 	switch e {
-	case Csv:
+	case ImportFormatCsv:
 		return true
-	case Xlsx:
+	case ImportFormatXlsx:
 		return true
 	default:
 		return false
@@ -1267,6 +1297,48 @@ func (e SanctionKind) Valid() bool {
 	case Suspension:
 		return true
 	case Warning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ShipmentBatchFormat.
+const (
+	ShipmentBatchFormatCsv  ShipmentBatchFormat = "csv"
+	ShipmentBatchFormatXlsx ShipmentBatchFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ShipmentBatchFormat enum.
+func (e ShipmentBatchFormat) Valid() bool {
+	switch e {
+	case ShipmentBatchFormatCsv:
+		return true
+	case ShipmentBatchFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ShipmentBatchState.
+const (
+	ShipmentBatchStateChecked  ShipmentBatchState = "checked"
+	ShipmentBatchStateFailed   ShipmentBatchState = "failed"
+	ShipmentBatchStateShipped  ShipmentBatchState = "shipped"
+	ShipmentBatchStateShipping ShipmentBatchState = "shipping"
+)
+
+// Valid indicates whether the value is a known member of the ShipmentBatchState enum.
+func (e ShipmentBatchState) Valid() bool {
+	switch e {
+	case ShipmentBatchStateChecked:
+		return true
+	case ShipmentBatchStateFailed:
+		return true
+	case ShipmentBatchStateShipped:
+		return true
+	case ShipmentBatchStateShipping:
 		return true
 	default:
 		return false
@@ -2094,6 +2166,29 @@ type BuyerClass string
 // BuyerClasses Who may buy it
 type BuyerClasses = []BuyerClass
 
+// Carrier defines model for Carrier.
+type Carrier struct {
+	// Code As listCarriers has it
+	//
+	// Example: SF
+	Code CarrierCode `json:"code"`
+
+	// ColdChain It carries chilled and frozen goods
+	ColdChain bool   `json:"cold_chain"`
+	NameEn    string `json:"name_en"`
+	NameZh    string `json:"name_zh"`
+}
+
+// CarrierCode As listCarriers has it
+//
+// Example: SF
+type CarrierCode = string
+
+// Carriers defines model for Carriers.
+type Carriers struct {
+	Data []Carrier `json:"data"`
+}
+
 // Cart defines model for Cart.
 type Cart struct {
 	// GoodsFen Of the lines on sale
@@ -2205,6 +2300,12 @@ type CheaperResolution struct {
 type CheckedImport struct {
 	Cells  BadCellPage `json:"cells"`
 	Import Import      `json:"import"`
+}
+
+// CheckedShipmentBatch defines model for CheckedShipmentBatch.
+type CheckedShipmentBatch struct {
+	Batch ShipmentBatch `json:"batch"`
+	Cells BadCellPage   `json:"cells"`
 }
 
 // Checkout defines model for Checkout.
@@ -2404,6 +2505,45 @@ type FileLink struct {
 	// Example: /v1/files/0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44?token=…
 	Path string `json:"path"`
 }
+
+// Fulfilment defines model for Fulfilment.
+type Fulfilment struct {
+	// ClosesAt When the window of returns without reason ends
+	ClosesAt    *time.Time       `json:"closes_at,omitempty"`
+	DeliveredAt *time.Time       `json:"delivered_at,omitempty"`
+	Lines       []FulfilmentLine `json:"lines"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId    Id         `json:"order_id"`
+	PackedAt   *time.Time `json:"packed_at,omitempty"`
+	ReceivedAt *time.Time `json:"received_at,omitempty"`
+
+	// ShipBy By when the next of what is left is to be shipped
+	ShipBy    *time.Time `json:"ship_by,omitempty"`
+	Shipments []Shipment `json:"shipments"`
+
+	// ShippedAt When the last parcel so far left
+	ShippedAt *time.Time      `json:"shipped_at,omitempty"`
+	State     FulfilmentState `json:"state"`
+}
+
+// FulfilmentLine defines model for FulfilmentLine.
+type FulfilmentLine struct {
+	// ColdChain N, CHILLED, FROZEN or VOUCHER
+	//
+	// Example: FROZEN
+	ColdChain string `json:"cold_chain"`
+
+	// Left Still to be shipped; 0 for vouchers
+	Left     int64      `json:"left"`
+	Line     int        `json:"line"`
+	Quantity Pieces     `json:"quantity"`
+	ShipBy   *time.Time `json:"ship_by,omitempty"`
+	Shipped  Pieces     `json:"shipped"`
+}
+
+// FulfilmentState defines model for FulfilmentState.
+type FulfilmentState string
 
 // FundAccount defines model for FundAccount.
 type FundAccount struct {
@@ -3348,6 +3488,25 @@ type NewSession struct {
 	Token *string `json:"token,omitempty"`
 }
 
+// NewShipment Example: {"carrier":"SF","lines":[{"line":1,"quantity":2}],"tracking_number":"SF1234567890"}
+type NewShipment struct {
+	// Carrier As listCarriers has it
+	//
+	// Example: SF
+	Carrier CarrierCode `json:"carrier"`
+
+	// Lines What the parcel holds; all that is left of the order where it is not said
+	Lines []ShippedLine `json:"lines,omitempty"`
+
+	// Temperature With which chilled or frozen goods are shipped
+	//
+	// Example: -18 ℃
+	Temperature *Temperature `json:"temperature,omitempty"`
+
+	// TrackingNumber Example: SF1234567890
+	TrackingNumber string `json:"tracking_number"`
+}
+
 // NewSku Example: {"code":"TPS-MAI-02","price_fen":2980}
 type NewSku struct {
 	Code string `json:"code"`
@@ -3551,6 +3710,70 @@ type PasswordChange struct {
 //
 // Example: 13800000000
 type Phone = string
+
+// Pick defines model for Pick.
+type Pick struct {
+	Lines    []PickLine `json:"lines"`
+	Merchant Seller     `json:"merchant"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id        `json:"order_id"`
+	Overdue bool      `json:"overdue"`
+	PaidAt  time.Time `json:"paid_at"`
+	ShipBy  time.Time `json:"ship_by"`
+
+	// ShipTo Example: {"city":"北京市","detail":"建国路1号","district":"朝阳区","phone":"13800000000","province":"北京市","recipient":"李梅"}
+	ShipTo *Address        `json:"ship_to,omitempty"`
+	State  FulfilmentState `json:"state"`
+}
+
+// PickLine defines model for PickLine.
+type PickLine struct {
+	// ColdChain N, CHILLED, FROZEN or VOUCHER
+	//
+	// Example: FROZEN
+	ColdChain string `json:"cold_chain"`
+	Left      Pieces `json:"left"`
+	Line      int    `json:"line"`
+	Name      string `json:"name"`
+	SkuCode   string `json:"sku_code"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id     `json:"sku_id"`
+	Spec  string `json:"spec"`
+	Unit  string `json:"unit"`
+}
+
+// PickPage defines model for PickPage.
+type PickPage struct {
+	Data       []Pick  `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// PickSum defines model for PickSum.
+type PickSum struct {
+	Name     string `json:"name"`
+	Orders   int64  `json:"orders"`
+	Quantity Pieces `json:"quantity"`
+
+	// ShipBy Of the most urgent of them
+	ShipBy  time.Time `json:"ship_by"`
+	SkuCode string    `json:"sku_code"`
+
+	// SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SkuId Id     `json:"sku_id"`
+	Spec  string `json:"spec"`
+	Unit  string `json:"unit"`
+}
+
+// PickSumPage defines model for PickSumPage.
+type PickSumPage struct {
+	Data       []PickSum `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// Pieces defines model for Pieces.
+type Pieces = int64
 
 // Placing `lines`, or the cart with `from_cart`. What else is needed the preview says in `needs`.
 //
@@ -4416,6 +4639,70 @@ type SessionPage struct {
 // Sheet defines model for Sheet.
 type Sheet = openapi_types.File
 
+// Shipment defines model for Shipment.
+type Shipment struct {
+	// Carrier As listCarriers has it
+	//
+	// Example: SF
+	Carrier     CarrierCode `json:"carrier"`
+	DeliveredAt *time.Time  `json:"delivered_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id        Id            `json:"id"`
+	Lines     []ShippedLine `json:"lines"`
+	ShippedAt time.Time     `json:"shipped_at"`
+
+	// Temperature With which chilled or frozen goods are shipped
+	//
+	// Example: -18 ℃
+	Temperature *Temperature `json:"temperature,omitempty"`
+
+	// Tracking All that was said, the oldest first; the last counts
+	Tracking       []Tracking `json:"tracking"`
+	TrackingNumber string     `json:"tracking_number"`
+}
+
+// ShipmentBatch defines model for ShipmentBatch.
+type ShipmentBatch struct {
+	BadCells  int       `json:"bad_cells"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Done Of `orders`, how many were seen to
+	Done   int                 `json:"done"`
+	Format ShipmentBatchFormat `json:"format"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// Orders That the sheet ships
+	Orders int `json:"orders"`
+
+	// State `failed`: cells will not do; nothing was shipped
+	State     ShipmentBatchState `json:"state"`
+	UpdatedAt time.Time          `json:"updated_at"`
+}
+
+// ShipmentBatchFormat defines model for ShipmentBatch.Format.
+type ShipmentBatchFormat string
+
+// ShipmentBatchState `failed`: cells will not do; nothing was shipped
+type ShipmentBatchState string
+
+// ShippedLine defines model for ShippedLine.
+type ShippedLine struct {
+	// Line Of the order
+	Line int `json:"line"`
+
+	// Lot As printed on the goods: a lot that was received of the SKU, and that may be sold
+	//
+	// Example: 20261101A
+	Lot      *string `json:"lot,omitempty"`
+	Quantity int64   `json:"quantity"`
+}
+
 // ShippingZone defines model for ShippingZone.
 type ShippingZone struct {
 	// Code Example: NATIONWIDE
@@ -4496,6 +4783,11 @@ type SuggestionList struct {
 	Data []Suggestion `json:"data"`
 }
 
+// Temperature With which chilled or frozen goods are shipped
+//
+// Example: -18 ℃
+type Temperature = string
+
 // Tier What a piece costs those who buy so many or more at once
 type Tier struct {
 	BuyerClass BuyerClass `json:"buyer_class"`
@@ -4512,6 +4804,34 @@ type Tier struct {
 // TierChange Example: {"tiers":[{"buyer_class":"consumer","from":10,"price_fen":990},{"buyer_class":"institution","from":100,"price_fen":900}]}
 type TierChange struct {
 	Tiers []Tier `json:"tiers"`
+}
+
+// Tracking defines model for Tracking.
+type Tracking struct {
+	At time.Time `json:"at"`
+
+	// Carrier As listCarriers has it
+	//
+	// Example: SF
+	Carrier CarrierCode `json:"carrier"`
+
+	// Reason Why it was corrected
+	Reason         *string `json:"reason,omitempty"`
+	TrackingNumber string  `json:"tracking_number"`
+}
+
+// TrackingCorrection Example: {"carrier":"SF","reason":"抄错了单号","tracking_number":"SF1234567891"}
+type TrackingCorrection struct {
+	// Carrier As listCarriers has it
+	//
+	// Example: SF
+	Carrier CarrierCode `json:"carrier"`
+
+	// Reason Example: 抄错了单号
+	Reason string `json:"reason"`
+
+	// TrackingNumber Example: SF1234567890
+	TrackingNumber string `json:"tracking_number"`
 }
 
 // TrailEntry defines model for TrailEntry.
@@ -4704,6 +5024,9 @@ type AlertId = Id
 // ApplicationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ApplicationId = Id
 
+// BatchId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type BatchId = Id
+
 // CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type CheckoutId = Id
 
@@ -4775,6 +5098,9 @@ type ReportId = Id
 
 // ReviewId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ReviewId = Id
+
+// ShipmentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ShipmentId = Id
 
 // SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type SkuId = Id
@@ -5003,6 +5329,30 @@ type ListMerchantOrdersParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ShipOrderParams defines parameters for ShipOrder.
+type ShipOrderParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListPicksParams defines parameters for ListPicks.
+type ListPicksParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPickSumsParams defines parameters for ListPickSums.
+type ListPickSumsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListMerchantPriceClaimsParams defines parameters for ListMerchantPriceClaims.
 type ListMerchantPriceClaimsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -5065,6 +5415,27 @@ type ListMerchantRecallOrdersParams struct {
 
 // ListMerchantReviewsParams defines parameters for ListMerchantReviews.
 type ListMerchantReviewsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CheckShipmentBatchParams defines parameters for CheckShipmentBatch.
+type CheckShipmentBatchParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
+}
+
+// GetShipmentTemplateParams defines parameters for GetShipmentTemplate.
+type GetShipmentTemplateParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
+}
+
+// ListShipmentBadCellsParams defines parameters for ListShipmentBadCells.
+type ListShipmentBadCellsParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -5351,6 +5722,12 @@ type ListOrdersParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ReceiveOrderParams defines parameters for ReceiveOrder.
+type ReceiveOrderParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListProductsParams defines parameters for ListProducts.
 type ListProductsParams struct {
 	// Category A category's code
@@ -5509,6 +5886,9 @@ type FileLicenceJSONRequestBody = NewLicence
 // OpenMerchantRecallJSONRequestBody defines body for OpenMerchantRecall for application/json ContentType.
 type OpenMerchantRecallJSONRequestBody = NewRecall
 
+// ShipOrderJSONRequestBody defines body for ShipOrder for application/json ContentType.
+type ShipOrderJSONRequestBody = NewShipment
+
 // FilePriceClaimJSONRequestBody defines body for FilePriceClaim for application/json ContentType.
 type FilePriceClaimJSONRequestBody = NewPriceClaim
 
@@ -5529,6 +5909,9 @@ type CloseMerchantRecallJSONRequestBody = RecallResult
 
 // AnswerReviewJSONRequestBody defines body for AnswerReview for application/json ContentType.
 type AnswerReviewJSONRequestBody = NewReviewAnswer
+
+// CorrectTrackingJSONRequestBody defines body for CorrectTracking for application/json ContentType.
+type CorrectTrackingJSONRequestBody = TrackingCorrection
 
 // SetSkuPriceJSONRequestBody defines body for SetSkuPrice for application/json ContentType.
 type SetSkuPriceJSONRequestBody = PriceChange
@@ -5694,6 +6077,9 @@ type ServerInterface interface {
 	// ListBrands Brands of villages, by code
 	// (GET /v1/brands)
 	ListBrands(c *gin.Context, params ListBrandsParams)
+	// ListCarriers Who carries parcels, and who of them keeps goods cold
+	// (GET /v1/carriers)
+	ListCarriers(c *gin.Context)
 	// GetCart The caller's cart at today's prices
 	// (GET /v1/cart)
 	GetCart(c *gin.Context)
@@ -5820,6 +6206,21 @@ type ServerInterface interface {
 	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(c *gin.Context, orderId OrderId)
+	// GetMerchantFulfilment How far a paid order has come, with its parcels
+	// (GET /v1/merchant/orders/{order_id}/fulfilment)
+	GetMerchantFulfilment(c *gin.Context, orderId OrderId)
+	// PackOrder Say that an order is packed and waits for its carrier
+	// (POST /v1/merchant/orders/{order_id}/pack)
+	PackOrder(c *gin.Context, orderId OrderId)
+	// ShipOrder Give a parcel of an order to its carrier, all that is left or part of it
+	// (POST /v1/merchant/orders/{order_id}/shipments)
+	ShipOrder(c *gin.Context, orderId OrderId, params ShipOrderParams)
+	// ListPicks Paid orders of which something is still to be shipped, the overdue first
+	// (GET /v1/merchant/pick-list)
+	ListPicks(c *gin.Context, params ListPicksParams)
+	// ListPickSums The pieces of each SKU that are still to be shipped, over all orders
+	// (GET /v1/merchant/pick-list/skus)
+	ListPickSums(c *gin.Context, params ListPickSumsParams)
 	// ListMerchantPriceClaims The price claims of the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/price-claims)
 	ListMerchantPriceClaims(c *gin.Context, params ListMerchantPriceClaimsParams)
@@ -5871,6 +6272,27 @@ type ServerInterface interface {
 	// AnswerReview Answer a review; a further answer is shown in place of the one before, which stays
 	// (POST /v1/merchant/reviews/{review_id}/answers)
 	AnswerReview(c *gin.Context, reviewId ReviewId)
+	// CheckShipmentBatch Bring parcels as a sheet and learn what it would do; nothing is shipped
+	// (POST /v1/merchant/shipment-batches)
+	CheckShipmentBatch(c *gin.Context, params CheckShipmentBatchParams)
+	// GetShipmentTemplate What is to be shipped as a sheet, with empty columns for carrier and tracking number
+	// (GET /v1/merchant/shipment-batches/template.xlsx)
+	GetShipmentTemplate(c *gin.Context, params GetShipmentTemplateParams)
+	// GetShipmentBatch How far a batch has come
+	// (GET /v1/merchant/shipment-batches/{batch_id})
+	GetShipmentBatch(c *gin.Context, batchId BatchId)
+	// ListShipmentBadCells The cells that will not do; later, the orders that could not be shipped any more
+	// (GET /v1/merchant/shipment-batches/{batch_id}/cells)
+	ListShipmentBadCells(c *gin.Context, batchId BatchId, params ListShipmentBadCellsParams)
+	// CommitShipmentBatch Ship a checked batch
+	// (POST /v1/merchant/shipment-batches/{batch_id}/commit)
+	CommitShipmentBatch(c *gin.Context, batchId BatchId)
+	// DeliverShipment Say that the carrier has handed a parcel over
+	// (POST /v1/merchant/shipments/{shipment_id}/delivered)
+	DeliverShipment(c *gin.Context, shipmentId ShipmentId)
+	// CorrectTracking Correct who carries a parcel, or its number; what was said before stays to be read
+	// (POST /v1/merchant/shipments/{shipment_id}/tracking)
+	CorrectTracking(c *gin.Context, shipmentId ShipmentId)
 	// SetSkuPrice Set a SKU's price; orders already placed keep theirs
 	// (POST /v1/merchant/skus/{sku_id})
 	SetSkuPrice(c *gin.Context, skuId SkuId)
@@ -6084,6 +6506,12 @@ type ServerInterface interface {
 	// GetOrder An order
 	// (GET /v1/orders/{order_id})
 	GetOrder(c *gin.Context, orderId OrderId)
+	// GetFulfilment How far the caller's paid order has come, with its parcels
+	// (GET /v1/orders/{order_id}/fulfilment)
+	GetFulfilment(c *gin.Context, orderId OrderId)
+	// ReceiveOrder Confirm that all goods have come; the window of returns begins
+	// (POST /v1/orders/{order_id}/receive)
+	ReceiveOrder(c *gin.Context, orderId OrderId, params ReceiveOrderParams)
 	// WriteReview Review a line of a paid order, once; also after it was refunded
 	// (POST /v1/orders/{order_id}/reviews)
 	WriteReview(c *gin.Context, orderId OrderId)
@@ -6514,6 +6942,19 @@ func (siw *ServerInterfaceWrapper) ListBrands(c *gin.Context) {
 	}
 
 	siw.Handler.ListBrands(c, params)
+}
+
+// ListCarriers operation middleware
+func (siw *ServerInterfaceWrapper) ListCarriers(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListCarriers(c)
 }
 
 // GetCart operation middleware
@@ -7657,6 +8098,178 @@ func (siw *ServerInterfaceWrapper) GetMerchantOrder(c *gin.Context) {
 	siw.Handler.GetMerchantOrder(c, orderId)
 }
 
+// GetMerchantFulfilment operation middleware
+func (siw *ServerInterfaceWrapper) GetMerchantFulfilment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order_id" -------------
+	var orderId OrderId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order_id", c.Param("order_id"), &orderId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter order_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetMerchantFulfilment(c, orderId)
+}
+
+// PackOrder operation middleware
+func (siw *ServerInterfaceWrapper) PackOrder(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order_id" -------------
+	var orderId OrderId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order_id", c.Param("order_id"), &orderId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter order_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PackOrder(c, orderId)
+}
+
+// ShipOrder operation middleware
+func (siw *ServerInterfaceWrapper) ShipOrder(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order_id" -------------
+	var orderId OrderId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order_id", c.Param("order_id"), &orderId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter order_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ShipOrderParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ShipOrder(c, orderId, params)
+}
+
+// ListPicks operation middleware
+func (siw *ServerInterfaceWrapper) ListPicks(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPicksParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPicks(c, params)
+}
+
+// ListPickSums operation middleware
+func (siw *ServerInterfaceWrapper) ListPickSums(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPickSumsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPickSums(c, params)
+}
+
 // ListMerchantPriceClaims operation middleware
 func (siw *ServerInterfaceWrapper) ListMerchantPriceClaims(c *gin.Context) {
 
@@ -8186,6 +8799,204 @@ func (siw *ServerInterfaceWrapper) AnswerReview(c *gin.Context) {
 	}
 
 	siw.Handler.AnswerReview(c, reviewId)
+}
+
+// CheckShipmentBatch operation middleware
+func (siw *ServerInterfaceWrapper) CheckShipmentBatch(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CheckShipmentBatchParams
+
+	// ------------- Optional query parameter "merchant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant", c.Request.URL.Query(), &params.Merchant, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CheckShipmentBatch(c, params)
+}
+
+// GetShipmentTemplate operation middleware
+func (siw *ServerInterfaceWrapper) GetShipmentTemplate(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetShipmentTemplateParams
+
+	// ------------- Optional query parameter "merchant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant", c.Request.URL.Query(), &params.Merchant, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetShipmentTemplate(c, params)
+}
+
+// GetShipmentBatch operation middleware
+func (siw *ServerInterfaceWrapper) GetShipmentBatch(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "batch_id" -------------
+	var batchId BatchId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "batch_id", c.Param("batch_id"), &batchId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter batch_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetShipmentBatch(c, batchId)
+}
+
+// ListShipmentBadCells operation middleware
+func (siw *ServerInterfaceWrapper) ListShipmentBadCells(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "batch_id" -------------
+	var batchId BatchId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "batch_id", c.Param("batch_id"), &batchId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter batch_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListShipmentBadCellsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListShipmentBadCells(c, batchId, params)
+}
+
+// CommitShipmentBatch operation middleware
+func (siw *ServerInterfaceWrapper) CommitShipmentBatch(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "batch_id" -------------
+	var batchId BatchId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "batch_id", c.Param("batch_id"), &batchId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter batch_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CommitShipmentBatch(c, batchId)
+}
+
+// DeliverShipment operation middleware
+func (siw *ServerInterfaceWrapper) DeliverShipment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "shipment_id" -------------
+	var shipmentId ShipmentId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "shipment_id", c.Param("shipment_id"), &shipmentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter shipment_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeliverShipment(c, shipmentId)
+}
+
+// CorrectTracking operation middleware
+func (siw *ServerInterfaceWrapper) CorrectTracking(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "shipment_id" -------------
+	var shipmentId ShipmentId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "shipment_id", c.Param("shipment_id"), &shipmentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter shipment_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CorrectTracking(c, shipmentId)
 }
 
 // SetSkuPrice operation middleware
@@ -10458,6 +11269,83 @@ func (siw *ServerInterfaceWrapper) GetOrder(c *gin.Context) {
 	siw.Handler.GetOrder(c, orderId)
 }
 
+// GetFulfilment operation middleware
+func (siw *ServerInterfaceWrapper) GetFulfilment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order_id" -------------
+	var orderId OrderId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order_id", c.Param("order_id"), &orderId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter order_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetFulfilment(c, orderId)
+}
+
+// ReceiveOrder operation middleware
+func (siw *ServerInterfaceWrapper) ReceiveOrder(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order_id" -------------
+	var orderId OrderId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order_id", c.Param("order_id"), &orderId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter order_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReceiveOrderParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReceiveOrder(c, orderId, params)
+}
+
 // WriteReview operation middleware
 func (siw *ServerInterfaceWrapper) WriteReview(c *gin.Context) {
 
@@ -11302,6 +12190,21 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/merchant/webhooks/:webhook_id/ping", wrapper.PingWebhook)
 	router.GET(options.BaseURL+"/v1/merchant/webhooks/:webhook_id/deliveries", wrapper.ListWebhookDeliveries)
 	router.POST(options.BaseURL+"/v1/merchant/webhook-deliveries/:delivery_id/resend", wrapper.ResendWebhookDelivery)
+	router.GET(options.BaseURL+"/v1/carriers", wrapper.ListCarriers)
+	router.GET(options.BaseURL+"/v1/merchant/pick-list", wrapper.ListPicks)
+	router.GET(options.BaseURL+"/v1/merchant/pick-list/skus", wrapper.ListPickSums)
+	router.GET(options.BaseURL+"/v1/merchant/orders/:order_id/fulfilment", wrapper.GetMerchantFulfilment)
+	router.POST(options.BaseURL+"/v1/merchant/orders/:order_id/pack", wrapper.PackOrder)
+	router.POST(options.BaseURL+"/v1/merchant/orders/:order_id/shipments", wrapper.ShipOrder)
+	router.POST(options.BaseURL+"/v1/merchant/shipments/:shipment_id/tracking", wrapper.CorrectTracking)
+	router.POST(options.BaseURL+"/v1/merchant/shipments/:shipment_id/delivered", wrapper.DeliverShipment)
+	router.GET(options.BaseURL+"/v1/orders/:order_id/fulfilment", wrapper.GetFulfilment)
+	router.POST(options.BaseURL+"/v1/orders/:order_id/receive", wrapper.ReceiveOrder)
+	router.GET(options.BaseURL+"/v1/merchant/shipment-batches/template.xlsx", wrapper.GetShipmentTemplate)
+	router.POST(options.BaseURL+"/v1/merchant/shipment-batches", wrapper.CheckShipmentBatch)
+	router.GET(options.BaseURL+"/v1/merchant/shipment-batches/:batch_id", wrapper.GetShipmentBatch)
+	router.GET(options.BaseURL+"/v1/merchant/shipment-batches/:batch_id/cells", wrapper.ListShipmentBadCells)
+	router.POST(options.BaseURL+"/v1/merchant/shipment-batches/:batch_id/commit", wrapper.CommitShipmentBatch)
 	router.GET(options.BaseURL+"/v1/notices", wrapper.ListNotices)
 	router.POST(options.BaseURL+"/v1/notices/:notice_id/read", wrapper.ReadNotice)
 	router.POST(options.BaseURL+"/v1/notices/read-all", wrapper.ReadAllNotices)
@@ -12633,6 +13536,52 @@ type ListBrandsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListBrandsdefaultApplicationProblemPlusJSONResponse) VisitListBrandsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCarriersRequestObject struct {
+}
+
+type ListCarriersResponseObject interface {
+	VisitListCarriersResponse(w http.ResponseWriter) error
+}
+
+type ListCarriers200JSONResponse Carriers
+
+func (response ListCarriers200JSONResponse) VisitListCarriersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCarriers304Response struct {
+}
+
+func (response ListCarriers304Response) VisitListCarriersResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListCarriersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCarriersdefaultApplicationProblemPlusJSONResponse) VisitListCarriersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -17110,6 +18059,539 @@ func (response GetMerchantOrderdefaultApplicationProblemPlusJSONResponse) VisitG
 	return err
 }
 
+type GetMerchantFulfilmentRequestObject struct {
+	OrderId OrderId `json:"order_id"`
+}
+
+type GetMerchantFulfilmentResponseObject interface {
+	VisitGetMerchantFulfilmentResponse(w http.ResponseWriter) error
+}
+
+type GetMerchantFulfilment200JSONResponse Fulfilment
+
+func (response GetMerchantFulfilment200JSONResponse) VisitGetMerchantFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantFulfilment400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantFulfilment400ApplicationProblemPlusJSONResponse) VisitGetMerchantFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantFulfilment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantFulfilment401ApplicationProblemPlusJSONResponse) VisitGetMerchantFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantFulfilment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantFulfilment403ApplicationProblemPlusJSONResponse) VisitGetMerchantFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantFulfilment404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantFulfilment404ApplicationProblemPlusJSONResponse) VisitGetMerchantFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantFulfilmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMerchantFulfilmentdefaultApplicationProblemPlusJSONResponse) VisitGetMerchantFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PackOrderRequestObject struct {
+	OrderId OrderId `json:"order_id"`
+}
+
+type PackOrderResponseObject interface {
+	VisitPackOrderResponse(w http.ResponseWriter) error
+}
+
+type PackOrder200JSONResponse Fulfilment
+
+func (response PackOrder200JSONResponse) VisitPackOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PackOrder400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response PackOrder400ApplicationProblemPlusJSONResponse) VisitPackOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PackOrder401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response PackOrder401ApplicationProblemPlusJSONResponse) VisitPackOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PackOrder403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PackOrder403ApplicationProblemPlusJSONResponse) VisitPackOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PackOrder404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PackOrder404ApplicationProblemPlusJSONResponse) VisitPackOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PackOrder409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PackOrder409ApplicationProblemPlusJSONResponse) VisitPackOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PackOrderdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PackOrderdefaultApplicationProblemPlusJSONResponse) VisitPackOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShipOrderRequestObject struct {
+	OrderId OrderId `json:"order_id"`
+	Params  ShipOrderParams
+	Body    *ShipOrderJSONRequestBody
+}
+
+type ShipOrderResponseObject interface {
+	VisitShipOrderResponse(w http.ResponseWriter) error
+}
+
+type ShipOrder201JSONResponse Fulfilment
+
+func (response ShipOrder201JSONResponse) VisitShipOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShipOrder400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ShipOrder400ApplicationProblemPlusJSONResponse) VisitShipOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShipOrder401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ShipOrder401ApplicationProblemPlusJSONResponse) VisitShipOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShipOrder403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ShipOrder403ApplicationProblemPlusJSONResponse) VisitShipOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShipOrder404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ShipOrder404ApplicationProblemPlusJSONResponse) VisitShipOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShipOrder409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ShipOrder409ApplicationProblemPlusJSONResponse) VisitShipOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShipOrder422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ShipOrder422ApplicationProblemPlusJSONResponse) VisitShipOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShipOrderdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ShipOrderdefaultApplicationProblemPlusJSONResponse) VisitShipOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPicksRequestObject struct {
+	Params ListPicksParams
+}
+
+type ListPicksResponseObject interface {
+	VisitListPicksResponse(w http.ResponseWriter) error
+}
+
+type ListPicks200JSONResponse PickPage
+
+func (response ListPicks200JSONResponse) VisitListPicksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPicks400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPicks400ApplicationProblemPlusJSONResponse) VisitListPicksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPicks401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPicks401ApplicationProblemPlusJSONResponse) VisitListPicksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPicks403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPicks403ApplicationProblemPlusJSONResponse) VisitListPicksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPicksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPicksdefaultApplicationProblemPlusJSONResponse) VisitListPicksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPickSumsRequestObject struct {
+	Params ListPickSumsParams
+}
+
+type ListPickSumsResponseObject interface {
+	VisitListPickSumsResponse(w http.ResponseWriter) error
+}
+
+type ListPickSums200JSONResponse PickSumPage
+
+func (response ListPickSums200JSONResponse) VisitListPickSumsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPickSums400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPickSums400ApplicationProblemPlusJSONResponse) VisitListPickSumsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPickSums401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPickSums401ApplicationProblemPlusJSONResponse) VisitListPickSumsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPickSums403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPickSums403ApplicationProblemPlusJSONResponse) VisitListPickSumsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPickSumsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPickSumsdefaultApplicationProblemPlusJSONResponse) VisitListPickSumsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMerchantPriceClaimsRequestObject struct {
 	Params ListMerchantPriceClaimsParams
 }
@@ -19154,6 +20636,801 @@ type AnswerReviewdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AnswerReviewdefaultApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckShipmentBatchRequestObject struct {
+	Params      CheckShipmentBatchParams
+	ContentType string
+	Body        io.Reader
+}
+
+type CheckShipmentBatchResponseObject interface {
+	VisitCheckShipmentBatchResponse(w http.ResponseWriter) error
+}
+
+type CheckShipmentBatch201JSONResponse CheckedShipmentBatch
+
+func (response CheckShipmentBatch201JSONResponse) VisitCheckShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckShipmentBatch400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CheckShipmentBatch400ApplicationProblemPlusJSONResponse) VisitCheckShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckShipmentBatch401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CheckShipmentBatch401ApplicationProblemPlusJSONResponse) VisitCheckShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckShipmentBatch403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CheckShipmentBatch403ApplicationProblemPlusJSONResponse) VisitCheckShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckShipmentBatch404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CheckShipmentBatch404ApplicationProblemPlusJSONResponse) VisitCheckShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckShipmentBatchdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CheckShipmentBatchdefaultApplicationProblemPlusJSONResponse) VisitCheckShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetShipmentTemplateRequestObject struct {
+	Params GetShipmentTemplateParams
+}
+
+type GetShipmentTemplateResponseObject interface {
+	VisitGetShipmentTemplateResponse(w http.ResponseWriter) error
+}
+
+type GetShipmentTemplate200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetShipmentTemplate200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse) VisitGetShipmentTemplateResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetShipmentTemplate400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetShipmentTemplate400ApplicationProblemPlusJSONResponse) VisitGetShipmentTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetShipmentTemplate401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetShipmentTemplate401ApplicationProblemPlusJSONResponse) VisitGetShipmentTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetShipmentTemplate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetShipmentTemplate403ApplicationProblemPlusJSONResponse) VisitGetShipmentTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetShipmentTemplate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetShipmentTemplate404ApplicationProblemPlusJSONResponse) VisitGetShipmentTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetShipmentTemplatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetShipmentTemplatedefaultApplicationProblemPlusJSONResponse) VisitGetShipmentTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetShipmentBatchRequestObject struct {
+	BatchId BatchId `json:"batch_id"`
+}
+
+type GetShipmentBatchResponseObject interface {
+	VisitGetShipmentBatchResponse(w http.ResponseWriter) error
+}
+
+type GetShipmentBatch200JSONResponse ShipmentBatch
+
+func (response GetShipmentBatch200JSONResponse) VisitGetShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetShipmentBatch400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetShipmentBatch400ApplicationProblemPlusJSONResponse) VisitGetShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetShipmentBatch401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetShipmentBatch401ApplicationProblemPlusJSONResponse) VisitGetShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetShipmentBatch403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetShipmentBatch403ApplicationProblemPlusJSONResponse) VisitGetShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetShipmentBatch404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetShipmentBatch404ApplicationProblemPlusJSONResponse) VisitGetShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetShipmentBatchdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetShipmentBatchdefaultApplicationProblemPlusJSONResponse) VisitGetShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShipmentBadCellsRequestObject struct {
+	BatchId BatchId `json:"batch_id"`
+	Params  ListShipmentBadCellsParams
+}
+
+type ListShipmentBadCellsResponseObject interface {
+	VisitListShipmentBadCellsResponse(w http.ResponseWriter) error
+}
+
+type ListShipmentBadCells200JSONResponse BadCellPage
+
+func (response ListShipmentBadCells200JSONResponse) VisitListShipmentBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShipmentBadCells400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListShipmentBadCells400ApplicationProblemPlusJSONResponse) VisitListShipmentBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShipmentBadCells401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListShipmentBadCells401ApplicationProblemPlusJSONResponse) VisitListShipmentBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShipmentBadCells403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListShipmentBadCells403ApplicationProblemPlusJSONResponse) VisitListShipmentBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShipmentBadCells404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListShipmentBadCells404ApplicationProblemPlusJSONResponse) VisitListShipmentBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShipmentBadCellsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListShipmentBadCellsdefaultApplicationProblemPlusJSONResponse) VisitListShipmentBadCellsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitShipmentBatchRequestObject struct {
+	BatchId BatchId `json:"batch_id"`
+}
+
+type CommitShipmentBatchResponseObject interface {
+	VisitCommitShipmentBatchResponse(w http.ResponseWriter) error
+}
+
+type CommitShipmentBatch202JSONResponse ShipmentBatch
+
+func (response CommitShipmentBatch202JSONResponse) VisitCommitShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitShipmentBatch400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CommitShipmentBatch400ApplicationProblemPlusJSONResponse) VisitCommitShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitShipmentBatch401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CommitShipmentBatch401ApplicationProblemPlusJSONResponse) VisitCommitShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitShipmentBatch403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CommitShipmentBatch403ApplicationProblemPlusJSONResponse) VisitCommitShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitShipmentBatch404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CommitShipmentBatch404ApplicationProblemPlusJSONResponse) VisitCommitShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitShipmentBatch409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CommitShipmentBatch409ApplicationProblemPlusJSONResponse) VisitCommitShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitShipmentBatchdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CommitShipmentBatchdefaultApplicationProblemPlusJSONResponse) VisitCommitShipmentBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeliverShipmentRequestObject struct {
+	ShipmentId ShipmentId `json:"shipment_id"`
+}
+
+type DeliverShipmentResponseObject interface {
+	VisitDeliverShipmentResponse(w http.ResponseWriter) error
+}
+
+type DeliverShipment200JSONResponse Fulfilment
+
+func (response DeliverShipment200JSONResponse) VisitDeliverShipmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeliverShipment400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeliverShipment400ApplicationProblemPlusJSONResponse) VisitDeliverShipmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeliverShipment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeliverShipment401ApplicationProblemPlusJSONResponse) VisitDeliverShipmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeliverShipment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeliverShipment403ApplicationProblemPlusJSONResponse) VisitDeliverShipmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeliverShipment404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeliverShipment404ApplicationProblemPlusJSONResponse) VisitDeliverShipmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeliverShipment409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeliverShipment409ApplicationProblemPlusJSONResponse) VisitDeliverShipmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeliverShipmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeliverShipmentdefaultApplicationProblemPlusJSONResponse) VisitDeliverShipmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CorrectTrackingRequestObject struct {
+	ShipmentId ShipmentId `json:"shipment_id"`
+	Body       *CorrectTrackingJSONRequestBody
+}
+
+type CorrectTrackingResponseObject interface {
+	VisitCorrectTrackingResponse(w http.ResponseWriter) error
+}
+
+type CorrectTracking200JSONResponse Fulfilment
+
+func (response CorrectTracking200JSONResponse) VisitCorrectTrackingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CorrectTracking400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CorrectTracking400ApplicationProblemPlusJSONResponse) VisitCorrectTrackingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CorrectTracking401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CorrectTracking401ApplicationProblemPlusJSONResponse) VisitCorrectTrackingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CorrectTracking403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CorrectTracking403ApplicationProblemPlusJSONResponse) VisitCorrectTrackingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CorrectTracking404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CorrectTracking404ApplicationProblemPlusJSONResponse) VisitCorrectTrackingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CorrectTracking409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CorrectTracking409ApplicationProblemPlusJSONResponse) VisitCorrectTrackingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CorrectTracking422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CorrectTracking422ApplicationProblemPlusJSONResponse) VisitCorrectTrackingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CorrectTrackingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CorrectTrackingdefaultApplicationProblemPlusJSONResponse) VisitCorrectTrackingResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -27387,6 +29664,261 @@ func (response GetOrderdefaultApplicationProblemPlusJSONResponse) VisitGetOrderR
 	return err
 }
 
+type GetFulfilmentRequestObject struct {
+	OrderId OrderId `json:"order_id"`
+}
+
+type GetFulfilmentResponseObject interface {
+	VisitGetFulfilmentResponse(w http.ResponseWriter) error
+}
+
+type GetFulfilment200JSONResponse Fulfilment
+
+func (response GetFulfilment200JSONResponse) VisitGetFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFulfilment400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetFulfilment400ApplicationProblemPlusJSONResponse) VisitGetFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFulfilment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetFulfilment401ApplicationProblemPlusJSONResponse) VisitGetFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFulfilment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetFulfilment403ApplicationProblemPlusJSONResponse) VisitGetFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFulfilment404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetFulfilment404ApplicationProblemPlusJSONResponse) VisitGetFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFulfilment409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response GetFulfilment409ApplicationProblemPlusJSONResponse) VisitGetFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFulfilmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetFulfilmentdefaultApplicationProblemPlusJSONResponse) VisitGetFulfilmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveOrderRequestObject struct {
+	OrderId OrderId `json:"order_id"`
+	Params  ReceiveOrderParams
+}
+
+type ReceiveOrderResponseObject interface {
+	VisitReceiveOrderResponse(w http.ResponseWriter) error
+}
+
+type ReceiveOrder200JSONResponse Fulfilment
+
+func (response ReceiveOrder200JSONResponse) VisitReceiveOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveOrder400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveOrder400ApplicationProblemPlusJSONResponse) VisitReceiveOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveOrder401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveOrder401ApplicationProblemPlusJSONResponse) VisitReceiveOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveOrder403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveOrder403ApplicationProblemPlusJSONResponse) VisitReceiveOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveOrder404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveOrder404ApplicationProblemPlusJSONResponse) VisitReceiveOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveOrder409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveOrder409ApplicationProblemPlusJSONResponse) VisitReceiveOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveOrder422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveOrder422ApplicationProblemPlusJSONResponse) VisitReceiveOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveOrderdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReceiveOrderdefaultApplicationProblemPlusJSONResponse) VisitReceiveOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type WriteReviewRequestObject struct {
 	OrderId OrderId `json:"order_id"`
 	Body    *WriteReviewJSONRequestBody
@@ -29140,6 +31672,9 @@ type StrictServerInterface interface {
 	// ListBrands Brands of villages, by code
 	// (GET /v1/brands)
 	ListBrands(ctx context.Context, request ListBrandsRequestObject) (ListBrandsResponseObject, error)
+	// ListCarriers Who carries parcels, and who of them keeps goods cold
+	// (GET /v1/carriers)
+	ListCarriers(ctx context.Context, request ListCarriersRequestObject) (ListCarriersResponseObject, error)
 	// GetCart The caller's cart at today's prices
 	// (GET /v1/cart)
 	GetCart(ctx context.Context, request GetCartRequestObject) (GetCartResponseObject, error)
@@ -29266,6 +31801,21 @@ type StrictServerInterface interface {
 	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(ctx context.Context, request GetMerchantOrderRequestObject) (GetMerchantOrderResponseObject, error)
+	// GetMerchantFulfilment How far a paid order has come, with its parcels
+	// (GET /v1/merchant/orders/{order_id}/fulfilment)
+	GetMerchantFulfilment(ctx context.Context, request GetMerchantFulfilmentRequestObject) (GetMerchantFulfilmentResponseObject, error)
+	// PackOrder Say that an order is packed and waits for its carrier
+	// (POST /v1/merchant/orders/{order_id}/pack)
+	PackOrder(ctx context.Context, request PackOrderRequestObject) (PackOrderResponseObject, error)
+	// ShipOrder Give a parcel of an order to its carrier, all that is left or part of it
+	// (POST /v1/merchant/orders/{order_id}/shipments)
+	ShipOrder(ctx context.Context, request ShipOrderRequestObject) (ShipOrderResponseObject, error)
+	// ListPicks Paid orders of which something is still to be shipped, the overdue first
+	// (GET /v1/merchant/pick-list)
+	ListPicks(ctx context.Context, request ListPicksRequestObject) (ListPicksResponseObject, error)
+	// ListPickSums The pieces of each SKU that are still to be shipped, over all orders
+	// (GET /v1/merchant/pick-list/skus)
+	ListPickSums(ctx context.Context, request ListPickSumsRequestObject) (ListPickSumsResponseObject, error)
 	// ListMerchantPriceClaims The price claims of the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/price-claims)
 	ListMerchantPriceClaims(ctx context.Context, request ListMerchantPriceClaimsRequestObject) (ListMerchantPriceClaimsResponseObject, error)
@@ -29317,6 +31867,27 @@ type StrictServerInterface interface {
 	// AnswerReview Answer a review; a further answer is shown in place of the one before, which stays
 	// (POST /v1/merchant/reviews/{review_id}/answers)
 	AnswerReview(ctx context.Context, request AnswerReviewRequestObject) (AnswerReviewResponseObject, error)
+	// CheckShipmentBatch Bring parcels as a sheet and learn what it would do; nothing is shipped
+	// (POST /v1/merchant/shipment-batches)
+	CheckShipmentBatch(ctx context.Context, request CheckShipmentBatchRequestObject) (CheckShipmentBatchResponseObject, error)
+	// GetShipmentTemplate What is to be shipped as a sheet, with empty columns for carrier and tracking number
+	// (GET /v1/merchant/shipment-batches/template.xlsx)
+	GetShipmentTemplate(ctx context.Context, request GetShipmentTemplateRequestObject) (GetShipmentTemplateResponseObject, error)
+	// GetShipmentBatch How far a batch has come
+	// (GET /v1/merchant/shipment-batches/{batch_id})
+	GetShipmentBatch(ctx context.Context, request GetShipmentBatchRequestObject) (GetShipmentBatchResponseObject, error)
+	// ListShipmentBadCells The cells that will not do; later, the orders that could not be shipped any more
+	// (GET /v1/merchant/shipment-batches/{batch_id}/cells)
+	ListShipmentBadCells(ctx context.Context, request ListShipmentBadCellsRequestObject) (ListShipmentBadCellsResponseObject, error)
+	// CommitShipmentBatch Ship a checked batch
+	// (POST /v1/merchant/shipment-batches/{batch_id}/commit)
+	CommitShipmentBatch(ctx context.Context, request CommitShipmentBatchRequestObject) (CommitShipmentBatchResponseObject, error)
+	// DeliverShipment Say that the carrier has handed a parcel over
+	// (POST /v1/merchant/shipments/{shipment_id}/delivered)
+	DeliverShipment(ctx context.Context, request DeliverShipmentRequestObject) (DeliverShipmentResponseObject, error)
+	// CorrectTracking Correct who carries a parcel, or its number; what was said before stays to be read
+	// (POST /v1/merchant/shipments/{shipment_id}/tracking)
+	CorrectTracking(ctx context.Context, request CorrectTrackingRequestObject) (CorrectTrackingResponseObject, error)
 	// SetSkuPrice Set a SKU's price; orders already placed keep theirs
 	// (POST /v1/merchant/skus/{sku_id})
 	SetSkuPrice(ctx context.Context, request SetSkuPriceRequestObject) (SetSkuPriceResponseObject, error)
@@ -29530,6 +32101,12 @@ type StrictServerInterface interface {
 	// GetOrder An order
 	// (GET /v1/orders/{order_id})
 	GetOrder(ctx context.Context, request GetOrderRequestObject) (GetOrderResponseObject, error)
+	// GetFulfilment How far the caller's paid order has come, with its parcels
+	// (GET /v1/orders/{order_id}/fulfilment)
+	GetFulfilment(ctx context.Context, request GetFulfilmentRequestObject) (GetFulfilmentResponseObject, error)
+	// ReceiveOrder Confirm that all goods have come; the window of returns begins
+	// (POST /v1/orders/{order_id}/receive)
+	ReceiveOrder(ctx context.Context, request ReceiveOrderRequestObject) (ReceiveOrderResponseObject, error)
 	// WriteReview Review a line of a paid order, once; also after it was refunded
 	// (POST /v1/orders/{order_id}/reviews)
 	WriteReview(ctx context.Context, request WriteReviewRequestObject) (WriteReviewResponseObject, error)
@@ -30121,6 +32698,30 @@ func (sh *strictHandler) ListBrands(ctx *gin.Context, params ListBrandsParams) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListBrandsResponseObject); ok {
 		if err := validResponse.VisitListBrandsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListCarriers operation middleware
+func (sh *strictHandler) ListCarriers(ctx *gin.Context) {
+	var request ListCarriersRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCarriers(ctx, request.(ListCarriersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCarriers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListCarriersResponseObject); ok {
+		if err := validResponse.VisitListCarriersResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -31391,6 +33992,155 @@ func (sh *strictHandler) GetMerchantOrder(ctx *gin.Context, orderId OrderId) {
 	}
 }
 
+// GetMerchantFulfilment operation middleware
+func (sh *strictHandler) GetMerchantFulfilment(ctx *gin.Context, orderId OrderId) {
+	var request GetMerchantFulfilmentRequestObject
+
+	request.OrderId = orderId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMerchantFulfilment(ctx, request.(GetMerchantFulfilmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMerchantFulfilment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetMerchantFulfilmentResponseObject); ok {
+		if err := validResponse.VisitGetMerchantFulfilmentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PackOrder operation middleware
+func (sh *strictHandler) PackOrder(ctx *gin.Context, orderId OrderId) {
+	var request PackOrderRequestObject
+
+	request.OrderId = orderId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PackOrder(ctx, request.(PackOrderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PackOrder")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PackOrderResponseObject); ok {
+		if err := validResponse.VisitPackOrderResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ShipOrder operation middleware
+func (sh *strictHandler) ShipOrder(ctx *gin.Context, orderId OrderId, params ShipOrderParams) {
+	var request ShipOrderRequestObject
+
+	request.OrderId = orderId
+	request.Params = params
+
+	var body ShipOrderJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ShipOrder(ctx, request.(ShipOrderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ShipOrder")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ShipOrderResponseObject); ok {
+		if err := validResponse.VisitShipOrderResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPicks operation middleware
+func (sh *strictHandler) ListPicks(ctx *gin.Context, params ListPicksParams) {
+	var request ListPicksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPicks(ctx, request.(ListPicksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPicks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPicksResponseObject); ok {
+		if err := validResponse.VisitListPicksResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPickSums operation middleware
+func (sh *strictHandler) ListPickSums(ctx *gin.Context, params ListPickSumsParams) {
+	var request ListPickSumsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPickSums(ctx, request.(ListPickSumsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPickSums")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPickSumsResponseObject); ok {
+		if err := validResponse.VisitListPickSumsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListMerchantPriceClaims operation middleware
 func (sh *strictHandler) ListMerchantPriceClaims(ctx *gin.Context, params ListMerchantPriceClaimsParams) {
 	var request ListMerchantPriceClaimsRequestObject
@@ -31950,6 +34700,210 @@ func (sh *strictHandler) AnswerReview(ctx *gin.Context, reviewId ReviewId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(AnswerReviewResponseObject); ok {
 		if err := validResponse.VisitAnswerReviewResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CheckShipmentBatch operation middleware
+func (sh *strictHandler) CheckShipmentBatch(ctx *gin.Context, params CheckShipmentBatchParams) {
+	var request CheckShipmentBatchRequestObject
+
+	request.Params = params
+	request.ContentType = ctx.ContentType()
+
+	request.Body = ctx.Request.Body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CheckShipmentBatch(ctx, request.(CheckShipmentBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CheckShipmentBatch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CheckShipmentBatchResponseObject); ok {
+		if err := validResponse.VisitCheckShipmentBatchResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetShipmentTemplate operation middleware
+func (sh *strictHandler) GetShipmentTemplate(ctx *gin.Context, params GetShipmentTemplateParams) {
+	var request GetShipmentTemplateRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetShipmentTemplate(ctx, request.(GetShipmentTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetShipmentTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetShipmentTemplateResponseObject); ok {
+		if err := validResponse.VisitGetShipmentTemplateResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetShipmentBatch operation middleware
+func (sh *strictHandler) GetShipmentBatch(ctx *gin.Context, batchId BatchId) {
+	var request GetShipmentBatchRequestObject
+
+	request.BatchId = batchId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetShipmentBatch(ctx, request.(GetShipmentBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetShipmentBatch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetShipmentBatchResponseObject); ok {
+		if err := validResponse.VisitGetShipmentBatchResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListShipmentBadCells operation middleware
+func (sh *strictHandler) ListShipmentBadCells(ctx *gin.Context, batchId BatchId, params ListShipmentBadCellsParams) {
+	var request ListShipmentBadCellsRequestObject
+
+	request.BatchId = batchId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListShipmentBadCells(ctx, request.(ListShipmentBadCellsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListShipmentBadCells")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListShipmentBadCellsResponseObject); ok {
+		if err := validResponse.VisitListShipmentBadCellsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CommitShipmentBatch operation middleware
+func (sh *strictHandler) CommitShipmentBatch(ctx *gin.Context, batchId BatchId) {
+	var request CommitShipmentBatchRequestObject
+
+	request.BatchId = batchId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CommitShipmentBatch(ctx, request.(CommitShipmentBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CommitShipmentBatch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CommitShipmentBatchResponseObject); ok {
+		if err := validResponse.VisitCommitShipmentBatchResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeliverShipment operation middleware
+func (sh *strictHandler) DeliverShipment(ctx *gin.Context, shipmentId ShipmentId) {
+	var request DeliverShipmentRequestObject
+
+	request.ShipmentId = shipmentId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeliverShipment(ctx, request.(DeliverShipmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeliverShipment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeliverShipmentResponseObject); ok {
+		if err := validResponse.VisitDeliverShipmentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CorrectTracking operation middleware
+func (sh *strictHandler) CorrectTracking(ctx *gin.Context, shipmentId ShipmentId) {
+	var request CorrectTrackingRequestObject
+
+	request.ShipmentId = shipmentId
+
+	var body CorrectTrackingJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CorrectTracking(ctx, request.(CorrectTrackingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CorrectTracking")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CorrectTrackingResponseObject); ok {
+		if err := validResponse.VisitCorrectTrackingResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -34393,6 +37347,59 @@ func (sh *strictHandler) GetOrder(ctx *gin.Context, orderId OrderId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetOrderResponseObject); ok {
 		if err := validResponse.VisitGetOrderResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetFulfilment operation middleware
+func (sh *strictHandler) GetFulfilment(ctx *gin.Context, orderId OrderId) {
+	var request GetFulfilmentRequestObject
+
+	request.OrderId = orderId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetFulfilment(ctx, request.(GetFulfilmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetFulfilment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetFulfilmentResponseObject); ok {
+		if err := validResponse.VisitGetFulfilmentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReceiveOrder operation middleware
+func (sh *strictHandler) ReceiveOrder(ctx *gin.Context, orderId OrderId, params ReceiveOrderParams) {
+	var request ReceiveOrderRequestObject
+
+	request.OrderId = orderId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReceiveOrder(ctx, request.(ReceiveOrderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReceiveOrder")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReceiveOrderResponseObject); ok {
+		if err := validResponse.VisitReceiveOrderResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
