@@ -12,6 +12,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
@@ -172,6 +173,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Inventory = inventory.New(a.db)
 	s.Search = search.New(a.db, inventory.InStock)
 	s.Carts = cart.New(a.db)
+	s.Carriage = carriage.New(a.db)
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
 	s.Aftersales = aftersale.New(a.db)
