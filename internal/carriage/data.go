@@ -25,7 +25,7 @@ type Province struct {
 	Code   string // of GB/T 2260: "11"
 	NameZH string // in full, as addresses have it: "北京市"
 	NameEN string
-	Region string // a Region's code
+	Region string // a Region's code; "" is beyond the customs, where nothing is shipped
 }
 
 // Zone is how far some goods are shipped: a set of provinces. Zones are data, and their
@@ -46,7 +46,7 @@ var tables = sync.OnceValue(func() (t struct { //nolint:gochecknoglobals // read
 		t.regions = append(t.regions, Region{f[0], f[1], f[2]})
 	}
 	for _, f := range rows("provinces.tsv", 4) {
-		t.provinces = append(t.provinces, Province{f[0], f[1], f[2], f[3]})
+		t.provinces = append(t.provinces, Province{f[0], f[1], f[2], strings.TrimPrefix(f[3], "-")})
 	}
 	reach := map[string]string{}
 	for _, f := range rows("zones.tsv", 2) {
@@ -55,7 +55,7 @@ var tables = sync.OnceValue(func() (t struct { //nolint:gochecknoglobals // read
 	for _, z := range listing.Zones() {
 		zone := Zone{Zone: z}
 		for _, p := range t.provinces {
-			if reach[z.Code] == "*" || slices.Contains(strings.Split(reach[z.Code], ";"), p.Code) {
+			if reach[z.Code] == "*" && p.Region != "" || slices.Contains(strings.Split(reach[z.Code], ";"), p.Code) {
 				zone.Provinces = append(zone.Provinces, p)
 			}
 		}
@@ -67,7 +67,7 @@ var tables = sync.OnceValue(func() (t struct { //nolint:gochecknoglobals // read
 // Regions are all regions. Nobody writes into what this and the next two return.
 func Regions() []Region { return tables().regions }
 
-// Provinces are all provinces that parcels go to.
+// Provinces are all provinces that an address can name.
 func Provinces() []Province { return tables().provinces }
 
 // Zones are all zones, in the order of package listing.

@@ -72,6 +72,7 @@ type surface struct {
 	searches
 	disclosures
 	carts
+	shipping
 	checkouts
 	orders
 	sellers
@@ -99,6 +100,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		searches{d.Search, d.Inventory, d.Claims},
 		disclosures{d.Merchants, d.Fund, d.Clock},
 		carts{d.Carts},
+		shipping{d.Carriage},
 		checkouts{d.Orders, d.Receipts, d.Clock},
 		orders{d.Orders, d.Aftersales},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},

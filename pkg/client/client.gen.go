@@ -3216,6 +3216,16 @@ type NewSession struct {
 	Token *string `json:"token,omitempty"`
 }
 
+// NewShippingFees Example: {"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","rates":[{"cold_fen":1500,"first_fen":800,"free_from_fen":19900,"further_fen":200,"region":"NORTH"},{"first_fen":1000,"free_from_fen":19900,"further_fen":300,"region":"NORTHEAST"},{"first_fen":1000,"free_from_fen":19900,"further_fen":300,"region":"EAST"},{"first_fen":1000,"free_from_fen":19900,"further_fen":300,"region":"CENTRAL"},{"first_fen":1200,"free_from_fen":19900,"further_fen":400,"region":"SOUTH"},{"first_fen":1500,"further_fen":600,"region":"SOUTHWEST"},{"first_fen":1500,"further_fen":600,"region":"NORTHWEST"}],"version":0}
+type NewShippingFees struct {
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id             `json:"merchant_id"`
+	Rates      []ShippingRate `json:"rates"`
+
+	// Version The version that was read, 0 when there is none; with another the answer is 409
+	Version int64 `json:"version"`
+}
+
 // NewSku Example: {"code":"TPS-MAI-02","price_fen":2980}
 type NewSku struct {
 	Code string `json:"code"`
@@ -3394,10 +3404,16 @@ type PresaleWindow struct {
 
 // Preview `lines`, or the cart with `from_cart`.
 //
-// Example: {"lines":[{"quantity":2,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}]}
+// Example: {"lines":[{"quantity":2,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}],"ship_to":{"province":"北京市"}}
 type Preview struct {
 	FromCart *bool         `json:"from_cart,omitempty"`
 	Lines    []PlacingLine `json:"lines,omitempty"`
+
+	// ShipTo Where the goods go; without it shipping is not in the total yet
+	ShipTo *struct {
+		// Province Example: 北京市
+		Province string `json:"province"`
+	} `json:"ship_to,omitempty"`
 }
 
 // PreviewOrder defines model for PreviewOrder.
@@ -4219,12 +4235,75 @@ type SessionPage struct {
 // Sheet defines model for Sheet.
 type Sheet = openapi_types.File
 
+// ShippingFee Fen, at most 1,000 yuan
+//
+// Example: 800
+type ShippingFee = int64
+
+// ShippingFees defines model for ShippingFees.
+type ShippingFees struct {
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id             `json:"merchant_id"`
+	Rates      []ShippingRate `json:"rates"`
+	SetAt      time.Time      `json:"set_at"`
+	Version    int64          `json:"version"`
+}
+
+// ShippingFeesPage defines model for ShippingFeesPage.
+type ShippingFeesPage struct {
+	Data       []ShippingFees `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// ShippingRate For the first kilogram, for each further one that is begun, and more for a parcel that must be kept cold
+type ShippingRate struct {
+	// ColdFen Fen, at most 1,000 yuan
+	//
+	// Example: 800
+	ColdFen *ShippingFee `json:"cold_fen,omitempty"`
+
+	// FirstFen Fen, at most 1,000 yuan
+	//
+	// Example: 800
+	FirstFen ShippingFee `json:"first_fen"`
+
+	// FreeFromFen Goods for so much are shipped for nothing; never when it is not given
+	//
+	// Example: 19900
+	FreeFromFen *int64 `json:"free_from_fen,omitempty"`
+
+	// FurtherFen Fen, at most 1,000 yuan
+	//
+	// Example: 800
+	FurtherFen ShippingFee `json:"further_fen"`
+
+	// Region A region's code
+	//
+	// Example: NORTH
+	Region string `json:"region"`
+}
+
+// ShippingRegion defines model for ShippingRegion.
+type ShippingRegion struct {
+	// Code Example: NORTH
+	Code      string   `json:"code"`
+	NameEn    string   `json:"name_en"`
+	NameZh    string   `json:"name_zh"`
+	Provinces []string `json:"provinces"`
+}
+
 // ShippingZone defines model for ShippingZone.
 type ShippingZone struct {
 	// Code Example: NATIONWIDE
 	Code   string `json:"code"`
 	NameEn string `json:"name_en"`
 	NameZh string `json:"name_zh"`
+}
+
+// ShippingZones defines model for ShippingZones.
+type ShippingZones struct {
+	Regions []ShippingRegion `json:"regions"`
+	Zones   []ZoneReach      `json:"zones"`
 }
 
 // Sku defines model for Sku.
@@ -4496,6 +4575,17 @@ type WebhookWithSecret struct {
 	// Secret `whsec_` and 32 bytes in base64: the key of the HMAC. Keep it; it is not shown again
 	Secret  string  `json:"secret"`
 	Webhook Webhook `json:"webhook"`
+}
+
+// ZoneReach defines model for ZoneReach.
+type ZoneReach struct {
+	// Code Example: COLD_NORTH_CHINA
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+
+	// Provinces As addresses name them; none where nothing is shipped
+	Provinces []string `json:"provinces"`
 }
 
 // AccountId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
@@ -4858,6 +4948,21 @@ type ListMerchantReviewsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListShippingFeesParams defines parameters for ListShippingFees.
+type ListShippingFeesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// SetShippingFeesParams defines parameters for SetShippingFees.
+type SetShippingFeesParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // ListLotsParams defines parameters for ListLots.
@@ -5293,6 +5398,9 @@ type CloseMerchantRecallJSONRequestBody = RecallResult
 
 // AnswerReviewJSONRequestBody defines body for AnswerReview for application/json ContentType.
 type AnswerReviewJSONRequestBody = NewReviewAnswer
+
+// SetShippingFeesJSONRequestBody defines body for SetShippingFees for application/json ContentType.
+type SetShippingFeesJSONRequestBody = NewShippingFees
 
 // SetSkuPriceJSONRequestBody defines body for SetSkuPrice for application/json ContentType.
 type SetSkuPriceJSONRequestBody = PriceChange
@@ -6103,6 +6211,33 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/merchant/reviews/{review_id}/answers (the `AnswerReview` operationId).
 	AnswerReview(ctx context.Context, reviewId ReviewId, body AnswerReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListShippingFees What the caller's enterprises ask for shipping; the newest version of each holds
+	//
+	// Corresponds with GET /v1/merchant/shipping-fees (the `ListShippingFees` operationId).
+	ListShippingFees(ctx context.Context, params *ListShippingFeesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetShippingFeesWithBody Set what an enterprise asks for shipping, from now on
+	//
+	// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+	// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+	// Orders that are placed already stay as they are.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+	SetShippingFeesWithBody(ctx context.Context, params *SetShippingFeesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetShippingFees Set what an enterprise asks for shipping, from now on
+	//
+	// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+	// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+	// Orders that are placed already stay as they are.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+	SetShippingFees(ctx context.Context, params *SetShippingFeesParams, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// SetSkuPriceWithBody Set a SKU's price; orders already placed keep theirs
 	//
 	// Takes any type of body and a specified content type.
@@ -6808,6 +6943,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
 	ListRecalls(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListShippingZones Where goods are shipped to
+	//
+	// Zones that products name in `ship_zone`, the provinces that each reaches, and the regions by which enterprises set their fees.
+	//
+	// Corresponds with GET /v1/public/shipping-zones (the `ListShippingZones` operationId).
+	ListShippingZones(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	//
@@ -8460,6 +8602,63 @@ func (c *Client) AnswerReviewWithBody(ctx context.Context, reviewId ReviewId, co
 // Corresponds with POST /v1/merchant/reviews/{review_id}/answers (the `AnswerReview` operationId).
 func (c *Client) AnswerReview(ctx context.Context, reviewId ReviewId, body AnswerReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewAnswerReviewRequest(c.Server, reviewId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListShippingFees What the caller's enterprises ask for shipping; the newest version of each holds
+//
+// Corresponds with GET /v1/merchant/shipping-fees (the `ListShippingFees` operationId).
+func (c *Client) ListShippingFees(ctx context.Context, params *ListShippingFeesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListShippingFeesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetShippingFeesWithBody Set what an enterprise asks for shipping, from now on
+//
+// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+// Orders that are placed already stay as they are.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+func (c *Client) SetShippingFeesWithBody(ctx context.Context, params *SetShippingFeesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetShippingFeesRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetShippingFees Set what an enterprise asks for shipping, from now on
+//
+// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+// Orders that are placed already stay as they are.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+func (c *Client) SetShippingFees(ctx context.Context, params *SetShippingFeesParams, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetShippingFeesRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -10266,6 +10465,23 @@ func (c *Client) GetPriceClaimShare(ctx context.Context, reqEditors ...RequestEd
 // Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
 func (c *Client) ListRecalls(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListRecallsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListShippingZones Where goods are shipped to
+//
+// Zones that products name in `ship_zone`, the provinces that each reaches, and the regions by which enterprises set their fees.
+//
+// Corresponds with GET /v1/public/shipping-zones (the `ListShippingZones` operationId).
+func (c *Client) ListShippingZones(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListShippingZonesRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -13890,6 +14106,125 @@ func NewAnswerReviewRequestWithBody(server string, reviewId ReviewId, contentTyp
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListShippingFeesRequest constructs an http.Request for the ListShippingFees method
+func NewListShippingFeesRequest(server string, params *ListShippingFeesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/shipping-fees")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSetShippingFeesRequest calls the generic SetShippingFees builder with application/json body
+func NewSetShippingFeesRequest(server string, params *SetShippingFeesParams, body SetShippingFeesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetShippingFeesRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewSetShippingFeesRequestWithBody constructs an http.Request for the SetShippingFees method, with any body, and a specified content type
+func NewSetShippingFeesRequestWithBody(server string, params *SetShippingFeesParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/shipping-fees")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
 
 	return req, nil
 }
@@ -17897,6 +18232,33 @@ func NewListRecallsRequest(server string, params *ListRecallsParams) (*http.Requ
 	return req, nil
 }
 
+// NewListShippingZonesRequest constructs an http.Request for the ListShippingZones method
+func NewListShippingZonesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/shipping-zones")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListRegionsRequest constructs an http.Request for the ListRegions method
 func NewListRegionsRequest(server string, params *ListRegionsParams) (*http.Request, error) {
 	var err error
@@ -19235,6 +19597,35 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/merchant/reviews/{review_id}/answers (the `AnswerReview` operationId).
 	AnswerReviewWithResponse(ctx context.Context, reviewId ReviewId, body AnswerReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*AnswerReviewResponse, error)
 
+	// ListShippingFeesWithResponse What the caller's enterprises ask for shipping; the newest version of each holds
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/shipping-fees (the `ListShippingFees` operationId).
+	ListShippingFeesWithResponse(ctx context.Context, params *ListShippingFeesParams, reqEditors ...RequestEditorFn) (*ListShippingFeesResponse, error)
+
+	// SetShippingFeesWithBodyWithResponse Set what an enterprise asks for shipping, from now on
+	//
+	// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+	// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+	// Orders that are placed already stay as they are.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+	SetShippingFeesWithBodyWithResponse(ctx context.Context, params *SetShippingFeesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error)
+
+	// SetShippingFeesWithResponse Set what an enterprise asks for shipping, from now on
+	//
+	// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+	// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+	// Orders that are placed already stay as they are.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+	SetShippingFeesWithResponse(ctx context.Context, params *SetShippingFeesParams, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error)
+
 	// SetSkuPriceWithBodyWithResponse Set a SKU's price; orders already placed keep theirs
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -20024,6 +20415,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
 	ListRecallsWithResponse(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*ListRecallsResponse, error)
+
+	// ListShippingZonesWithResponse Where goods are shipped to
+	//
+	// Zones that products name in `ship_zone`, the provinces that each reaches, and the regions by which enterprises set their fees.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/shipping-zones (the `ListShippingZones` operationId).
+	ListShippingZonesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListShippingZonesResponse, error)
 
 	// ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
 	//
@@ -25707,6 +26107,165 @@ func (r AnswerReviewResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r AnswerReviewResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListShippingFeesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ShippingFeesPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListShippingFeesResponse) GetJSON200() *ShippingFeesPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListShippingFeesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListShippingFeesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListShippingFeesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListShippingFeesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListShippingFeesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListShippingFeesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListShippingFeesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListShippingFeesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SetShippingFeesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ShippingFees
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r SetShippingFeesResponse) GetJSON201() *ShippingFees {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SetShippingFeesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SetShippingFeesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetShippingFeesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SetShippingFeesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -31783,6 +32342,54 @@ func (r ListRecallsResponse) ContentType() string {
 	return ""
 }
 
+type ListShippingZonesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ShippingZones
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListShippingZonesResponse) GetJSON200() *ShippingZones {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListShippingZonesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListShippingZonesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListShippingZonesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListShippingZonesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListShippingZonesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRegionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -33679,6 +34286,53 @@ func (c *ClientWithResponses) AnswerReviewWithResponse(ctx context.Context, revi
 	return ParseAnswerReviewResponse(rsp)
 }
 
+// ListShippingFeesWithResponse What the caller's enterprises ask for shipping; the newest version of each holds
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/shipping-fees (the `ListShippingFees` operationId).
+func (c *ClientWithResponses) ListShippingFeesWithResponse(ctx context.Context, params *ListShippingFeesParams, reqEditors ...RequestEditorFn) (*ListShippingFeesResponse, error) {
+	rsp, err := c.ListShippingFees(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListShippingFeesResponse(rsp)
+}
+
+// SetShippingFeesWithBodyWithResponse Set what an enterprise asks for shipping, from now on
+//
+// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+// Orders that are placed already stay as they are.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+func (c *ClientWithResponses) SetShippingFeesWithBodyWithResponse(ctx context.Context, params *SetShippingFeesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error) {
+	rsp, err := c.SetShippingFeesWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetShippingFeesResponse(rsp)
+}
+
+// SetShippingFeesWithResponse Set what an enterprise asks for shipping, from now on
+//
+// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+// Orders that are placed already stay as they are.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+func (c *ClientWithResponses) SetShippingFeesWithResponse(ctx context.Context, params *SetShippingFeesParams, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error) {
+	rsp, err := c.SetShippingFees(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetShippingFeesResponse(rsp)
+}
+
 // SetSkuPriceWithBodyWithResponse Set a SKU's price; orders already placed keep theirs
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -35127,6 +35781,21 @@ func (c *ClientWithResponses) ListRecallsWithResponse(ctx context.Context, param
 		return nil, err
 	}
 	return ParseListRecallsResponse(rsp)
+}
+
+// ListShippingZonesWithResponse Where goods are shipped to
+//
+// Zones that products name in `ship_zone`, the provinces that each reaches, and the regions by which enterprises set their fees.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/shipping-zones (the `ListShippingZones` operationId).
+func (c *ClientWithResponses) ListShippingZonesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListShippingZonesResponse, error) {
+	rsp, err := c.ListShippingZones(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListShippingZonesResponse(rsp)
 }
 
 // ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
@@ -39770,6 +40439,135 @@ func ParseAnswerReviewResponse(rsp *http.Response) (*AnswerReviewResponse, error
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
 		var dest PublicReview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListShippingFeesResponse parses an HTTP response from a ListShippingFeesWithResponse call
+func ParseListShippingFeesResponse(rsp *http.Response) (*ListShippingFeesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListShippingFeesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ShippingFeesPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSetShippingFeesResponse parses an HTTP response from a SetShippingFeesWithResponse call
+func ParseSetShippingFeesResponse(rsp *http.Response) (*SetShippingFeesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetShippingFeesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ShippingFees
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -44794,6 +45592,42 @@ func ParseListRecallsResponse(rsp *http.Response) (*ListRecallsResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListShippingZonesResponse parses an HTTP response from a ListShippingZonesWithResponse call
+func ParseListShippingZonesResponse(rsp *http.Response) (*ListShippingZonesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListShippingZonesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ShippingZones
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

@@ -3215,6 +3215,16 @@ type NewSession struct {
 	Token *string `json:"token,omitempty"`
 }
 
+// NewShippingFees Example: {"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","rates":[{"cold_fen":1500,"first_fen":800,"free_from_fen":19900,"further_fen":200,"region":"NORTH"},{"first_fen":1000,"free_from_fen":19900,"further_fen":300,"region":"NORTHEAST"},{"first_fen":1000,"free_from_fen":19900,"further_fen":300,"region":"EAST"},{"first_fen":1000,"free_from_fen":19900,"further_fen":300,"region":"CENTRAL"},{"first_fen":1200,"free_from_fen":19900,"further_fen":400,"region":"SOUTH"},{"first_fen":1500,"further_fen":600,"region":"SOUTHWEST"},{"first_fen":1500,"further_fen":600,"region":"NORTHWEST"}],"version":0}
+type NewShippingFees struct {
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id             `json:"merchant_id"`
+	Rates      []ShippingRate `json:"rates"`
+
+	// Version The version that was read, 0 when there is none; with another the answer is 409
+	Version int64 `json:"version"`
+}
+
 // NewSku Example: {"code":"TPS-MAI-02","price_fen":2980}
 type NewSku struct {
 	Code string `json:"code"`
@@ -3393,10 +3403,16 @@ type PresaleWindow struct {
 
 // Preview `lines`, or the cart with `from_cart`.
 //
-// Example: {"lines":[{"quantity":2,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}]}
+// Example: {"lines":[{"quantity":2,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}],"ship_to":{"province":"北京市"}}
 type Preview struct {
 	FromCart *bool         `json:"from_cart,omitempty"`
 	Lines    []PlacingLine `json:"lines,omitempty"`
+
+	// ShipTo Where the goods go; without it shipping is not in the total yet
+	ShipTo *struct {
+		// Province Example: 北京市
+		Province string `json:"province"`
+	} `json:"ship_to,omitempty"`
 }
 
 // PreviewOrder defines model for PreviewOrder.
@@ -4218,12 +4234,75 @@ type SessionPage struct {
 // Sheet defines model for Sheet.
 type Sheet = openapi_types.File
 
+// ShippingFee Fen, at most 1,000 yuan
+//
+// Example: 800
+type ShippingFee = int64
+
+// ShippingFees defines model for ShippingFees.
+type ShippingFees struct {
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id             `json:"merchant_id"`
+	Rates      []ShippingRate `json:"rates"`
+	SetAt      time.Time      `json:"set_at"`
+	Version    int64          `json:"version"`
+}
+
+// ShippingFeesPage defines model for ShippingFeesPage.
+type ShippingFeesPage struct {
+	Data       []ShippingFees `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// ShippingRate For the first kilogram, for each further one that is begun, and more for a parcel that must be kept cold
+type ShippingRate struct {
+	// ColdFen Fen, at most 1,000 yuan
+	//
+	// Example: 800
+	ColdFen *ShippingFee `json:"cold_fen,omitempty"`
+
+	// FirstFen Fen, at most 1,000 yuan
+	//
+	// Example: 800
+	FirstFen ShippingFee `json:"first_fen"`
+
+	// FreeFromFen Goods for so much are shipped for nothing; never when it is not given
+	//
+	// Example: 19900
+	FreeFromFen *int64 `json:"free_from_fen,omitempty"`
+
+	// FurtherFen Fen, at most 1,000 yuan
+	//
+	// Example: 800
+	FurtherFen ShippingFee `json:"further_fen"`
+
+	// Region A region's code
+	//
+	// Example: NORTH
+	Region string `json:"region"`
+}
+
+// ShippingRegion defines model for ShippingRegion.
+type ShippingRegion struct {
+	// Code Example: NORTH
+	Code      string   `json:"code"`
+	NameEn    string   `json:"name_en"`
+	NameZh    string   `json:"name_zh"`
+	Provinces []string `json:"provinces"`
+}
+
 // ShippingZone defines model for ShippingZone.
 type ShippingZone struct {
 	// Code Example: NATIONWIDE
 	Code   string `json:"code"`
 	NameEn string `json:"name_en"`
 	NameZh string `json:"name_zh"`
+}
+
+// ShippingZones defines model for ShippingZones.
+type ShippingZones struct {
+	Regions []ShippingRegion `json:"regions"`
+	Zones   []ZoneReach      `json:"zones"`
 }
 
 // Sku defines model for Sku.
@@ -4495,6 +4574,17 @@ type WebhookWithSecret struct {
 	// Secret `whsec_` and 32 bytes in base64: the key of the HMAC. Keep it; it is not shown again
 	Secret  string  `json:"secret"`
 	Webhook Webhook `json:"webhook"`
+}
+
+// ZoneReach defines model for ZoneReach.
+type ZoneReach struct {
+	// Code Example: COLD_NORTH_CHINA
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+
+	// Provinces As addresses name them; none where nothing is shipped
+	Provinces []string `json:"provinces"`
 }
 
 // AccountId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
@@ -4857,6 +4947,21 @@ type ListMerchantReviewsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListShippingFeesParams defines parameters for ListShippingFees.
+type ListShippingFeesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// SetShippingFeesParams defines parameters for SetShippingFees.
+type SetShippingFeesParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // ListLotsParams defines parameters for ListLots.
@@ -5293,6 +5398,9 @@ type CloseMerchantRecallJSONRequestBody = RecallResult
 // AnswerReviewJSONRequestBody defines body for AnswerReview for application/json ContentType.
 type AnswerReviewJSONRequestBody = NewReviewAnswer
 
+// SetShippingFeesJSONRequestBody defines body for SetShippingFees for application/json ContentType.
+type SetShippingFeesJSONRequestBody = NewShippingFees
+
 // SetSkuPriceJSONRequestBody defines body for SetSkuPrice for application/json ContentType.
 type SetSkuPriceJSONRequestBody = PriceChange
 
@@ -5628,6 +5736,12 @@ type ServerInterface interface {
 	// AnswerReview Answer a review; a further answer is shown in place of the one before, which stays
 	// (POST /v1/merchant/reviews/{review_id}/answers)
 	AnswerReview(c *gin.Context, reviewId ReviewId)
+	// ListShippingFees What the caller's enterprises ask for shipping; the newest version of each holds
+	// (GET /v1/merchant/shipping-fees)
+	ListShippingFees(c *gin.Context, params ListShippingFeesParams)
+	// SetShippingFees Set what an enterprise asks for shipping, from now on
+	// (POST /v1/merchant/shipping-fees)
+	SetShippingFees(c *gin.Context, params SetShippingFeesParams)
 	// SetSkuPrice Set a SKU's price; orders already placed keep theirs
 	// (POST /v1/merchant/skus/{sku_id})
 	SetSkuPrice(c *gin.Context, skuId SkuId)
@@ -5856,6 +5970,9 @@ type ServerInterface interface {
 	// ListRecalls Lots that were called back, newest first
 	// (GET /v1/public/recalls)
 	ListRecalls(c *gin.Context, params ListRecallsParams)
+	// ListShippingZones Where goods are shipped to
+	// (GET /v1/public/shipping-zones)
+	ListShippingZones(c *gin.Context)
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	// (GET /v1/regions)
 	ListRegions(c *gin.Context, params ListRegionsParams)
@@ -7887,6 +8004,84 @@ func (siw *ServerInterfaceWrapper) AnswerReview(c *gin.Context) {
 	}
 
 	siw.Handler.AnswerReview(c, reviewId)
+}
+
+// ListShippingFees operation middleware
+func (siw *ServerInterfaceWrapper) ListShippingFees(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListShippingFeesParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListShippingFees(c, params)
+}
+
+// SetShippingFees operation middleware
+func (siw *ServerInterfaceWrapper) SetShippingFees(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetShippingFeesParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetShippingFees(c, params)
 }
 
 // SetSkuPrice operation middleware
@@ -10313,6 +10508,19 @@ func (siw *ServerInterfaceWrapper) ListRecalls(c *gin.Context) {
 	siw.Handler.ListRecalls(c, params)
 }
 
+// ListShippingZones operation middleware
+func (siw *ServerInterfaceWrapper) ListShippingZones(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListShippingZones(c)
+}
+
 // ListRegions operation middleware
 func (siw *ServerInterfaceWrapper) ListRegions(c *gin.Context) {
 
@@ -10828,6 +11036,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/merchant/webhooks/:webhook_id/ping", wrapper.PingWebhook)
 	router.GET(options.BaseURL+"/v1/merchant/webhooks/:webhook_id/deliveries", wrapper.ListWebhookDeliveries)
 	router.POST(options.BaseURL+"/v1/merchant/webhook-deliveries/:delivery_id/resend", wrapper.ResendWebhookDelivery)
+	router.GET(options.BaseURL+"/v1/public/shipping-zones", wrapper.ListShippingZones)
+	router.GET(options.BaseURL+"/v1/merchant/shipping-fees", wrapper.ListShippingFees)
+	router.POST(options.BaseURL+"/v1/merchant/shipping-fees", wrapper.SetShippingFees)
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -18585,6 +18796,229 @@ type AnswerReviewdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AnswerReviewdefaultApplicationProblemPlusJSONResponse) VisitAnswerReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShippingFeesRequestObject struct {
+	Params ListShippingFeesParams
+}
+
+type ListShippingFeesResponseObject interface {
+	VisitListShippingFeesResponse(w http.ResponseWriter) error
+}
+
+type ListShippingFees200JSONResponse ShippingFeesPage
+
+func (response ListShippingFees200JSONResponse) VisitListShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShippingFees400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListShippingFees400ApplicationProblemPlusJSONResponse) VisitListShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShippingFees401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListShippingFees401ApplicationProblemPlusJSONResponse) VisitListShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShippingFees403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListShippingFees403ApplicationProblemPlusJSONResponse) VisitListShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShippingFeesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListShippingFeesdefaultApplicationProblemPlusJSONResponse) VisitListShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFeesRequestObject struct {
+	Params SetShippingFeesParams
+	Body   *SetShippingFeesJSONRequestBody
+}
+
+type SetShippingFeesResponseObject interface {
+	VisitSetShippingFeesResponse(w http.ResponseWriter) error
+}
+
+type SetShippingFees201JSONResponse ShippingFees
+
+func (response SetShippingFees201JSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFees400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response SetShippingFees400ApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFees401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SetShippingFees401ApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFees403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SetShippingFees403ApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFees404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SetShippingFees404ApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFees409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SetShippingFees409ApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFees422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response SetShippingFees422ApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFeesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetShippingFeesdefaultApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -27143,6 +27577,52 @@ func (response ListRecallsdefaultApplicationProblemPlusJSONResponse) VisitListRe
 	return err
 }
 
+type ListShippingZonesRequestObject struct {
+}
+
+type ListShippingZonesResponseObject interface {
+	VisitListShippingZonesResponse(w http.ResponseWriter) error
+}
+
+type ListShippingZones200JSONResponse ShippingZones
+
+func (response ListShippingZones200JSONResponse) VisitListShippingZonesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShippingZones304Response struct {
+}
+
+func (response ListShippingZones304Response) VisitListShippingZonesResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListShippingZonesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListShippingZonesdefaultApplicationProblemPlusJSONResponse) VisitListShippingZonesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRegionsRequestObject struct {
 	Params ListRegionsParams
 }
@@ -28138,6 +28618,12 @@ type StrictServerInterface interface {
 	// AnswerReview Answer a review; a further answer is shown in place of the one before, which stays
 	// (POST /v1/merchant/reviews/{review_id}/answers)
 	AnswerReview(ctx context.Context, request AnswerReviewRequestObject) (AnswerReviewResponseObject, error)
+	// ListShippingFees What the caller's enterprises ask for shipping; the newest version of each holds
+	// (GET /v1/merchant/shipping-fees)
+	ListShippingFees(ctx context.Context, request ListShippingFeesRequestObject) (ListShippingFeesResponseObject, error)
+	// SetShippingFees Set what an enterprise asks for shipping, from now on
+	// (POST /v1/merchant/shipping-fees)
+	SetShippingFees(ctx context.Context, request SetShippingFeesRequestObject) (SetShippingFeesResponseObject, error)
 	// SetSkuPrice Set a SKU's price; orders already placed keep theirs
 	// (POST /v1/merchant/skus/{sku_id})
 	SetSkuPrice(ctx context.Context, request SetSkuPriceRequestObject) (SetSkuPriceResponseObject, error)
@@ -28366,6 +28852,9 @@ type StrictServerInterface interface {
 	// ListRecalls Lots that were called back, newest first
 	// (GET /v1/public/recalls)
 	ListRecalls(ctx context.Context, request ListRecallsRequestObject) (ListRecallsResponseObject, error)
+	// ListShippingZones Where goods are shipped to
+	// (GET /v1/public/shipping-zones)
+	ListShippingZones(ctx context.Context, request ListShippingZonesRequestObject) (ListShippingZonesResponseObject, error)
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	// (GET /v1/regions)
 	ListRegions(ctx context.Context, request ListRegionsRequestObject) (ListRegionsResponseObject, error)
@@ -30724,6 +31213,76 @@ func (sh *strictHandler) AnswerReview(ctx *gin.Context, reviewId ReviewId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(AnswerReviewResponseObject); ok {
 		if err := validResponse.VisitAnswerReviewResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListShippingFees operation middleware
+func (sh *strictHandler) ListShippingFees(ctx *gin.Context, params ListShippingFeesParams) {
+	var request ListShippingFeesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListShippingFees(ctx, request.(ListShippingFeesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListShippingFees")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListShippingFeesResponseObject); ok {
+		if err := validResponse.VisitListShippingFeesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetShippingFees operation middleware
+func (sh *strictHandler) SetShippingFees(ctx *gin.Context, params SetShippingFeesParams) {
+	var request SetShippingFeesRequestObject
+
+	request.Params = params
+
+	var body SetShippingFeesJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetShippingFees(ctx, request.(SetShippingFeesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetShippingFees")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SetShippingFeesResponseObject); ok {
+		if err := validResponse.VisitSetShippingFeesResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -33316,6 +33875,30 @@ func (sh *strictHandler) ListRecalls(ctx *gin.Context, params ListRecallsParams)
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListRecallsResponseObject); ok {
 		if err := validResponse.VisitListRecallsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListShippingZones operation middleware
+func (sh *strictHandler) ListShippingZones(ctx *gin.Context) {
+	var request ListShippingZonesRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListShippingZones(ctx, request.(ListShippingZonesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListShippingZones")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListShippingZonesResponseObject); ok {
+		if err := validResponse.VisitListShippingZonesResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
