@@ -129,7 +129,7 @@ func (a *audit) report(out io.Writer) {
 	fmt.Fprintf(out, "Log %s: %d leaves (%d sealed), root %s\n", a.checkpoint.Origin, t.Leaves, t.Sealed, a.checkpoint.Root)
 	fmt.Fprintf(out, "  %d sales of %s yuan, exactly one tenth of each to the fund: %s yuan\n", t.Sales, yuan(t.SoldLi), yuan(t.LeviedLi))
 	fmt.Fprintf(out, "  %d refunds of %s yuan, with their tenth: %s yuan\n", t.Refunds, yuan(t.RefundedLi), yuan(t.ReturnedLi))
-	fmt.Fprintf(out, "  the education fund holds %s yuan, of which %s may still be returned\n", yuan(t.PendingLi+t.FreeLi), yuan(t.PendingLi))
+	fmt.Fprintf(out, "  the education fund holds %s yuan, of which %s may still be returned\n", yuan(t.PendingLi+t.FreeLi+t.HeldLi), yuan(t.PendingLi))
 	if a.statement != nil {
 		fmt.Fprintln(out, "The published figures are the sums of the leaves.")
 	}

@@ -24,8 +24,8 @@ type Repayment struct {
 }
 
 // transfer is how the refund stands in the book: the mirror image of the sale,
-// with exactly one tenth of the refunded goods.
-func transfer(o *order.Order, r order.Refund) ledger.Transfer {
+// with exactly one tenth of the refunded goods, out of where it is by now.
+func transfer(o *order.Order, r order.Refund, matured bool) ledger.Transfer {
 	var moves []ledger.Move
 	if r.Goods > 0 {
 		moves = append(moves, ledger.Move{What: fund.Goods, From: o.Payable(), To: order.Provider, Amount: r.Goods.Li()})
@@ -34,7 +34,7 @@ func transfer(o *order.Order, r order.Refund) ledger.Transfer {
 		moves = append(moves, ledger.Move{What: order.ShippingFee, From: o.Payable(), To: order.Provider, Amount: r.Shipping.Li()})
 	}
 	if r.Goods > 0 {
-		moves = append(moves, fund.Return(o.Payable(), r.Goods))
+		moves = append(moves, fund.Return(o.Payable(), r.Goods, matured))
 	}
 	return ledger.Transfer{Home: o.Merchant.UUID(), Kind: fund.Refund, Ref: r.ID.String(), Public: true, Moves: moves}
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
@@ -71,7 +73,25 @@ func giveBack(ctx context.Context, tx *postgres.Tx, o order.Order, back order.Re
 			return err
 		}
 	}
-	return ledger.Book(ctx, tx, []ledger.Transfer{transfer(&o, back)})
+	matured, err := fund.Matured(ctx, tx, o.Merchant.UUID(), o.ID.String())
+	if err != nil {
+		return err
+	}
+	return ledger.Book(ctx, tx, []ledger.Transfer{transfer(&o, back, matured)})
+}
+
+// Forfeit records as a refund what a bank took back of a locked order for good, under
+// an id that makes it once. Its money and its place in the book are the dispute's.
+func Forfeit(ctx context.Context, tx *postgres.Tx, o *order.Order, refund uuid.UUID, r order.Refunding) error {
+	back, err := o.Refund(r, identity.ID{}, tx.Now)
+	if err != nil {
+		return err
+	}
+	back.ID = id.From[order.Refund](refund)
+	if err := order.SaveRefunded(ctx, tx, *o); err != nil {
+		return err
+	}
+	return insert(ctx, tx, *o, back)
 }
 
 // Order is the buyer's own order with its refunds; another's is
@@ -106,7 +126,7 @@ func (s *Service) withRefunds(ctx context.Context, find func(*postgres.Tx) (orde
 
 // Repayments are the refunds in a state, as far as the money has come, newest
 // first: for an operator or an auditor.
-func (s *Service) Repayments(ctx context.Context, state payment.RefundState, p page.Request) (page.Of[Repayment], error) {
+func (s *Service) Repayments(ctx context.Context, state gateway.RefundState, p page.Request) (page.Of[Repayment], error) {
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Repayment], error) {
 		refunds, err := payment.RefundsIn(ctx, tx, state, p)
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
@@ -176,7 +177,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Carriage = carriage.New(a.db)
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
-	s.Aftersales = aftersale.New(a.db)
+	s.Aftersales, s.Disputes = aftersale.New(a.db), dispute.New(a.db)
 	s.Intake = intake.New(a.db, s.Catalog)
 	s.Recalls = recall.New(a.db)
 	s.Claims = claim.New(a.db, s.Catalog, a.cfg.Claims)

@@ -11,9 +11,9 @@ import (
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/config"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/identity"
-	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/pgserver"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
@@ -36,7 +36,7 @@ type Config struct {
 	// Path is the variable PATH, where programs are found.
 	Path      string
 	Redis     redisdb.Config
-	Payment   payment.Config
+	Payment   gateway.Config
 	Log       transparency.Config
 	Files     file.Config
 	Identity  identity.Config

@@ -40,8 +40,8 @@ func (a *App) Verify(ctx context.Context, out io.Writer) error {
 	faults = append(faults, against(st, audit)...)
 
 	fmt.Fprintf(out, "book   %d transfers, %d moves\n", book.Transfers, book.Moves)
-	fmt.Fprintf(out, "fund   %d orders, sold %s yuan, levied %s yuan (pending %s, free %s)\n",
-		st.Orders, st.SoldFen, st.LeviedLi, st.PendingLi, st.FreeLi)
+	fmt.Fprintf(out, "fund   %d orders, sold %s yuan, levied %s yuan (pending %s, free %s, held %s)\n",
+		st.Orders, st.SoldFen, st.LeviedLi, st.PendingLi, st.FreeLi, st.HeldLi)
 	fmt.Fprintf(out, "log    %d leaves signed, %d numbered since, %d waiting\n", audit.Checkpoint.Size, audit.Unsigned, audit.Waiting)
 	fmt.Fprintf(out, "key    %s\n", a.services.Transparency.VerifierKey())
 	for _, f := range faults {
@@ -68,8 +68,10 @@ func against(st fund.Statement, audit transparency.Audit) []string {
 			faults = append(faults, fmt.Sprintf("the leaves sum to %s sold and %s levied, the book to %s and %s", sold, levied, st.SoldFen, st.LeviedLi))
 		}
 		// What left the fund under seal is in the book and in no leaf that can be read.
-		if pending, free := money.Li(t.PendingLi), money.Li(t.FreeLi); pending != st.PendingLi || free != st.FreeLi {
-			faults = append(faults, fmt.Sprintf("the leaves leave the fund %s pending and %s free, the book %s and %s", pending, free, st.PendingLi, st.FreeLi))
+		pending, free, held := money.Li(t.PendingLi), money.Li(t.FreeLi), money.Li(t.HeldLi)
+		if pending != st.PendingLi || free != st.FreeLi || held != st.HeldLi {
+			faults = append(faults, fmt.Sprintf("the leaves leave the fund %s pending, %s free and %s held, the book %s, %s and %s",
+				pending, free, held, st.PendingLi, st.FreeLi, st.HeldLi))
 		}
 	}
 	return faults

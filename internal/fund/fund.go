@@ -1,10 +1,14 @@
 // Package fund is the education fund: one tenth of every sale, which may be
 // spent only on the county's schools. A levy is pending from the sale on, until
-// the goods can no longer come back; then it is free.
+// the goods can no longer come back; then it is free. While a buyer's bank disputes
+// the payment, it is held.
 package fund
 
 import (
 	"context"
+	"slices"
+
+	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
@@ -16,14 +20,19 @@ const (
 	All     ledger.Account = "fund:"                  // the prefix of every account of the fund
 	Pending ledger.Account = "fund:education:pending" // levied, but the goods may still come back
 	Free    ledger.Account = "fund:education:free"    // may be granted
+	Held    ledger.Account = "fund:education:held"    // of payments that a bank has taken back for the time being
 )
 
 // The kinds of transfers that the fund takes part in, and what they move.
 const (
-	Sale   = "sale"   // kind
-	Refund = "refund" // kind
-	Goods  = "goods"  // what: the base of the levy
-	Levy   = "tenth"  // what: the levy itself
+	Sale        = "sale"         // kind
+	Refund      = "refund"       // kind
+	Maturing    = "mature"       // kind: the goods can come back no more
+	Dispute     = "dispute"      // kind: the buyer's bank takes a payment back, for the time being
+	DisputeWon  = "dispute_won"  // kind: the bank gives it back to us
+	DisputeLost = "dispute_lost" // kind: the bank keeps it
+	Goods       = "goods"        // what: the base of the levy
+	Levy        = "tenth"        // what: the levy itself
 )
 
 // Tenth is the move that takes the fund's share of a sale out of what the seller
@@ -33,21 +42,62 @@ func Tenth(from ledger.Account, goods money.Fen) ledger.Move {
 	return ledger.Move{What: Levy, From: from, To: Pending, Amount: goods.Tenth()}
 }
 
+// holds is the account that an order's levy is in: it is free once it has matured.
+func holds(matured bool) ledger.Account {
+	if matured {
+		return Free
+	}
+	return Pending
+}
+
 // Return is the move that gives the fund's share of refunded goods back to the
-// seller, while the levy is still pending.
-func Return(to ledger.Account, goods money.Fen) ledger.Move {
-	return ledger.Move{What: Levy, From: Pending, To: to, Amount: goods.Tenth()}
+// seller: from what is pending, or from what is free once the levy has matured.
+func Return(to ledger.Account, goods money.Fen, matured bool) ledger.Move {
+	return ledger.Move{What: Levy, From: holds(matured), To: to, Amount: goods.Tenth()}
+}
+
+// Mature is the transfer that makes what is left of an order's levy free: the time
+// in which the goods could come back is over. The order's reference makes it happen
+// once. There is none for an order of which nothing is left.
+func Mature(merchant uuid.UUID, order string, left money.Fen) ledger.Transfer {
+	return ledger.Transfer{Home: merchant, Kind: Maturing, Ref: order, Public: true, Moves: []ledger.Move{
+		{What: Levy, From: Pending, To: Free, Amount: left.Tenth()},
+	}}
+}
+
+// Matured reports whether an order's levy has matured. The book is the record of it:
+// who holds the order's lock knows that it stays so.
+func Matured(ctx context.Context, tx *postgres.Tx, merchant uuid.UUID, order string) (bool, error) {
+	entries, err := ledger.Entries(ctx, tx, []ledger.Reference{{Home: merchant, Ref: order}})
+	return slices.ContainsFunc(entries, func(e ledger.Entry) bool { return e.Kind == Maturing }), err
+}
+
+// Hold is the move that sets the tenth of disputed goods aside.
+func Hold(goods money.Fen, matured bool) ledger.Move {
+	return ledger.Move{What: Levy, From: holds(matured), To: Held, Amount: goods.Tenth()}
+}
+
+// LetGo is the move that puts the tenth of goods back which were disputed in vain.
+func LetGo(goods money.Fen, matured bool) ledger.Move {
+	return ledger.Move{What: Levy, From: Held, To: holds(matured), Amount: goods.Tenth()}
+}
+
+// GiveUp is the move that returns the tenth of goods whose payment a bank took back
+// for good.
+func GiveUp(to ledger.Account, goods money.Fen) ledger.Move {
+	return ledger.Move{What: Levy, From: Held, To: to, Amount: goods.Tenth()}
 }
 
 // Statement is the fund at one moment, as anybody may see it.
 type Statement struct {
 	Orders     int64     // orders sold
 	SoldFen    money.Fen // goods sold, less goods refunded
-	RefundFen  money.Fen // goods refunded
+	RefundFen  money.Fen // goods refunded, or whose payment a bank took back for good
 	LeviedLi   money.Li  // tenths taken, less tenths returned: one tenth of SoldFen
 	ReturnedLi money.Li  // tenths returned with refunds
 	PendingLi  money.Li  // of the levied: goods may still come back
 	FreeLi     money.Li  // of the levied: may be granted
+	HeldLi     money.Li  // of the levied: a bank is asked whether the buyer has to pay
 }
 
 // Service answers for the fund.
@@ -75,6 +125,8 @@ func (s *Service) Statement(ctx context.Context) (Statement, error) {
 				st.PendingLi = b.Li()
 			case Free:
 				st.FreeLi = b.Li()
+			case Held:
+				st.HeldLi = b.Li()
 			}
 		}
 		return st, nil
@@ -91,11 +143,11 @@ func (s *Statement) add(flows []ledger.Flow) {
 			s.Orders += f.Count
 		case Sale + "/" + Levy:
 			s.LeviedLi += f.Sum
-		case Refund + "/" + Goods:
+		case Refund + "/" + Goods, DisputeLost + "/" + Goods:
 			whole, _ := f.Sum.Fen()
 			s.SoldFen -= whole
 			s.RefundFen += whole
-		case Refund + "/" + Levy:
+		case Refund + "/" + Levy, DisputeLost + "/" + Levy:
 			s.LeviedLi -= f.Sum
 			s.ReturnedLi += f.Sum
 		}

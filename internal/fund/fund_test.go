@@ -28,7 +28,7 @@ func TestTheFundHoldsOneTenthOfNetSales(t *testing.T) {
 			}
 			sold, held = sold+money.Fen(n), held+m.Amount
 			if back := rapid.Int64Range(0, n).Draw(t, "refunded"); back > 0 {
-				m := fund.Return(seller, money.Fen(back))
+				m := fund.Return(seller, money.Fen(back), false)
 				if m.From != fund.Pending || m.To != seller {
 					t.Fatalf("the tenth returns from %s to %s", m.From, m.To)
 				}
@@ -55,7 +55,7 @@ func TestTheStatementIsTheBooks(t *testing.T) {
 			}},
 			{Home: home, Kind: fund.Refund, Ref: "b", Public: true, Moves: []ledger.Move{
 				{What: fund.Goods, From: owed, To: "world:stripe", Amount: money.Fen(3).Li()},
-				fund.Return(owed, 3),
+				fund.Return(owed, 3, false),
 			}},
 		})
 	})

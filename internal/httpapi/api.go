@@ -12,6 +12,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
@@ -51,6 +52,7 @@ type Services struct {
 	Fund         *fund.Service
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
+	Disputes     *dispute.Service
 	Receipts     *receipt.Service
 	Reviews      *review.Service
 	Claims       *claim.Service
@@ -82,6 +84,7 @@ type surface struct {
 	listings
 	operators
 	standings
+	disputes
 	funds
 	imports
 	files
@@ -110,6 +113,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		listings{d.Catalog, d.Scrutiny, d.Origins, d.Inventory},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
+		disputes{d.Disputes},
 		funds{d.Fund},
 		imports{d.Intake},
 		files{d.Files},

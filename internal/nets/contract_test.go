@@ -57,6 +57,7 @@ var objects = map[string]object{
 	"merchant_id":    {owners: []string{"merchant"}},
 	"account_id":     {owners: []string{"account"}},
 	"refund_id":      {owners: []string{"buyer"}},
+	"dispute_id":     {},
 	"key_id":         {owners: []string{"merchant"}},
 	"path":           {},
 	"code":           {},

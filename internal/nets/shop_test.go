@@ -22,6 +22,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -306,6 +307,20 @@ func (s *shop) refuse(t testing.TB, b bought) (refund string) {
 	return c.Refunds[0].ID.String()
 }
 
+// dispute lets the bank take a paid checkout back, all of it.
+func (s *shop) dispute(t testing.TB, b bought) string {
+	t.Helper()
+	cid, err := id.Parse[order.Checkout](b.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := dispute.Said{Provider: "sandbox", Ref: "dp_" + b.ID, Payment: "pi", Amount: 1, Currency: "cny", Reason: "fraudulent", State: dispute.Open, OpenedAt: s.Clock.Now()}
+	if err := s.Disputes.Follow(t.Context(), cid, said); err != nil {
+		t.Fatalf("dispute: %v", err)
+	}
+	return id.FromName[dispute.Dispute](said.Provider, said.Ref).String()
+}
+
 // work does all that waits, and lets the public log take up what was sold.
 func (s *shop) work(t testing.TB) {
 	t.Helper()
@@ -380,6 +395,10 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		paid := s.buy(t, p, f)
 		s.settle(t, paid)
 		return []string{s.refuse(t, paid)}
+	case "dispute_id":
+		paid := s.buy(t, p, f)
+		s.settle(t, paid)
+		return []string{s.dispute(t, paid)}
 	case "key_id":
 		return []string{s.apiKey(t, p, f)}
 	case "webhook_id":

@@ -16,6 +16,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/lifecycle"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/quote"
@@ -133,18 +134,15 @@ func (c *Checkout) Levy() money.Li { return c.Goods.Tenth() }
 
 // NextActions is what the buyer may do now, for buttons.
 func (c *Checkout) NextActions(now time.Time) []string {
-	if c.State == Placed && now.Before(c.ExpiresAt) {
-		return []string{"pay", "cancel"}
+	if c.State == Placed && !now.Before(c.ExpiresAt) {
+		return []string{} // it has expired, though no sweep has come by
 	}
-	if c.State == Paid {
-		return []string{"receipt"}
-	}
-	return []string{}
+	return lifecycle.Checkout().Next(string(c.State), lifecycle.Buyer)
 }
 
 // Pay records that the checkout was paid for: all of its orders are.
 func (c *Checkout) Pay(at time.Time) error {
-	if err := c.leave(Placed, Paid); err != nil {
+	if err := c.become(Paid); err != nil {
 		return err
 	}
 	c.PaidAt = at
@@ -159,7 +157,7 @@ func (c *Checkout) Expire(at time.Time) error {
 	if at.Before(c.ExpiresAt) {
 		return ErrState.With("the checkout does not expire before %s", c.ExpiresAt.Format(time.RFC3339))
 	}
-	if err := c.leave(Placed, Expired); err != nil {
+	if err := c.become(Expired); err != nil {
 		return err
 	}
 	c.ClosedAt = at
@@ -168,21 +166,21 @@ func (c *Checkout) Expire(at time.Time) error {
 
 // Cancel ends a checkout that its buyer no longer wants, before it is paid.
 func (c *Checkout) Cancel(at time.Time) error {
-	if err := c.leave(Placed, Canceled); err != nil {
+	if err := c.become(Canceled); err != nil {
 		return err
 	}
 	c.ClosedAt = at
 	return nil
 }
 
-// leave takes the checkout and all of its orders from one state to another.
-func (c *Checkout) leave(from, to State) error {
-	if c.State != from {
-		return ErrState.With("the checkout is %s, not %s", c.State, from)
+// become takes the checkout and all of its orders to another state.
+func (c *Checkout) become(to State) error {
+	if !lifecycle.Checkout().Allowed(string(c.State), string(to)) {
+		return ErrState.With("the checkout is %s, it cannot become %s", c.State, to)
 	}
 	for i := range c.Orders {
-		if c.Orders[i].State != from {
-			return ErrState.With("order %s of the checkout is %s, not %s", c.Orders[i].ID, c.Orders[i].State, from)
+		if !lifecycle.Order().Allowed(string(c.Orders[i].State), string(to)) {
+			return ErrState.With("order %s of the checkout is %s, it cannot become %s", c.Orders[i].ID, c.Orders[i].State, to)
 		}
 		c.Orders[i].State = to
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/lifecycle"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/quote"
 )
@@ -22,7 +23,7 @@ type Refunding struct {
 // Refund gives back what is asked, never more than was paid: by line, by
 // quantity, by amount. An order whose every fen was given back is Refunded.
 func (o *Order) Refund(r Refunding, actor identity.ID, at time.Time) (Refund, error) {
-	if o.State != Paid {
+	if !lifecycle.Order().Allowed(string(o.State), string(Refunded)) {
 		return Refund{}, ErrState.With("the order is %s: only a paid order can be refunded", o.State)
 	}
 	if strings.TrimSpace(r.Reason) == "" {

@@ -125,7 +125,7 @@ func (s *Service) Capture(ctx context.Context, event string) error {
 		if err != nil || !claimed {
 			return err
 		}
-		c, err := lock(ctx, tx, id.From[Checkout](e.Intent.UUID()))
+		c, err := LockCheckout(ctx, tx, id.From[Checkout](e.Intent))
 		if err != nil {
 			return err
 		}
@@ -166,7 +166,7 @@ func (c *Checkout) capture(ctx context.Context, tx *postgres.Tx) error {
 // back. A job tells the provider; a payment that overtakes it goes back.
 func (s *Service) Cancel(ctx context.Context, caller identity.Caller, cid CheckoutID, claim request.Claim, render func(Checkout) (request.Answer, error)) (Checkout, error) {
 	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Checkout, error) {
-		c, err := lock(ctx, tx, cid)
+		c, err := LockCheckout(ctx, tx, cid)
 		if err != nil {
 			return c, err
 		}
@@ -184,7 +184,7 @@ func (s *Service) Cancel(ctx context.Context, caller identity.Caller, cid Checko
 // that has ended otherwise is ErrState.
 func (s *Service) Expire(ctx context.Context, cid CheckoutID) error {
 	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
-		c, err := lock(ctx, tx, cid)
+		c, err := LockCheckout(ctx, tx, cid)
 		if err != nil {
 			return err
 		}

@@ -145,9 +145,9 @@ func insertOrders(ctx context.Context, tx *postgres.Tx, c Checkout) error {
 	return nil
 }
 
-// lock reads a checkout with its orders and keeps both from others until the
-// transaction ends: the checkout first, then the orders by (merchant, id).
-func lock(ctx context.Context, tx *postgres.Tx, cid CheckoutID) (Checkout, error) {
+// LockCheckout reads a checkout with its orders and keeps both from others until the
+// transaction ends: the checkout first, then the orders by (merchant, id). ErrNotFound.
+func LockCheckout(ctx context.Context, tx *postgres.Tx, cid CheckoutID) (Checkout, error) {
 	return fetch(ctx, tx, "id = ?", " FOR UPDATE", " FOR UPDATE OF o", cid)
 }
 

@@ -121,7 +121,7 @@ func (s *sold) refund(t *testing.T) uuid.UUID {
 		VALUES ($1, $2, $3, $4, 0, 'damaged', $1, $5, '[]')`, s.homes[0], refund, s.orders[0], int64(back), s.db.Now())
 	payable := ledger.Payable(s.homes[0])
 	s.book(t, ledger.Transfer{Home: s.homes[0], Kind: fund.Refund, Ref: refund.String(), Public: true, Moves: []ledger.Move{
-		{What: fund.Goods, From: payable, To: ledger.World("stripe"), Amount: back.Li()}, fund.Return(payable, back),
+		{What: fund.Goods, From: payable, To: ledger.World("stripe"), Amount: back.Li()}, fund.Return(payable, back, false),
 	}})
 	return refund
 }

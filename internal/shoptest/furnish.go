@@ -20,6 +20,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/dossier"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -60,6 +61,7 @@ type Services struct {
 	Fund         *fund.Service
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
+	Disputes     *dispute.Service
 	Receipts     *receipt.Service
 	Reviews      *review.Service
 	Claims       *claim.Service

@@ -10,9 +10,12 @@ import (
 // The kinds of transfer that the rules below know. A new public kind that
 // touches the fund must be taught here first: until then CheckTenth refuses it.
 const (
-	KindSale   = "sale"
-	KindRefund = "refund"
-	KindMature = "mature"
+	KindSale        = "sale"
+	KindRefund      = "refund"
+	KindMature      = "mature"       // the goods of a sale can come back no more
+	KindDispute     = "dispute"      // the buyer's bank takes a payment back for the time being
+	KindDisputeWon  = "dispute_won"  // the bank returns it
+	KindDisputeLost = "dispute_lost" // the bank keeps it
 )
 
 // What the moves of a sale and of a refund are for.
@@ -27,10 +30,15 @@ const (
 	FundAccount = "fund:education"
 	FundPending = FundAccount + ":pending" // levied, the goods may still come back
 	FundFree    = FundAccount + ":free"    // levied, and the return window is over
+	FundHeld    = FundAccount + ":held"    // levied, and the payment is disputed
 )
 
 // World is how the names of accounts outside the book begin.
 const World = "world:"
+
+// Disputed is how the names of accounts begin that hold a payment which the buyer's
+// bank has taken back for the time being.
+const Disputed = "disputed:"
 
 // ErrTenth says that a leaf breaks the promise that exactly one tenth of every
 // sale goes to the education fund.
@@ -39,7 +47,7 @@ var ErrTenth = errors.New("verify: not exactly one tenth")
 // Payable is the account that holds what a merchant is owed.
 func Payable(merchant string) string { return "merchant:" + merchant + ":payable" }
 
-// Amounts are what a sale or a refund amounts to, in li and positive for both.
+// Amounts are what a leaf of goods amounts to, in li and positive for all kinds.
 type Amounts struct {
 	Goods, Shipping, Tenth int64
 	Fund                   string // the fund's account that gained, or gave back, the tenth
@@ -48,51 +56,89 @@ type Amounts struct {
 // CheckTenth holds a leaf against the rule of the shop. A sale moves goods (once)
 // and shipping (at most once) from outside to its merchant, and exactly one
 // tenth of the goods from there to the fund's pending account; a refund is the
-// mirror image, from whichever account the tenth is in, or of shipping alone. No
-// other kind may move goods or tenths; a maturing only moves from pending to free, and
-// nothing else known today touches the fund. Sealed leaves pass. Breaches are ErrTenth.
+// mirror image, from whichever account the tenth is in, or of shipping alone. A
+// dispute sets a payment aside in the same way, and its tenth in the fund's held
+// account; won, both go back, and lost, the payment leaves and the tenth returns to
+// the merchant. No other kind may move goods or tenths, but for a maturing, which moves
+// tenths from pending to free and does nothing else; nothing else known today touches
+// the fund. Sealed leaves pass. Breaches are ErrTenth.
 func CheckTenth(l Leaf) error {
-	switch {
-	case l.Sealed != "":
+	if l.Sealed != "" {
 		return nil
-	case l.Kind == KindSale || l.Kind == KindRefund:
+	}
+	if _, ofGoods := ways(l.Kind, ""); ofGoods {
 		_, err := SaleAmounts(l)
 		return err
 	}
 	for _, m := range l.Moves {
-		if m.What == WhatGoods || m.What == WhatShipping || m.What == WhatTenth {
-			return fmt.Errorf("%w: a %s moves %s", ErrTenth, l.Kind, m.What)
+		matures := l.Kind == KindMature && m.What == WhatTenth && m.Source == FundPending && m.Target == FundFree
+		if matures {
+			continue
 		}
-		matures := m.Source == FundPending && m.Target == FundFree
-		if (isFund(m.Source) || isFund(m.Target)) && (l.Kind != KindMature || !matures) {
+		if m.What == WhatGoods || m.What == WhatShipping || m.What == WhatTenth {
+			return fmt.Errorf("%w: a %s moves %s from %s to %s", ErrTenth, l.Kind, m.What, m.Source, m.Target)
+		}
+		if isFund(m.Source) || isFund(m.Target) {
 			return fmt.Errorf("%w: a %s moves %d li from %s to %s", ErrTenth, l.Kind, m.Li, m.Source, m.Target)
 		}
 	}
 	return nil
 }
 
-// SaleAmounts checks a sale or a refund as CheckTenth does, and says what it
-// amounts to. Any other leaf is ErrTenth.
+// end is one of a move's: an account that is named whole, or by how it begins.
+type end struct {
+	account string
+	begins  bool
+}
+
+func (e end) is(account string) bool {
+	return account == e.account || e.begins && strings.HasPrefix(account, e.account)
+}
+
+// way is how goods and tenths go in a kind of leaf.
+type way struct{ payer, payee, levied, fund end }
+
+// ways are those of a kind of leaf of one merchant's goods: money goes from payer to
+// payee, its tenth from levied to fund. The fund's end may be in several accounts.
+func ways(kind, payable string) (way, bool) {
+	seller, outside, aside := end{account: payable}, end{World, true}, end{Disputed, true}
+	pending, anywhere, held := end{account: FundPending}, end{FundAccount + ":", true}, end{account: FundHeld}
+	switch kind {
+	case KindSale:
+		return way{outside, seller, seller, pending}, true
+	case KindRefund:
+		return way{seller, outside, anywhere, seller}, true
+	case KindDispute:
+		return way{seller, aside, anywhere, held}, true
+	case KindDisputeWon:
+		return way{aside, seller, held, anywhere}, true
+	case KindDisputeLost:
+		return way{aside, outside, held, seller}, true
+	}
+	return way{}, false
+}
+
+// SaleAmounts checks a sale, a refund or a dispute as CheckTenth does, and says what
+// it amounts to. Any other leaf is ErrTenth.
 func SaleAmounts(l Leaf) (Amounts, error) {
 	var a Amounts
-	if l.Sealed != "" || (l.Kind != KindSale && l.Kind != KindRefund) {
+	w, ok := ways(l.Kind, Payable(l.Home))
+	if l.Sealed != "" || !ok {
 		return a, fmt.Errorf("%w: neither sale nor refund", ErrTenth)
 	}
-	payable := Payable(l.Home)
 	for _, m := range l.Moves {
-		// A refund gives back: its moves are read with the ends exchanged.
-		from, to := m.Source, m.Target
-		if l.Kind == KindRefund {
-			from, to = to, from
-		}
+		paid := w.payer.is(m.Source) && w.payee.is(m.Target)
 		var sum *int64
 		switch {
-		case m.What == WhatGoods && strings.HasPrefix(from, World) && to == payable:
+		case m.What == WhatGoods && paid:
 			sum = &a.Goods
-		case m.What == WhatShipping && strings.HasPrefix(from, World) && to == payable:
+		case m.What == WhatShipping && paid:
 			sum = &a.Shipping
-		case m.What == WhatTenth && from == payable && (to == FundPending || (l.Kind == KindRefund && isFund(to))):
-			sum, a.Fund = &a.Tenth, to
+		case m.What == WhatTenth && w.levied.is(m.Source) && w.fund.is(m.Target):
+			sum, a.Fund = &a.Tenth, m.Source
+			if l.Kind == KindSale || l.Kind == KindDisputeWon {
+				a.Fund = m.Target
+			}
 		}
 		if sum == nil || *sum != 0 {
 			return Amounts{}, fmt.Errorf("%w: a %s of %s moves %s twice or elsewhere: %s to %s", ErrTenth, l.Kind, l.Home, m.What, m.Source, m.Target)
@@ -115,7 +161,7 @@ func isFund(account string) bool { return strings.HasPrefix(account, FundAccount
 
 // Totals are the sums over leaves, in li.
 type Totals struct {
-	Leaves, Sealed, Sales, Refunds int64 // numbers of leaves
+	Leaves, Sealed, Sales, Refunds int64 // numbers of leaves; a lost dispute is a refund
 
 	SoldLi     int64 // goods of all sales
 	RefundedLi int64 // goods of all refunds
@@ -123,6 +169,7 @@ type Totals struct {
 	ReturnedLi int64 // tenths of all refunds
 	PendingLi  int64 // what FundPending holds
 	FreeLi     int64 // what FundFree holds
+	HeldLi     int64 // what FundHeld holds
 }
 
 // ErrOverflow says that sums left the range of 64 bits: no honest log gets there.
@@ -140,13 +187,13 @@ func (t *Totals) Add(l Leaf) error {
 		return err
 	}
 	switch l.Kind {
-	case KindSale, KindRefund:
+	case KindSale, KindRefund, KindDisputeLost:
 		a, err := SaleAmounts(l)
 		if err != nil {
 			return err
 		}
 		count, goods, tenths := &t.Sales, &t.SoldLi, &t.LeviedLi
-		if l.Kind == KindRefund {
+		if l.Kind != KindSale {
 			count, goods, tenths = &t.Refunds, &t.RefundedLi, &t.ReturnedLi
 		}
 		*count++
@@ -160,7 +207,7 @@ func (t *Totals) Add(l Leaf) error {
 	// A leaf has room for fewer than 2,000 moves to the fund, of MaxLi at most, so
 	// an overflow shows itself as a sum past half the range before it can wrap.
 	const edge = math.MaxInt64 / 2
-	for _, sum := range []int64{t.SoldLi, t.RefundedLi, t.LeviedLi, t.ReturnedLi, t.PendingLi, t.FreeLi} {
+	for _, sum := range []int64{t.SoldLi, t.RefundedLi, t.LeviedLi, t.ReturnedLi, t.PendingLi, t.FreeLi, t.HeldLi} {
 		if sum > edge || sum < -edge {
 			return ErrOverflow
 		}
@@ -174,6 +221,8 @@ func (t *Totals) move(account string, li int64) {
 		t.PendingLi += li
 	case FundFree:
 		t.FreeLi += li
+	case FundHeld:
+		t.HeldLi += li
 	}
 }
 
@@ -188,6 +237,7 @@ type Statement struct {
 	ReturnedLi  *int64 `json:"returned_li"`  // tenths returned with refunds
 	PendingLi   *int64 `json:"pending_li"`
 	FreeLi      *int64 `json:"free_li"`
+	HeldLi      *int64 `json:"held_li"`
 }
 
 // ErrStatement says that a published figure is not what the leaves sum to.
@@ -211,6 +261,7 @@ func (t Totals) Compare(s Statement) error {
 		{"returned_li", s.ReturnedLi, t.ReturnedLi},
 		{"pending_li", s.PendingLi, t.PendingLi},
 		{"free_li", s.FreeLi, t.FreeLi},
+		{"held_li", s.HeldLi, t.HeldLi},
 	} {
 		if f.published == nil {
 			continue

@@ -289,6 +289,16 @@ func FuzzParseLeaf(f *testing.F) {
 	})
 }
 
+// disputed is what is moved of goods, shipping and tenth on account of a dispute.
+func disputed(kind string, goods, shipping, tenth int64, payer, payee, levied, fund string) verify.Leaf {
+	l := verify.Leaf{Kind: kind, Home: merchant, Moves: []verify.Move{{"goods", payer, payee, goods}}}
+	if shipping > 0 {
+		l.Moves = append(l.Moves, verify.Move{What: "shipping", Source: payer, Target: payee, Li: shipping})
+	}
+	l.Moves = append(l.Moves, verify.Move{What: "tenth", Source: levied, Target: fund, Li: tenth})
+	return l
+}
+
 func TestTenthIsExact(t *testing.T) {
 	t.Parallel()
 	elsewhere := verify.Payable("0190d6a0-0000-7000-8000-000000000002")
@@ -304,9 +314,15 @@ func TestTenthIsExact(t *testing.T) {
 		{"a refund of shipping", verify.Leaf{Kind: "refund", Home: merchant, Moves: mirrored(sale(10, 8000, 1)).Moves[1:2]}, true},
 		{"a refund after maturity", mirrored(with(verify.Leaf{Home: merchant, Moves: sale(10, 0, 1).Moves[:1]}, verify.Move{What: "tenth", Source: verify.Payable(merchant), Target: verify.FundFree, Li: 1})), true},
 		{"sealed", verify.Leaf{Sealed: digest("x")}, true},
-		{"a maturing", verify.Leaf{Kind: "mature", Home: "fund", Moves: []verify.Move{{"levy", verify.FundPending, verify.FundFree, 5}}}, true},
+		{"a maturing", verify.Leaf{Kind: "mature", Home: "fund", Moves: []verify.Move{{"tenth", verify.FundPending, verify.FundFree, 5}}}, true},
+		{"a dispute", disputed("dispute", 1000, 80, 100, verify.Payable(merchant), "disputed:1", verify.FundFree, verify.FundHeld), true},
+		{"a dispute won", disputed("dispute_won", 1000, 80, 100, "disputed:1", verify.Payable(merchant), verify.FundHeld, verify.FundPending), true},
+		{"a dispute lost", disputed("dispute_lost", 1000, 80, 100, "disputed:1", "world:stripe", verify.FundHeld, verify.Payable(merchant)), true},
 		{"a payout", verify.Leaf{Kind: "payout", Home: merchant, Moves: []verify.Move{{"payout", verify.Payable(merchant), "world:bank", 5}}}, true},
 
+		{"a dispute that holds less than a tenth", disputed("dispute", 1000, 0, 99, verify.Payable(merchant), "disputed:1", verify.FundPending, verify.FundHeld), false},
+		{"a dispute lost whose tenth is kept", disputed("dispute_lost", 1000, 0, 100, "disputed:1", "world:stripe", verify.FundHeld, verify.FundFree), false},
+		{"a dispute lost to the merchant", disputed("dispute_lost", 1000, 0, 100, "disputed:1", verify.Payable(merchant), verify.FundHeld, verify.Payable(merchant)), false},
 		{"one li too little", sale(90000, 0, 8999), false},
 		{"one li too much", sale(90000, 0, 9001), false},
 		{"a tenth of shipping too", sale(90000, 10000, 10000), false},
@@ -324,7 +340,7 @@ func TestTenthIsExact(t *testing.T) {
 		{"a refund the wrong way", func() verify.Leaf { l := sale(10, 0, 1); l.Kind = "refund"; return l }(), false},
 		{"goods under another name", func() verify.Leaf { l := sale(10, 0, 1); l.Kind = "gift"; return l }(), false},
 		{"the fund pays out", verify.Leaf{Kind: "fee", Home: "fund", Moves: []verify.Move{{"fee", verify.FundFree, "world:bank", 5}}}, false},
-		{"a maturing backwards", verify.Leaf{Kind: "mature", Home: "fund", Moves: []verify.Move{{"levy", verify.FundFree, verify.FundPending, 5}}}, false},
+		{"a maturing backwards", verify.Leaf{Kind: "mature", Home: "fund", Moves: []verify.Move{{"tenth", verify.FundFree, verify.FundPending, 5}}}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -352,7 +368,7 @@ func TestTotalsAreTheFund(t *testing.T) {
 		sale(330, 0, 33),
 		mirrored(sale(330, 0, 33)),
 		{Sealed: digest("x")},
-		{Kind: "mature", Home: "fund", Moves: []verify.Move{{"levy", verify.FundPending, verify.FundFree, 4000}}},
+		{Kind: "mature", Home: "fund", Moves: []verify.Move{{"tenth", verify.FundPending, verify.FundFree, 4000}}},
 	} {
 		if err := totals.Add(l); err != nil {
 			t.Fatal(err)

@@ -1,0 +1,143 @@
+package dispute
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/trail"
+)
+
+// Service follows disputes.
+type Service struct{ db *postgres.DB }
+
+// New makes the service.
+func New(db *postgres.DB) *Service { return &Service{db: db} }
+
+// Follow does what the provider says of a dispute of a checkout's payment. It may be
+// told the same again, the end before the beginning, and what was true before: a
+// dispute only goes forward. ErrUnpaid while the payment has not been heard of.
+func (s *Service) Follow(ctx context.Context, checkout order.CheckoutID, said Said) error {
+	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
+		c, err := order.LockCheckout(ctx, tx, checkout)
+		if err != nil {
+			return err
+		}
+		d, known, err := lock(ctx, tx, said)
+		switch {
+		case err != nil:
+			return err
+		case c.State != order.Paid:
+			return ErrUnpaid.With("checkout %s is %s", c.ID, c.State)
+		case !known:
+			if d, err = open(ctx, tx, &c, said); err != nil {
+				return err
+			}
+		}
+		if said.State == Open || d.State != Open {
+			return nil
+		}
+		return end(ctx, tx, &c, d, said.State)
+	})
+}
+
+// open sets aside what is disputed.
+func open(ctx context.Context, tx *postgres.Tx, c *order.Checkout, said Said) (Dispute, error) {
+	d := Dispute{ID: id.FromName[Dispute](said.Provider, said.Ref), Checkout: c.ID, Said: said, HeardAt: tx.Now}
+	d.State = Open
+	withheld, err := payment.Withhold(ctx, tx, c.Buyer.UUID(), c.Intent().ID, said.Amount)
+	if err != nil {
+		return d, err
+	}
+	matured := make(map[order.ID]bool, len(c.Orders))
+	for _, o := range c.Orders {
+		if matured[o.ID], err = fund.Matured(ctx, tx, o.Merchant.UUID(), o.ID.String()); err != nil {
+			return d, err
+		}
+	}
+	d.Parts, d.Beyond = spread(d.ID, withheld, c.Orders, matured), said.Amount-withheld
+	if err := insert(ctx, tx, d); err != nil {
+		return d, err
+	}
+	if err := ledger.Book(ctx, tx, d.opened()); err != nil {
+		return d, err
+	}
+	return d, note(ctx, tx, d, "dispute.open")
+}
+
+// end lets go of what was set aside, or gives it up: then each order has a refund that
+// nobody asked for.
+func end(ctx context.Context, tx *postgres.Tx, c *order.Checkout, d Dispute, to State) error {
+	d.State, d.ClosedAt = to, tx.Now
+	if err := saveEnd(ctx, tx, d); err != nil {
+		return err
+	}
+	if to == Won {
+		if err := payment.LetGo(ctx, tx, c.Buyer.UUID(), c.Intent().ID, d.Amount-d.Beyond); err != nil {
+			return err
+		}
+	} else {
+		for _, p := range d.Parts {
+			i := slices.IndexFunc(c.Orders, func(o order.Order) bool { return o.ID == p.Order })
+			if i < 0 {
+				return fmt.Errorf("dispute %s is of order %s, which checkout %s does not have", d.ID, p.Order, c.ID)
+			}
+			o := &c.Orders[i]
+			if err := aftersale.Forfeit(ctx, tx, o, p.ID.UUID(), p.forfeit(o, "dispute lost: "+d.Reason)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := ledger.Book(ctx, tx, d.closed()); err != nil {
+		return err
+	}
+	return note(ctx, tx, d, "dispute."+string(to))
+}
+
+func note(ctx context.Context, tx *postgres.Tx, d Dispute, operation string) error {
+	return trail.Note(ctx, tx, trail.Entry{Operation: operation, Object: "dispute:" + d.ID.String(), Detail: map[string]any{
+		"amount_fen": d.Amount, "beyond_fen": d.Beyond, "reason": d.Reason, "ref": d.Ref,
+	}})
+}
+
+// Unsettled says which of these orders a bank has an open question about: nothing of
+// them is refunded, and their tenths do not mature.
+func Unsettled(ctx context.Context, tx *postgres.Tx, orders []order.Order) (map[order.ID]bool, error) {
+	return unsettled(ctx, tx, orders)
+}
+
+// Disputes are all disputes in a state ("" is any), newest first: for an operator or an
+// auditor.
+func (s *Service) Disputes(ctx context.Context, state State, p page.Request) (page.Of[Dispute], error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Dispute], error) { return list(ctx, tx, state, nil, p) })
+}
+
+// OfMerchants are the disputes that the caller's enterprises have a part in, with
+// their own parts alone.
+func (s *Service) OfMerchants(ctx context.Context, caller identity.Caller, p page.Request) (page.Of[Dispute], error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Dispute], error) {
+		mine := caller.Merchants()
+		if mine == nil {
+			return page.Of[Dispute]{}, nil
+		}
+		all, err := list(ctx, tx, "", mine, p)
+		for i := range all.Data {
+			all.Data[i].Parts = slices.DeleteFunc(all.Data[i].Parts, func(p Part) bool { return !caller.SellsFor(p.Merchant.UUID()) })
+		}
+		return all, err
+	})
+}
+
+// Dispute is one of them, or ErrNotFound.
+func (s *Service) Dispute(ctx context.Context, did ID) (Dispute, error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Dispute, error) { return read(ctx, tx, did) })
+}

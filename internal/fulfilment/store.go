@@ -1,0 +1,190 @@
+package fulfilment
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+)
+
+// fulfilmentRow is a row of the table fulfilment.
+type fulfilmentRow struct {
+	MerchantID      uuid.UUID
+	OrderID         uuid.UUID
+	State           string
+	PackedAt        *time.Time
+	ShippedAt       *time.Time
+	DeliveredAt     *time.Time
+	GoodsReceivedAt *time.Time
+	ServicesEndedAt *time.Time
+	ReceivedAt      *time.Time
+	ClosesAt        *time.Time
+	ClosedAt        *time.Time
+	CreatedAt       time.Time `gorm:"autoCreateTime:false"`
+}
+
+// TableName is fulfilment.
+func (fulfilmentRow) TableName() string { return "fulfilment" }
+
+// lineRow is a row of the table fulfilment_line.
+type lineRow struct {
+	MerchantID uuid.UUID
+	OrderID    uuid.UUID
+	N          int
+	Quantity   int64
+	Shipped    int64
+	ColdChain  string
+	Voucher    bool
+	ShipBy     *time.Time
+}
+
+// TableName is fulfilment_line.
+func (lineRow) TableName() string { return "fulfilment_line" }
+
+func (r fulfilmentRow) fulfilment() Fulfilment {
+	return Fulfilment{
+		Key: keyOf(r.MerchantID, r.OrderID), State: State(r.State), PackedAt: orZero(r.PackedAt), ShippedAt: orZero(r.ShippedAt),
+		DeliveredAt: orZero(r.DeliveredAt), GoodsAt: orZero(r.GoodsReceivedAt), ServicesAt: orZero(r.ServicesEndedAt),
+		ReceivedAt: orZero(r.ReceivedAt), ClosesAt: orZero(r.ClosesAt), ClosedAt: orZero(r.ClosedAt),
+	}
+}
+
+func keyOf(m, o uuid.UUID) Key {
+	return Key{id.From[merchant.Merchant](m), id.From[order.Order](o)}
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// homes are the keys of orders, turned on their side as unnest wants them.
+func homes(orders []order.Order) (merchants, ids []uuid.UUID) {
+	for _, o := range orders {
+		merchants, ids = append(merchants, o.Merchant.UUID()), append(ids, o.ID.UUID())
+	}
+	return merchants, ids
+}
+
+// promised is when a line (l) of an order (o) of a product (p) is to leave: so many seconds
+// after the payment, goods that were ordered ahead by the end of the last day of
+// the window in which they were ordered. Vouchers do not leave.
+const promised = `CASE WHEN NOT p.voucher THEN greatest(o.paid_at + make_interval(secs => ?), CASE WHEN p.presale THEN (
+		SELECT (max(w->>'until')::date + 1)::timestamp AT TIME ZONE 'Asia/Shanghai' FROM jsonb_array_elements(p.label->'presale_windows') w
+		WHERE (o.placed_at AT TIME ZONE 'Asia/Shanghai')::date BETWEEN (w->>'from')::date AND (w->>'until')::date) END) END`
+
+// find reads how far orders have come, in their order: those that nothing has happened
+// to yet as Unfulfilled, with what their lines will need.
+func find(ctx context.Context, tx *postgres.Tx, orders []order.Order, lock string) ([]Fulfilment, error) {
+	merchants, ids := homes(orders)
+	rows, err := postgres.Rows[fulfilmentRow](ctx, tx, `SELECT f.* FROM unnest(?::uuid[], ?::uuid[]) AS x(m, o)
+		JOIN fulfilment f ON f.merchant_id = x.m AND f.order_id = x.o ORDER BY f.merchant_id, f.order_id`+lock,
+		postgres.Array(merchants), postgres.Array(ids))
+	if err != nil {
+		return nil, fmt.Errorf("read fulfilments: %w", err)
+	}
+	lines, err := postgres.Rows[lineRow](ctx, tx, `SELECT l.merchant_id, l.order_id, l.n, l.quantity, coalesce(f.shipped, 0) AS shipped,
+			coalesce(f.cold_chain, p.cold_chain) AS cold_chain, coalesce(f.voucher, p.voucher) AS voucher,
+			CASE WHEN f.n IS NOT NULL THEN f.ship_by ELSE `+promised+` END AS ship_by
+		FROM unnest(?::uuid[], ?::uuid[]) AS x(m, o)
+		JOIN orders o ON o.merchant_id = x.m AND o.id = x.o
+		JOIN order_line l ON l.merchant_id = x.m AND l.order_id = x.o
+		LEFT JOIN fulfilment_line f ON f.merchant_id = x.m AND f.order_id = x.o AND f.n = l.n
+		JOIN product p ON p.merchant_id = x.m AND p.id = l.product_id
+		ORDER BY l.merchant_id, l.order_id, l.n`, ShipWithin.Seconds(), postgres.Array(merchants), postgres.Array(ids))
+	if err != nil {
+		return nil, fmt.Errorf("read the lines of fulfilments: %w", err)
+	}
+	found := make(map[order.ID]fulfilmentRow, len(rows))
+	for _, r := range rows {
+		found[id.From[order.Order](r.OrderID)] = r
+	}
+	of := make(map[order.ID][]lineRow, len(orders))
+	for _, l := range lines {
+		of[id.From[order.Order](l.OrderID)] = append(of[id.From[order.Order](l.OrderID)], l)
+	}
+	all := make([]Fulfilment, len(orders))
+	for i, o := range orders {
+		all[i] = Fulfilment{Key: Key{o.Merchant, o.ID}, State: Unfulfilled}
+		if r, ok := found[o.ID]; ok {
+			all[i] = r.fulfilment()
+		}
+		for j, l := range of[o.ID] {
+			all[i].Lines = append(all[i].Lines, Line{
+				N: l.N, Quantity: l.Quantity, Shipped: l.Shipped, Left: left(o.Lines[j], l.Shipped, l.Voucher),
+				ColdChain: l.ColdChain, Voucher: l.Voucher, ShipBy: orZero(l.ShipBy),
+			})
+		}
+	}
+	return all, nil
+}
+
+// begin makes the rows of orders that have none yet.
+func begin(ctx context.Context, tx *postgres.Tx, orders []order.Order) error {
+	merchants, ids := homes(orders)
+	_, err := tx.Exec(ctx, `WITH fresh AS (
+			INSERT INTO fulfilment (merchant_id, order_id, state, created_at)
+			SELECT m, o, 'unfulfilled', ? FROM unnest(?::uuid[], ?::uuid[]) AS x(m, o) ORDER BY m, o
+			ON CONFLICT DO NOTHING RETURNING merchant_id, order_id)
+		INSERT INTO fulfilment_line (merchant_id, order_id, n, quantity, shipped, cold_chain, voucher, ship_by)
+		SELECT l.merchant_id, l.order_id, l.n, l.quantity, 0, p.cold_chain, p.voucher, `+promised+`
+		FROM fresh JOIN orders o ON o.merchant_id = fresh.merchant_id AND o.id = fresh.order_id
+		JOIN order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.id
+		JOIN product p ON p.merchant_id = l.merchant_id AND p.id = l.product_id`,
+		tx.Now, postgres.Array(merchants), postgres.Array(ids), ShipWithin.Seconds())
+	if err != nil {
+		return fmt.Errorf("begin fulfilments: %w", err)
+	}
+	return nil
+}
+
+// save writes what changed of locked fulfilments.
+func save(ctx context.Context, tx *postgres.Tx, all ...Fulfilment) error {
+	for _, f := range all {
+		_, err := tx.Exec(ctx, `UPDATE fulfilment SET state = ?, packed_at = ?, shipped_at = ?, delivered_at = ?, goods_received_at = ?,
+				services_ended_at = ?, received_at = ?, closes_at = ?, closed_at = ? WHERE merchant_id = ? AND order_id = ?`,
+			string(f.State), orNull(f.PackedAt), orNull(f.ShippedAt), orNull(f.DeliveredAt), orNull(f.GoodsAt), orNull(f.ServicesAt),
+			orNull(f.ReceivedAt), orNull(f.ClosesAt), orNull(f.ClosedAt), f.Merchant, f.Order)
+		if err != nil {
+			return fmt.Errorf("save the fulfilment of order %s: %w", f.Order, err)
+		}
+	}
+	return nil
+}
+
+func due(ctx context.Context, tx *postgres.Tx, limit int) ([]Key, error) {
+	rows, err := postgres.Rows[fulfilmentRow](ctx, tx, `SELECT merchant_id, order_id FROM fulfilment
+		WHERE received_at IS NOT NULL AND closed_at IS NULL AND closes_at <= ? ORDER BY closes_at LIMIT ?`, tx.Now, limit)
+	if err != nil {
+		return nil, fmt.Errorf("find orders that can be closed: %w", err)
+	}
+	keys := make([]Key, len(rows))
+	for i, r := range rows {
+		keys[i] = keyOf(r.MerchantID, r.OrderID)
+	}
+	return keys, nil
+}
+
+func closeOne(ctx context.Context, tx *postgres.Tx, k Key) (bool, error) {
+	n, err := tx.Exec(ctx, `UPDATE fulfilment SET closed_at = ?
+		WHERE merchant_id = ? AND order_id = ? AND received_at IS NOT NULL AND closed_at IS NULL AND closes_at <= ?`, tx.Now, k.Merchant, k.Order, tx.Now)
+	if err != nil {
+		return false, fmt.Errorf("close order %s: %w", k.Order, err)
+	}
+	return n == 1, nil
+}

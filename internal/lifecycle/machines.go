@@ -1,0 +1,138 @@
+package lifecycle
+
+// All are the machines, in the order of a sale.
+func All() []Machine {
+	return []Machine{
+		Checkout(), Order(), Fulfilment(), Voucher(), Case(), Refund(), PaymentIntent(), Dispute(), Payout(), Compensation(),
+	}
+}
+
+// Checkout is what a buyer places and pays at once.
+func Checkout() Machine {
+	return Machine{Name: "checkout", Chinese: "结算单", Table: "checkout", First: "placed", Moves: []Move{
+		{"placed", "paid", "pay", []Role{Buyer}},
+		{"placed", "canceled", "cancel", []Role{Buyer}},
+		{"placed", "expired", "expire", []Role{System}},
+		{"paid", "paid", "receipt", []Role{Buyer}},
+	}}
+}
+
+// Order is what one merchant sells in one checkout. A paid one may be canceled as long as its
+// Fulfilment allows it.
+func Order() Machine {
+	return Machine{Name: "order", Chinese: "订单", Table: "orders", First: "placed", Moves: []Move{
+		{"placed", "paid", "pay", []Role{Buyer}},
+		{"placed", "canceled", "cancel", []Role{Buyer}},
+		{"placed", "expired", "expire", []Role{System}},
+		{"paid", "paid", "refund", []Role{Operator}},
+		{"paid", "refunded", "refund", []Role{Operator}},
+		{"paid", "refunded", "cancel", []Role{Buyer, Merchant}},
+	}}
+}
+
+// Fulfilment is how far the goods of a paid order have come.
+func Fulfilment() Machine {
+	return Machine{Name: "fulfilment", Chinese: "履约", Table: "fulfilment", First: "unfulfilled", Moves: []Move{
+		{"unfulfilled", "unfulfilled", "cancel", []Role{Buyer, Merchant}},
+		{"unfulfilled", "packed", "pack", []Role{Merchant}},
+		{"unfulfilled", "partly_shipped", "ship", []Role{Merchant}},
+		{"unfulfilled", "shipped", "ship", []Role{Merchant}},
+		{"unfulfilled", "received", "receive", []Role{System}}, // vouchers: redeemed or expired
+		{"packed", "packed", "cancel", []Role{Buyer, Merchant}},
+		{"packed", "partly_shipped", "ship", []Role{Merchant}},
+		{"packed", "shipped", "ship", []Role{Merchant}},
+		{"partly_shipped", "partly_shipped", "ship", []Role{Merchant}},
+		{"partly_shipped", "shipped", "ship", []Role{Merchant}},
+		{"partly_shipped", "partly_shipped", "request_return", []Role{Buyer}},
+		{"shipped", "delivered", "deliver", []Role{Merchant}},
+		{"shipped", "received", "receive", []Role{Buyer, System}},
+		{"shipped", "shipped", "request_return", []Role{Buyer}},
+		{"delivered", "received", "receive", []Role{Buyer, System}},
+		{"delivered", "delivered", "request_return", []Role{Buyer}},
+		{"received", "received", "request_return", []Role{Buyer}},
+	}}
+}
+
+// Voucher is a code for a dated service.
+func Voucher() Machine {
+	return Machine{Name: "voucher", Chinese: "券码", Table: "voucher", First: "issued", Moves: []Move{
+		{"issued", "redeemed", "redeem", []Role{Merchant}},
+		{"issued", "expired", "expire", []Role{System}},
+		{"issued", "void", "void", []Role{System}},
+	}}
+}
+
+// Case is a buyer's request after the sale: goods back, money back, or the money alone.
+func Case() Machine {
+	return Machine{Name: "after-sales case", Chinese: "售后单", Table: "aftersale_case", First: "requested", Moves: []Move{
+		{"requested", "approved", "approve", []Role{Merchant, System}},
+		{"requested", "refunded", "approve", []Role{Merchant, System}}, // no goods come back
+		{"requested", "refused", "refuse", []Role{Merchant}},
+		{"requested", "withdrawn", "withdraw", []Role{Buyer}},
+		{"approved", "sent_back", "send_back", []Role{Buyer}},
+		{"approved", "withdrawn", "withdraw", []Role{Buyer}},
+		{"approved", "lapsed", "lapse", []Role{System}},
+		{"sent_back", "refunded", "goods_received", []Role{Merchant, System}},
+		{"sent_back", "refused", "refuse", []Role{Merchant}},
+		{"refused", "escalated", "escalate", []Role{Buyer}},
+		{"refused", "withdrawn", "withdraw", []Role{Buyer}},
+		{"refused", "lapsed", "lapse", []Role{System}},
+		{"escalated", "approved", "decide", []Role{Operator}}, // the goods have still to come back
+		{"escalated", "refunded", "decide", []Role{Operator}},
+		{"escalated", "rejected", "decide", []Role{Operator}},
+		{"escalated", "withdrawn", "withdraw", []Role{Buyer}},
+	}}
+}
+
+// Refund is money on its way back to a buyer.
+func Refund() Machine {
+	return Machine{Name: "refund", Chinese: "退款", Table: "refund", First: "pending", Moves: []Move{
+		{"pending", "succeeded", "succeed", []Role{System}},
+		{"pending", "failed", "fail", []Role{System}},
+		{"succeeded", "failed", "fail", []Role{System}}, // a bank refuses what the provider had sent
+		{"failed", "pending", "retry", []Role{Operator}},
+	}}
+}
+
+// PaymentIntent is a sum that a buyer is to pay.
+func PaymentIntent() Machine {
+	return Machine{Name: "payment intent", Chinese: "支付单", Table: "payment_intent", First: "new", Moves: []Move{
+		{"new", "opened", "open", []Role{System}},
+		{"new", "succeeded", "pay", []Role{Buyer}},
+		{"new", "canceled", "cancel", []Role{Buyer, System}},
+		{"opened", "succeeded", "pay", []Role{Buyer}},
+		{"opened", "canceled", "cancel", []Role{Buyer, System}},
+		{"succeeded", "refunded", "give_back", []Role{System}},
+		{"canceled", "refunding", "give_back", []Role{System}}, // paid when nothing was to be paid any more
+		{"refunding", "refunded", "give_back", []Role{System}},
+		{"refunded", "succeeded", "fail", []Role{System}}, // a refund failed late
+		{"refunded", "refunding", "fail", []Role{System}},
+	}}
+}
+
+// Dispute is a payment that the buyer's bank takes back.
+func Dispute() Machine {
+	return Machine{Name: "dispute", Chinese: "拒付争议", Table: "dispute", First: "open", Moves: []Move{
+		{"open", "won", "win", []Role{System}},
+		{"open", "lost", "lose", []Role{System}},
+	}}
+}
+
+// Payout is money on its way to a merchant or to the fund.
+func Payout() Machine {
+	return Machine{Name: "payout", Chinese: "打款", Table: "payout", First: "pending", Moves: []Move{
+		{"pending", "paid", "pay", []Role{System}},
+		{"pending", "failed", "fail", []Role{System}},
+		{"failed", "pending", "retry", []Role{Operator, System}},
+		{"paid", "reversed", "reverse", []Role{System}},
+	}}
+}
+
+// Compensation is goodwill that one operator proposes and another approves.
+func Compensation() Machine {
+	return Machine{Name: "compensation", Chinese: "补偿", Table: "compensation", First: "proposed", Moves: []Move{
+		{"proposed", "approved", "approve", []Role{Operator}},
+		{"proposed", "refused", "refuse", []Role{Operator}},
+		{"proposed", "withdrawn", "withdraw", []Role{Operator}},
+	}}
+}
