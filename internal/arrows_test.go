@@ -55,6 +55,7 @@ var arrows = map[string][]string{
 	"term":         {},
 	"trail":        {},
 	"transparency": {},
+	"voucher":      {"fulfilment", "identity", "merchant", "order", "trail"},
 	"webhook":      {"identity", "trail"},
 }
 

@@ -40,6 +40,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/webhook"
 	"github.com/shiyi-market/shiyi/internal/worker"
 )
@@ -184,6 +185,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Reviews = review.New(a.db, s.Identity, s.Catalog)
 	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
 	s.Standing = standing.New(a.db)
+	s.Vouchers = voucher.New(a.db)
 	s.Webhooks = webhook.New(a.db, a.cfg.Webhook, nil)
 	return nil
 }
@@ -246,6 +248,6 @@ func (a *App) newWorker() (*worker.Worker, error) {
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
 		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
 		Standing: a.services.Standing, Inventory: a.services.Inventory, Search: a.services.Search,
-		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
+		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake, Vouchers: a.services.Vouchers,
 	}, a.log, a.metrics)
 }

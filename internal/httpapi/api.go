@@ -33,6 +33,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/web"
 	"github.com/shiyi-market/shiyi/internal/webhook"
 )
@@ -63,6 +64,7 @@ type Services struct {
 	Trail        *trail.Service
 	Intake       *intake.Service
 	Files        *file.Service
+	Vouchers     *voucher.Service
 	Webhooks     *webhook.Service
 	Recalls      *recall.Service
 }
@@ -91,6 +93,7 @@ type surface struct {
 	lots
 	claims
 	reviews
+	vouchers
 	webhooks
 	publicLog
 	system
@@ -120,6 +123,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		lots{d.Inventory, d.Recalls},
 		claims{d.Claims},
 		reviews{d.Reviews},
+		vouchers{d.Vouchers},
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		system{d.Ready, site},

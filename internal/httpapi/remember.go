@@ -57,6 +57,9 @@ func (r *remembered) VisitCancelCheckoutResponse(w http.ResponseWriter) error { 
 // VisitSetShippingFeesResponse sends the answer.
 func (r *remembered) VisitSetShippingFeesResponse(w http.ResponseWriter) error { return r.send(w) }
 
+// VisitRedeemVoucherResponse sends the answer.
+func (r *remembered) VisitRedeemVoucherResponse(w http.ResponseWriter) error { return r.send(w) }
+
 // VisitAdjustStockResponse sends the answer.
 func (r *remembered) VisitAdjustStockResponse(w http.ResponseWriter) error { return r.send(w) }
 

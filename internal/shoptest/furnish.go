@@ -41,6 +41,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
@@ -72,6 +73,7 @@ type Services struct {
 	Trail        *trail.Service
 	Intake       *intake.Service
 	Files        *file.Service
+	Vouchers     *voucher.Service
 	Webhooks     *webhook.Service
 	Recalls      *recall.Service
 }

@@ -52,6 +52,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
@@ -156,6 +157,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Search = search.New(s.DB, inventory.InStock)
 	s.Claims = claim.New(s.DB, s.Catalog, claim.Config{})
 	s.Reviews = review.New(s.DB, s.Identity, s.Catalog)
+	s.Vouchers = voucher.New(s.DB)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	s.Standing = standing.New(s.DB)
 	return s

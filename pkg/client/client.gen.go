@@ -314,6 +314,30 @@ func (e ApplicationWayMode) Valid() bool {
 	}
 }
 
+// Defines values for AppointmentState.
+const (
+	AppointmentStateAsked     AppointmentState = "asked"
+	AppointmentStateCanceled  AppointmentState = "canceled"
+	AppointmentStateConfirmed AppointmentState = "confirmed"
+	AppointmentStateDeclined  AppointmentState = "declined"
+)
+
+// Valid indicates whether the value is a known member of the AppointmentState enum.
+func (e AppointmentState) Valid() bool {
+	switch e {
+	case AppointmentStateAsked:
+		return true
+	case AppointmentStateCanceled:
+		return true
+	case AppointmentStateConfirmed:
+		return true
+	case AppointmentStateDeclined:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BuyerClass.
 const (
 	BuyerClassConsumer    BuyerClass = "consumer"
@@ -452,6 +476,27 @@ func (e CredentialsTransport) Valid() bool {
 	case Bearer:
 		return true
 	case Cookie:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DisputeState.
+const (
+	DisputeStateLost DisputeState = "lost"
+	DisputeStateOpen DisputeState = "open"
+	DisputeStateWon  DisputeState = "won"
+)
+
+// Valid indicates whether the value is a known member of the DisputeState enum.
+func (e DisputeState) Valid() bool {
+	switch e {
+	case DisputeStateLost:
+		return true
+	case DisputeStateOpen:
+		return true
+	case DisputeStateWon:
 		return true
 	default:
 		return false
@@ -1241,6 +1286,30 @@ func (e UnitMeasures) Valid() bool {
 	}
 }
 
+// Defines values for VoucherState.
+const (
+	VoucherStateExpired  VoucherState = "expired"
+	VoucherStateIssued   VoucherState = "issued"
+	VoucherStateRedeemed VoucherState = "redeemed"
+	VoucherStateVoid     VoucherState = "void"
+)
+
+// Valid indicates whether the value is a known member of the VoucherState enum.
+func (e VoucherState) Valid() bool {
+	switch e {
+	case VoucherStateExpired:
+		return true
+	case VoucherStateIssued:
+		return true
+	case VoucherStateRedeemed:
+		return true
+	case VoucherStateVoid:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WebhookDisabledBecause.
 const (
 	Failing WebhookDisabledBecause = "failing"
@@ -1958,6 +2027,39 @@ type ApplicationWay struct {
 // ApplicationWayMode defines model for ApplicationWay.Mode.
 type ApplicationWayMode string
 
+// Appointment defines model for Appointment.
+type Appointment struct {
+	AskedAt   time.Time          `json:"asked_at"`
+	Day       openapi_types.Date `json:"day"`
+	DecidedAt *time.Time         `json:"decided_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Name Of the service
+	Name string `json:"name"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id  `json:"order_id"`
+	People  int `json:"people"`
+
+	// Reason Why it was declined
+	Reason *string          `json:"reason,omitempty"`
+	State  AppointmentState `json:"state"`
+
+	// VoucherId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	VoucherId Id `json:"voucher_id"`
+}
+
+// AppointmentPage defines model for AppointmentPage.
+type AppointmentPage struct {
+	Data       []Appointment `json:"data"`
+	NextCursor *string       `json:"next_cursor"`
+}
+
+// AppointmentState defines model for AppointmentState.
+type AppointmentState string
+
 // BadCell defines model for BadCell.
 type BadCell struct {
 	// Cell Example: C17
@@ -2231,6 +2333,70 @@ type Credentials struct {
 // CredentialsTransport defines model for Credentials.Transport.
 type CredentialsTransport string
 
+// Declining defines model for Declining.
+type Declining struct {
+	// Reason Example: 当日已满
+	Reason string `json:"reason"`
+}
+
+// Dispute defines model for Dispute.
+type Dispute struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen `json:"amount_fen"`
+
+	// BeyondFen Of the amount, what was on its way back to the buyer already: our own loss
+	BeyondFen int64 `json:"beyond_fen"`
+
+	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	CheckoutId Id         `json:"checkout_id"`
+	ClosedAt   *time.Time `json:"closed_at,omitempty"`
+
+	// DueBy Until when evidence is taken, on the provider's own pages
+	DueBy *time.Time `json:"due_by,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id       Id            `json:"id"`
+	OpenedAt time.Time     `json:"opened_at"`
+	Parts    []DisputePart `json:"parts"`
+
+	// Reason The provider's word for it
+	Reason string `json:"reason"`
+
+	// Ref The provider's name of it
+	Ref   string       `json:"ref"`
+	State DisputeState `json:"state"`
+}
+
+// DisputePage defines model for DisputePage.
+type DisputePage struct {
+	Data       []Dispute `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// DisputePart defines model for DisputePart.
+type DisputePart struct {
+	// GoodsFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	GoodsFen Fen `json:"goods_fen"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id `json:"order_id"`
+
+	// ShippingFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	ShippingFen Fen `json:"shipping_fen"`
+}
+
+// DisputeState defines model for DisputeState.
+type DisputeState string
+
 // Email Example: li@example.org
 type Email = string
 
@@ -2292,10 +2458,13 @@ type FundAccountList struct {
 	Data []FundAccount `json:"data"`
 }
 
-// FundStatement Example: {"free_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000}
+// FundStatement Example: {"free_li":0,"held_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000}
 type FundStatement struct {
 	// FreeLi May be granted
 	FreeLi int64 `json:"free_li"`
+
+	// HeldLi A buyer's bank disputes the payment
+	HeldLi int64 `json:"held_li"`
 
 	// LeviedLi Tenths taken, less tenths returned: exactly one tenth of sold_fen
 	LeviedLi int64 `json:"levied_li"`
@@ -2949,6 +3118,15 @@ type MerchantProduct struct {
 type MerchantProductPage struct {
 	Data       []MerchantProduct `json:"data"`
 	NextCursor *string           `json:"next_cursor"`
+}
+
+// NewAppointment defines model for NewAppointment.
+type NewAppointment struct {
+	// Day Example: 2026-12-05
+	Day openapi_types.Date `json:"day"`
+
+	// People Example: 2
+	People int `json:"people"`
 }
 
 // NewCheaperReport Example: {"place":"县城超市","price_fen":3000}
@@ -3886,6 +4064,31 @@ type Recommendation struct {
 	RecommendationNo string `json:"recommendation_no"`
 }
 
+// RedeemedVoucher defines model for RedeemedVoucher.
+type RedeemedVoucher struct {
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id     `json:"id"`
+	Line int    `json:"line"`
+	Name string `json:"name"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId    Id        `json:"order_id"`
+	RedeemedAt time.Time `json:"redeemed_at"`
+	Spec       string    `json:"spec"`
+
+	// State void: refunded
+	State      VoucherState       `json:"state"`
+	ValidUntil openapi_types.Date `json:"valid_until"`
+}
+
+// Redemption defines model for Redemption.
+type Redemption struct {
+	// Code As the buyer shows it; hyphens, blanks and small letters do no harm
+	//
+	// Example: 7KQM-X2TD-9HWB-R
+	Code string `json:"code"`
+}
+
 // Refund defines model for Refund.
 type Refund struct {
 	At time.Time `json:"at"`
@@ -4451,6 +4654,45 @@ type Verification struct {
 	Checked string `json:"checked"`
 }
 
+// Voucher defines model for Voucher.
+type Voucher struct {
+	Appointment *Appointment `json:"appointment,omitempty"`
+
+	// Code Shown to nobody but the buyer, who shows it to the enterprise
+	//
+	// Example: 7KQM-X2TD-9HWB-R
+	Code string `json:"code"`
+
+	// EndedAt When it was redeemed, expired or was refunded
+	EndedAt *time.Time `json:"ended_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id       Id        `json:"id"`
+	IssuedAt time.Time `json:"issued_at"`
+	Line     int       `json:"line"`
+	Merchant Seller    `json:"merchant"`
+	Name     string    `json:"name"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id     `json:"order_id"`
+	Spec    string `json:"spec"`
+
+	// State void: refunded
+	State VoucherState `json:"state"`
+
+	// ValidUntil Its last day, Asia/Shanghai
+	ValidUntil openapi_types.Date `json:"valid_until"`
+}
+
+// VoucherPage defines model for VoucherPage.
+type VoucherPage struct {
+	Data       []Voucher `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// VoucherState void: refunded
+type VoucherState string
+
 // Webhook defines model for Webhook.
 type Webhook struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -4597,6 +4839,9 @@ type AlertId = Id
 // ApplicationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ApplicationId = Id
 
+// AppointmentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type AppointmentId = Id
+
 // CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type CheckoutId = Id
 
@@ -4608,6 +4853,9 @@ type Cursor = string
 
 // DeliveryId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type DeliveryId = Id
+
+// DisputeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type DisputeId = Id
 
 // FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type FileId = Id
@@ -4665,6 +4913,9 @@ type ReviewId = Id
 
 // SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type SkuId = Id
+
+// VoucherId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type VoucherId = Id
 
 // WebhookId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type WebhookId = Id
@@ -4820,6 +5071,27 @@ type ListOwnAlertsParamsState string
 
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListAppointmentsParams defines parameters for ListAppointments.
+type ListAppointmentsParams struct {
+	// State Only appointments in this state
+	State *AppointmentState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListMerchantDisputesParams defines parameters for ListMerchantDisputes.
+type ListMerchantDisputesParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -4986,6 +5258,12 @@ type AdjustStockParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// RedeemVoucherParams defines parameters for RedeemVoucher.
+type RedeemVoucherParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -5050,6 +5328,18 @@ type ListOpsApplicationsParamsState string
 type ListOpsCheaperReportsParams struct {
 	// Open `true`: only the open ones
 	Open *bool `form:"open,omitempty" json:"open,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListDisputesParams defines parameters for ListDisputes.
+type ListDisputesParams struct {
+	// State Only those in this state
+	State *DisputeState `form:"state,omitempty" json:"state,omitempty"`
 
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -5220,6 +5510,15 @@ type ListOrdersParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListOrderVouchersParams defines parameters for ListOrderVouchers.
+type ListOrderVouchersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListProductsParams defines parameters for ListProducts.
 type ListProductsParams struct {
 	// Category A category's code
@@ -5325,6 +5624,15 @@ type ListSessionsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListVouchersParams defines parameters for ListVouchers.
+type ListVouchersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ReceiveStripeEventJSONBody defines parameters for ReceiveStripeEvent.
 type ReceiveStripeEventJSONBody = map[string]interface{}
 
@@ -5368,6 +5676,9 @@ type ChangePasswordJSONRequestBody = PasswordChange
 
 // MakeApiKeyJSONRequestBody defines body for MakeApiKey for application/json ContentType.
 type MakeApiKeyJSONRequestBody = ApiKeyMaking
+
+// DeclineAppointmentJSONRequestBody defines body for DeclineAppointment for application/json ContentType.
+type DeclineAppointmentJSONRequestBody = Declining
 
 // AskToLeaveJSONRequestBody defines body for AskToLeave for application/json ContentType.
 type AskToLeaveJSONRequestBody = LeaveRequest
@@ -5413,6 +5724,9 @@ type AdjustStockJSONRequestBody = StockAdjustment
 
 // SetSkuTiersJSONRequestBody defines body for SetSkuTiers for application/json ContentType.
 type SetSkuTiersJSONRequestBody = TierChange
+
+// RedeemVoucherJSONRequestBody defines body for RedeemVoucher for application/json ContentType.
+type RedeemVoucherJSONRequestBody = Redemption
 
 // CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
 type CreateWebhookJSONRequestBody = WebhookCreation
@@ -5509,6 +5823,9 @@ type FollowUpReviewJSONRequestBody = NewFollowUp
 
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = Credentials
+
+// AskAppointmentJSONRequestBody defines body for AskAppointment for application/json ContentType.
+type AskAppointmentJSONRequestBody = NewAppointment
 
 // ReceiveStripeEventJSONRequestBody defines body for ReceiveStripeEvent for application/json ContentType.
 type ReceiveStripeEventJSONRequestBody = ReceiveStripeEventJSONBody
@@ -5948,6 +6265,35 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/merchant/api-keys/{key_id}/revoke (the `RevokeApiKey` operationId).
 	RevokeApiKey(ctx context.Context, keyId KeyId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAppointments The days for which buyers ask, newest first
+	//
+	// Corresponds with GET /v1/merchant/appointments (the `ListAppointments` operationId).
+	ListAppointments(ctx context.Context, params *ListAppointmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmAppointment The buyer may come on that day
+	//
+	// Corresponds with POST /v1/merchant/appointments/{appointment_id}/confirm (the `ConfirmAppointment` operationId).
+	ConfirmAppointment(ctx context.Context, appointmentId AppointmentId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineAppointmentWithBody The buyer cannot come on that day, and why
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+	DeclineAppointmentWithBody(ctx context.Context, appointmentId AppointmentId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineAppointment The buyer cannot come on that day, and why
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+	DeclineAppointment(ctx context.Context, appointmentId AppointmentId, body DeclineAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListMerchantDisputes What banks have taken back of the enterprise's orders, newest first, with its own parts alone
+	//
+	// Corresponds with GET /v1/merchant/disputes (the `ListMerchantDisputes` operationId).
+	ListMerchantDisputes(ctx context.Context, params *ListMerchantDisputesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListImports The imports of the enterprises that the caller sells for, newest first
 	//
 	// Corresponds with GET /v1/merchant/imports (the `ListImports` operationId).
@@ -6299,6 +6645,24 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
 	SetSkuTiers(ctx context.Context, skuId SkuId, body SetSkuTiersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RedeemVoucherWithBody Take a voucher by its code, once
+	//
+	// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+	RedeemVoucherWithBody(ctx context.Context, params *RedeemVoucherParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RedeemVoucher Take a voucher by its code, once
+	//
+	// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+	RedeemVoucher(ctx context.Context, params *RedeemVoucherParams, body RedeemVoucherJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ResendWebhookDelivery Send a delivery once more, whatever became of it; its Webhook-Id stays the same
 	//
 	// Corresponds with POST /v1/merchant/webhook-deliveries/{delivery_id}/resend (the `ResendWebhookDelivery` operationId).
@@ -6517,6 +6881,16 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/ops/cheaper-reports/{report_id}/resolve (the `ResolveCheaperReport` operationId).
 	ResolveCheaperReport(ctx context.Context, reportId ReportId, body ResolveCheaperReportJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListDisputes Payments that banks have taken back, newest first
+	//
+	// Corresponds with GET /v1/ops/disputes (the `ListDisputes` operationId).
+	ListDisputes(ctx context.Context, params *ListDisputesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDispute A dispute with its parts
+	//
+	// Corresponds with GET /v1/ops/disputes/{dispute_id} (the `GetDispute` operationId).
+	GetDispute(ctx context.Context, disputeId DisputeId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListLicences Licences that enterprises filed, newest first
 	//
@@ -6880,6 +7254,13 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/orders/{order_id}/reviews (the `WriteReview` operationId).
 	WriteReview(ctx context.Context, orderId OrderId, body WriteReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListOrderVouchers The vouchers of an order, with their codes
+	//
+	// One for each unit that was paid for; they are there some seconds after the payment.
+	//
+	// Corresponds with GET /v1/orders/{order_id}/vouchers (the `ListOrderVouchers` operationId).
+	ListOrderVouchers(ctx context.Context, orderId OrderId, params *ListOrderVouchersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListProducts Products on sale
 	//
 	// Corresponds with GET /v1/products (the `ListProducts` operationId).
@@ -7018,6 +7399,36 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /v1/sessions/{session_id} (the `SignOut` operationId).
 	SignOut(ctx context.Context, sessionId string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListVouchers The caller's vouchers with their codes, newest first
+	//
+	// Corresponds with GET /v1/vouchers (the `ListVouchers` operationId).
+	ListVouchers(ctx context.Context, params *ListVouchersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AskAppointmentWithBody Ask the enterprise for a day on which to use a voucher
+	//
+	// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+	AskAppointmentWithBody(ctx context.Context, voucherId VoucherId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AskAppointment Ask the enterprise for a day on which to use a voucher
+	//
+	// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+	AskAppointment(ctx context.Context, voucherId VoucherId, body AskAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CancelAppointment Give up the day for which one has asked
+	//
+	// A confirmed one until the day before.
+	//
+	// Corresponds with POST /v1/vouchers/{voucher_id}/appointment/cancel (the `CancelAppointment` operationId).
+	CancelAppointment(ctx context.Context, voucherId VoucherId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReceiveStripeEventWithBody A signed event of Stripe, or of the sandbox that speaks like it
 	//
@@ -7959,6 +8370,85 @@ func (c *Client) RevokeApiKey(ctx context.Context, keyId KeyId, reqEditors ...Re
 	return c.Client.Do(req)
 }
 
+// ListAppointments The days for which buyers ask, newest first
+//
+// Corresponds with GET /v1/merchant/appointments (the `ListAppointments` operationId).
+func (c *Client) ListAppointments(ctx context.Context, params *ListAppointmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAppointmentsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmAppointment The buyer may come on that day
+//
+// Corresponds with POST /v1/merchant/appointments/{appointment_id}/confirm (the `ConfirmAppointment` operationId).
+func (c *Client) ConfirmAppointment(ctx context.Context, appointmentId AppointmentId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmAppointmentRequest(c.Server, appointmentId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineAppointmentWithBody The buyer cannot come on that day, and why
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+func (c *Client) DeclineAppointmentWithBody(ctx context.Context, appointmentId AppointmentId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineAppointmentRequestWithBody(c.Server, appointmentId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineAppointment The buyer cannot come on that day, and why
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+func (c *Client) DeclineAppointment(ctx context.Context, appointmentId AppointmentId, body DeclineAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineAppointmentRequest(c.Server, appointmentId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListMerchantDisputes What banks have taken back of the enterprise's orders, newest first, with its own parts alone
+//
+// Corresponds with GET /v1/merchant/disputes (the `ListMerchantDisputes` operationId).
+func (c *Client) ListMerchantDisputes(ctx context.Context, params *ListMerchantDisputesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMerchantDisputesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListImports The imports of the enterprises that the caller sells for, newest first
 //
 // Corresponds with GET /v1/merchant/imports (the `ListImports` operationId).
@@ -8820,6 +9310,44 @@ func (c *Client) SetSkuTiers(ctx context.Context, skuId SkuId, body SetSkuTiersJ
 	return c.Client.Do(req)
 }
 
+// RedeemVoucherWithBody Take a voucher by its code, once
+//
+// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+func (c *Client) RedeemVoucherWithBody(ctx context.Context, params *RedeemVoucherParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedeemVoucherRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RedeemVoucher Take a voucher by its code, once
+//
+// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+func (c *Client) RedeemVoucher(ctx context.Context, params *RedeemVoucherParams, body RedeemVoucherJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedeemVoucherRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ResendWebhookDelivery Send a delivery once more, whatever became of it; its Webhook-Id stays the same
 //
 // Corresponds with POST /v1/merchant/webhook-deliveries/{delivery_id}/resend (the `ResendWebhookDelivery` operationId).
@@ -9359,6 +9887,36 @@ func (c *Client) ResolveCheaperReportWithBody(ctx context.Context, reportId Repo
 // Corresponds with POST /v1/ops/cheaper-reports/{report_id}/resolve (the `ResolveCheaperReport` operationId).
 func (c *Client) ResolveCheaperReport(ctx context.Context, reportId ReportId, body ResolveCheaperReportJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewResolveCheaperReportRequest(c.Server, reportId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDisputes Payments that banks have taken back, newest first
+//
+// Corresponds with GET /v1/ops/disputes (the `ListDisputes` operationId).
+func (c *Client) ListDisputes(ctx context.Context, params *ListDisputesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDisputesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDispute A dispute with its parts
+//
+// Corresponds with GET /v1/ops/disputes/{dispute_id} (the `GetDispute` operationId).
+func (c *Client) GetDispute(ctx context.Context, disputeId DisputeId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDisputeRequest(c.Server, disputeId)
 	if err != nil {
 		return nil, err
 	}
@@ -10291,6 +10849,23 @@ func (c *Client) WriteReview(ctx context.Context, orderId OrderId, body WriteRev
 	return c.Client.Do(req)
 }
 
+// ListOrderVouchers The vouchers of an order, with their codes
+//
+// One for each unit that was paid for; they are there some seconds after the payment.
+//
+// Corresponds with GET /v1/orders/{order_id}/vouchers (the `ListOrderVouchers` operationId).
+func (c *Client) ListOrderVouchers(ctx context.Context, orderId OrderId, params *ListOrderVouchersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOrderVouchersRequest(c.Server, orderId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListProducts Products on sale
 //
 // Corresponds with GET /v1/products (the `ListProducts` operationId).
@@ -10650,6 +11225,76 @@ func (c *Client) SignIn(ctx context.Context, body SignInJSONRequestBody, reqEdit
 // Corresponds with DELETE /v1/sessions/{session_id} (the `SignOut` operationId).
 func (c *Client) SignOut(ctx context.Context, sessionId string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSignOutRequest(c.Server, sessionId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListVouchers The caller's vouchers with their codes, newest first
+//
+// Corresponds with GET /v1/vouchers (the `ListVouchers` operationId).
+func (c *Client) ListVouchers(ctx context.Context, params *ListVouchersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListVouchersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AskAppointmentWithBody Ask the enterprise for a day on which to use a voucher
+//
+// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+func (c *Client) AskAppointmentWithBody(ctx context.Context, voucherId VoucherId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAskAppointmentRequestWithBody(c.Server, voucherId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AskAppointment Ask the enterprise for a day on which to use a voucher
+//
+// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+func (c *Client) AskAppointment(ctx context.Context, voucherId VoucherId, body AskAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAskAppointmentRequest(c.Server, voucherId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelAppointment Give up the day for which one has asked
+//
+// A confirmed one until the day before.
+//
+// Corresponds with POST /v1/vouchers/{voucher_id}/appointment/cancel (the `CancelAppointment` operationId).
+func (c *Client) CancelAppointment(ctx context.Context, voucherId VoucherId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelAppointmentRequest(c.Server, voucherId)
 	if err != nil {
 		return nil, err
 	}
@@ -12621,6 +13266,231 @@ func NewRevokeApiKeyRequest(server string, keyId KeyId) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListAppointmentsRequest constructs an http.Request for the ListAppointments method
+func NewListAppointmentsRequest(server string, params *ListAppointmentsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/appointments")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewConfirmAppointmentRequest constructs an http.Request for the ConfirmAppointment method
+func NewConfirmAppointmentRequest(server string, appointmentId AppointmentId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "appointment_id", appointmentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/appointments/%s/confirm", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeclineAppointmentRequest calls the generic DeclineAppointment builder with application/json body
+func NewDeclineAppointmentRequest(server string, appointmentId AppointmentId, body DeclineAppointmentJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDeclineAppointmentRequestWithBody(server, appointmentId, "application/json", bodyReader)
+}
+
+// NewDeclineAppointmentRequestWithBody constructs an http.Request for the DeclineAppointment method, with any body, and a specified content type
+func NewDeclineAppointmentRequestWithBody(server string, appointmentId AppointmentId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "appointment_id", appointmentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/appointments/%s/decline", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListMerchantDisputesRequest constructs an http.Request for the ListMerchantDisputes method
+func NewListMerchantDisputesRequest(server string, params *ListMerchantDisputesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/disputes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListImportsRequest constructs an http.Request for the ListImports method
 func NewListImportsRequest(server string, params *ListImportsParams) (*http.Request, error) {
 	var err error
@@ -14516,6 +15386,59 @@ func NewSetSkuTiersRequestWithBody(server string, skuId SkuId, contentType strin
 	return req, nil
 }
 
+// NewRedeemVoucherRequest calls the generic RedeemVoucher builder with application/json body
+func NewRedeemVoucherRequest(server string, params *RedeemVoucherParams, body RedeemVoucherJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRedeemVoucherRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewRedeemVoucherRequestWithBody constructs an http.Request for the RedeemVoucher method, with any body, and a specified content type
+func NewRedeemVoucherRequestWithBody(server string, params *RedeemVoucherParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/vouchers/redeem")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewResendWebhookDeliveryRequest constructs an http.Request for the ResendWebhookDelivery method
 func NewResendWebhookDeliveryRequest(server string, deliveryId DeliveryId) (*http.Request, error) {
 	var err error
@@ -15671,6 +16594,118 @@ func NewResolveCheaperReportRequestWithBody(server string, reportId ReportId, co
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListDisputesRequest constructs an http.Request for the ListDisputes method
+func NewListDisputesRequest(server string, params *ListDisputesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/disputes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetDisputeRequest constructs an http.Request for the GetDispute method
+func NewGetDisputeRequest(server string, disputeId DisputeId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "dispute_id", disputeId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/disputes/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -17707,6 +18742,79 @@ func NewWriteReviewRequestWithBody(server string, orderId OrderId, contentType s
 	return req, nil
 }
 
+// NewListOrderVouchersRequest constructs an http.Request for the ListOrderVouchers method
+func NewListOrderVouchersRequest(server string, orderId OrderId, params *ListOrderVouchersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "order_id", orderId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/orders/%s/vouchers", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListProductsRequest constructs an http.Request for the ListProducts method
 func NewListProductsRequest(server string, params *ListProductsParams) (*http.Request, error) {
 	var err error
@@ -18774,6 +19882,153 @@ func NewSignOutRequest(server string, sessionId string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListVouchersRequest constructs an http.Request for the ListVouchers method
+func NewListVouchersRequest(server string, params *ListVouchersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/vouchers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAskAppointmentRequest calls the generic AskAppointment builder with application/json body
+func NewAskAppointmentRequest(server string, voucherId VoucherId, body AskAppointmentJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAskAppointmentRequestWithBody(server, voucherId, "application/json", bodyReader)
+}
+
+// NewAskAppointmentRequestWithBody constructs an http.Request for the AskAppointment method, with any body, and a specified content type
+func NewAskAppointmentRequestWithBody(server string, voucherId VoucherId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "voucher_id", voucherId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/vouchers/%s/appointment", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCancelAppointmentRequest constructs an http.Request for the CancelAppointment method
+func NewCancelAppointmentRequest(server string, voucherId VoucherId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "voucher_id", voucherId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/vouchers/%s/appointment/cancel", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewReceiveStripeEventRequest calls the generic ReceiveStripeEvent builder with application/json body
 func NewReceiveStripeEventRequest(server string, params *ReceiveStripeEventParams, body ReceiveStripeEventJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -19298,6 +20553,41 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/merchant/api-keys/{key_id}/revoke (the `RevokeApiKey` operationId).
 	RevokeApiKeyWithResponse(ctx context.Context, keyId KeyId, reqEditors ...RequestEditorFn) (*RevokeApiKeyResponse, error)
 
+	// ListAppointmentsWithResponse The days for which buyers ask, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/appointments (the `ListAppointments` operationId).
+	ListAppointmentsWithResponse(ctx context.Context, params *ListAppointmentsParams, reqEditors ...RequestEditorFn) (*ListAppointmentsResponse, error)
+
+	// ConfirmAppointmentWithResponse The buyer may come on that day
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/appointments/{appointment_id}/confirm (the `ConfirmAppointment` operationId).
+	ConfirmAppointmentWithResponse(ctx context.Context, appointmentId AppointmentId, reqEditors ...RequestEditorFn) (*ConfirmAppointmentResponse, error)
+
+	// DeclineAppointmentWithBodyWithResponse The buyer cannot come on that day, and why
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+	DeclineAppointmentWithBodyWithResponse(ctx context.Context, appointmentId AppointmentId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclineAppointmentResponse, error)
+
+	// DeclineAppointmentWithResponse The buyer cannot come on that day, and why
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+	DeclineAppointmentWithResponse(ctx context.Context, appointmentId AppointmentId, body DeclineAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineAppointmentResponse, error)
+
+	// ListMerchantDisputesWithResponse What banks have taken back of the enterprise's orders, newest first, with its own parts alone
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/disputes (the `ListMerchantDisputes` operationId).
+	ListMerchantDisputesWithResponse(ctx context.Context, params *ListMerchantDisputesParams, reqEditors ...RequestEditorFn) (*ListMerchantDisputesResponse, error)
+
 	// ListImportsWithResponse The imports of the enterprises that the caller sells for, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -19689,6 +20979,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
 	SetSkuTiersWithResponse(ctx context.Context, skuId SkuId, body SetSkuTiersJSONRequestBody, reqEditors ...RequestEditorFn) (*SetSkuTiersResponse, error)
 
+	// RedeemVoucherWithBodyWithResponse Take a voucher by its code, once
+	//
+	// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+	RedeemVoucherWithBodyWithResponse(ctx context.Context, params *RedeemVoucherParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RedeemVoucherResponse, error)
+
+	// RedeemVoucherWithResponse Take a voucher by its code, once
+	//
+	// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+	RedeemVoucherWithResponse(ctx context.Context, params *RedeemVoucherParams, body RedeemVoucherJSONRequestBody, reqEditors ...RequestEditorFn) (*RedeemVoucherResponse, error)
+
 	// ResendWebhookDeliveryWithResponse Send a delivery once more, whatever became of it; its Webhook-Id stays the same
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -19933,6 +21241,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/ops/cheaper-reports/{report_id}/resolve (the `ResolveCheaperReport` operationId).
 	ResolveCheaperReportWithResponse(ctx context.Context, reportId ReportId, body ResolveCheaperReportJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveCheaperReportResponse, error)
+
+	// ListDisputesWithResponse Payments that banks have taken back, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/disputes (the `ListDisputes` operationId).
+	ListDisputesWithResponse(ctx context.Context, params *ListDisputesParams, reqEditors ...RequestEditorFn) (*ListDisputesResponse, error)
+
+	// GetDisputeWithResponse A dispute with its parts
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/disputes/{dispute_id} (the `GetDispute` operationId).
+	GetDisputeWithResponse(ctx context.Context, disputeId DisputeId, reqEditors ...RequestEditorFn) (*GetDisputeResponse, error)
 
 	// ListLicencesWithResponse Licences that enterprises filed, newest first
 	//
@@ -20332,6 +21654,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/orders/{order_id}/reviews (the `WriteReview` operationId).
 	WriteReviewWithResponse(ctx context.Context, orderId OrderId, body WriteReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*WriteReviewResponse, error)
 
+	// ListOrderVouchersWithResponse The vouchers of an order, with their codes
+	//
+	// One for each unit that was paid for; they are there some seconds after the payment.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/orders/{order_id}/vouchers (the `ListOrderVouchers` operationId).
+	ListOrderVouchersWithResponse(ctx context.Context, orderId OrderId, params *ListOrderVouchersParams, reqEditors ...RequestEditorFn) (*ListOrderVouchersResponse, error)
+
 	// ListProductsWithResponse Products on sale
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -20504,6 +21835,40 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /v1/sessions/{session_id} (the `SignOut` operationId).
 	SignOutWithResponse(ctx context.Context, sessionId string, reqEditors ...RequestEditorFn) (*SignOutResponse, error)
+
+	// ListVouchersWithResponse The caller's vouchers with their codes, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/vouchers (the `ListVouchers` operationId).
+	ListVouchersWithResponse(ctx context.Context, params *ListVouchersParams, reqEditors ...RequestEditorFn) (*ListVouchersResponse, error)
+
+	// AskAppointmentWithBodyWithResponse Ask the enterprise for a day on which to use a voucher
+	//
+	// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+	AskAppointmentWithBodyWithResponse(ctx context.Context, voucherId VoucherId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AskAppointmentResponse, error)
+
+	// AskAppointmentWithResponse Ask the enterprise for a day on which to use a voucher
+	//
+	// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+	AskAppointmentWithResponse(ctx context.Context, voucherId VoucherId, body AskAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*AskAppointmentResponse, error)
+
+	// CancelAppointmentWithResponse Give up the day for which one has asked
+	//
+	// A confirmed one until the day before.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/vouchers/{voucher_id}/appointment/cancel (the `CancelAppointment` operationId).
+	CancelAppointmentWithResponse(ctx context.Context, voucherId VoucherId, reqEditors ...RequestEditorFn) (*CancelAppointmentResponse, error)
 
 	// ReceiveStripeEventWithBodyWithResponse A signed event of Stripe, or of the sandbox that speaks like it
 	//
@@ -23748,6 +25113,324 @@ func (r RevokeApiKeyResponse) ContentType() string {
 	return ""
 }
 
+type ListAppointmentsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AppointmentPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAppointmentsResponse) GetJSON200() *AppointmentPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListAppointmentsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListAppointmentsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListAppointmentsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAppointmentsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAppointmentsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAppointmentsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAppointmentsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAppointmentsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ConfirmAppointmentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Appointment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ConfirmAppointmentResponse) GetJSON200() *Appointment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ConfirmAppointmentResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ConfirmAppointmentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ConfirmAppointmentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ConfirmAppointmentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ConfirmAppointmentResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ConfirmAppointmentResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ConfirmAppointmentResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ConfirmAppointmentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ConfirmAppointmentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ConfirmAppointmentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ConfirmAppointmentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeclineAppointmentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Appointment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeclineAppointmentResponse) GetJSON200() *Appointment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeclineAppointmentResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeclineAppointmentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeclineAppointmentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeclineAppointmentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeclineAppointmentResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DeclineAppointmentResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeclineAppointmentResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeclineAppointmentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeclineAppointmentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeclineAppointmentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeclineAppointmentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListMerchantDisputesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DisputePage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMerchantDisputesResponse) GetJSON200() *DisputePage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListMerchantDisputesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListMerchantDisputesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListMerchantDisputesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListMerchantDisputesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMerchantDisputesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMerchantDisputesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMerchantDisputesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMerchantDisputesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListImportsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -26708,6 +28391,96 @@ func (r SetSkuTiersResponse) ContentType() string {
 	return ""
 }
 
+type RedeemVoucherResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RedeemedVoucher
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RedeemVoucherResponse) GetJSON200() *RedeemedVoucher {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RedeemVoucherResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RedeemVoucherResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RedeemVoucherResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RedeemVoucherResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RedeemVoucherResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RedeemVoucherResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RedeemVoucherResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RedeemVoucherResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RedeemVoucherResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RedeemVoucherResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RedeemVoucherResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ResendWebhookDeliveryResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -28555,6 +30328,144 @@ func (r ResolveCheaperReportResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ResolveCheaperReportResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListDisputesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DisputePage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDisputesResponse) GetJSON200() *DisputePage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListDisputesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListDisputesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListDisputesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListDisputesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDisputesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDisputesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDisputesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDisputesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetDisputeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Dispute
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDisputeResponse) GetJSON200() *Dispute {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetDisputeResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetDisputeResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetDisputeResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetDisputeResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDisputeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDisputeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDisputeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDisputeResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -31681,6 +33592,82 @@ func (r WriteReviewResponse) ContentType() string {
 	return ""
 }
 
+type ListOrderVouchersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *VoucherPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOrderVouchersResponse) GetJSON200() *VoucherPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOrderVouchersResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListOrderVouchersResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListOrderVouchersResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListOrderVouchersResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOrderVouchersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOrderVouchersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOrderVouchersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOrderVouchersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOrderVouchersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListProductsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -32935,6 +34922,255 @@ func (r SignOutResponse) ContentType() string {
 	return ""
 }
 
+type ListVouchersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *VoucherPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListVouchersResponse) GetJSON200() *VoucherPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListVouchersResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListVouchersResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListVouchersResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListVouchersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListVouchersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListVouchersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListVouchersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListVouchersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AskAppointmentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Appointment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r AskAppointmentResponse) GetJSON201() *Appointment {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AskAppointmentResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AskAppointmentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AskAppointmentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AskAppointmentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AskAppointmentResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AskAppointmentResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AskAppointmentResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AskAppointmentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AskAppointmentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AskAppointmentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AskAppointmentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CancelAppointmentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Appointment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CancelAppointmentResponse) GetJSON200() *Appointment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CancelAppointmentResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CancelAppointmentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CancelAppointmentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CancelAppointmentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CancelAppointmentResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CancelAppointmentResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CancelAppointmentResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelAppointmentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelAppointmentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelAppointmentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelAppointmentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ReceiveStripeEventResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -33753,6 +35989,71 @@ func (c *ClientWithResponses) RevokeApiKeyWithResponse(ctx context.Context, keyI
 	return ParseRevokeApiKeyResponse(rsp)
 }
 
+// ListAppointmentsWithResponse The days for which buyers ask, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/appointments (the `ListAppointments` operationId).
+func (c *ClientWithResponses) ListAppointmentsWithResponse(ctx context.Context, params *ListAppointmentsParams, reqEditors ...RequestEditorFn) (*ListAppointmentsResponse, error) {
+	rsp, err := c.ListAppointments(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAppointmentsResponse(rsp)
+}
+
+// ConfirmAppointmentWithResponse The buyer may come on that day
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/appointments/{appointment_id}/confirm (the `ConfirmAppointment` operationId).
+func (c *ClientWithResponses) ConfirmAppointmentWithResponse(ctx context.Context, appointmentId AppointmentId, reqEditors ...RequestEditorFn) (*ConfirmAppointmentResponse, error) {
+	rsp, err := c.ConfirmAppointment(ctx, appointmentId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmAppointmentResponse(rsp)
+}
+
+// DeclineAppointmentWithBodyWithResponse The buyer cannot come on that day, and why
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+func (c *ClientWithResponses) DeclineAppointmentWithBodyWithResponse(ctx context.Context, appointmentId AppointmentId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclineAppointmentResponse, error) {
+	rsp, err := c.DeclineAppointmentWithBody(ctx, appointmentId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclineAppointmentResponse(rsp)
+}
+
+// DeclineAppointmentWithResponse The buyer cannot come on that day, and why
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+func (c *ClientWithResponses) DeclineAppointmentWithResponse(ctx context.Context, appointmentId AppointmentId, body DeclineAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineAppointmentResponse, error) {
+	rsp, err := c.DeclineAppointment(ctx, appointmentId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclineAppointmentResponse(rsp)
+}
+
+// ListMerchantDisputesWithResponse What banks have taken back of the enterprise's orders, newest first, with its own parts alone
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/disputes (the `ListMerchantDisputes` operationId).
+func (c *ClientWithResponses) ListMerchantDisputesWithResponse(ctx context.Context, params *ListMerchantDisputesParams, reqEditors ...RequestEditorFn) (*ListMerchantDisputesResponse, error) {
+	rsp, err := c.ListMerchantDisputes(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMerchantDisputesResponse(rsp)
+}
+
 // ListImportsWithResponse The imports of the enterprises that the caller sells for, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -34450,6 +36751,36 @@ func (c *ClientWithResponses) SetSkuTiersWithResponse(ctx context.Context, skuId
 	return ParseSetSkuTiersResponse(rsp)
 }
 
+// RedeemVoucherWithBodyWithResponse Take a voucher by its code, once
+//
+// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+func (c *ClientWithResponses) RedeemVoucherWithBodyWithResponse(ctx context.Context, params *RedeemVoucherParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RedeemVoucherResponse, error) {
+	rsp, err := c.RedeemVoucherWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRedeemVoucherResponse(rsp)
+}
+
+// RedeemVoucherWithResponse Take a voucher by its code, once
+//
+// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+func (c *ClientWithResponses) RedeemVoucherWithResponse(ctx context.Context, params *RedeemVoucherParams, body RedeemVoucherJSONRequestBody, reqEditors ...RequestEditorFn) (*RedeemVoucherResponse, error) {
+	rsp, err := c.RedeemVoucher(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRedeemVoucherResponse(rsp)
+}
+
 // ResendWebhookDeliveryWithResponse Send a delivery once more, whatever became of it; its Webhook-Id stays the same
 //
 // Returns a wrapper object for the known response body format(s).
@@ -34891,6 +37222,32 @@ func (c *ClientWithResponses) ResolveCheaperReportWithResponse(ctx context.Conte
 		return nil, err
 	}
 	return ParseResolveCheaperReportResponse(rsp)
+}
+
+// ListDisputesWithResponse Payments that banks have taken back, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/disputes (the `ListDisputes` operationId).
+func (c *ClientWithResponses) ListDisputesWithResponse(ctx context.Context, params *ListDisputesParams, reqEditors ...RequestEditorFn) (*ListDisputesResponse, error) {
+	rsp, err := c.ListDisputes(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDisputesResponse(rsp)
+}
+
+// GetDisputeWithResponse A dispute with its parts
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/disputes/{dispute_id} (the `GetDispute` operationId).
+func (c *ClientWithResponses) GetDisputeWithResponse(ctx context.Context, disputeId DisputeId, reqEditors ...RequestEditorFn) (*GetDisputeResponse, error) {
+	rsp, err := c.GetDispute(ctx, disputeId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDisputeResponse(rsp)
 }
 
 // ListLicencesWithResponse Licences that enterprises filed, newest first
@@ -35627,6 +37984,21 @@ func (c *ClientWithResponses) WriteReviewWithResponse(ctx context.Context, order
 	return ParseWriteReviewResponse(rsp)
 }
 
+// ListOrderVouchersWithResponse The vouchers of an order, with their codes
+//
+// One for each unit that was paid for; they are there some seconds after the payment.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/orders/{order_id}/vouchers (the `ListOrderVouchers` operationId).
+func (c *ClientWithResponses) ListOrderVouchersWithResponse(ctx context.Context, orderId OrderId, params *ListOrderVouchersParams, reqEditors ...RequestEditorFn) (*ListOrderVouchersResponse, error) {
+	rsp, err := c.ListOrderVouchers(ctx, orderId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOrderVouchersResponse(rsp)
+}
+
 // ListProductsWithResponse Products on sale
 //
 // Returns a wrapper object for the known response body format(s).
@@ -35936,6 +38308,64 @@ func (c *ClientWithResponses) SignOutWithResponse(ctx context.Context, sessionId
 		return nil, err
 	}
 	return ParseSignOutResponse(rsp)
+}
+
+// ListVouchersWithResponse The caller's vouchers with their codes, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/vouchers (the `ListVouchers` operationId).
+func (c *ClientWithResponses) ListVouchersWithResponse(ctx context.Context, params *ListVouchersParams, reqEditors ...RequestEditorFn) (*ListVouchersResponse, error) {
+	rsp, err := c.ListVouchers(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListVouchersResponse(rsp)
+}
+
+// AskAppointmentWithBodyWithResponse Ask the enterprise for a day on which to use a voucher
+//
+// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+func (c *ClientWithResponses) AskAppointmentWithBodyWithResponse(ctx context.Context, voucherId VoucherId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AskAppointmentResponse, error) {
+	rsp, err := c.AskAppointmentWithBody(ctx, voucherId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAskAppointmentResponse(rsp)
+}
+
+// AskAppointmentWithResponse Ask the enterprise for a day on which to use a voucher
+//
+// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+func (c *ClientWithResponses) AskAppointmentWithResponse(ctx context.Context, voucherId VoucherId, body AskAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*AskAppointmentResponse, error) {
+	rsp, err := c.AskAppointment(ctx, voucherId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAskAppointmentResponse(rsp)
+}
+
+// CancelAppointmentWithResponse Give up the day for which one has asked
+//
+// A confirmed one until the day before.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/vouchers/{voucher_id}/appointment/cancel (the `CancelAppointment` operationId).
+func (c *ClientWithResponses) CancelAppointmentWithResponse(ctx context.Context, voucherId VoucherId, reqEditors ...RequestEditorFn) (*CancelAppointmentResponse, error) {
+	rsp, err := c.CancelAppointment(ctx, voucherId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelAppointmentResponse(rsp)
 }
 
 // ReceiveStripeEventWithBodyWithResponse A signed event of Stripe, or of the sandbox that speaks like it
@@ -38532,6 +40962,264 @@ func ParseRevokeApiKeyResponse(rsp *http.Response) (*RevokeApiKeyResponse, error
 	return response, nil
 }
 
+// ParseListAppointmentsResponse parses an HTTP response from a ListAppointmentsWithResponse call
+func ParseListAppointmentsResponse(rsp *http.Response) (*ListAppointmentsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAppointmentsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AppointmentPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseConfirmAppointmentResponse parses an HTTP response from a ConfirmAppointmentWithResponse call
+func ParseConfirmAppointmentResponse(rsp *http.Response) (*ConfirmAppointmentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ConfirmAppointmentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Appointment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeclineAppointmentResponse parses an HTTP response from a DeclineAppointmentWithResponse call
+func ParseDeclineAppointmentResponse(rsp *http.Response) (*DeclineAppointmentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeclineAppointmentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Appointment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListMerchantDisputesResponse parses an HTTP response from a ListMerchantDisputesWithResponse call
+func ParseListMerchantDisputesResponse(rsp *http.Response) (*ListMerchantDisputesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMerchantDisputesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DisputePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListImportsResponse parses an HTTP response from a ListImportsWithResponse call
 func ParseListImportsResponse(rsp *http.Response) (*ListImportsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -40988,6 +43676,81 @@ func ParseSetSkuTiersResponse(rsp *http.Response) (*SetSkuTiersResponse, error) 
 	return response, nil
 }
 
+// ParseRedeemVoucherResponse parses an HTTP response from a RedeemVoucherWithResponse call
+func ParseRedeemVoucherResponse(rsp *http.Response) (*RedeemVoucherResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RedeemVoucherResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RedeemedVoucher
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseResendWebhookDeliveryResponse parses an HTTP response from a ResendWebhookDeliveryWithResponse call
 func ParseResendWebhookDeliveryResponse(rsp *http.Response) (*ResendWebhookDeliveryResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -42483,6 +45246,114 @@ func ParseResolveCheaperReportResponse(rsp *http.Response) (*ResolveCheaperRepor
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListDisputesResponse parses an HTTP response from a ListDisputesWithResponse call
+func ParseListDisputesResponse(rsp *http.Response) (*ListDisputesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDisputesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DisputePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetDisputeResponse parses an HTTP response from a GetDisputeWithResponse call
+func ParseGetDisputeResponse(rsp *http.Response) (*GetDisputeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDisputeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Dispute
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -45085,6 +47956,67 @@ func ParseWriteReviewResponse(rsp *http.Response) (*WriteReviewResponse, error) 
 	return response, nil
 }
 
+// ParseListOrderVouchersResponse parses an HTTP response from a ListOrderVouchersWithResponse call
+func ParseListOrderVouchersResponse(rsp *http.Response) (*ListOrderVouchersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOrderVouchersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest VoucherPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListProductsResponse parses an HTTP response from a ListProductsWithResponse call
 func ParseListProductsResponse(rsp *http.Response) (*ListProductsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -46065,6 +48997,210 @@ func ParseSignOutResponse(rsp *http.Response) (*SignOutResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListVouchersResponse parses an HTTP response from a ListVouchersWithResponse call
+func ParseListVouchersResponse(rsp *http.Response) (*ListVouchersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListVouchersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest VoucherPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAskAppointmentResponse parses an HTTP response from a AskAppointmentWithResponse call
+func ParseAskAppointmentResponse(rsp *http.Response) (*AskAppointmentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AskAppointmentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Appointment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCancelAppointmentResponse parses an HTTP response from a CancelAppointmentWithResponse call
+func ParseCancelAppointmentResponse(rsp *http.Response) (*CancelAppointmentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelAppointmentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Appointment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

@@ -313,6 +313,30 @@ func (e ApplicationWayMode) Valid() bool {
 	}
 }
 
+// Defines values for AppointmentState.
+const (
+	AppointmentStateAsked     AppointmentState = "asked"
+	AppointmentStateCanceled  AppointmentState = "canceled"
+	AppointmentStateConfirmed AppointmentState = "confirmed"
+	AppointmentStateDeclined  AppointmentState = "declined"
+)
+
+// Valid indicates whether the value is a known member of the AppointmentState enum.
+func (e AppointmentState) Valid() bool {
+	switch e {
+	case AppointmentStateAsked:
+		return true
+	case AppointmentStateCanceled:
+		return true
+	case AppointmentStateConfirmed:
+		return true
+	case AppointmentStateDeclined:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BuyerClass.
 const (
 	BuyerClassConsumer    BuyerClass = "consumer"
@@ -451,6 +475,27 @@ func (e CredentialsTransport) Valid() bool {
 	case Bearer:
 		return true
 	case Cookie:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DisputeState.
+const (
+	DisputeStateLost DisputeState = "lost"
+	DisputeStateOpen DisputeState = "open"
+	DisputeStateWon  DisputeState = "won"
+)
+
+// Valid indicates whether the value is a known member of the DisputeState enum.
+func (e DisputeState) Valid() bool {
+	switch e {
+	case DisputeStateLost:
+		return true
+	case DisputeStateOpen:
+		return true
+	case DisputeStateWon:
 		return true
 	default:
 		return false
@@ -1240,6 +1285,30 @@ func (e UnitMeasures) Valid() bool {
 	}
 }
 
+// Defines values for VoucherState.
+const (
+	VoucherStateExpired  VoucherState = "expired"
+	VoucherStateIssued   VoucherState = "issued"
+	VoucherStateRedeemed VoucherState = "redeemed"
+	VoucherStateVoid     VoucherState = "void"
+)
+
+// Valid indicates whether the value is a known member of the VoucherState enum.
+func (e VoucherState) Valid() bool {
+	switch e {
+	case VoucherStateExpired:
+		return true
+	case VoucherStateIssued:
+		return true
+	case VoucherStateRedeemed:
+		return true
+	case VoucherStateVoid:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WebhookDisabledBecause.
 const (
 	Failing WebhookDisabledBecause = "failing"
@@ -1957,6 +2026,39 @@ type ApplicationWay struct {
 // ApplicationWayMode defines model for ApplicationWay.Mode.
 type ApplicationWayMode string
 
+// Appointment defines model for Appointment.
+type Appointment struct {
+	AskedAt   time.Time          `json:"asked_at"`
+	Day       openapi_types.Date `json:"day"`
+	DecidedAt *time.Time         `json:"decided_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Name Of the service
+	Name string `json:"name"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id  `json:"order_id"`
+	People  int `json:"people"`
+
+	// Reason Why it was declined
+	Reason *string          `json:"reason,omitempty"`
+	State  AppointmentState `json:"state"`
+
+	// VoucherId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	VoucherId Id `json:"voucher_id"`
+}
+
+// AppointmentPage defines model for AppointmentPage.
+type AppointmentPage struct {
+	Data       []Appointment `json:"data"`
+	NextCursor *string       `json:"next_cursor"`
+}
+
+// AppointmentState defines model for AppointmentState.
+type AppointmentState string
+
 // BadCell defines model for BadCell.
 type BadCell struct {
 	// Cell Example: C17
@@ -2230,6 +2332,70 @@ type Credentials struct {
 // CredentialsTransport defines model for Credentials.Transport.
 type CredentialsTransport string
 
+// Declining defines model for Declining.
+type Declining struct {
+	// Reason Example: 当日已满
+	Reason string `json:"reason"`
+}
+
+// Dispute defines model for Dispute.
+type Dispute struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen `json:"amount_fen"`
+
+	// BeyondFen Of the amount, what was on its way back to the buyer already: our own loss
+	BeyondFen int64 `json:"beyond_fen"`
+
+	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	CheckoutId Id         `json:"checkout_id"`
+	ClosedAt   *time.Time `json:"closed_at,omitempty"`
+
+	// DueBy Until when evidence is taken, on the provider's own pages
+	DueBy *time.Time `json:"due_by,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id       Id            `json:"id"`
+	OpenedAt time.Time     `json:"opened_at"`
+	Parts    []DisputePart `json:"parts"`
+
+	// Reason The provider's word for it
+	Reason string `json:"reason"`
+
+	// Ref The provider's name of it
+	Ref   string       `json:"ref"`
+	State DisputeState `json:"state"`
+}
+
+// DisputePage defines model for DisputePage.
+type DisputePage struct {
+	Data       []Dispute `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// DisputePart defines model for DisputePart.
+type DisputePart struct {
+	// GoodsFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	GoodsFen Fen `json:"goods_fen"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id `json:"order_id"`
+
+	// ShippingFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	ShippingFen Fen `json:"shipping_fen"`
+}
+
+// DisputeState defines model for DisputeState.
+type DisputeState string
+
 // Email Example: li@example.org
 type Email = string
 
@@ -2291,10 +2457,13 @@ type FundAccountList struct {
 	Data []FundAccount `json:"data"`
 }
 
-// FundStatement Example: {"free_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000}
+// FundStatement Example: {"free_li":0,"held_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000}
 type FundStatement struct {
 	// FreeLi May be granted
 	FreeLi int64 `json:"free_li"`
+
+	// HeldLi A buyer's bank disputes the payment
+	HeldLi int64 `json:"held_li"`
 
 	// LeviedLi Tenths taken, less tenths returned: exactly one tenth of sold_fen
 	LeviedLi int64 `json:"levied_li"`
@@ -2948,6 +3117,15 @@ type MerchantProduct struct {
 type MerchantProductPage struct {
 	Data       []MerchantProduct `json:"data"`
 	NextCursor *string           `json:"next_cursor"`
+}
+
+// NewAppointment defines model for NewAppointment.
+type NewAppointment struct {
+	// Day Example: 2026-12-05
+	Day openapi_types.Date `json:"day"`
+
+	// People Example: 2
+	People int `json:"people"`
 }
 
 // NewCheaperReport Example: {"place":"县城超市","price_fen":3000}
@@ -3885,6 +4063,31 @@ type Recommendation struct {
 	RecommendationNo string `json:"recommendation_no"`
 }
 
+// RedeemedVoucher defines model for RedeemedVoucher.
+type RedeemedVoucher struct {
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id     `json:"id"`
+	Line int    `json:"line"`
+	Name string `json:"name"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId    Id        `json:"order_id"`
+	RedeemedAt time.Time `json:"redeemed_at"`
+	Spec       string    `json:"spec"`
+
+	// State void: refunded
+	State      VoucherState       `json:"state"`
+	ValidUntil openapi_types.Date `json:"valid_until"`
+}
+
+// Redemption defines model for Redemption.
+type Redemption struct {
+	// Code As the buyer shows it; hyphens, blanks and small letters do no harm
+	//
+	// Example: 7KQM-X2TD-9HWB-R
+	Code string `json:"code"`
+}
+
 // Refund defines model for Refund.
 type Refund struct {
 	At time.Time `json:"at"`
@@ -4450,6 +4653,45 @@ type Verification struct {
 	Checked string `json:"checked"`
 }
 
+// Voucher defines model for Voucher.
+type Voucher struct {
+	Appointment *Appointment `json:"appointment,omitempty"`
+
+	// Code Shown to nobody but the buyer, who shows it to the enterprise
+	//
+	// Example: 7KQM-X2TD-9HWB-R
+	Code string `json:"code"`
+
+	// EndedAt When it was redeemed, expired or was refunded
+	EndedAt *time.Time `json:"ended_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id       Id        `json:"id"`
+	IssuedAt time.Time `json:"issued_at"`
+	Line     int       `json:"line"`
+	Merchant Seller    `json:"merchant"`
+	Name     string    `json:"name"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id     `json:"order_id"`
+	Spec    string `json:"spec"`
+
+	// State void: refunded
+	State VoucherState `json:"state"`
+
+	// ValidUntil Its last day, Asia/Shanghai
+	ValidUntil openapi_types.Date `json:"valid_until"`
+}
+
+// VoucherPage defines model for VoucherPage.
+type VoucherPage struct {
+	Data       []Voucher `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// VoucherState void: refunded
+type VoucherState string
+
 // Webhook defines model for Webhook.
 type Webhook struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -4596,6 +4838,9 @@ type AlertId = Id
 // ApplicationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ApplicationId = Id
 
+// AppointmentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type AppointmentId = Id
+
 // CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type CheckoutId = Id
 
@@ -4607,6 +4852,9 @@ type Cursor = string
 
 // DeliveryId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type DeliveryId = Id
+
+// DisputeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type DisputeId = Id
 
 // FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type FileId = Id
@@ -4664,6 +4912,9 @@ type ReviewId = Id
 
 // SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type SkuId = Id
+
+// VoucherId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type VoucherId = Id
 
 // WebhookId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type WebhookId = Id
@@ -4819,6 +5070,27 @@ type ListOwnAlertsParamsState string
 
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListAppointmentsParams defines parameters for ListAppointments.
+type ListAppointmentsParams struct {
+	// State Only appointments in this state
+	State *AppointmentState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListMerchantDisputesParams defines parameters for ListMerchantDisputes.
+type ListMerchantDisputesParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -4985,6 +5257,12 @@ type AdjustStockParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// RedeemVoucherParams defines parameters for RedeemVoucher.
+type RedeemVoucherParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -5049,6 +5327,18 @@ type ListOpsApplicationsParamsState string
 type ListOpsCheaperReportsParams struct {
 	// Open `true`: only the open ones
 	Open *bool `form:"open,omitempty" json:"open,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListDisputesParams defines parameters for ListDisputes.
+type ListDisputesParams struct {
+	// State Only those in this state
+	State *DisputeState `form:"state,omitempty" json:"state,omitempty"`
 
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -5219,6 +5509,15 @@ type ListOrdersParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListOrderVouchersParams defines parameters for ListOrderVouchers.
+type ListOrderVouchersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListProductsParams defines parameters for ListProducts.
 type ListProductsParams struct {
 	// Category A category's code
@@ -5324,6 +5623,15 @@ type ListSessionsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListVouchersParams defines parameters for ListVouchers.
+type ListVouchersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ReceiveStripeEventJSONBody defines parameters for ReceiveStripeEvent.
 type ReceiveStripeEventJSONBody = map[string]interface{}
 
@@ -5367,6 +5675,9 @@ type ChangePasswordJSONRequestBody = PasswordChange
 
 // MakeApiKeyJSONRequestBody defines body for MakeApiKey for application/json ContentType.
 type MakeApiKeyJSONRequestBody = ApiKeyMaking
+
+// DeclineAppointmentJSONRequestBody defines body for DeclineAppointment for application/json ContentType.
+type DeclineAppointmentJSONRequestBody = Declining
 
 // AskToLeaveJSONRequestBody defines body for AskToLeave for application/json ContentType.
 type AskToLeaveJSONRequestBody = LeaveRequest
@@ -5412,6 +5723,9 @@ type AdjustStockJSONRequestBody = StockAdjustment
 
 // SetSkuTiersJSONRequestBody defines body for SetSkuTiers for application/json ContentType.
 type SetSkuTiersJSONRequestBody = TierChange
+
+// RedeemVoucherJSONRequestBody defines body for RedeemVoucher for application/json ContentType.
+type RedeemVoucherJSONRequestBody = Redemption
 
 // CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
 type CreateWebhookJSONRequestBody = WebhookCreation
@@ -5508,6 +5822,9 @@ type FollowUpReviewJSONRequestBody = NewFollowUp
 
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = Credentials
+
+// AskAppointmentJSONRequestBody defines body for AskAppointment for application/json ContentType.
+type AskAppointmentJSONRequestBody = NewAppointment
 
 // ReceiveStripeEventJSONRequestBody defines body for ReceiveStripeEvent for application/json ContentType.
 type ReceiveStripeEventJSONRequestBody = ReceiveStripeEventJSONBody
@@ -5649,6 +5966,18 @@ type ServerInterface interface {
 	// RevokeApiKey End a key at once and for ever
 	// (POST /v1/merchant/api-keys/{key_id}/revoke)
 	RevokeApiKey(c *gin.Context, keyId KeyId)
+	// ListAppointments The days for which buyers ask, newest first
+	// (GET /v1/merchant/appointments)
+	ListAppointments(c *gin.Context, params ListAppointmentsParams)
+	// ConfirmAppointment The buyer may come on that day
+	// (POST /v1/merchant/appointments/{appointment_id}/confirm)
+	ConfirmAppointment(c *gin.Context, appointmentId AppointmentId)
+	// DeclineAppointment The buyer cannot come on that day, and why
+	// (POST /v1/merchant/appointments/{appointment_id}/decline)
+	DeclineAppointment(c *gin.Context, appointmentId AppointmentId)
+	// ListMerchantDisputes What banks have taken back of the enterprise's orders, newest first, with its own parts alone
+	// (GET /v1/merchant/disputes)
+	ListMerchantDisputes(c *gin.Context, params ListMerchantDisputesParams)
 	// ListImports The imports of the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/imports)
 	ListImports(c *gin.Context, params ListImportsParams)
@@ -5757,6 +6086,9 @@ type ServerInterface interface {
 	// SetSkuTiers Set the lower prices for larger quantities in place of those there were; they hold from now on
 	// (POST /v1/merchant/skus/{sku_id}/tiers)
 	SetSkuTiers(c *gin.Context, skuId SkuId)
+	// RedeemVoucher Take a voucher by its code, once
+	// (POST /v1/merchant/vouchers/redeem)
+	RedeemVoucher(c *gin.Context, params RedeemVoucherParams)
 	// ResendWebhookDelivery Send a delivery once more, whatever became of it; its Webhook-Id stays the same
 	// (POST /v1/merchant/webhook-deliveries/{delivery_id}/resend)
 	ResendWebhookDelivery(c *gin.Context, deliveryId DeliveryId)
@@ -5826,6 +6158,12 @@ type ServerInterface interface {
 	// ResolveCheaperReport End a report with its outcome; claim_withdrawn withdraws the claims of the product
 	// (POST /v1/ops/cheaper-reports/{report_id}/resolve)
 	ResolveCheaperReport(c *gin.Context, reportId ReportId)
+	// ListDisputes Payments that banks have taken back, newest first
+	// (GET /v1/ops/disputes)
+	ListDisputes(c *gin.Context, params ListDisputesParams)
+	// GetDispute A dispute with its parts
+	// (GET /v1/ops/disputes/{dispute_id})
+	GetDispute(c *gin.Context, disputeId DisputeId)
 	// ListLicences Licences that enterprises filed, newest first
 	// (GET /v1/ops/licences)
 	ListLicences(c *gin.Context, params ListLicencesParams)
@@ -5937,6 +6275,9 @@ type ServerInterface interface {
 	// WriteReview Review a line of a paid order, once; also after it was refunded
 	// (POST /v1/orders/{order_id}/reviews)
 	WriteReview(c *gin.Context, orderId OrderId)
+	// ListOrderVouchers The vouchers of an order, with their codes
+	// (GET /v1/orders/{order_id}/vouchers)
+	ListOrderVouchers(c *gin.Context, orderId OrderId, params ListOrderVouchersParams)
 	// ListProducts Products on sale
 	// (GET /v1/products)
 	ListProducts(c *gin.Context, params ListProductsParams)
@@ -5997,6 +6338,15 @@ type ServerInterface interface {
 	// SignOut End a session at once
 	// (DELETE /v1/sessions/{session_id})
 	SignOut(c *gin.Context, sessionId string)
+	// ListVouchers The caller's vouchers with their codes, newest first
+	// (GET /v1/vouchers)
+	ListVouchers(c *gin.Context, params ListVouchersParams)
+	// AskAppointment Ask the enterprise for a day on which to use a voucher
+	// (POST /v1/vouchers/{voucher_id}/appointment)
+	AskAppointment(c *gin.Context, voucherId VoucherId)
+	// CancelAppointment Give up the day for which one has asked
+	// (POST /v1/vouchers/{voucher_id}/appointment/cancel)
+	CancelAppointment(c *gin.Context, voucherId VoucherId)
 	// ReceiveStripeEvent A signed event of Stripe, or of the sandbox that speaks like it
 	// (POST /v1/webhooks/stripe)
 	ReceiveStripeEvent(c *gin.Context, params ReceiveStripeEventParams)
@@ -7111,6 +7461,134 @@ func (siw *ServerInterfaceWrapper) RevokeApiKey(c *gin.Context) {
 	}
 
 	siw.Handler.RevokeApiKey(c, keyId)
+}
+
+// ListAppointments operation middleware
+func (siw *ServerInterfaceWrapper) ListAppointments(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAppointmentsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAppointments(c, params)
+}
+
+// ConfirmAppointment operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmAppointment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "appointment_id" -------------
+	var appointmentId AppointmentId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "appointment_id", c.Param("appointment_id"), &appointmentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter appointment_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ConfirmAppointment(c, appointmentId)
+}
+
+// DeclineAppointment operation middleware
+func (siw *ServerInterfaceWrapper) DeclineAppointment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "appointment_id" -------------
+	var appointmentId AppointmentId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "appointment_id", c.Param("appointment_id"), &appointmentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter appointment_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeclineAppointment(c, appointmentId)
+}
+
+// ListMerchantDisputes operation middleware
+func (siw *ServerInterfaceWrapper) ListMerchantDisputes(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMerchantDisputesParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMerchantDisputes(c, params)
 }
 
 // ListImports operation middleware
@@ -8282,6 +8760,49 @@ func (siw *ServerInterfaceWrapper) SetSkuTiers(c *gin.Context) {
 	siw.Handler.SetSkuTiers(c, skuId)
 }
 
+// RedeemVoucher operation middleware
+func (siw *ServerInterfaceWrapper) RedeemVoucher(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RedeemVoucherParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RedeemVoucher(c, params)
+}
+
 // ResendWebhookDelivery operation middleware
 func (siw *ServerInterfaceWrapper) ResendWebhookDelivery(c *gin.Context) {
 
@@ -8953,6 +9474,74 @@ func (siw *ServerInterfaceWrapper) ResolveCheaperReport(c *gin.Context) {
 	}
 
 	siw.Handler.ResolveCheaperReport(c, reportId)
+}
+
+// ListDisputes operation middleware
+func (siw *ServerInterfaceWrapper) ListDisputes(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDisputesParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListDisputes(c, params)
+}
+
+// GetDispute operation middleware
+func (siw *ServerInterfaceWrapper) GetDispute(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "dispute_id" -------------
+	var disputeId DisputeId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "dispute_id", c.Param("dispute_id"), &disputeId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter dispute_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDispute(c, disputeId)
 }
 
 // ListLicences operation middleware
@@ -10204,6 +10793,50 @@ func (siw *ServerInterfaceWrapper) WriteReview(c *gin.Context) {
 	siw.Handler.WriteReview(c, orderId)
 }
 
+// ListOrderVouchers operation middleware
+func (siw *ServerInterfaceWrapper) ListOrderVouchers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order_id" -------------
+	var orderId OrderId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order_id", c.Param("order_id"), &orderId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter order_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOrderVouchersParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOrderVouchers(c, orderId, params)
+}
+
 // ListProducts operation middleware
 func (siw *ServerInterfaceWrapper) ListProducts(c *gin.Context) {
 
@@ -10807,6 +11440,91 @@ func (siw *ServerInterfaceWrapper) SignOut(c *gin.Context) {
 	siw.Handler.SignOut(c, sessionId)
 }
 
+// ListVouchers operation middleware
+func (siw *ServerInterfaceWrapper) ListVouchers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListVouchersParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListVouchers(c, params)
+}
+
+// AskAppointment operation middleware
+func (siw *ServerInterfaceWrapper) AskAppointment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "voucher_id" -------------
+	var voucherId VoucherId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "voucher_id", c.Param("voucher_id"), &voucherId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter voucher_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AskAppointment(c, voucherId)
+}
+
+// CancelAppointment operation middleware
+func (siw *ServerInterfaceWrapper) CancelAppointment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "voucher_id" -------------
+	var voucherId VoucherId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "voucher_id", c.Param("voucher_id"), &voucherId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter voucher_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CancelAppointment(c, voucherId)
+}
+
 // ReceiveStripeEvent operation middleware
 func (siw *ServerInterfaceWrapper) ReceiveStripeEvent(c *gin.Context) {
 
@@ -11039,6 +11757,17 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/public/shipping-zones", wrapper.ListShippingZones)
 	router.GET(options.BaseURL+"/v1/merchant/shipping-fees", wrapper.ListShippingFees)
 	router.POST(options.BaseURL+"/v1/merchant/shipping-fees", wrapper.SetShippingFees)
+	router.GET(options.BaseURL+"/v1/vouchers", wrapper.ListVouchers)
+	router.GET(options.BaseURL+"/v1/orders/:order_id/vouchers", wrapper.ListOrderVouchers)
+	router.POST(options.BaseURL+"/v1/vouchers/:voucher_id/appointment", wrapper.AskAppointment)
+	router.POST(options.BaseURL+"/v1/vouchers/:voucher_id/appointment/cancel", wrapper.CancelAppointment)
+	router.POST(options.BaseURL+"/v1/merchant/vouchers/redeem", wrapper.RedeemVoucher)
+	router.GET(options.BaseURL+"/v1/merchant/appointments", wrapper.ListAppointments)
+	router.POST(options.BaseURL+"/v1/merchant/appointments/:appointment_id/confirm", wrapper.ConfirmAppointment)
+	router.POST(options.BaseURL+"/v1/merchant/appointments/:appointment_id/decline", wrapper.DeclineAppointment)
+	router.GET(options.BaseURL+"/v1/merchant/disputes", wrapper.ListMerchantDisputes)
+	router.GET(options.BaseURL+"/v1/ops/disputes", wrapper.ListDisputes)
+	router.GET(options.BaseURL+"/v1/ops/disputes/:dispute_id", wrapper.GetDispute)
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -15441,6 +16170,451 @@ func (response RevokeApiKeydefaultApplicationProblemPlusJSONResponse) VisitRevok
 	return err
 }
 
+type ListAppointmentsRequestObject struct {
+	Params ListAppointmentsParams
+}
+
+type ListAppointmentsResponseObject interface {
+	VisitListAppointmentsResponse(w http.ResponseWriter) error
+}
+
+type ListAppointments200JSONResponse AppointmentPage
+
+func (response ListAppointments200JSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointments400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointments400ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointments401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointments401ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointments403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointments403ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointmentsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAppointmentsdefaultApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointmentRequestObject struct {
+	AppointmentId AppointmentId `json:"appointment_id"`
+}
+
+type ConfirmAppointmentResponseObject interface {
+	VisitConfirmAppointmentResponse(w http.ResponseWriter) error
+}
+
+type ConfirmAppointment200JSONResponse Appointment
+
+func (response ConfirmAppointment200JSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment400ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment401ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment403ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment404ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment409ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment422ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ConfirmAppointmentdefaultApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointmentRequestObject struct {
+	AppointmentId AppointmentId `json:"appointment_id"`
+	Body          *DeclineAppointmentJSONRequestBody
+}
+
+type DeclineAppointmentResponseObject interface {
+	VisitDeclineAppointmentResponse(w http.ResponseWriter) error
+}
+
+type DeclineAppointment200JSONResponse Appointment
+
+func (response DeclineAppointment200JSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointment400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineAppointment400ApplicationProblemPlusJSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineAppointment401ApplicationProblemPlusJSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineAppointment403ApplicationProblemPlusJSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointment404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineAppointment404ApplicationProblemPlusJSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointment409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineAppointment409ApplicationProblemPlusJSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointment422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineAppointment422ApplicationProblemPlusJSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeclineAppointmentdefaultApplicationProblemPlusJSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantDisputesRequestObject struct {
+	Params ListMerchantDisputesParams
+}
+
+type ListMerchantDisputesResponseObject interface {
+	VisitListMerchantDisputesResponse(w http.ResponseWriter) error
+}
+
+type ListMerchantDisputes200JSONResponse DisputePage
+
+func (response ListMerchantDisputes200JSONResponse) VisitListMerchantDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantDisputes400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantDisputes400ApplicationProblemPlusJSONResponse) VisitListMerchantDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantDisputes401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantDisputes401ApplicationProblemPlusJSONResponse) VisitListMerchantDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantDisputes403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantDisputes403ApplicationProblemPlusJSONResponse) VisitListMerchantDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantDisputesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListMerchantDisputesdefaultApplicationProblemPlusJSONResponse) VisitListMerchantDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListImportsRequestObject struct {
 	Params ListImportsParams
 }
@@ -19680,6 +20854,142 @@ func (response SetSkuTiersdefaultApplicationProblemPlusJSONResponse) VisitSetSku
 	return err
 }
 
+type RedeemVoucherRequestObject struct {
+	Params RedeemVoucherParams
+	Body   *RedeemVoucherJSONRequestBody
+}
+
+type RedeemVoucherResponseObject interface {
+	VisitRedeemVoucherResponse(w http.ResponseWriter) error
+}
+
+type RedeemVoucher200JSONResponse RedeemedVoucher
+
+func (response RedeemVoucher200JSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemVoucher400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RedeemVoucher400ApplicationProblemPlusJSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemVoucher401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeemVoucher401ApplicationProblemPlusJSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemVoucher403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RedeemVoucher403ApplicationProblemPlusJSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemVoucher404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RedeemVoucher404ApplicationProblemPlusJSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemVoucher409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RedeemVoucher409ApplicationProblemPlusJSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemVoucher422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeemVoucher422ApplicationProblemPlusJSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemVoucherdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RedeemVoucherdefaultApplicationProblemPlusJSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ResendWebhookDeliveryRequestObject struct {
 	DeliveryId DeliveryId `json:"delivery_id"`
 }
@@ -22289,6 +23599,180 @@ type ResolveCheaperReportdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ResolveCheaperReportdefaultApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDisputesRequestObject struct {
+	Params ListDisputesParams
+}
+
+type ListDisputesResponseObject interface {
+	VisitListDisputesResponse(w http.ResponseWriter) error
+}
+
+type ListDisputes200JSONResponse DisputePage
+
+func (response ListDisputes200JSONResponse) VisitListDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDisputes400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListDisputes400ApplicationProblemPlusJSONResponse) VisitListDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDisputes401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDisputes401ApplicationProblemPlusJSONResponse) VisitListDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDisputes403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDisputes403ApplicationProblemPlusJSONResponse) VisitListDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDisputesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListDisputesdefaultApplicationProblemPlusJSONResponse) VisitListDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDisputeRequestObject struct {
+	DisputeId DisputeId `json:"dispute_id"`
+}
+
+type GetDisputeResponseObject interface {
+	VisitGetDisputeResponse(w http.ResponseWriter) error
+}
+
+type GetDispute200JSONResponse Dispute
+
+func (response GetDispute200JSONResponse) VisitGetDisputeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDispute400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetDispute400ApplicationProblemPlusJSONResponse) VisitGetDisputeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDispute401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetDispute401ApplicationProblemPlusJSONResponse) VisitGetDisputeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDispute403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetDispute403ApplicationProblemPlusJSONResponse) VisitGetDisputeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDisputedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetDisputedefaultApplicationProblemPlusJSONResponse) VisitGetDisputeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -26781,6 +28265,110 @@ func (response WriteReviewdefaultApplicationProblemPlusJSONResponse) VisitWriteR
 	return err
 }
 
+type ListOrderVouchersRequestObject struct {
+	OrderId OrderId `json:"order_id"`
+	Params  ListOrderVouchersParams
+}
+
+type ListOrderVouchersResponseObject interface {
+	VisitListOrderVouchersResponse(w http.ResponseWriter) error
+}
+
+type ListOrderVouchers200JSONResponse VoucherPage
+
+func (response ListOrderVouchers200JSONResponse) VisitListOrderVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrderVouchers400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOrderVouchers400ApplicationProblemPlusJSONResponse) VisitListOrderVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrderVouchers401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOrderVouchers401ApplicationProblemPlusJSONResponse) VisitListOrderVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrderVouchers403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOrderVouchers403ApplicationProblemPlusJSONResponse) VisitListOrderVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrderVouchers404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListOrderVouchers404ApplicationProblemPlusJSONResponse) VisitListOrderVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrderVouchersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOrderVouchersdefaultApplicationProblemPlusJSONResponse) VisitListOrderVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProductsRequestObject struct {
 	Params ListProductsParams
 }
@@ -28338,6 +29926,364 @@ func (response SignOutdefaultApplicationProblemPlusJSONResponse) VisitSignOutRes
 	return err
 }
 
+type ListVouchersRequestObject struct {
+	Params ListVouchersParams
+}
+
+type ListVouchersResponseObject interface {
+	VisitListVouchersResponse(w http.ResponseWriter) error
+}
+
+type ListVouchers200JSONResponse VoucherPage
+
+func (response ListVouchers200JSONResponse) VisitListVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVouchers400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListVouchers400ApplicationProblemPlusJSONResponse) VisitListVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVouchers401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListVouchers401ApplicationProblemPlusJSONResponse) VisitListVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVouchers403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListVouchers403ApplicationProblemPlusJSONResponse) VisitListVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVouchersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListVouchersdefaultApplicationProblemPlusJSONResponse) VisitListVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointmentRequestObject struct {
+	VoucherId VoucherId `json:"voucher_id"`
+	Body      *AskAppointmentJSONRequestBody
+}
+
+type AskAppointmentResponseObject interface {
+	VisitAskAppointmentResponse(w http.ResponseWriter) error
+}
+
+type AskAppointment201JSONResponse Appointment
+
+func (response AskAppointment201JSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointment400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AskAppointment400ApplicationProblemPlusJSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AskAppointment401ApplicationProblemPlusJSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AskAppointment403ApplicationProblemPlusJSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointment404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AskAppointment404ApplicationProblemPlusJSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointment409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AskAppointment409ApplicationProblemPlusJSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointment422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AskAppointment422ApplicationProblemPlusJSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AskAppointmentdefaultApplicationProblemPlusJSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointmentRequestObject struct {
+	VoucherId VoucherId `json:"voucher_id"`
+}
+
+type CancelAppointmentResponseObject interface {
+	VisitCancelAppointmentResponse(w http.ResponseWriter) error
+}
+
+type CancelAppointment200JSONResponse Appointment
+
+func (response CancelAppointment200JSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointment400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment400ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment401ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment403ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointment404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment404ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointment409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment409ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointment422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment422ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CancelAppointmentdefaultApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReceiveStripeEventRequestObject struct {
 	Params ReceiveStripeEventParams
 	Body   *ReceiveStripeEventJSONRequestBody
@@ -28531,6 +30477,18 @@ type StrictServerInterface interface {
 	// RevokeApiKey End a key at once and for ever
 	// (POST /v1/merchant/api-keys/{key_id}/revoke)
 	RevokeApiKey(ctx context.Context, request RevokeApiKeyRequestObject) (RevokeApiKeyResponseObject, error)
+	// ListAppointments The days for which buyers ask, newest first
+	// (GET /v1/merchant/appointments)
+	ListAppointments(ctx context.Context, request ListAppointmentsRequestObject) (ListAppointmentsResponseObject, error)
+	// ConfirmAppointment The buyer may come on that day
+	// (POST /v1/merchant/appointments/{appointment_id}/confirm)
+	ConfirmAppointment(ctx context.Context, request ConfirmAppointmentRequestObject) (ConfirmAppointmentResponseObject, error)
+	// DeclineAppointment The buyer cannot come on that day, and why
+	// (POST /v1/merchant/appointments/{appointment_id}/decline)
+	DeclineAppointment(ctx context.Context, request DeclineAppointmentRequestObject) (DeclineAppointmentResponseObject, error)
+	// ListMerchantDisputes What banks have taken back of the enterprise's orders, newest first, with its own parts alone
+	// (GET /v1/merchant/disputes)
+	ListMerchantDisputes(ctx context.Context, request ListMerchantDisputesRequestObject) (ListMerchantDisputesResponseObject, error)
 	// ListImports The imports of the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/imports)
 	ListImports(ctx context.Context, request ListImportsRequestObject) (ListImportsResponseObject, error)
@@ -28639,6 +30597,9 @@ type StrictServerInterface interface {
 	// SetSkuTiers Set the lower prices for larger quantities in place of those there were; they hold from now on
 	// (POST /v1/merchant/skus/{sku_id}/tiers)
 	SetSkuTiers(ctx context.Context, request SetSkuTiersRequestObject) (SetSkuTiersResponseObject, error)
+	// RedeemVoucher Take a voucher by its code, once
+	// (POST /v1/merchant/vouchers/redeem)
+	RedeemVoucher(ctx context.Context, request RedeemVoucherRequestObject) (RedeemVoucherResponseObject, error)
 	// ResendWebhookDelivery Send a delivery once more, whatever became of it; its Webhook-Id stays the same
 	// (POST /v1/merchant/webhook-deliveries/{delivery_id}/resend)
 	ResendWebhookDelivery(ctx context.Context, request ResendWebhookDeliveryRequestObject) (ResendWebhookDeliveryResponseObject, error)
@@ -28708,6 +30669,12 @@ type StrictServerInterface interface {
 	// ResolveCheaperReport End a report with its outcome; claim_withdrawn withdraws the claims of the product
 	// (POST /v1/ops/cheaper-reports/{report_id}/resolve)
 	ResolveCheaperReport(ctx context.Context, request ResolveCheaperReportRequestObject) (ResolveCheaperReportResponseObject, error)
+	// ListDisputes Payments that banks have taken back, newest first
+	// (GET /v1/ops/disputes)
+	ListDisputes(ctx context.Context, request ListDisputesRequestObject) (ListDisputesResponseObject, error)
+	// GetDispute A dispute with its parts
+	// (GET /v1/ops/disputes/{dispute_id})
+	GetDispute(ctx context.Context, request GetDisputeRequestObject) (GetDisputeResponseObject, error)
 	// ListLicences Licences that enterprises filed, newest first
 	// (GET /v1/ops/licences)
 	ListLicences(ctx context.Context, request ListLicencesRequestObject) (ListLicencesResponseObject, error)
@@ -28819,6 +30786,9 @@ type StrictServerInterface interface {
 	// WriteReview Review a line of a paid order, once; also after it was refunded
 	// (POST /v1/orders/{order_id}/reviews)
 	WriteReview(ctx context.Context, request WriteReviewRequestObject) (WriteReviewResponseObject, error)
+	// ListOrderVouchers The vouchers of an order, with their codes
+	// (GET /v1/orders/{order_id}/vouchers)
+	ListOrderVouchers(ctx context.Context, request ListOrderVouchersRequestObject) (ListOrderVouchersResponseObject, error)
 	// ListProducts Products on sale
 	// (GET /v1/products)
 	ListProducts(ctx context.Context, request ListProductsRequestObject) (ListProductsResponseObject, error)
@@ -28879,6 +30849,15 @@ type StrictServerInterface interface {
 	// SignOut End a session at once
 	// (DELETE /v1/sessions/{session_id})
 	SignOut(ctx context.Context, request SignOutRequestObject) (SignOutResponseObject, error)
+	// ListVouchers The caller's vouchers with their codes, newest first
+	// (GET /v1/vouchers)
+	ListVouchers(ctx context.Context, request ListVouchersRequestObject) (ListVouchersResponseObject, error)
+	// AskAppointment Ask the enterprise for a day on which to use a voucher
+	// (POST /v1/vouchers/{voucher_id}/appointment)
+	AskAppointment(ctx context.Context, request AskAppointmentRequestObject) (AskAppointmentResponseObject, error)
+	// CancelAppointment Give up the day for which one has asked
+	// (POST /v1/vouchers/{voucher_id}/appointment/cancel)
+	CancelAppointment(ctx context.Context, request CancelAppointmentRequestObject) (CancelAppointmentResponseObject, error)
 	// ReceiveStripeEvent A signed event of Stripe, or of the sandbox that speaks like it
 	// (POST /v1/webhooks/stripe)
 	ReceiveStripeEvent(ctx context.Context, request ReceiveStripeEventRequestObject) (ReceiveStripeEventResponseObject, error)
@@ -30287,6 +32266,128 @@ func (sh *strictHandler) RevokeApiKey(ctx *gin.Context, keyId KeyId) {
 	}
 }
 
+// ListAppointments operation middleware
+func (sh *strictHandler) ListAppointments(ctx *gin.Context, params ListAppointmentsParams) {
+	var request ListAppointmentsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAppointments(ctx, request.(ListAppointmentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAppointments")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAppointmentsResponseObject); ok {
+		if err := validResponse.VisitListAppointmentsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ConfirmAppointment operation middleware
+func (sh *strictHandler) ConfirmAppointment(ctx *gin.Context, appointmentId AppointmentId) {
+	var request ConfirmAppointmentRequestObject
+
+	request.AppointmentId = appointmentId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmAppointment(ctx, request.(ConfirmAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ConfirmAppointmentResponseObject); ok {
+		if err := validResponse.VisitConfirmAppointmentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeclineAppointment operation middleware
+func (sh *strictHandler) DeclineAppointment(ctx *gin.Context, appointmentId AppointmentId) {
+	var request DeclineAppointmentRequestObject
+
+	request.AppointmentId = appointmentId
+
+	var body DeclineAppointmentJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeclineAppointment(ctx, request.(DeclineAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeclineAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeclineAppointmentResponseObject); ok {
+		if err := validResponse.VisitDeclineAppointmentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListMerchantDisputes operation middleware
+func (sh *strictHandler) ListMerchantDisputes(ctx *gin.Context, params ListMerchantDisputesParams) {
+	var request ListMerchantDisputesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMerchantDisputes(ctx, request.(ListMerchantDisputesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMerchantDisputes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListMerchantDisputesResponseObject); ok {
+		if err := validResponse.VisitListMerchantDisputesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListImports operation middleware
 func (sh *strictHandler) ListImports(ctx *gin.Context, params ListImportsParams) {
 	var request ListImportsRequestObject
@@ -31495,6 +33596,50 @@ func (sh *strictHandler) SetSkuTiers(ctx *gin.Context, skuId SkuId) {
 	}
 }
 
+// RedeemVoucher operation middleware
+func (sh *strictHandler) RedeemVoucher(ctx *gin.Context, params RedeemVoucherParams) {
+	var request RedeemVoucherRequestObject
+
+	request.Params = params
+
+	var body RedeemVoucherJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RedeemVoucher(ctx, request.(RedeemVoucherRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedeemVoucher")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RedeemVoucherResponseObject); ok {
+		if err := validResponse.VisitRedeemVoucherResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ResendWebhookDelivery operation middleware
 func (sh *strictHandler) ResendWebhookDelivery(ctx *gin.Context, deliveryId DeliveryId) {
 	var request ResendWebhookDeliveryRequestObject
@@ -32266,6 +34411,58 @@ func (sh *strictHandler) ResolveCheaperReport(ctx *gin.Context, reportId ReportI
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ResolveCheaperReportResponseObject); ok {
 		if err := validResponse.VisitResolveCheaperReportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListDisputes operation middleware
+func (sh *strictHandler) ListDisputes(ctx *gin.Context, params ListDisputesParams) {
+	var request ListDisputesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDisputes(ctx, request.(ListDisputesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDisputes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListDisputesResponseObject); ok {
+		if err := validResponse.VisitListDisputesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetDispute operation middleware
+func (sh *strictHandler) GetDispute(ctx *gin.Context, disputeId DisputeId) {
+	var request GetDisputeRequestObject
+
+	request.DisputeId = disputeId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDispute(ctx, request.(GetDisputeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDispute")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetDisputeResponseObject); ok {
+		if err := validResponse.VisitGetDisputeResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -33583,6 +35780,33 @@ func (sh *strictHandler) WriteReview(ctx *gin.Context, orderId OrderId) {
 	}
 }
 
+// ListOrderVouchers operation middleware
+func (sh *strictHandler) ListOrderVouchers(ctx *gin.Context, orderId OrderId, params ListOrderVouchersParams) {
+	var request ListOrderVouchersRequestObject
+
+	request.OrderId = orderId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOrderVouchers(ctx, request.(ListOrderVouchersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOrderVouchers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOrderVouchersResponseObject); ok {
+		if err := validResponse.VisitListOrderVouchersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListProducts operation middleware
 func (sh *strictHandler) ListProducts(ctx *gin.Context, params ListProductsParams) {
 	var request ListProductsRequestObject
@@ -34141,6 +36365,102 @@ func (sh *strictHandler) SignOut(ctx *gin.Context, sessionId string) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SignOutResponseObject); ok {
 		if err := validResponse.VisitSignOutResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListVouchers operation middleware
+func (sh *strictHandler) ListVouchers(ctx *gin.Context, params ListVouchersParams) {
+	var request ListVouchersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListVouchers(ctx, request.(ListVouchersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListVouchers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListVouchersResponseObject); ok {
+		if err := validResponse.VisitListVouchersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AskAppointment operation middleware
+func (sh *strictHandler) AskAppointment(ctx *gin.Context, voucherId VoucherId) {
+	var request AskAppointmentRequestObject
+
+	request.VoucherId = voucherId
+
+	var body AskAppointmentJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AskAppointment(ctx, request.(AskAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AskAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AskAppointmentResponseObject); ok {
+		if err := validResponse.VisitAskAppointmentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelAppointment operation middleware
+func (sh *strictHandler) CancelAppointment(ctx *gin.Context, voucherId VoucherId) {
+	var request CancelAppointmentRequestObject
+
+	request.VoucherId = voucherId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelAppointment(ctx, request.(CancelAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CancelAppointmentResponseObject); ok {
+		if err := validResponse.VisitCancelAppointmentResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
