@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"lifecycle":    {},
 	"listing":      {},
 	"merchant":     {"identity", "trail"},
+	"notice":       {"identity"},
 	"offer":        {"catalog", "merchant", "price"},
 	"onboarding":   {"dossier", "identity", "merchant", "trail"},
 	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "lifecycle", "merchant", "payment", "quote"},
@@ -47,7 +48,7 @@ var arrows = map[string][]string{
 	"price":        {},
 	"quote":        {"carriage", "cart", "catalog", "identity", "merchant", "offer"},
 	"recall":       {"identity", "inventory", "trail"},
-	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},
+	"receipt":      {"aftersale", "fund", "identity", "ledger", "notice", "order", "transparency"},
 	"review":       {"catalog", "identity", "merchant", "order", "trail"},
 	"scrutiny":     {"catalog", "identity", "listing", "merchant", "webhook"},
 	"search":       {"catalog", "merchant", "origin", "term"},
@@ -63,7 +64,7 @@ var arrows = map[string][]string{
 // linter keeps them on their storeys.
 var floors = map[string][]string{
 	"vocabulary": {"fault", "id", "money", "page"},
-	"platform":   {"config", "file", "outbound", "pgserver", "postgres", "redisdb", "request", "schema", "sheet", "strictjson", "telemetry"},
+	"platform":   {"config", "courier", "file", "outbound", "pgserver", "postgres", "redisdb", "request", "schema", "sheet", "strictjson", "telemetry"},
 	"edge":       {"app", "httpapi", "replay", "web", "worker"},
 	"outside":    {"sandbox"}, // what Stripe is: it knows nothing of ours
 	"tests":      {"bench", "drill", "nets", "pgtest", "shoptest"},

@@ -16,6 +16,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/courier"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -25,6 +26,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/origin"
@@ -187,6 +189,11 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Standing = standing.New(a.db)
 	s.Vouchers = voucher.New(a.db)
 	s.Webhooks = webhook.New(a.db, a.cfg.Webhook, nil)
+	couriers, err := courier.Open(a.cfg.Courier)
+	if err != nil {
+		return err
+	}
+	s.Notices = notice.New(a.db, couriers...)
 	return nil
 }
 
@@ -248,6 +255,7 @@ func (a *App) newWorker() (*worker.Worker, error) {
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
 		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
 		Standing: a.services.Standing, Inventory: a.services.Inventory, Search: a.services.Search,
-		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake, Vouchers: a.services.Vouchers,
+		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
+		Receipts: a.services.Receipts, Notices: a.services.Notices, Vouchers: a.services.Vouchers,
 	}, a.log, a.metrics)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/origin"
@@ -67,6 +68,7 @@ type Services struct {
 	Vouchers     *voucher.Service
 	Webhooks     *webhook.Service
 	Recalls      *recall.Service
+	Notices      *notice.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -79,6 +81,7 @@ type surface struct {
 	shipping
 	checkouts
 	orders
+	notices
 	sellers
 	onboardings
 	apiKeys
@@ -109,6 +112,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		shipping{d.Carriage},
 		checkouts{d.Orders, d.Receipts, d.Clock},
 		orders{d.Orders, d.Aftersales},
+		notices{d.Notices},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
 		onboardings{d.Onboarding},
 		apiKeys{d.Keys},

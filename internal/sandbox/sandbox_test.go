@@ -266,7 +266,7 @@ func TestTheJournalIsBoundedAndPrivate(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	c.advance(26 * time.Hour)
+	c.advance(31 * 24 * time.Hour)
 	s = start(t, cfg)
 	text, err := os.ReadFile(journal)
 	if err != nil {

@@ -34,6 +34,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/origin"
@@ -160,6 +161,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Vouchers = voucher.New(s.DB)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	s.Standing = standing.New(s.DB)
+	s.Notices = notice.New(s.DB)
 	return s
 }
 
@@ -273,7 +275,10 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 	case catalog.Changed:
 		return s.Search.Index(ctx, j.Products...)
 	case payment.Received:
-		return s.Orders.Capture(ctx, j.Event)
+		if err := s.Orders.Capture(ctx, j.Event); err != nil {
+			return err
+		}
+		return s.Receipts.Tell(ctx, j.Event)
 	case payment.PerformRefund:
 		return s.Payments.PerformRefund(ctx, j.Buyer, j.Refund)
 	case payment.RefundMoved:
