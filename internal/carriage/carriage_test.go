@@ -37,7 +37,7 @@ func flat(r carriage.Rate) (all []carriage.Rate) {
 
 func set(t *testing.T, s *shoptest.Shop, m merchant.ID, version int64, rates []carriage.Rate) error {
 	t.Helper()
-	_, err := s.Carriage.Set(t.Context(), shoptest.Seller(m), m, version, rates, request.Claim{}, nil)
+	_, err := s.Carriage.Set(t.Context(), shoptest.Seller(m), m, version, rates)
 	return err
 }
 
@@ -69,7 +69,9 @@ func TestEveryZoneAndEveryProvinceIsKnown(t *testing.T) {
 func TestAFeeGrowsWithTheWeightAndEndsAtItsThreshold(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		fen := func(name string) money.Fen { return money.Fen(rapid.Int64Range(0, int64(carriage.MaxFee)).Draw(t, name)) }
+		fen := func(name string) money.Fen {
+			return money.Fen(rapid.Int64Range(0, int64(carriage.MaxFee)).Draw(t, name))
+		}
 		fee := func(r carriage.Rate, p carriage.Parcel) money.Fen {
 			got, err := r.Fee(p)
 			if err != nil {
@@ -113,7 +115,7 @@ func TestAnEnterpriseSetsItsOwnFeesAndNobodyElseDoes(t *testing.T) {
 	s := shoptest.New(t, shoptest.Options{})
 	s.StockUp(t, 10)
 	rates := flat(carriage.Rate{First: 800, Further: 200})
-	if _, err := s.Carriage.Set(t.Context(), distiller, shoptest.Miller, 0, rates, request.Claim{}, nil); !errors.Is(err, merchant.ErrUnknown) {
+	if _, err := s.Carriage.Set(t.Context(), distiller, shoptest.Miller, 0, rates); !errors.Is(err, merchant.ErrUnknown) {
 		t.Errorf("another enterprise: %v, want %v", err, merchant.ErrUnknown)
 	}
 	for name, bad := range map[string][]carriage.Rate{

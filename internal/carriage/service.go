@@ -23,10 +23,8 @@ func New(db *postgres.DB) *Service { return &Service{db: db} }
 // Set makes these the fees of an enterprise, for every checkout that is placed from now on.
 // version is that of the schedule which was read, 0 if there was none: with another it is
 // request.ErrStale. An enterprise that the caller does not sell for is merchant.ErrUnknown.
-func (s *Service) Set(ctx context.Context, caller identity.Caller, m merchant.ID, version int64, rates []Rate,
-	claim request.Claim, render func(Schedule) (request.Answer, error),
-) (Schedule, error) {
-	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Schedule, error) {
+func (s *Service) Set(ctx context.Context, caller identity.Caller, m merchant.ID, version int64, rates []Rate) (Schedule, error) {
+	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Schedule, error) {
 		if !caller.SellsFor(m.UUID()) {
 			return Schedule{}, merchant.ErrUnknown
 		}

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
@@ -31,13 +30,11 @@ func (h shipping) ListShippingFees(ctx context.Context, r oas.ListShippingFeesRe
 
 // SetShippingFees answers POST /v1/merchant/shipping-fees.
 func (h shipping) SetShippingFees(ctx context.Context, r oas.SetShippingFeesRequestObject) (oas.SetShippingFeesResponseObject, error) {
-	render, answer := remember(http.StatusCreated, wireSchedule)
-	_, err := h.carriage.Set(ctx, callerOf(ctx), id.From[merchant.Merchant](r.Body.MerchantId), r.Body.Version,
-		wireAll(r.Body.Rates, fromRate), claimOf(ctx, r.Params.IdempotencyKey), render)
+	s, err := h.carriage.Set(ctx, callerOf(ctx), id.From[merchant.Merchant](r.Body.MerchantId), r.Body.Version, wireAll(r.Body.Rates, fromRate))
 	if err != nil {
 		return nil, err
 	}
-	return answer, nil
+	return oas.SetShippingFees201JSONResponse(wireSchedule(s)), nil
 }
 
 func fromRate(r oas.ShippingRate) carriage.Rate {

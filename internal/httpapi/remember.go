@@ -54,9 +54,6 @@ func (r *remembered) VisitPlaceCheckoutResponse(w http.ResponseWriter) error { r
 // VisitCancelCheckoutResponse sends the answer.
 func (r *remembered) VisitCancelCheckoutResponse(w http.ResponseWriter) error { return r.send(w) }
 
-// VisitSetShippingFeesResponse sends the answer.
-func (r *remembered) VisitSetShippingFeesResponse(w http.ResponseWriter) error { return r.send(w) }
-
 // VisitRedeemVoucherResponse sends the answer.
 func (r *remembered) VisitRedeemVoucherResponse(w http.ResponseWriter) error { return r.send(w) }
 

@@ -2384,7 +2384,7 @@ type Credentials struct {
 // CredentialsTransport defines model for Credentials.Transport.
 type CredentialsTransport string
 
-// Declining defines model for Declining.
+// Declining Example: {"reason":"当日已满"}
 type Declining struct {
 	// Reason Example: 当日已满
 	Reason string `json:"reason"`
@@ -3171,7 +3171,7 @@ type MerchantProductPage struct {
 	NextCursor *string           `json:"next_cursor"`
 }
 
-// NewAppointment defines model for NewAppointment.
+// NewAppointment Example: {"day":"2026-12-05","people":2}
 type NewAppointment struct {
 	// Day Example: 2026-12-05
 	Day openapi_types.Date `json:"day"`
@@ -3451,7 +3451,7 @@ type NewShippingFees struct {
 	MerchantId Id             `json:"merchant_id"`
 	Rates      []ShippingRate `json:"rates"`
 
-	// Version The version that was read, 0 when there is none; with another the answer is 409
+	// Version The version that was read, 0 when there is none; with another the answer is 412
 	Version int64 `json:"version"`
 }
 
@@ -4197,11 +4197,11 @@ type RedeemedVoucher struct {
 	ValidUntil openapi_types.Date `json:"valid_until"`
 }
 
-// Redemption defines model for Redemption.
+// Redemption Example: {"code":"7KQM-X2TD-9HWB-8"}
 type Redemption struct {
 	// Code As the buyer shows it; hyphens, blanks and small letters do no harm
 	//
-	// Example: 7KQM-X2TD-9HWB-R
+	// Example: 7KQM-X2TD-9HWB-8
 	Code string `json:"code"`
 }
 
@@ -4776,7 +4776,7 @@ type Voucher struct {
 
 	// Code Shown to nobody but the buyer, who shows it to the enterprise
 	//
-	// Example: 7KQM-X2TD-9HWB-R
+	// Example: 7KQM-X2TD-9HWB-8
 	Code string `json:"code"`
 
 	// EndedAt When it was redeemed, expired or was refunded
@@ -5348,12 +5348,6 @@ type ListShippingFeesParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-}
-
-// SetShippingFeesParams defines parameters for SetShippingFees.
-type SetShippingFeesParams struct {
-	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
-	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // ListLotsParams defines parameters for ListLots.
@@ -6700,23 +6694,23 @@ type ClientInterface interface {
 	//
 	// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
 	// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
-	// Orders that are placed already stay as they are.
+	// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
-	SetShippingFeesWithBody(ctx context.Context, params *SetShippingFeesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	SetShippingFeesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SetShippingFees Set what an enterprise asks for shipping, from now on
 	//
 	// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
 	// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
-	// Orders that are placed already stay as they are.
+	// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
-	SetShippingFees(ctx context.Context, params *SetShippingFeesParams, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	SetShippingFees(ctx context.Context, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SetSkuPriceWithBody Set a SKU's price; orders already placed keep theirs
 	//
@@ -9293,13 +9287,13 @@ func (c *Client) ListShippingFees(ctx context.Context, params *ListShippingFeesP
 //
 // One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
 // and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
-// Orders that are placed already stay as they are.
+// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
 //
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
-func (c *Client) SetShippingFeesWithBody(ctx context.Context, params *SetShippingFeesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewSetShippingFeesRequestWithBody(c.Server, params, contentType, body)
+func (c *Client) SetShippingFeesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetShippingFeesRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9314,13 +9308,13 @@ func (c *Client) SetShippingFeesWithBody(ctx context.Context, params *SetShippin
 //
 // One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
 // and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
-// Orders that are placed already stay as they are.
+// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
-func (c *Client) SetShippingFees(ctx context.Context, params *SetShippingFeesParams, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewSetShippingFeesRequest(c.Server, params, body)
+func (c *Client) SetShippingFees(ctx context.Context, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetShippingFeesRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -15317,18 +15311,18 @@ func NewListShippingFeesRequest(server string, params *ListShippingFeesParams) (
 }
 
 // NewSetShippingFeesRequest calls the generic SetShippingFees builder with application/json body
-func NewSetShippingFeesRequest(server string, params *SetShippingFeesParams, body SetShippingFeesJSONRequestBody) (*http.Request, error) {
+func NewSetShippingFeesRequest(server string, body SetShippingFeesJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewSetShippingFeesRequestWithBody(server, params, "application/json", bodyReader)
+	return NewSetShippingFeesRequestWithBody(server, "application/json", bodyReader)
 }
 
 // NewSetShippingFeesRequestWithBody constructs an http.Request for the SetShippingFees method, with any body, and a specified content type
-func NewSetShippingFeesRequestWithBody(server string, params *SetShippingFeesParams, contentType string, body io.Reader) (*http.Request, error) {
+func NewSetShippingFeesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -15352,19 +15346,6 @@ func NewSetShippingFeesRequestWithBody(server string, params *SetShippingFeesPar
 	}
 
 	req.Header.Add("Content-Type", contentType)
-
-	if params != nil {
-
-		var headerParam0 string
-
-		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-		if err != nil {
-			return nil, err
-		}
-
-		req.Header.Set("Idempotency-Key", headerParam0)
-
-	}
 
 	return req, nil
 }
@@ -21374,23 +21355,23 @@ type ClientWithResponsesInterface interface {
 	//
 	// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
 	// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
-	// Orders that are placed already stay as they are.
+	// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
-	SetShippingFeesWithBodyWithResponse(ctx context.Context, params *SetShippingFeesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error)
+	SetShippingFeesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error)
 
 	// SetShippingFeesWithResponse Set what an enterprise asks for shipping, from now on
 	//
 	// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
 	// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
-	// Orders that are placed already stay as they are.
+	// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
-	SetShippingFeesWithResponse(ctx context.Context, params *SetShippingFeesParams, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error)
+	SetShippingFeesWithResponse(ctx context.Context, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error)
 
 	// SetSkuPriceWithBodyWithResponse Set a SKU's price; orders already placed keep theirs
 	//
@@ -28402,6 +28383,8 @@ type SetShippingFeesResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Refused
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -28436,6 +28419,11 @@ func (r SetShippingFeesResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r SetShippingFeesResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSON412() *Problem {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -37471,13 +37459,13 @@ func (c *ClientWithResponses) ListShippingFeesWithResponse(ctx context.Context, 
 //
 // One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
 // and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
-// Orders that are placed already stay as they are.
+// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
-func (c *ClientWithResponses) SetShippingFeesWithBodyWithResponse(ctx context.Context, params *SetShippingFeesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error) {
-	rsp, err := c.SetShippingFeesWithBody(ctx, params, contentType, body, reqEditors...)
+func (c *ClientWithResponses) SetShippingFeesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error) {
+	rsp, err := c.SetShippingFeesWithBody(ctx, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -37488,13 +37476,13 @@ func (c *ClientWithResponses) SetShippingFeesWithBodyWithResponse(ctx context.Co
 //
 // One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
 // and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
-// Orders that are placed already stay as they are.
+// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
-func (c *ClientWithResponses) SetShippingFeesWithResponse(ctx context.Context, params *SetShippingFeesParams, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error) {
-	rsp, err := c.SetShippingFees(ctx, params, body, reqEditors...)
+func (c *ClientWithResponses) SetShippingFeesWithResponse(ctx context.Context, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error) {
+	rsp, err := c.SetShippingFees(ctx, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -44244,6 +44232,13 @@ func ParseSetShippingFeesResponse(rsp *http.Response) (*SetShippingFeesResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Refused

@@ -2383,7 +2383,7 @@ type Credentials struct {
 // CredentialsTransport defines model for Credentials.Transport.
 type CredentialsTransport string
 
-// Declining defines model for Declining.
+// Declining Example: {"reason":"当日已满"}
 type Declining struct {
 	// Reason Example: 当日已满
 	Reason string `json:"reason"`
@@ -3170,7 +3170,7 @@ type MerchantProductPage struct {
 	NextCursor *string           `json:"next_cursor"`
 }
 
-// NewAppointment defines model for NewAppointment.
+// NewAppointment Example: {"day":"2026-12-05","people":2}
 type NewAppointment struct {
 	// Day Example: 2026-12-05
 	Day openapi_types.Date `json:"day"`
@@ -3450,7 +3450,7 @@ type NewShippingFees struct {
 	MerchantId Id             `json:"merchant_id"`
 	Rates      []ShippingRate `json:"rates"`
 
-	// Version The version that was read, 0 when there is none; with another the answer is 409
+	// Version The version that was read, 0 when there is none; with another the answer is 412
 	Version int64 `json:"version"`
 }
 
@@ -4196,11 +4196,11 @@ type RedeemedVoucher struct {
 	ValidUntil openapi_types.Date `json:"valid_until"`
 }
 
-// Redemption defines model for Redemption.
+// Redemption Example: {"code":"7KQM-X2TD-9HWB-8"}
 type Redemption struct {
 	// Code As the buyer shows it; hyphens, blanks and small letters do no harm
 	//
-	// Example: 7KQM-X2TD-9HWB-R
+	// Example: 7KQM-X2TD-9HWB-8
 	Code string `json:"code"`
 }
 
@@ -4775,7 +4775,7 @@ type Voucher struct {
 
 	// Code Shown to nobody but the buyer, who shows it to the enterprise
 	//
-	// Example: 7KQM-X2TD-9HWB-R
+	// Example: 7KQM-X2TD-9HWB-8
 	Code string `json:"code"`
 
 	// EndedAt When it was redeemed, expired or was refunded
@@ -5347,12 +5347,6 @@ type ListShippingFeesParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-}
-
-// SetShippingFeesParams defines parameters for SetShippingFees.
-type SetShippingFeesParams struct {
-	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
-	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // ListLotsParams defines parameters for ListLots.
@@ -6204,7 +6198,7 @@ type ServerInterface interface {
 	ListShippingFees(c *gin.Context, params ListShippingFeesParams)
 	// SetShippingFees Set what an enterprise asks for shipping, from now on
 	// (POST /v1/merchant/shipping-fees)
-	SetShippingFees(c *gin.Context, params SetShippingFeesParams)
+	SetShippingFees(c *gin.Context)
 	// SetSkuPrice Set a SKU's price; orders already placed keep theirs
 	// (POST /v1/merchant/skus/{sku_id})
 	SetSkuPrice(c *gin.Context, skuId SkuId)
@@ -8671,36 +8665,6 @@ func (siw *ServerInterfaceWrapper) ListShippingFees(c *gin.Context) {
 // SetShippingFees operation middleware
 func (siw *ServerInterfaceWrapper) SetShippingFees(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params SetShippingFeesParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = IdempotencyKey
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -8708,7 +8672,7 @@ func (siw *ServerInterfaceWrapper) SetShippingFees(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.SetShippingFees(c, params)
+	siw.Handler.SetShippingFees(c)
 }
 
 // SetSkuPrice operation middleware
@@ -20330,8 +20294,7 @@ func (response ListShippingFeesdefaultApplicationProblemPlusJSONResponse) VisitL
 }
 
 type SetShippingFeesRequestObject struct {
-	Params SetShippingFeesParams
-	Body   *SetShippingFeesJSONRequestBody
+	Body *SetShippingFeesJSONRequestBody
 }
 
 type SetShippingFeesResponseObject interface {
@@ -20428,6 +20391,20 @@ func (response SetShippingFees409ApplicationProblemPlusJSONResponse) VisitSetShi
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFees412ApplicationProblemPlusJSONResponse Problem
+
+func (response SetShippingFees412ApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -34057,10 +34034,8 @@ func (sh *strictHandler) ListShippingFees(ctx *gin.Context, params ListShippingF
 }
 
 // SetShippingFees operation middleware
-func (sh *strictHandler) SetShippingFees(ctx *gin.Context, params SetShippingFeesParams) {
+func (sh *strictHandler) SetShippingFees(ctx *gin.Context) {
 	var request SetShippingFeesRequestObject
-
-	request.Params = params
 
 	var body SetShippingFeesJSONRequestBody
 	var err error
