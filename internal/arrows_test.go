@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"apikey":       {"identity", "trail"},
 	"assortment":   {"catalog", "inventory", "listing", "merchant", "origin"},
 	"carrier":      {},
+	"carriage":     {"identity", "listing", "merchant", "trail"},
 	"cart":         {"catalog", "identity", "offer"},
 	"catalog":      {"identity", "listing", "merchant", "price", "trail"},
 	"claim":        {"catalog", "identity", "merchant", "offer", "trail"},
@@ -47,7 +48,7 @@ var arrows = map[string][]string{
 	"origin":       {},
 	"payment":      {"gateway"},
 	"price":        {},
-	"quote":        {"cart", "catalog", "identity", "merchant", "offer"},
+	"quote":        {"carriage", "cart", "catalog", "identity", "merchant", "offer"},
 	"recall":       {"identity", "inventory", "trail"},
 	"reconcile":    {"aftersale", "dispute", "gateway", "order", "payment"},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "notice", "order", "transparency"},
@@ -58,6 +59,7 @@ var arrows = map[string][]string{
 	"term":         {},
 	"trail":        {},
 	"transparency": {},
+	"voucher":      {"fulfilment", "identity", "merchant", "order", "trail"},
 	"webhook":      {"identity", "trail"},
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
@@ -44,6 +45,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/webhook"
 	"github.com/shiyi-market/shiyi/internal/worker"
 )
@@ -178,6 +180,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Inventory = inventory.New(a.db)
 	s.Search = search.New(a.db, inventory.InStock)
 	s.Carts = cart.New(a.db)
+	s.Carriage = carriage.New(a.db)
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
 	s.Aftersales, s.Disputes = aftersale.New(a.db), dispute.New(a.db)
@@ -189,6 +192,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Reviews = review.New(a.db, s.Identity, s.Catalog)
 	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
 	s.Standing = standing.New(a.db)
+	s.Vouchers = voucher.New(a.db)
 	s.Webhooks = webhook.New(a.db, a.cfg.Webhook, nil)
 	couriers, err := courier.Open(a.cfg.Courier)
 	if err != nil {
@@ -258,6 +262,6 @@ func (a *App) newWorker() (*worker.Worker, error) {
 		Standing: a.services.Standing, Inventory: a.services.Inventory, Search: a.services.Search,
 		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
 		Fulfilment: a.services.Fulfilment, Dispatch: a.services.Dispatch,
-		Receipts: a.services.Receipts, Notices: a.services.Notices,
+		Receipts: a.services.Receipts, Notices: a.services.Notices, Vouchers: a.services.Vouchers,
 	}, a.log, a.metrics)
 }

@@ -115,7 +115,7 @@ func TestStatementsOfASale(t *testing.T) {
 	for range 2 { // the job queue asks once what server it talks to, which belongs to no sale
 		counted = s.sell(t, stock.Tokens[0], body)
 	}
-	want := []step{{"placed", 13}, {"paid at the provider's", 0}, {"webhook received", 4}, {"captured", 12}}
+	want := []step{{"placed", 14}, {"paid at the provider's", 0}, {"webhook received", 4}, {"captured", 12}}
 	if diff := cmp.Diff(want, counted, cmp.AllowUnexported(step{})); diff != "" {
 		t.Errorf("statements (-written down +sent):\n%s", diff)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
@@ -36,6 +37,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/web"
 	"github.com/shiyi-market/shiyi/internal/webhook"
 )
@@ -48,6 +50,7 @@ type Services struct {
 	Catalog      *catalog.Service
 	Inventory    *inventory.Service
 	Carts        *cart.Service
+	Carriage     *carriage.Service
 	Onboarding   *onboarding.Service
 	Orders       *order.Service
 	Payments     *payment.Service
@@ -68,6 +71,7 @@ type Services struct {
 	Trail        *trail.Service
 	Intake       *intake.Service
 	Files        *file.Service
+	Vouchers     *voucher.Service
 	Webhooks     *webhook.Service
 	Recalls      *recall.Service
 	Notices      *notice.Service
@@ -80,6 +84,7 @@ type surface struct {
 	searches
 	disclosures
 	carts
+	shipping
 	checkouts
 	orders
 	notices
@@ -98,6 +103,7 @@ type surface struct {
 	lots
 	claims
 	reviews
+	vouchers
 	webhooks
 	publicLog
 	system
@@ -110,6 +116,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		searches{d.Search, d.Inventory, d.Claims},
 		disclosures{d.Merchants, d.Fund, d.Clock},
 		carts{d.Carts},
+		shipping{d.Carriage},
 		checkouts{d.Orders, d.Receipts, d.Clock},
 		orders{d.Orders, d.Aftersales},
 		notices{d.Notices},
@@ -128,6 +135,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		lots{d.Inventory, d.Recalls},
 		claims{d.Claims},
 		reviews{d.Reviews},
+		vouchers{d.Vouchers},
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		system{d.Ready, site},

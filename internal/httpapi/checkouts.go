@@ -25,9 +25,11 @@ type checkouts struct {
 
 // PreviewCheckout answers POST /v1/checkouts/preview.
 func (h checkouts) PreviewCheckout(ctx context.Context, r oas.PreviewCheckoutRequestObject) (oas.PreviewCheckoutResponseObject, error) {
-	c, needs, err := h.orders.Preview(ctx, callerOf(ctx), quote.Placing{
-		Lines: fromLines(r.Body.Lines), FromCart: value(r.Body.FromCart),
-	})
+	p := quote.Placing{Lines: fromLines(r.Body.Lines), FromCart: value(r.Body.FromCart)}
+	if to := r.Body.ShipTo; to != nil {
+		p.ShipTo = &quote.Address{Province: to.Province}
+	}
+	c, needs, err := h.orders.Preview(ctx, callerOf(ctx), p)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write what the API answers into the con
 // product owner has read. In them:
 //
 //	# a remark
-//	! pay {checkout}      something that happens outside the API: pay, return, work, tell, log, wait 30m, expire, upload li scan
+//	! pay {checkout}      something that happens outside the API: pay, issue, return, work, tell, log, wait 30m, expire, upload li scan
 //	> POST /v1/… as li    a request; li is registered and signed in on the way
 //	Idempotency-Key: k    its headers, then its body
 //	                      "file name" is one of the files in wicked, as a form
@@ -105,6 +105,9 @@ func (c *conversation) happen(t *testing.T, directive string) {
 		c.shop.Perform(t)
 	case "tell":
 		c.shop.Tell(t)
+	case "issue":
+		_, err := c.shop.Vouchers.IssueDue(t.Context(), 100)
+		must(t, err)
 	case "log":
 		c.shop.Sequence(t)
 	case "wait":
@@ -127,6 +130,8 @@ func (c *conversation) page(t *testing.T, checkout string) (page string) {
 	must(t, c.shop.DB.SQL().QueryRowContext(t.Context(), "SELECT pay_url FROM payment_intent WHERE id = $1", checkout).Scan(&page))
 	return page
 }
+
+var voucherCode = regexp.MustCompile(`^([2-9A-Z]{4}-){3}[2-9A-Z]$`)
 
 var headerLine = regexp.MustCompile(`^([A-Z][A-Za-z-]+): (.*)$`)
 
@@ -192,7 +197,7 @@ func (c *conversation) tell(t *testing.T, body []byte) string {
 	path, _, _ := strings.Cut(c.path, "?")
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	noun := segments[len(segments)-1]
-	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry", "revoke", "submit", "recommend", "return", "approve", "refuse", "agreement", "rotate"}, noun) {
+	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry", "revoke", "submit", "recommend", "return", "approve", "refuse", "agreement", "rotate", "confirm", "decline"}, noun) {
 		noun = segments[len(segments)-2]
 	}
 	if slices.Contains([]string{"ping", "deliveries", "resend"}, noun) {
@@ -231,6 +236,8 @@ func (c *conversation) name(v any, noun string) any {
 				v[key] = c.name(map[string]any{"at": at}, "").(map[string]any)["at"].(string) + "?token=" + c.nameOf(token, "link")
 			case key == "next_cursor":
 				v[key] = c.nameOf(s, "cursor")
+			case key == "code" && voucherCode.MatchString(s):
+				v[key] = c.nameOf(s, "code")
 			case key == "key" && strings.HasPrefix(s, "shy_live_"):
 				v[key] = c.nameOf(s, "secret-key")
 			case slices.Contains([]string{"token", "salt", "leaf", "proof", "key", "pay_url", "how_to_verify", "failure", "prefix", "secret"}, key):

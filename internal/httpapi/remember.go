@@ -54,6 +54,9 @@ func (r *remembered) VisitPlaceCheckoutResponse(w http.ResponseWriter) error { r
 // VisitCancelCheckoutResponse sends the answer.
 func (r *remembered) VisitCancelCheckoutResponse(w http.ResponseWriter) error { return r.send(w) }
 
+// VisitRedeemVoucherResponse sends the answer.
+func (r *remembered) VisitRedeemVoucherResponse(w http.ResponseWriter) error { return r.send(w) }
+
 // VisitAdjustStockResponse sends the answer.
 func (r *remembered) VisitAdjustStockResponse(w http.ResponseWriter) error { return r.send(w) }
 

@@ -72,6 +72,8 @@ var objects = map[string]object{
 	"lot_id":         {owners: []string{"merchant"}},
 	"recall_id":      {owners: []string{"merchant"}},
 	"review_id":      {owners: []string{"buyer", "merchant"}},
+	"voucher_id":     {owners: []string{"buyer"}},
+	"appointment_id": {owners: []string{"merchant"}},
 	"claim_id":       {owners: []string{"merchant"}},
 	"report_id":      {owners: []string{"account"}},
 	"listing_id":     {owners: []string{"merchant"}}, // a product in any state

@@ -165,6 +165,10 @@ func (f *fuzzer) round() {
 		f.add("claim_id", f.claim(t, f.mine, false))
 		f.add("claim_id", f.claim(t, f.mine, true))
 		f.add("report_id", f.report(t, f.mine))
+		v, a := f.voucher(t, f.people[0], f.mine).ID.String(), f.appointment(t, f.people[0], f.mine)
+		f.add("voucher_id", v)
+		f.add("appointment_id", a)
+		f.owner[v], f.seller[a] = f.people[0], []uuid.UUID{f.mine.id.UUID()}
 	}
 	f.add("webhook_id", f.webhook(t, f.mine).String())
 	for _, kind := range []string{"key_id", "webhook_id", "delivery_id"} {

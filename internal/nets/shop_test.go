@@ -33,6 +33,8 @@ import (
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/quote"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	idempotent "github.com/shiyi-market/shiyi/internal/request"
@@ -40,6 +42,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/sheet"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
+	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
@@ -342,6 +345,41 @@ func (s *shop) refuse(t testing.TB, b bought) (refund string) {
 	return c.Refunds[0].ID.String()
 }
 
+// voucher sells somebody a service, and issues what he holds then.
+func (s *shop) voucher(t testing.TB, p *person, f *firm) voucher.Voucher {
+	t.Helper()
+	buyer := identity.Caller{Account: p.id}
+	c, err := s.Orders.Place(t.Context(), buyer, quote.Placing{
+		Lines: []quote.Chosen{{SKU: f.products[2].SKUs[0].ID, Quantity: 1}}, WaiverConfirmed: true,
+	}, idempotent.Claim{}, nil)
+	if err != nil {
+		t.Fatalf("place a checkout of a voucher: %v", err)
+	}
+	s.keep(secret{what: "a checkout", person: p, firms: []uuid.UUID{f.id.UUID()}}, c.ID.String())
+	s.keep(secret{"an order", p, []uuid.UUID{f.id.UUID()}}, c.Orders[0].ID.String())
+	s.PayAtBank(t, c.PayURL)
+	s.work(t)
+	_, err = s.Vouchers.IssueDue(t.Context(), 100)
+	var all page.Of[voucher.Voucher]
+	if err == nil {
+		all, err = s.Vouchers.OfOrder(t.Context(), buyer, c.Orders[0].ID, page.Request{})
+	}
+	if err != nil || len(all.Data) != 1 {
+		t.Fatalf("issue a voucher: %d, %v", len(all.Data), err)
+	}
+	return all.Data[0]
+}
+
+// appointment asks an enterprise for a day, ten days from now.
+func (s *shop) appointment(t testing.TB, p *person, f *firm) string {
+	t.Helper()
+	a, err := s.Vouchers.Ask(t.Context(), identity.Caller{Account: p.id}, s.voucher(t, p, f).ID, merchant.DateOf(s.Clock.Now().AddDate(0, 0, 10)), 2)
+	if err != nil {
+		t.Fatalf("ask for an appointment: %v", err)
+	}
+	return a.ID.String()
+}
+
 // dispute lets the bank take a paid checkout back, all of it.
 func (s *shop) dispute(t testing.TB, b bought) string {
 	t.Helper()
@@ -458,6 +496,10 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 			t.Fatalf("hide a review: %v", err)
 		}
 		return []string{shown.String(), hidden.String()}
+	case "voucher_id":
+		return []string{s.voucher(t, p, f).ID.String()}
+	case "appointment_id":
+		return []string{s.appointment(t, p, f)}
 	case "claim_id":
 		return []string{s.claim(t, f, false), s.claim(t, f, true)}
 	case "report_id":

@@ -98,6 +98,7 @@ type Line struct {
 	Spec        string
 	Unit        string
 	ReturnRule  string
+	VoucherDays int // how long its vouchers are good for after the purchase; 0: goods that are shipped
 	Quantity    int64
 	Price       money.Fen // of one
 	Total       money.Fen

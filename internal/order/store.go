@@ -101,7 +101,7 @@ type orderColumns struct {
 	name                                   []string
 	goods, shipping                        []int64
 	lineMerchant, lineOrder, sku, product  []uuid.UUID
-	n                                      []int32
+	n, voucherDays                         []int32
 	code, lineName, spec, unit, returnRule []string
 	quantity, price, total                 []int64
 }
@@ -117,6 +117,7 @@ func columnsOf(c Checkout) orderColumns {
 			k.n, k.sku, k.product = append(k.n, int32(l.N)), append(k.sku, l.SKU.UUID()), append(k.product, l.Product.UUID())
 			k.code, k.lineName, k.spec = append(k.code, l.Code), append(k.lineName, l.Name), append(k.spec, l.Spec)
 			k.unit, k.returnRule = append(k.unit, l.Unit), append(k.returnRule, l.ReturnRule)
+			k.voucherDays = append(k.voucherDays, int32(l.VoucherDays))
 			k.quantity, k.price, k.total = append(k.quantity, l.Quantity), append(k.price, int64(l.Price)), append(k.total, int64(l.Total))
 		}
 	}
@@ -131,14 +132,14 @@ func insertOrders(ctx context.Context, tx *postgres.Tx, c Checkout) error {
 			INSERT INTO orders (merchant_id, id, checkout_id, buyer_id, merchant, state, goods_fen, shipping_fen, placed_at)
 			SELECT m, i, ?, ?, name, ?, goods, shipping, ?
 			FROM unnest(?::uuid[], ?::uuid[], ?::text[], ?::bigint[], ?::bigint[]) AS x(m, i, name, goods, shipping))
-		INSERT INTO order_line (merchant_id, order_id, n, sku_id, product_id, code, name, spec, unit, return_rule, quantity, price_fen, total_fen)
+		INSERT INTO order_line (merchant_id, order_id, n, sku_id, product_id, code, name, spec, unit, return_rule, voucher_days, quantity, price_fen, total_fen)
 		SELECT * FROM unnest(?::uuid[], ?::uuid[], ?::integer[], ?::uuid[], ?::uuid[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[],
-			?::bigint[], ?::bigint[], ?::bigint[])`,
+			?::integer[], ?::bigint[], ?::bigint[], ?::bigint[])`,
 		c.ID, c.Buyer, string(c.State), c.PlacedAt,
 		postgres.Array(k.merchant), postgres.Array(k.id), postgres.Array(k.name), postgres.Array(k.goods), postgres.Array(k.shipping),
 		postgres.Array(k.lineMerchant), postgres.Array(k.lineOrder), postgres.Array(k.n), postgres.Array(k.sku), postgres.Array(k.product),
 		postgres.Array(k.code), postgres.Array(k.lineName), postgres.Array(k.spec), postgres.Array(k.unit), postgres.Array(k.returnRule),
-		postgres.Array(k.quantity), postgres.Array(k.price), postgres.Array(k.total))
+		postgres.Array(k.voucherDays), postgres.Array(k.quantity), postgres.Array(k.price), postgres.Array(k.total))
 	if err != nil {
 		return fmt.Errorf("insert the orders of checkout %s: %w", c.ID, err)
 	}
@@ -186,12 +187,13 @@ type lineRow struct {
 	N                                   int
 	SkuID, ProductID                    uuid.UUID
 	Code, Name, Spec, Unit, ReturnRule  string
+	VoucherDays                         int
 	Quantity, PriceFen, TotalFen        int64
 	RefundedQuantity, RefundedFen       int64
 }
 
 const lineColumns = `o.merchant_id, o.id, o.checkout_id, o.buyer_id, o.merchant, o.state, o.goods_fen, o.shipping_fen, o.shipping_refunded_fen,
-	o.placed_at, o.paid_at, l.n, l.sku_id, l.product_id, l.code, l.name, l.spec, l.unit, l.return_rule, l.quantity, l.price_fen, l.total_fen,
+	o.placed_at, o.paid_at, l.n, l.sku_id, l.product_id, l.code, l.name, l.spec, l.unit, l.return_rule, l.voucher_days, l.quantity, l.price_fen, l.total_fen,
 	l.refunded_quantity, l.refunded_fen`
 
 func fetchOrders(ctx context.Context, tx *postgres.Tx, where, order string, args ...any) ([]Order, error) {
@@ -330,7 +332,7 @@ func (r lineRow) order() Order {
 func (r lineRow) line() Line {
 	return Line{
 		N: r.N, SKU: id.From[catalog.SKU](r.SkuID), Product: id.From[catalog.Product](r.ProductID), Code: r.Code, Name: r.Name, Spec: r.Spec, Unit: r.Unit,
-		ReturnRule: r.ReturnRule, Quantity: r.Quantity, Price: money.Fen(r.PriceFen), Total: money.Fen(r.TotalFen),
+		ReturnRule: r.ReturnRule, VoucherDays: r.VoucherDays, Quantity: r.Quantity, Price: money.Fen(r.PriceFen), Total: money.Fen(r.TotalFen),
 		RefundedQty: r.RefundedQuantity, Refunded: money.Fen(r.RefundedFen),
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/fault"
@@ -63,6 +66,19 @@ type Address struct {
 	Detail    string `json:"detail"`
 }
 
+// province is where the goods go, or the zero value where the buyer has not said it.
+// carriage.ErrProvince.
+func (p Placing) province() (carriage.Province, error) {
+	if p.ShipTo == nil {
+		return carriage.Province{}, nil
+	}
+	to, err := carriage.ProvinceOf(p.ShipTo.Province)
+	if f := fault.Of(err); f != nil {
+		return to, f.At("/ship_to/province", "enum", f.Title)
+	}
+	return to, err
+}
+
 // Needs is what a purchase asks of its buyer beside the money.
 type Needs struct {
 	Address bool // something is shipped
@@ -73,9 +89,10 @@ type Needs struct {
 // Quote is what a checkout would cost now: one part for each merchant, in the order of
 // the merchants' ids, which is the order of locks.
 type Quote struct {
-	Parts []Part
-	Goods money.Fen // of all parts
-	Needs Needs
+	Parts    []Part
+	Goods    money.Fen // of all parts
+	Shipping money.Fen // of all parts; 0 while nobody has said where they go
+	Needs    Needs
 }
 
 // Part is what one merchant sells of it.
@@ -84,6 +101,7 @@ type Part struct {
 	MerchantName string
 	Lines        []Line
 	Goods        money.Fen
+	Shipping     money.Fen
 }
 
 // Line is so many of one SKU at its price.
@@ -95,7 +113,7 @@ type Line struct {
 }
 
 // Total is what the buyer would pay.
-func (q Quote) Total() money.Fen { return q.Goods }
+func (q Quote) Total() money.Fen { return q.Goods + q.Shipping }
 
 // SKUs are all that the quote is for.
 func (q Quote) SKUs() []catalog.SKUID {
@@ -136,7 +154,79 @@ func Of(ctx context.Context, tx *postgres.Tx, buyer identity.ID, p Placing, cont
 	if err != nil {
 		return Quote{}, err
 	}
-	return price(chosen, offers, tx.Now)
+	q, err := price(chosen, offers, tx.Now)
+	if err != nil || !q.Needs.Address || p.ShipTo == nil {
+		return q, err
+	}
+	to, err := p.province()
+	if err != nil {
+		return q, err
+	}
+	if err := reach(chosen, offers, to); err != nil {
+		return q, err
+	}
+	schedules, err := carriage.Of(ctx, tx, q.merchants())
+	if err != nil {
+		return q, err
+	}
+	return q, q.ship(to, schedules)
+}
+
+// reach refuses the first line whose goods are not shipped there.
+func reach(chosen []Chosen, offers []offer.Offer, to carriage.Province) error {
+	for _, o := range offers {
+		if o.Voucher || carriage.Delivers(o.ShipZone, to) {
+			continue
+		}
+		i := slices.IndexFunc(chosen, func(c Chosen) bool { return c.SKU == o.SKU })
+		return carriage.ErrNotDelivered.At(fmt.Sprintf("/lines/%d/sku_id", i), "zone", o.ProductName+" is not shipped to "+to.NameEN)
+	}
+	return nil
+}
+
+// ship adds what the parts cost to ship; what is no goods is not shipped.
+func (q *Quote) ship(to carriage.Province, schedules map[uuid.UUID]carriage.Schedule) error {
+	for i := range q.Parts {
+		p := &q.Parts[i]
+		parcel, some := p.parcel()
+		if !some {
+			continue
+		}
+		fee, err := schedules[p.Merchant.UUID()].To(to).Fee(parcel)
+		if err == nil {
+			q.Shipping, err = q.Shipping.Plus(fee)
+		}
+		if err != nil {
+			return ErrAmount.With("shipping costs too much")
+		}
+		p.Shipping = fee
+	}
+	if _, err := q.Goods.Plus(q.Shipping); err != nil {
+		return ErrAmount.With("the checkout costs too much")
+	}
+	return nil
+}
+
+// parcel is what is shipped of the part, if anything is.
+func (p Part) parcel() (parcel carriage.Parcel, some bool) {
+	for _, l := range p.Lines {
+		if l.Voucher {
+			continue
+		}
+		some = true
+		parcel.Goods += l.Total
+		parcel.Grams += carriage.Weight(l.NetContent, l.Quantity)
+		parcel.Cold = parcel.Cold || l.ColdChain == "CHILLED" || l.ColdChain == "FROZEN"
+	}
+	return parcel, some
+}
+
+func (q Quote) merchants() []uuid.UUID {
+	all := make([]uuid.UUID, len(q.Parts))
+	for i, p := range q.Parts {
+		all[i] = p.Merchant.UUID()
+	}
+	return all
 }
 
 // price is Of without what it reads.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
@@ -44,6 +45,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
@@ -57,6 +59,7 @@ type Services struct {
 	Catalog      *catalog.Service
 	Inventory    *inventory.Service
 	Carts        *cart.Service
+	Carriage     *carriage.Service
 	Onboarding   *onboarding.Service
 	Orders       *order.Service
 	Payments     *payment.Service
@@ -77,6 +80,7 @@ type Services struct {
 	Trail        *trail.Service
 	Intake       *intake.Service
 	Files        *file.Service
+	Vouchers     *voucher.Service
 	Webhooks     *webhook.Service
 	Recalls      *recall.Service
 	Notices      *notice.Service

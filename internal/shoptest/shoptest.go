@@ -21,6 +21,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
@@ -57,6 +58,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
@@ -149,6 +151,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Trail, s.Merchants, s.Inventory = trail.New(s.DB), merchant.New(s.DB), inventory.New(s.DB)
 	s.Keys, s.Webhooks = apikey.New(s.DB), webhook.New(s.DB, webhook.Config{}, listener{})
 	s.Catalog, s.Carts, s.Fund = catalog.New(s.DB, o.Cache), cart.New(s.DB), fund.New(s.DB)
+	s.Carriage = carriage.New(s.DB)
 	s.Onboarding = onboarding.New(s.DB)
 	s.Files, err = file.Open(s.DB, file.Config{Folder: t.TempDir(), MaxBytes: 10 << 20, DailyBytes: 200 << 20})
 	must(t, err)
@@ -162,6 +165,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Search = search.New(s.DB, inventory.InStock)
 	s.Claims = claim.New(s.DB, s.Catalog, claim.Config{})
 	s.Reviews = review.New(s.DB, s.Identity, s.Catalog)
+	s.Vouchers = voucher.New(s.DB)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	s.Standing = standing.New(s.DB)
 	s.Notices = notice.New(s.DB)

@@ -28,6 +28,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/transparency"
+	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/webhook"
 )
 
@@ -53,6 +54,7 @@ type Deps struct {
 	// Inventory withdraws lots that are past their day.
 	Inventory *inventory.Service
 	Search    *search.Service
+	Vouchers  *voucher.Service
 }
 
 // batch is how many things one sweep ends at most in one go.
@@ -110,6 +112,8 @@ func (w *Worker) dues() []sweep {
 		}},
 		{"intake.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Intake.Forget) }},
 		{"standing.alert", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Standing.RaiseAlerts) }},
+		{"voucher.issue", w.cfg.Sweep, func(ctx context.Context) (int, error) { return all(ctx, d.Vouchers.IssueDue) }},
+		{"voucher.expire", time.Minute, func(ctx context.Context) (int, error) { return all(ctx, d.Vouchers.ExpireDue) }},
 		{"webhook.announce", w.cfg.Sweep, w.announce},
 		{"webhook.deliver", time.Second, d.Webhooks.Deliver},
 		{"webhook.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Webhooks.Forget) }},

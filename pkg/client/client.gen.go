@@ -314,6 +314,30 @@ func (e ApplicationWayMode) Valid() bool {
 	}
 }
 
+// Defines values for AppointmentState.
+const (
+	AppointmentStateAsked     AppointmentState = "asked"
+	AppointmentStateCanceled  AppointmentState = "canceled"
+	AppointmentStateConfirmed AppointmentState = "confirmed"
+	AppointmentStateDeclined  AppointmentState = "declined"
+)
+
+// Valid indicates whether the value is a known member of the AppointmentState enum.
+func (e AppointmentState) Valid() bool {
+	switch e {
+	case AppointmentStateAsked:
+		return true
+	case AppointmentStateCanceled:
+		return true
+	case AppointmentStateConfirmed:
+		return true
+	case AppointmentStateDeclined:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BuyerClass.
 const (
 	BuyerClassConsumer    BuyerClass = "consumer"
@@ -1385,6 +1409,30 @@ func (e UnitMeasures) Valid() bool {
 	}
 }
 
+// Defines values for VoucherState.
+const (
+	VoucherStateExpired  VoucherState = "expired"
+	VoucherStateIssued   VoucherState = "issued"
+	VoucherStateRedeemed VoucherState = "redeemed"
+	VoucherStateVoid     VoucherState = "void"
+)
+
+// Valid indicates whether the value is a known member of the VoucherState enum.
+func (e VoucherState) Valid() bool {
+	switch e {
+	case VoucherStateExpired:
+		return true
+	case VoucherStateIssued:
+		return true
+	case VoucherStateRedeemed:
+		return true
+	case VoucherStateVoid:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WebhookDisabledBecause.
 const (
 	Failing WebhookDisabledBecause = "failing"
@@ -2102,6 +2150,39 @@ type ApplicationWay struct {
 // ApplicationWayMode defines model for ApplicationWay.Mode.
 type ApplicationWayMode string
 
+// Appointment defines model for Appointment.
+type Appointment struct {
+	AskedAt   time.Time          `json:"asked_at"`
+	Day       openapi_types.Date `json:"day"`
+	DecidedAt *time.Time         `json:"decided_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Name Of the service
+	Name string `json:"name"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id  `json:"order_id"`
+	People  int `json:"people"`
+
+	// Reason Why it was declined
+	Reason *string          `json:"reason,omitempty"`
+	State  AppointmentState `json:"state"`
+
+	// VoucherId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	VoucherId Id `json:"voucher_id"`
+}
+
+// AppointmentPage defines model for AppointmentPage.
+type AppointmentPage struct {
+	Data       []Appointment `json:"data"`
+	NextCursor *string       `json:"next_cursor"`
+}
+
+// AppointmentState defines model for AppointmentState.
+type AppointmentState string
+
 // BadCell defines model for BadCell.
 type BadCell struct {
 	// Cell Example: C17
@@ -2403,6 +2484,12 @@ type Credentials struct {
 
 // CredentialsTransport defines model for Credentials.Transport.
 type CredentialsTransport string
+
+// Declining Example: {"reason":"当日已满"}
+type Declining struct {
+	// Reason Example: 当日已满
+	Reason string `json:"reason"`
+}
 
 // Dispute defines model for Dispute.
 type Dispute struct {
@@ -3224,6 +3311,15 @@ type MerchantProductPage struct {
 	NextCursor *string           `json:"next_cursor"`
 }
 
+// NewAppointment Example: {"day":"2026-12-05","people":2}
+type NewAppointment struct {
+	// Day Example: 2026-12-05
+	Day openapi_types.Date `json:"day"`
+
+	// People Example: 2
+	People int `json:"people"`
+}
+
 // NewCheaperReport Example: {"place":"县城超市","price_fen":3000}
 type NewCheaperReport struct {
 	// FileIds Pictures that you uploaded
@@ -3506,6 +3602,16 @@ type NewShipment struct {
 
 	// TrackingNumber Example: SF1234567890
 	TrackingNumber string `json:"tracking_number"`
+}
+
+// NewShippingFees Example: {"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","rates":[{"cold_fen":1500,"first_fen":800,"free_from_fen":19900,"further_fen":200,"region":"NORTH"},{"first_fen":1000,"free_from_fen":19900,"further_fen":300,"region":"NORTHEAST"},{"first_fen":1000,"free_from_fen":19900,"further_fen":300,"region":"EAST"},{"first_fen":1000,"free_from_fen":19900,"further_fen":300,"region":"CENTRAL"},{"first_fen":1200,"free_from_fen":19900,"further_fen":400,"region":"SOUTH"},{"first_fen":1500,"further_fen":600,"region":"SOUTHWEST"},{"first_fen":1500,"further_fen":600,"region":"NORTHWEST"}],"version":0}
+type NewShippingFees struct {
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id             `json:"merchant_id"`
+	Rates      []ShippingRate `json:"rates"`
+
+	// Version The version that was read, 0 when there is none; with another the answer is 412
+	Version int64 `json:"version"`
 }
 
 // NewSku Example: {"code":"TPS-MAI-02","price_fen":2980}
@@ -3815,10 +3921,16 @@ type PresaleWindow struct {
 
 // Preview `lines`, or the cart with `from_cart`.
 //
-// Example: {"lines":[{"quantity":2,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}]}
+// Example: {"lines":[{"quantity":2,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}],"ship_to":{"province":"北京市"}}
 type Preview struct {
 	FromCart *bool         `json:"from_cart,omitempty"`
 	Lines    []PlacingLine `json:"lines,omitempty"`
+
+	// ShipTo Where the goods go; without it shipping is not in the total yet
+	ShipTo *struct {
+		// Province Example: 北京市
+		Province string `json:"province"`
+	} `json:"ship_to,omitempty"`
 }
 
 // PreviewOrder defines model for PreviewOrder.
@@ -4291,6 +4403,31 @@ type Recommendation struct {
 	RecommendationNo string `json:"recommendation_no"`
 }
 
+// RedeemedVoucher defines model for RedeemedVoucher.
+type RedeemedVoucher struct {
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id     `json:"id"`
+	Line int    `json:"line"`
+	Name string `json:"name"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId    Id        `json:"order_id"`
+	RedeemedAt time.Time `json:"redeemed_at"`
+	Spec       string    `json:"spec"`
+
+	// State void: refunded
+	State      VoucherState       `json:"state"`
+	ValidUntil openapi_types.Date `json:"valid_until"`
+}
+
+// Redemption Example: {"code":"7KQM-X2TD-9HWB-8"}
+type Redemption struct {
+	// Code As the buyer shows it; hyphens, blanks and small letters do no harm
+	//
+	// Example: 7KQM-X2TD-9HWB-8
+	Code string `json:"code"`
+}
+
 // Refund defines model for Refund.
 type Refund struct {
 	At time.Time `json:"at"`
@@ -4704,12 +4841,75 @@ type ShippedLine struct {
 	Quantity int64   `json:"quantity"`
 }
 
+// ShippingFee Fen, at most 1,000 yuan
+//
+// Example: 800
+type ShippingFee = int64
+
+// ShippingFees defines model for ShippingFees.
+type ShippingFees struct {
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id             `json:"merchant_id"`
+	Rates      []ShippingRate `json:"rates"`
+	SetAt      time.Time      `json:"set_at"`
+	Version    int64          `json:"version"`
+}
+
+// ShippingFeesPage defines model for ShippingFeesPage.
+type ShippingFeesPage struct {
+	Data       []ShippingFees `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// ShippingRate For the first kilogram, for each further one that is begun, and more for a parcel that must be kept cold
+type ShippingRate struct {
+	// ColdFen Fen, at most 1,000 yuan
+	//
+	// Example: 800
+	ColdFen *ShippingFee `json:"cold_fen,omitempty"`
+
+	// FirstFen Fen, at most 1,000 yuan
+	//
+	// Example: 800
+	FirstFen ShippingFee `json:"first_fen"`
+
+	// FreeFromFen Goods for so much are shipped for nothing; never when it is not given
+	//
+	// Example: 19900
+	FreeFromFen *int64 `json:"free_from_fen,omitempty"`
+
+	// FurtherFen Fen, at most 1,000 yuan
+	//
+	// Example: 800
+	FurtherFen ShippingFee `json:"further_fen"`
+
+	// Region A region's code
+	//
+	// Example: NORTH
+	Region string `json:"region"`
+}
+
+// ShippingRegion defines model for ShippingRegion.
+type ShippingRegion struct {
+	// Code Example: NORTH
+	Code      string   `json:"code"`
+	NameEn    string   `json:"name_en"`
+	NameZh    string   `json:"name_zh"`
+	Provinces []string `json:"provinces"`
+}
+
 // ShippingZone defines model for ShippingZone.
 type ShippingZone struct {
 	// Code Example: NATIONWIDE
 	Code   string `json:"code"`
 	NameEn string `json:"name_en"`
 	NameZh string `json:"name_zh"`
+}
+
+// ShippingZones defines model for ShippingZones.
+type ShippingZones struct {
+	Regions []ShippingRegion `json:"regions"`
+	Zones   []ZoneReach      `json:"zones"`
 }
 
 // Sku defines model for Sku.
@@ -4890,6 +5090,45 @@ type Verification struct {
 	Checked string `json:"checked"`
 }
 
+// Voucher defines model for Voucher.
+type Voucher struct {
+	Appointment *Appointment `json:"appointment,omitempty"`
+
+	// Code Shown to nobody but the buyer, who shows it to the enterprise
+	//
+	// Example: 7KQM-X2TD-9HWB-8
+	Code string `json:"code"`
+
+	// EndedAt When it was redeemed, expired or was refunded
+	EndedAt *time.Time `json:"ended_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id       Id        `json:"id"`
+	IssuedAt time.Time `json:"issued_at"`
+	Line     int       `json:"line"`
+	Merchant Seller    `json:"merchant"`
+	Name     string    `json:"name"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id     `json:"order_id"`
+	Spec    string `json:"spec"`
+
+	// State void: refunded
+	State VoucherState `json:"state"`
+
+	// ValidUntil Its last day, Asia/Shanghai
+	ValidUntil openapi_types.Date `json:"valid_until"`
+}
+
+// VoucherPage defines model for VoucherPage.
+type VoucherPage struct {
+	Data       []Voucher `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// VoucherState void: refunded
+type VoucherState string
+
 // Webhook defines model for Webhook.
 type Webhook struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -5016,6 +5255,17 @@ type WebhookWithSecret struct {
 	Webhook Webhook `json:"webhook"`
 }
 
+// ZoneReach defines model for ZoneReach.
+type ZoneReach struct {
+	// Code Example: COLD_NORTH_CHINA
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+
+	// Provinces As addresses name them; none where nothing is shipped
+	Provinces []string `json:"provinces"`
+}
+
 // AccountId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type AccountId = Id
 
@@ -5024,6 +5274,9 @@ type AlertId = Id
 
 // ApplicationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ApplicationId = Id
+
+// AppointmentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type AppointmentId = Id
 
 // BatchId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type BatchId = Id
@@ -5105,6 +5358,9 @@ type ShipmentId = Id
 
 // SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type SkuId = Id
+
+// VoucherId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type VoucherId = Id
 
 // WebhookId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type WebhookId = Id
@@ -5260,6 +5516,18 @@ type ListOwnAlertsParamsState string
 
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListAppointmentsParams defines parameters for ListAppointments.
+type ListAppointmentsParams struct {
+	// State Only appointments in this state
+	State *AppointmentState `form:"state,omitempty" json:"state,omitempty"`
+
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -5444,6 +5712,15 @@ type ListShipmentBadCellsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListShippingFeesParams defines parameters for ListShippingFees.
+type ListShippingFeesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListLotsParams defines parameters for ListLots.
 type ListLotsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -5461,6 +5738,12 @@ type ReceiveLotParams struct {
 
 // AdjustStockParams defines parameters for AdjustStock.
 type AdjustStockParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RedeemVoucherParams defines parameters for RedeemVoucher.
+type RedeemVoucherParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
@@ -5729,6 +6012,15 @@ type ReceiveOrderParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListOrderVouchersParams defines parameters for ListOrderVouchers.
+type ListOrderVouchersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListProductsParams defines parameters for ListProducts.
 type ListProductsParams struct {
 	// Category A category's code
@@ -5834,6 +6126,15 @@ type ListSessionsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListVouchersParams defines parameters for ListVouchers.
+type ListVouchersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ReceiveStripeEventJSONBody defines parameters for ReceiveStripeEvent.
 type ReceiveStripeEventJSONBody = map[string]interface{}
 
@@ -5878,6 +6179,9 @@ type ChangePasswordJSONRequestBody = PasswordChange
 // MakeApiKeyJSONRequestBody defines body for MakeApiKey for application/json ContentType.
 type MakeApiKeyJSONRequestBody = ApiKeyMaking
 
+// DeclineAppointmentJSONRequestBody defines body for DeclineAppointment for application/json ContentType.
+type DeclineAppointmentJSONRequestBody = Declining
+
 // AskToLeaveJSONRequestBody defines body for AskToLeave for application/json ContentType.
 type AskToLeaveJSONRequestBody = LeaveRequest
 
@@ -5914,6 +6218,9 @@ type AnswerReviewJSONRequestBody = NewReviewAnswer
 // CorrectTrackingJSONRequestBody defines body for CorrectTracking for application/json ContentType.
 type CorrectTrackingJSONRequestBody = TrackingCorrection
 
+// SetShippingFeesJSONRequestBody defines body for SetShippingFees for application/json ContentType.
+type SetShippingFeesJSONRequestBody = NewShippingFees
+
 // SetSkuPriceJSONRequestBody defines body for SetSkuPrice for application/json ContentType.
 type SetSkuPriceJSONRequestBody = PriceChange
 
@@ -5925,6 +6232,9 @@ type AdjustStockJSONRequestBody = StockAdjustment
 
 // SetSkuTiersJSONRequestBody defines body for SetSkuTiers for application/json ContentType.
 type SetSkuTiersJSONRequestBody = TierChange
+
+// RedeemVoucherJSONRequestBody defines body for RedeemVoucher for application/json ContentType.
+type RedeemVoucherJSONRequestBody = Redemption
 
 // CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
 type CreateWebhookJSONRequestBody = WebhookCreation
@@ -6024,6 +6334,9 @@ type FollowUpReviewJSONRequestBody = NewFollowUp
 
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = Credentials
+
+// AskAppointmentJSONRequestBody defines body for AskAppointment for application/json ContentType.
+type AskAppointmentJSONRequestBody = NewAppointment
 
 // ReceiveStripeEventJSONRequestBody defines body for ReceiveStripeEvent for application/json ContentType.
 type ReceiveStripeEventJSONRequestBody = ReceiveStripeEventJSONBody
@@ -6468,6 +6781,30 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/merchant/api-keys/{key_id}/revoke (the `RevokeApiKey` operationId).
 	RevokeApiKey(ctx context.Context, keyId KeyId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAppointments The days for which buyers ask, newest first
+	//
+	// Corresponds with GET /v1/merchant/appointments (the `ListAppointments` operationId).
+	ListAppointments(ctx context.Context, params *ListAppointmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmAppointment The buyer may come on that day
+	//
+	// Corresponds with POST /v1/merchant/appointments/{appointment_id}/confirm (the `ConfirmAppointment` operationId).
+	ConfirmAppointment(ctx context.Context, appointmentId AppointmentId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineAppointmentWithBody The buyer cannot come on that day, and why
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+	DeclineAppointmentWithBody(ctx context.Context, appointmentId AppointmentId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineAppointment The buyer cannot come on that day, and why
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+	DeclineAppointment(ctx context.Context, appointmentId AppointmentId, body DeclineAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListMerchantDisputes What banks have taken back of the enterprise's orders, newest first, with its own parts alone
 	//
 	// Corresponds with GET /v1/merchant/disputes (the `ListMerchantDisputes` operationId).
@@ -6833,6 +7170,33 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/merchant/shipments/{shipment_id}/tracking (the `CorrectTracking` operationId).
 	CorrectTracking(ctx context.Context, shipmentId ShipmentId, body CorrectTrackingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListShippingFees What the caller's enterprises ask for shipping; the newest version of each holds
+	//
+	// Corresponds with GET /v1/merchant/shipping-fees (the `ListShippingFees` operationId).
+	ListShippingFees(ctx context.Context, params *ListShippingFeesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetShippingFeesWithBody Set what an enterprise asks for shipping, from now on
+	//
+	// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+	// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+	// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+	SetShippingFeesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetShippingFees Set what an enterprise asks for shipping, from now on
+	//
+	// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+	// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+	// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+	SetShippingFees(ctx context.Context, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// SetSkuPriceWithBody Set a SKU's price; orders already placed keep theirs
 	//
 	// Takes any type of body and a specified content type.
@@ -6893,6 +7257,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
 	SetSkuTiers(ctx context.Context, skuId SkuId, body SetSkuTiersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RedeemVoucherWithBody Take a voucher by its code, once
+	//
+	// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+	RedeemVoucherWithBody(ctx context.Context, params *RedeemVoucherParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RedeemVoucher Take a voucher by its code, once
+	//
+	// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+	RedeemVoucher(ctx context.Context, params *RedeemVoucherParams, body RedeemVoucherJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ResendWebhookDelivery Send a delivery once more, whatever became of it; its Webhook-Id stays the same
 	//
@@ -7535,6 +7917,13 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/orders/{order_id}/reviews (the `WriteReview` operationId).
 	WriteReview(ctx context.Context, orderId OrderId, body WriteReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListOrderVouchers The vouchers of an order, with their codes
+	//
+	// One for each unit that was paid for; they are there some seconds after the payment.
+	//
+	// Corresponds with GET /v1/orders/{order_id}/vouchers (the `ListOrderVouchers` operationId).
+	ListOrderVouchers(ctx context.Context, orderId OrderId, params *ListOrderVouchersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListProducts Products on sale
 	//
 	// Corresponds with GET /v1/products (the `ListProducts` operationId).
@@ -7598,6 +7987,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
 	ListRecalls(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListShippingZones Where goods are shipped to
+	//
+	// Zones that products name in `ship_zone`, the provinces that each reaches, and the regions by which enterprises set their fees.
+	//
+	// Corresponds with GET /v1/public/shipping-zones (the `ListShippingZones` operationId).
+	ListShippingZones(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	//
@@ -7666,6 +8062,36 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /v1/sessions/{session_id} (the `SignOut` operationId).
 	SignOut(ctx context.Context, sessionId string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListVouchers The caller's vouchers with their codes, newest first
+	//
+	// Corresponds with GET /v1/vouchers (the `ListVouchers` operationId).
+	ListVouchers(ctx context.Context, params *ListVouchersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AskAppointmentWithBody Ask the enterprise for a day on which to use a voucher
+	//
+	// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+	AskAppointmentWithBody(ctx context.Context, voucherId VoucherId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AskAppointment Ask the enterprise for a day on which to use a voucher
+	//
+	// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+	AskAppointment(ctx context.Context, voucherId VoucherId, body AskAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CancelAppointment Give up the day for which one has asked
+	//
+	// A confirmed one until the day before.
+	//
+	// Corresponds with POST /v1/vouchers/{voucher_id}/appointment/cancel (the `CancelAppointment` operationId).
+	CancelAppointment(ctx context.Context, voucherId VoucherId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReceiveStripeEventWithBody A signed event of Stripe, or of the sandbox that speaks like it
 	//
@@ -8622,6 +9048,70 @@ func (c *Client) RevokeApiKey(ctx context.Context, keyId KeyId, reqEditors ...Re
 	return c.Client.Do(req)
 }
 
+// ListAppointments The days for which buyers ask, newest first
+//
+// Corresponds with GET /v1/merchant/appointments (the `ListAppointments` operationId).
+func (c *Client) ListAppointments(ctx context.Context, params *ListAppointmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAppointmentsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmAppointment The buyer may come on that day
+//
+// Corresponds with POST /v1/merchant/appointments/{appointment_id}/confirm (the `ConfirmAppointment` operationId).
+func (c *Client) ConfirmAppointment(ctx context.Context, appointmentId AppointmentId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmAppointmentRequest(c.Server, appointmentId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineAppointmentWithBody The buyer cannot come on that day, and why
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+func (c *Client) DeclineAppointmentWithBody(ctx context.Context, appointmentId AppointmentId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineAppointmentRequestWithBody(c.Server, appointmentId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineAppointment The buyer cannot come on that day, and why
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+func (c *Client) DeclineAppointment(ctx context.Context, appointmentId AppointmentId, body DeclineAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineAppointmentRequest(c.Server, appointmentId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListMerchantDisputes What banks have taken back of the enterprise's orders, newest first, with its own parts alone
 //
 // Corresponds with GET /v1/merchant/disputes (the `ListMerchantDisputes` operationId).
@@ -9527,6 +10017,63 @@ func (c *Client) CorrectTracking(ctx context.Context, shipmentId ShipmentId, bod
 	return c.Client.Do(req)
 }
 
+// ListShippingFees What the caller's enterprises ask for shipping; the newest version of each holds
+//
+// Corresponds with GET /v1/merchant/shipping-fees (the `ListShippingFees` operationId).
+func (c *Client) ListShippingFees(ctx context.Context, params *ListShippingFeesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListShippingFeesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetShippingFeesWithBody Set what an enterprise asks for shipping, from now on
+//
+// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+func (c *Client) SetShippingFeesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetShippingFeesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetShippingFees Set what an enterprise asks for shipping, from now on
+//
+// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+func (c *Client) SetShippingFees(ctx context.Context, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetShippingFeesRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // SetSkuPriceWithBody Set a SKU's price; orders already placed keep theirs
 //
 // Takes any type of body and a specified content type.
@@ -9668,6 +10215,44 @@ func (c *Client) SetSkuTiersWithBody(ctx context.Context, skuId SkuId, contentTy
 // Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
 func (c *Client) SetSkuTiers(ctx context.Context, skuId SkuId, body SetSkuTiersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSetSkuTiersRequest(c.Server, skuId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RedeemVoucherWithBody Take a voucher by its code, once
+//
+// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+func (c *Client) RedeemVoucherWithBody(ctx context.Context, params *RedeemVoucherParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedeemVoucherRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RedeemVoucher Take a voucher by its code, once
+//
+// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+func (c *Client) RedeemVoucher(ctx context.Context, params *RedeemVoucherParams, body RedeemVoucherJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedeemVoucherRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -11309,6 +11894,23 @@ func (c *Client) WriteReview(ctx context.Context, orderId OrderId, body WriteRev
 	return c.Client.Do(req)
 }
 
+// ListOrderVouchers The vouchers of an order, with their codes
+//
+// One for each unit that was paid for; they are there some seconds after the payment.
+//
+// Corresponds with GET /v1/orders/{order_id}/vouchers (the `ListOrderVouchers` operationId).
+func (c *Client) ListOrderVouchers(ctx context.Context, orderId OrderId, params *ListOrderVouchersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOrderVouchersRequest(c.Server, orderId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListProducts Products on sale
 //
 // Corresponds with GET /v1/products (the `ListProducts` operationId).
@@ -11493,6 +12095,23 @@ func (c *Client) ListRecalls(ctx context.Context, params *ListRecallsParams, req
 	return c.Client.Do(req)
 }
 
+// ListShippingZones Where goods are shipped to
+//
+// Zones that products name in `ship_zone`, the provinces that each reaches, and the regions by which enterprises set their fees.
+//
+// Corresponds with GET /v1/public/shipping-zones (the `ListShippingZones` operationId).
+func (c *Client) ListShippingZones(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListShippingZonesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRegions Where goods come from: counties, townships, villages, by code
 //
 // Corresponds with GET /v1/regions (the `ListRegions` operationId).
@@ -11651,6 +12270,76 @@ func (c *Client) SignIn(ctx context.Context, body SignInJSONRequestBody, reqEdit
 // Corresponds with DELETE /v1/sessions/{session_id} (the `SignOut` operationId).
 func (c *Client) SignOut(ctx context.Context, sessionId string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSignOutRequest(c.Server, sessionId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListVouchers The caller's vouchers with their codes, newest first
+//
+// Corresponds with GET /v1/vouchers (the `ListVouchers` operationId).
+func (c *Client) ListVouchers(ctx context.Context, params *ListVouchersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListVouchersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AskAppointmentWithBody Ask the enterprise for a day on which to use a voucher
+//
+// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+func (c *Client) AskAppointmentWithBody(ctx context.Context, voucherId VoucherId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAskAppointmentRequestWithBody(c.Server, voucherId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AskAppointment Ask the enterprise for a day on which to use a voucher
+//
+// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+func (c *Client) AskAppointment(ctx context.Context, voucherId VoucherId, body AskAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAskAppointmentRequest(c.Server, voucherId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelAppointment Give up the day for which one has asked
+//
+// A confirmed one until the day before.
+//
+// Corresponds with POST /v1/vouchers/{voucher_id}/appointment/cancel (the `CancelAppointment` operationId).
+func (c *Client) CancelAppointment(ctx context.Context, voucherId VoucherId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelAppointmentRequest(c.Server, voucherId)
 	if err != nil {
 		return nil, err
 	}
@@ -13645,6 +14334,165 @@ func NewRevokeApiKeyRequest(server string, keyId KeyId) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewListAppointmentsRequest constructs an http.Request for the ListAppointments method
+func NewListAppointmentsRequest(server string, params *ListAppointmentsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/appointments")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewConfirmAppointmentRequest constructs an http.Request for the ConfirmAppointment method
+func NewConfirmAppointmentRequest(server string, appointmentId AppointmentId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "appointment_id", appointmentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/appointments/%s/confirm", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeclineAppointmentRequest calls the generic DeclineAppointment builder with application/json body
+func NewDeclineAppointmentRequest(server string, appointmentId AppointmentId, body DeclineAppointmentJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDeclineAppointmentRequestWithBody(server, appointmentId, "application/json", bodyReader)
+}
+
+// NewDeclineAppointmentRequestWithBody constructs an http.Request for the DeclineAppointment method, with any body, and a specified content type
+func NewDeclineAppointmentRequestWithBody(server string, appointmentId AppointmentId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "appointment_id", appointmentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/appointments/%s/decline", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -15796,6 +16644,112 @@ func NewCorrectTrackingRequestWithBody(server string, shipmentId ShipmentId, con
 	return req, nil
 }
 
+// NewListShippingFeesRequest constructs an http.Request for the ListShippingFees method
+func NewListShippingFeesRequest(server string, params *ListShippingFeesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/shipping-fees")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSetShippingFeesRequest calls the generic SetShippingFees builder with application/json body
+func NewSetShippingFeesRequest(server string, body SetShippingFeesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetShippingFeesRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSetShippingFeesRequestWithBody constructs an http.Request for the SetShippingFees method, with any body, and a specified content type
+func NewSetShippingFeesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/shipping-fees")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewSetSkuPriceRequest calls the generic SetSkuPrice builder with application/json body
 func NewSetSkuPriceRequest(server string, skuId SkuId, body SetSkuPriceJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -16079,6 +17033,59 @@ func NewSetSkuTiersRequestWithBody(server string, skuId SkuId, contentType strin
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRedeemVoucherRequest calls the generic RedeemVoucher builder with application/json body
+func NewRedeemVoucherRequest(server string, params *RedeemVoucherParams, body RedeemVoucherJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRedeemVoucherRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewRedeemVoucherRequestWithBody constructs an http.Request for the RedeemVoucher method, with any body, and a specified content type
+func NewRedeemVoucherRequestWithBody(server string, params *RedeemVoucherParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/vouchers/redeem")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
 
 	return req, nil
 }
@@ -19673,6 +20680,79 @@ func NewWriteReviewRequestWithBody(server string, orderId OrderId, contentType s
 	return req, nil
 }
 
+// NewListOrderVouchersRequest constructs an http.Request for the ListOrderVouchers method
+func NewListOrderVouchersRequest(server string, orderId OrderId, params *ListOrderVouchersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "order_id", orderId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/orders/%s/vouchers", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListProductsRequest constructs an http.Request for the ListProducts method
 func NewListProductsRequest(server string, params *ListProductsParams) (*http.Request, error) {
 	var err error
@@ -20198,6 +21278,33 @@ func NewListRecallsRequest(server string, params *ListRecallsParams) (*http.Requ
 	return req, nil
 }
 
+// NewListShippingZonesRequest constructs an http.Request for the ListShippingZones method
+func NewListShippingZonesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/shipping-zones")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListRegionsRequest constructs an http.Request for the ListRegions method
 func NewListRegionsRequest(server string, params *ListRegionsParams) (*http.Request, error) {
 	var err error
@@ -20706,6 +21813,153 @@ func NewSignOutRequest(server string, sessionId string) (*http.Request, error) {
 	}
 
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListVouchersRequest constructs an http.Request for the ListVouchers method
+func NewListVouchersRequest(server string, params *ListVouchersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/vouchers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAskAppointmentRequest calls the generic AskAppointment builder with application/json body
+func NewAskAppointmentRequest(server string, voucherId VoucherId, body AskAppointmentJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAskAppointmentRequestWithBody(server, voucherId, "application/json", bodyReader)
+}
+
+// NewAskAppointmentRequestWithBody constructs an http.Request for the AskAppointment method, with any body, and a specified content type
+func NewAskAppointmentRequestWithBody(server string, voucherId VoucherId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "voucher_id", voucherId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/vouchers/%s/appointment", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCancelAppointmentRequest constructs an http.Request for the CancelAppointment method
+func NewCancelAppointmentRequest(server string, voucherId VoucherId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "voucher_id", voucherId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/vouchers/%s/appointment/cancel", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -21244,6 +22498,34 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/merchant/api-keys/{key_id}/revoke (the `RevokeApiKey` operationId).
 	RevokeApiKeyWithResponse(ctx context.Context, keyId KeyId, reqEditors ...RequestEditorFn) (*RevokeApiKeyResponse, error)
 
+	// ListAppointmentsWithResponse The days for which buyers ask, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/appointments (the `ListAppointments` operationId).
+	ListAppointmentsWithResponse(ctx context.Context, params *ListAppointmentsParams, reqEditors ...RequestEditorFn) (*ListAppointmentsResponse, error)
+
+	// ConfirmAppointmentWithResponse The buyer may come on that day
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/appointments/{appointment_id}/confirm (the `ConfirmAppointment` operationId).
+	ConfirmAppointmentWithResponse(ctx context.Context, appointmentId AppointmentId, reqEditors ...RequestEditorFn) (*ConfirmAppointmentResponse, error)
+
+	// DeclineAppointmentWithBodyWithResponse The buyer cannot come on that day, and why
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+	DeclineAppointmentWithBodyWithResponse(ctx context.Context, appointmentId AppointmentId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclineAppointmentResponse, error)
+
+	// DeclineAppointmentWithResponse The buyer cannot come on that day, and why
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+	DeclineAppointmentWithResponse(ctx context.Context, appointmentId AppointmentId, body DeclineAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineAppointmentResponse, error)
+
 	// ListMerchantDisputesWithResponse What banks have taken back of the enterprise's orders, newest first, with its own parts alone
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -21665,6 +22947,35 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/merchant/shipments/{shipment_id}/tracking (the `CorrectTracking` operationId).
 	CorrectTrackingWithResponse(ctx context.Context, shipmentId ShipmentId, body CorrectTrackingJSONRequestBody, reqEditors ...RequestEditorFn) (*CorrectTrackingResponse, error)
 
+	// ListShippingFeesWithResponse What the caller's enterprises ask for shipping; the newest version of each holds
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/shipping-fees (the `ListShippingFees` operationId).
+	ListShippingFeesWithResponse(ctx context.Context, params *ListShippingFeesParams, reqEditors ...RequestEditorFn) (*ListShippingFeesResponse, error)
+
+	// SetShippingFeesWithBodyWithResponse Set what an enterprise asks for shipping, from now on
+	//
+	// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+	// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+	// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+	SetShippingFeesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error)
+
+	// SetShippingFeesWithResponse Set what an enterprise asks for shipping, from now on
+	//
+	// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+	// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+	// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+	SetShippingFeesWithResponse(ctx context.Context, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error)
+
 	// SetSkuPriceWithBodyWithResponse Set a SKU's price; orders already placed keep theirs
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -21727,6 +23038,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/merchant/skus/{sku_id}/tiers (the `SetSkuTiers` operationId).
 	SetSkuTiersWithResponse(ctx context.Context, skuId SkuId, body SetSkuTiersJSONRequestBody, reqEditors ...RequestEditorFn) (*SetSkuTiersResponse, error)
+
+	// RedeemVoucherWithBodyWithResponse Take a voucher by its code, once
+	//
+	// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+	RedeemVoucherWithBodyWithResponse(ctx context.Context, params *RedeemVoucherParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RedeemVoucherResponse, error)
+
+	// RedeemVoucherWithResponse Take a voucher by its code, once
+	//
+	// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+	RedeemVoucherWithResponse(ctx context.Context, params *RedeemVoucherParams, body RedeemVoucherJSONRequestBody, reqEditors ...RequestEditorFn) (*RedeemVoucherResponse, error)
 
 	// ResendWebhookDeliveryWithResponse Send a delivery once more, whatever became of it; its Webhook-Id stays the same
 	//
@@ -22447,6 +23776,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/orders/{order_id}/reviews (the `WriteReview` operationId).
 	WriteReviewWithResponse(ctx context.Context, orderId OrderId, body WriteReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*WriteReviewResponse, error)
 
+	// ListOrderVouchersWithResponse The vouchers of an order, with their codes
+	//
+	// One for each unit that was paid for; they are there some seconds after the payment.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/orders/{order_id}/vouchers (the `ListOrderVouchers` operationId).
+	ListOrderVouchersWithResponse(ctx context.Context, orderId OrderId, params *ListOrderVouchersParams, reqEditors ...RequestEditorFn) (*ListOrderVouchersResponse, error)
+
 	// ListProductsWithResponse Products on sale
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -22531,6 +23869,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
 	ListRecallsWithResponse(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*ListRecallsResponse, error)
 
+	// ListShippingZonesWithResponse Where goods are shipped to
+	//
+	// Zones that products name in `ship_zone`, the provinces that each reaches, and the regions by which enterprises set their fees.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/shipping-zones (the `ListShippingZones` operationId).
+	ListShippingZonesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListShippingZonesResponse, error)
+
 	// ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -22610,6 +23957,40 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /v1/sessions/{session_id} (the `SignOut` operationId).
 	SignOutWithResponse(ctx context.Context, sessionId string, reqEditors ...RequestEditorFn) (*SignOutResponse, error)
+
+	// ListVouchersWithResponse The caller's vouchers with their codes, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/vouchers (the `ListVouchers` operationId).
+	ListVouchersWithResponse(ctx context.Context, params *ListVouchersParams, reqEditors ...RequestEditorFn) (*ListVouchersResponse, error)
+
+	// AskAppointmentWithBodyWithResponse Ask the enterprise for a day on which to use a voucher
+	//
+	// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+	AskAppointmentWithBodyWithResponse(ctx context.Context, voucherId VoucherId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AskAppointmentResponse, error)
+
+	// AskAppointmentWithResponse Ask the enterprise for a day on which to use a voucher
+	//
+	// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+	AskAppointmentWithResponse(ctx context.Context, voucherId VoucherId, body AskAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*AskAppointmentResponse, error)
+
+	// CancelAppointmentWithResponse Give up the day for which one has asked
+	//
+	// A confirmed one until the day before.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/vouchers/{voucher_id}/appointment/cancel (the `CancelAppointment` operationId).
+	CancelAppointmentWithResponse(ctx context.Context, voucherId VoucherId, reqEditors ...RequestEditorFn) (*CancelAppointmentResponse, error)
 
 	// ReceiveStripeEventWithBodyWithResponse A signed event of Stripe, or of the sandbox that speaks like it
 	//
@@ -25896,6 +27277,255 @@ func (r RevokeApiKeyResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RevokeApiKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAppointmentsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AppointmentPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAppointmentsResponse) GetJSON200() *AppointmentPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListAppointmentsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListAppointmentsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListAppointmentsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAppointmentsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAppointmentsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAppointmentsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAppointmentsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAppointmentsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ConfirmAppointmentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Appointment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ConfirmAppointmentResponse) GetJSON200() *Appointment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ConfirmAppointmentResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ConfirmAppointmentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ConfirmAppointmentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ConfirmAppointmentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ConfirmAppointmentResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ConfirmAppointmentResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ConfirmAppointmentResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ConfirmAppointmentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ConfirmAppointmentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ConfirmAppointmentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ConfirmAppointmentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeclineAppointmentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Appointment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeclineAppointmentResponse) GetJSON200() *Appointment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeclineAppointmentResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeclineAppointmentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeclineAppointmentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeclineAppointmentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeclineAppointmentResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DeclineAppointmentResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeclineAppointmentResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeclineAppointmentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeclineAppointmentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeclineAppointmentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeclineAppointmentResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -29276,6 +30906,172 @@ func (r CorrectTrackingResponse) ContentType() string {
 	return ""
 }
 
+type ListShippingFeesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ShippingFeesPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListShippingFeesResponse) GetJSON200() *ShippingFeesPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListShippingFeesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListShippingFeesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListShippingFeesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListShippingFeesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListShippingFeesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListShippingFeesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListShippingFeesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListShippingFeesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SetShippingFeesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ShippingFees
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r SetShippingFeesResponse) GetJSON201() *ShippingFees {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSON412() *Problem {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SetShippingFeesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SetShippingFeesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SetShippingFeesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetShippingFeesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SetShippingFeesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type SetSkuPriceResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -29706,6 +31502,96 @@ func (r SetSkuTiersResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r SetSkuTiersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RedeemVoucherResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RedeemedVoucher
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RedeemVoucherResponse) GetJSON200() *RedeemedVoucher {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RedeemVoucherResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RedeemVoucherResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RedeemVoucherResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RedeemVoucherResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RedeemVoucherResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RedeemVoucherResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RedeemVoucherResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RedeemVoucherResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RedeemVoucherResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RedeemVoucherResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RedeemVoucherResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -35341,6 +37227,82 @@ func (r WriteReviewResponse) ContentType() string {
 	return ""
 }
 
+type ListOrderVouchersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *VoucherPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOrderVouchersResponse) GetJSON200() *VoucherPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOrderVouchersResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListOrderVouchersResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListOrderVouchersResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListOrderVouchersResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOrderVouchersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOrderVouchersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOrderVouchersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOrderVouchersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOrderVouchersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListProductsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -36002,6 +37964,54 @@ func (r ListRecallsResponse) ContentType() string {
 	return ""
 }
 
+type ListShippingZonesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ShippingZones
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListShippingZonesResponse) GetJSON200() *ShippingZones {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListShippingZonesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListShippingZonesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListShippingZonesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListShippingZonesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListShippingZonesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRegionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -36541,6 +38551,255 @@ func (r SignOutResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r SignOutResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListVouchersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *VoucherPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListVouchersResponse) GetJSON200() *VoucherPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListVouchersResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListVouchersResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListVouchersResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListVouchersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListVouchersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListVouchersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListVouchersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListVouchersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AskAppointmentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Appointment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r AskAppointmentResponse) GetJSON201() *Appointment {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AskAppointmentResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AskAppointmentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AskAppointmentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AskAppointmentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AskAppointmentResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AskAppointmentResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AskAppointmentResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AskAppointmentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AskAppointmentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AskAppointmentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AskAppointmentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CancelAppointmentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Appointment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CancelAppointmentResponse) GetJSON200() *Appointment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CancelAppointmentResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CancelAppointmentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CancelAppointmentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CancelAppointmentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CancelAppointmentResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CancelAppointmentResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CancelAppointmentResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelAppointmentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelAppointmentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelAppointmentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelAppointmentResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -37378,6 +39637,58 @@ func (c *ClientWithResponses) RevokeApiKeyWithResponse(ctx context.Context, keyI
 	return ParseRevokeApiKeyResponse(rsp)
 }
 
+// ListAppointmentsWithResponse The days for which buyers ask, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/appointments (the `ListAppointments` operationId).
+func (c *ClientWithResponses) ListAppointmentsWithResponse(ctx context.Context, params *ListAppointmentsParams, reqEditors ...RequestEditorFn) (*ListAppointmentsResponse, error) {
+	rsp, err := c.ListAppointments(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAppointmentsResponse(rsp)
+}
+
+// ConfirmAppointmentWithResponse The buyer may come on that day
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/appointments/{appointment_id}/confirm (the `ConfirmAppointment` operationId).
+func (c *ClientWithResponses) ConfirmAppointmentWithResponse(ctx context.Context, appointmentId AppointmentId, reqEditors ...RequestEditorFn) (*ConfirmAppointmentResponse, error) {
+	rsp, err := c.ConfirmAppointment(ctx, appointmentId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmAppointmentResponse(rsp)
+}
+
+// DeclineAppointmentWithBodyWithResponse The buyer cannot come on that day, and why
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+func (c *ClientWithResponses) DeclineAppointmentWithBodyWithResponse(ctx context.Context, appointmentId AppointmentId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclineAppointmentResponse, error) {
+	rsp, err := c.DeclineAppointmentWithBody(ctx, appointmentId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclineAppointmentResponse(rsp)
+}
+
+// DeclineAppointmentWithResponse The buyer cannot come on that day, and why
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/appointments/{appointment_id}/decline (the `DeclineAppointment` operationId).
+func (c *ClientWithResponses) DeclineAppointmentWithResponse(ctx context.Context, appointmentId AppointmentId, body DeclineAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineAppointmentResponse, error) {
+	rsp, err := c.DeclineAppointment(ctx, appointmentId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclineAppointmentResponse(rsp)
+}
+
 // ListMerchantDisputesWithResponse What banks have taken back of the enterprise's orders, newest first, with its own parts alone
 //
 // Returns a wrapper object for the known response body format(s).
@@ -38123,6 +40434,53 @@ func (c *ClientWithResponses) CorrectTrackingWithResponse(ctx context.Context, s
 	return ParseCorrectTrackingResponse(rsp)
 }
 
+// ListShippingFeesWithResponse What the caller's enterprises ask for shipping; the newest version of each holds
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/shipping-fees (the `ListShippingFees` operationId).
+func (c *ClientWithResponses) ListShippingFeesWithResponse(ctx context.Context, params *ListShippingFeesParams, reqEditors ...RequestEditorFn) (*ListShippingFeesResponse, error) {
+	rsp, err := c.ListShippingFees(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListShippingFeesResponse(rsp)
+}
+
+// SetShippingFeesWithBodyWithResponse Set what an enterprise asks for shipping, from now on
+//
+// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+func (c *ClientWithResponses) SetShippingFeesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error) {
+	rsp, err := c.SetShippingFeesWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetShippingFeesResponse(rsp)
+}
+
+// SetShippingFeesWithResponse Set what an enterprise asks for shipping, from now on
+//
+// One rate for each region of `/v1/public/shipping-zones`. A parcel is weighed by its net content, a millilitre for a gram,
+// and every kilogram that is begun is paid for, the first in any case. An enterprise without fees ships for nothing.
+// Orders that are placed already stay as they are. Sent twice, it holds once: the version has moved on.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/shipping-fees (the `SetShippingFees` operationId).
+func (c *ClientWithResponses) SetShippingFeesWithResponse(ctx context.Context, body SetShippingFeesJSONRequestBody, reqEditors ...RequestEditorFn) (*SetShippingFeesResponse, error) {
+	rsp, err := c.SetShippingFees(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetShippingFeesResponse(rsp)
+}
+
 // SetSkuPriceWithBodyWithResponse Set a SKU's price; orders already placed keep theirs
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -38238,6 +40596,36 @@ func (c *ClientWithResponses) SetSkuTiersWithResponse(ctx context.Context, skuId
 		return nil, err
 	}
 	return ParseSetSkuTiersResponse(rsp)
+}
+
+// RedeemVoucherWithBodyWithResponse Take a voucher by its code, once
+//
+// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+func (c *ClientWithResponses) RedeemVoucherWithBodyWithResponse(ctx context.Context, params *RedeemVoucherParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RedeemVoucherResponse, error) {
+	rsp, err := c.RedeemVoucherWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRedeemVoucherResponse(rsp)
+}
+
+// RedeemVoucherWithResponse Take a voucher by its code, once
+//
+// Another enterprise's code is not found; one that was redeemed, refunded or has expired is refused, each by a code of its own.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchant/vouchers/redeem (the `RedeemVoucher` operationId).
+func (c *ClientWithResponses) RedeemVoucherWithResponse(ctx context.Context, params *RedeemVoucherParams, body RedeemVoucherJSONRequestBody, reqEditors ...RequestEditorFn) (*RedeemVoucherResponse, error) {
+	rsp, err := c.RedeemVoucher(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRedeemVoucherResponse(rsp)
 }
 
 // ResendWebhookDeliveryWithResponse Send a delivery once more, whatever became of it; its Webhook-Id stays the same
@@ -39553,6 +41941,21 @@ func (c *ClientWithResponses) WriteReviewWithResponse(ctx context.Context, order
 	return ParseWriteReviewResponse(rsp)
 }
 
+// ListOrderVouchersWithResponse The vouchers of an order, with their codes
+//
+// One for each unit that was paid for; they are there some seconds after the payment.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/orders/{order_id}/vouchers (the `ListOrderVouchers` operationId).
+func (c *ClientWithResponses) ListOrderVouchersWithResponse(ctx context.Context, orderId OrderId, params *ListOrderVouchersParams, reqEditors ...RequestEditorFn) (*ListOrderVouchersResponse, error) {
+	rsp, err := c.ListOrderVouchers(ctx, orderId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOrderVouchersResponse(rsp)
+}
+
 // ListProductsWithResponse Products on sale
 //
 // Returns a wrapper object for the known response body format(s).
@@ -39709,6 +42112,21 @@ func (c *ClientWithResponses) ListRecallsWithResponse(ctx context.Context, param
 	return ParseListRecallsResponse(rsp)
 }
 
+// ListShippingZonesWithResponse Where goods are shipped to
+//
+// Zones that products name in `ship_zone`, the provinces that each reaches, and the regions by which enterprises set their fees.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/shipping-zones (the `ListShippingZones` operationId).
+func (c *ClientWithResponses) ListShippingZonesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListShippingZonesResponse, error) {
+	rsp, err := c.ListShippingZones(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListShippingZonesResponse(rsp)
+}
+
 // ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
 //
 // Returns a wrapper object for the known response body format(s).
@@ -39847,6 +42265,64 @@ func (c *ClientWithResponses) SignOutWithResponse(ctx context.Context, sessionId
 		return nil, err
 	}
 	return ParseSignOutResponse(rsp)
+}
+
+// ListVouchersWithResponse The caller's vouchers with their codes, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/vouchers (the `ListVouchers` operationId).
+func (c *ClientWithResponses) ListVouchersWithResponse(ctx context.Context, params *ListVouchersParams, reqEditors ...RequestEditorFn) (*ListVouchersResponse, error) {
+	rsp, err := c.ListVouchers(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListVouchersResponse(rsp)
+}
+
+// AskAppointmentWithBodyWithResponse Ask the enterprise for a day on which to use a voucher
+//
+// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+func (c *ClientWithResponses) AskAppointmentWithBodyWithResponse(ctx context.Context, voucherId VoucherId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AskAppointmentResponse, error) {
+	rsp, err := c.AskAppointmentWithBody(ctx, voucherId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAskAppointmentResponse(rsp)
+}
+
+// AskAppointmentWithResponse Ask the enterprise for a day on which to use a voucher
+//
+// From tomorrow to the voucher's last day. One appointment at a time is open; the enterprise confirms or declines it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/vouchers/{voucher_id}/appointment (the `AskAppointment` operationId).
+func (c *ClientWithResponses) AskAppointmentWithResponse(ctx context.Context, voucherId VoucherId, body AskAppointmentJSONRequestBody, reqEditors ...RequestEditorFn) (*AskAppointmentResponse, error) {
+	rsp, err := c.AskAppointment(ctx, voucherId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAskAppointmentResponse(rsp)
+}
+
+// CancelAppointmentWithResponse Give up the day for which one has asked
+//
+// A confirmed one until the day before.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/vouchers/{voucher_id}/appointment/cancel (the `CancelAppointment` operationId).
+func (c *ClientWithResponses) CancelAppointmentWithResponse(ctx context.Context, voucherId VoucherId, reqEditors ...RequestEditorFn) (*CancelAppointmentResponse, error) {
+	rsp, err := c.CancelAppointment(ctx, voucherId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelAppointmentResponse(rsp)
 }
 
 // ReceiveStripeEventWithBodyWithResponse A signed event of Stripe, or of the sandbox that speaks like it
@@ -42466,6 +44942,210 @@ func ParseRevokeApiKeyResponse(rsp *http.Response) (*RevokeApiKeyResponse, error
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAppointmentsResponse parses an HTTP response from a ListAppointmentsWithResponse call
+func ParseListAppointmentsResponse(rsp *http.Response) (*ListAppointmentsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAppointmentsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AppointmentPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseConfirmAppointmentResponse parses an HTTP response from a ConfirmAppointmentWithResponse call
+func ParseConfirmAppointmentResponse(rsp *http.Response) (*ConfirmAppointmentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ConfirmAppointmentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Appointment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeclineAppointmentResponse parses an HTTP response from a DeclineAppointmentWithResponse call
+func ParseDeclineAppointmentResponse(rsp *http.Response) (*DeclineAppointmentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeclineAppointmentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Appointment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -45259,6 +47939,142 @@ func ParseCorrectTrackingResponse(rsp *http.Response) (*CorrectTrackingResponse,
 	return response, nil
 }
 
+// ParseListShippingFeesResponse parses an HTTP response from a ListShippingFeesWithResponse call
+func ParseListShippingFeesResponse(rsp *http.Response) (*ListShippingFeesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListShippingFeesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ShippingFeesPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSetShippingFeesResponse parses an HTTP response from a SetShippingFeesWithResponse call
+func ParseSetShippingFeesResponse(rsp *http.Response) (*SetShippingFeesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetShippingFeesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ShippingFees
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseSetSkuPriceResponse parses an HTTP response from a SetSkuPriceWithResponse call
 func ParseSetSkuPriceResponse(rsp *http.Response) (*SetSkuPriceResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -45561,6 +48377,81 @@ func ParseSetSkuTiersResponse(rsp *http.Response) (*SetSkuTiersResponse, error) 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Sku
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRedeemVoucherResponse parses an HTTP response from a RedeemVoucherWithResponse call
+func ParseRedeemVoucherResponse(rsp *http.Response) (*RedeemVoucherResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RedeemVoucherResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RedeemedVoucher
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -50238,6 +53129,67 @@ func ParseWriteReviewResponse(rsp *http.Response) (*WriteReviewResponse, error) 
 	return response, nil
 }
 
+// ParseListOrderVouchersResponse parses an HTTP response from a ListOrderVouchersWithResponse call
+func ParseListOrderVouchersResponse(rsp *http.Response) (*ListOrderVouchersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOrderVouchersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest VoucherPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListProductsResponse parses an HTTP response from a ListProductsWithResponse call
 func ParseListProductsResponse(rsp *http.Response) (*ListProductsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -50758,6 +53710,42 @@ func ParseListRecallsResponse(rsp *http.Response) (*ListRecallsResponse, error) 
 	return response, nil
 }
 
+// ParseListShippingZonesResponse parses an HTTP response from a ListShippingZonesWithResponse call
+func ParseListShippingZonesResponse(rsp *http.Response) (*ListShippingZonesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListShippingZonesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ShippingZones
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListRegionsResponse parses an HTTP response from a ListRegionsWithResponse call
 func ParseListRegionsResponse(rsp *http.Response) (*ListRegionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -51182,6 +54170,210 @@ func ParseSignOutResponse(rsp *http.Response) (*SignOutResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListVouchersResponse parses an HTTP response from a ListVouchersWithResponse call
+func ParseListVouchersResponse(rsp *http.Response) (*ListVouchersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListVouchersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest VoucherPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAskAppointmentResponse parses an HTTP response from a AskAppointmentWithResponse call
+func ParseAskAppointmentResponse(rsp *http.Response) (*AskAppointmentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AskAppointmentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Appointment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCancelAppointmentResponse parses an HTTP response from a CancelAppointmentWithResponse call
+func ParseCancelAppointmentResponse(rsp *http.Response) (*CancelAppointmentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelAppointmentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Appointment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

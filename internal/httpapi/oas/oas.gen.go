@@ -313,6 +313,30 @@ func (e ApplicationWayMode) Valid() bool {
 	}
 }
 
+// Defines values for AppointmentState.
+const (
+	AppointmentStateAsked     AppointmentState = "asked"
+	AppointmentStateCanceled  AppointmentState = "canceled"
+	AppointmentStateConfirmed AppointmentState = "confirmed"
+	AppointmentStateDeclined  AppointmentState = "declined"
+)
+
+// Valid indicates whether the value is a known member of the AppointmentState enum.
+func (e AppointmentState) Valid() bool {
+	switch e {
+	case AppointmentStateAsked:
+		return true
+	case AppointmentStateCanceled:
+		return true
+	case AppointmentStateConfirmed:
+		return true
+	case AppointmentStateDeclined:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BuyerClass.
 const (
 	BuyerClassConsumer    BuyerClass = "consumer"
@@ -1384,6 +1408,30 @@ func (e UnitMeasures) Valid() bool {
 	}
 }
 
+// Defines values for VoucherState.
+const (
+	VoucherStateExpired  VoucherState = "expired"
+	VoucherStateIssued   VoucherState = "issued"
+	VoucherStateRedeemed VoucherState = "redeemed"
+	VoucherStateVoid     VoucherState = "void"
+)
+
+// Valid indicates whether the value is a known member of the VoucherState enum.
+func (e VoucherState) Valid() bool {
+	switch e {
+	case VoucherStateExpired:
+		return true
+	case VoucherStateIssued:
+		return true
+	case VoucherStateRedeemed:
+		return true
+	case VoucherStateVoid:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WebhookDisabledBecause.
 const (
 	Failing WebhookDisabledBecause = "failing"
@@ -2101,6 +2149,39 @@ type ApplicationWay struct {
 // ApplicationWayMode defines model for ApplicationWay.Mode.
 type ApplicationWayMode string
 
+// Appointment defines model for Appointment.
+type Appointment struct {
+	AskedAt   time.Time          `json:"asked_at"`
+	Day       openapi_types.Date `json:"day"`
+	DecidedAt *time.Time         `json:"decided_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Name Of the service
+	Name string `json:"name"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id  `json:"order_id"`
+	People  int `json:"people"`
+
+	// Reason Why it was declined
+	Reason *string          `json:"reason,omitempty"`
+	State  AppointmentState `json:"state"`
+
+	// VoucherId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	VoucherId Id `json:"voucher_id"`
+}
+
+// AppointmentPage defines model for AppointmentPage.
+type AppointmentPage struct {
+	Data       []Appointment `json:"data"`
+	NextCursor *string       `json:"next_cursor"`
+}
+
+// AppointmentState defines model for AppointmentState.
+type AppointmentState string
+
 // BadCell defines model for BadCell.
 type BadCell struct {
 	// Cell Example: C17
@@ -2402,6 +2483,12 @@ type Credentials struct {
 
 // CredentialsTransport defines model for Credentials.Transport.
 type CredentialsTransport string
+
+// Declining Example: {"reason":"当日已满"}
+type Declining struct {
+	// Reason Example: 当日已满
+	Reason string `json:"reason"`
+}
 
 // Dispute defines model for Dispute.
 type Dispute struct {
@@ -3223,6 +3310,15 @@ type MerchantProductPage struct {
 	NextCursor *string           `json:"next_cursor"`
 }
 
+// NewAppointment Example: {"day":"2026-12-05","people":2}
+type NewAppointment struct {
+	// Day Example: 2026-12-05
+	Day openapi_types.Date `json:"day"`
+
+	// People Example: 2
+	People int `json:"people"`
+}
+
 // NewCheaperReport Example: {"place":"县城超市","price_fen":3000}
 type NewCheaperReport struct {
 	// FileIds Pictures that you uploaded
@@ -3505,6 +3601,16 @@ type NewShipment struct {
 
 	// TrackingNumber Example: SF1234567890
 	TrackingNumber string `json:"tracking_number"`
+}
+
+// NewShippingFees Example: {"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","rates":[{"cold_fen":1500,"first_fen":800,"free_from_fen":19900,"further_fen":200,"region":"NORTH"},{"first_fen":1000,"free_from_fen":19900,"further_fen":300,"region":"NORTHEAST"},{"first_fen":1000,"free_from_fen":19900,"further_fen":300,"region":"EAST"},{"first_fen":1000,"free_from_fen":19900,"further_fen":300,"region":"CENTRAL"},{"first_fen":1200,"free_from_fen":19900,"further_fen":400,"region":"SOUTH"},{"first_fen":1500,"further_fen":600,"region":"SOUTHWEST"},{"first_fen":1500,"further_fen":600,"region":"NORTHWEST"}],"version":0}
+type NewShippingFees struct {
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id             `json:"merchant_id"`
+	Rates      []ShippingRate `json:"rates"`
+
+	// Version The version that was read, 0 when there is none; with another the answer is 412
+	Version int64 `json:"version"`
 }
 
 // NewSku Example: {"code":"TPS-MAI-02","price_fen":2980}
@@ -3814,10 +3920,16 @@ type PresaleWindow struct {
 
 // Preview `lines`, or the cart with `from_cart`.
 //
-// Example: {"lines":[{"quantity":2,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}]}
+// Example: {"lines":[{"quantity":2,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}],"ship_to":{"province":"北京市"}}
 type Preview struct {
 	FromCart *bool         `json:"from_cart,omitempty"`
 	Lines    []PlacingLine `json:"lines,omitempty"`
+
+	// ShipTo Where the goods go; without it shipping is not in the total yet
+	ShipTo *struct {
+		// Province Example: 北京市
+		Province string `json:"province"`
+	} `json:"ship_to,omitempty"`
 }
 
 // PreviewOrder defines model for PreviewOrder.
@@ -4290,6 +4402,31 @@ type Recommendation struct {
 	RecommendationNo string `json:"recommendation_no"`
 }
 
+// RedeemedVoucher defines model for RedeemedVoucher.
+type RedeemedVoucher struct {
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id     `json:"id"`
+	Line int    `json:"line"`
+	Name string `json:"name"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId    Id        `json:"order_id"`
+	RedeemedAt time.Time `json:"redeemed_at"`
+	Spec       string    `json:"spec"`
+
+	// State void: refunded
+	State      VoucherState       `json:"state"`
+	ValidUntil openapi_types.Date `json:"valid_until"`
+}
+
+// Redemption Example: {"code":"7KQM-X2TD-9HWB-8"}
+type Redemption struct {
+	// Code As the buyer shows it; hyphens, blanks and small letters do no harm
+	//
+	// Example: 7KQM-X2TD-9HWB-8
+	Code string `json:"code"`
+}
+
 // Refund defines model for Refund.
 type Refund struct {
 	At time.Time `json:"at"`
@@ -4703,12 +4840,75 @@ type ShippedLine struct {
 	Quantity int64   `json:"quantity"`
 }
 
+// ShippingFee Fen, at most 1,000 yuan
+//
+// Example: 800
+type ShippingFee = int64
+
+// ShippingFees defines model for ShippingFees.
+type ShippingFees struct {
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id             `json:"merchant_id"`
+	Rates      []ShippingRate `json:"rates"`
+	SetAt      time.Time      `json:"set_at"`
+	Version    int64          `json:"version"`
+}
+
+// ShippingFeesPage defines model for ShippingFeesPage.
+type ShippingFeesPage struct {
+	Data       []ShippingFees `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// ShippingRate For the first kilogram, for each further one that is begun, and more for a parcel that must be kept cold
+type ShippingRate struct {
+	// ColdFen Fen, at most 1,000 yuan
+	//
+	// Example: 800
+	ColdFen *ShippingFee `json:"cold_fen,omitempty"`
+
+	// FirstFen Fen, at most 1,000 yuan
+	//
+	// Example: 800
+	FirstFen ShippingFee `json:"first_fen"`
+
+	// FreeFromFen Goods for so much are shipped for nothing; never when it is not given
+	//
+	// Example: 19900
+	FreeFromFen *int64 `json:"free_from_fen,omitempty"`
+
+	// FurtherFen Fen, at most 1,000 yuan
+	//
+	// Example: 800
+	FurtherFen ShippingFee `json:"further_fen"`
+
+	// Region A region's code
+	//
+	// Example: NORTH
+	Region string `json:"region"`
+}
+
+// ShippingRegion defines model for ShippingRegion.
+type ShippingRegion struct {
+	// Code Example: NORTH
+	Code      string   `json:"code"`
+	NameEn    string   `json:"name_en"`
+	NameZh    string   `json:"name_zh"`
+	Provinces []string `json:"provinces"`
+}
+
 // ShippingZone defines model for ShippingZone.
 type ShippingZone struct {
 	// Code Example: NATIONWIDE
 	Code   string `json:"code"`
 	NameEn string `json:"name_en"`
 	NameZh string `json:"name_zh"`
+}
+
+// ShippingZones defines model for ShippingZones.
+type ShippingZones struct {
+	Regions []ShippingRegion `json:"regions"`
+	Zones   []ZoneReach      `json:"zones"`
 }
 
 // Sku defines model for Sku.
@@ -4889,6 +5089,45 @@ type Verification struct {
 	Checked string `json:"checked"`
 }
 
+// Voucher defines model for Voucher.
+type Voucher struct {
+	Appointment *Appointment `json:"appointment,omitempty"`
+
+	// Code Shown to nobody but the buyer, who shows it to the enterprise
+	//
+	// Example: 7KQM-X2TD-9HWB-8
+	Code string `json:"code"`
+
+	// EndedAt When it was redeemed, expired or was refunded
+	EndedAt *time.Time `json:"ended_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id       Id        `json:"id"`
+	IssuedAt time.Time `json:"issued_at"`
+	Line     int       `json:"line"`
+	Merchant Seller    `json:"merchant"`
+	Name     string    `json:"name"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id     `json:"order_id"`
+	Spec    string `json:"spec"`
+
+	// State void: refunded
+	State VoucherState `json:"state"`
+
+	// ValidUntil Its last day, Asia/Shanghai
+	ValidUntil openapi_types.Date `json:"valid_until"`
+}
+
+// VoucherPage defines model for VoucherPage.
+type VoucherPage struct {
+	Data       []Voucher `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// VoucherState void: refunded
+type VoucherState string
+
 // Webhook defines model for Webhook.
 type Webhook struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -5015,6 +5254,17 @@ type WebhookWithSecret struct {
 	Webhook Webhook `json:"webhook"`
 }
 
+// ZoneReach defines model for ZoneReach.
+type ZoneReach struct {
+	// Code Example: COLD_NORTH_CHINA
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+
+	// Provinces As addresses name them; none where nothing is shipped
+	Provinces []string `json:"provinces"`
+}
+
 // AccountId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type AccountId = Id
 
@@ -5023,6 +5273,9 @@ type AlertId = Id
 
 // ApplicationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ApplicationId = Id
+
+// AppointmentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type AppointmentId = Id
 
 // BatchId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type BatchId = Id
@@ -5104,6 +5357,9 @@ type ShipmentId = Id
 
 // SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type SkuId = Id
+
+// VoucherId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type VoucherId = Id
 
 // WebhookId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type WebhookId = Id
@@ -5259,6 +5515,18 @@ type ListOwnAlertsParamsState string
 
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListAppointmentsParams defines parameters for ListAppointments.
+type ListAppointmentsParams struct {
+	// State Only appointments in this state
+	State *AppointmentState `form:"state,omitempty" json:"state,omitempty"`
+
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -5443,6 +5711,15 @@ type ListShipmentBadCellsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListShippingFeesParams defines parameters for ListShippingFees.
+type ListShippingFeesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListLotsParams defines parameters for ListLots.
 type ListLotsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -5460,6 +5737,12 @@ type ReceiveLotParams struct {
 
 // AdjustStockParams defines parameters for AdjustStock.
 type AdjustStockParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RedeemVoucherParams defines parameters for RedeemVoucher.
+type RedeemVoucherParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
@@ -5728,6 +6011,15 @@ type ReceiveOrderParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListOrderVouchersParams defines parameters for ListOrderVouchers.
+type ListOrderVouchersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListProductsParams defines parameters for ListProducts.
 type ListProductsParams struct {
 	// Category A category's code
@@ -5833,6 +6125,15 @@ type ListSessionsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListVouchersParams defines parameters for ListVouchers.
+type ListVouchersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ReceiveStripeEventJSONBody defines parameters for ReceiveStripeEvent.
 type ReceiveStripeEventJSONBody = map[string]interface{}
 
@@ -5877,6 +6178,9 @@ type ChangePasswordJSONRequestBody = PasswordChange
 // MakeApiKeyJSONRequestBody defines body for MakeApiKey for application/json ContentType.
 type MakeApiKeyJSONRequestBody = ApiKeyMaking
 
+// DeclineAppointmentJSONRequestBody defines body for DeclineAppointment for application/json ContentType.
+type DeclineAppointmentJSONRequestBody = Declining
+
 // AskToLeaveJSONRequestBody defines body for AskToLeave for application/json ContentType.
 type AskToLeaveJSONRequestBody = LeaveRequest
 
@@ -5913,6 +6217,9 @@ type AnswerReviewJSONRequestBody = NewReviewAnswer
 // CorrectTrackingJSONRequestBody defines body for CorrectTracking for application/json ContentType.
 type CorrectTrackingJSONRequestBody = TrackingCorrection
 
+// SetShippingFeesJSONRequestBody defines body for SetShippingFees for application/json ContentType.
+type SetShippingFeesJSONRequestBody = NewShippingFees
+
 // SetSkuPriceJSONRequestBody defines body for SetSkuPrice for application/json ContentType.
 type SetSkuPriceJSONRequestBody = PriceChange
 
@@ -5924,6 +6231,9 @@ type AdjustStockJSONRequestBody = StockAdjustment
 
 // SetSkuTiersJSONRequestBody defines body for SetSkuTiers for application/json ContentType.
 type SetSkuTiersJSONRequestBody = TierChange
+
+// RedeemVoucherJSONRequestBody defines body for RedeemVoucher for application/json ContentType.
+type RedeemVoucherJSONRequestBody = Redemption
 
 // CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
 type CreateWebhookJSONRequestBody = WebhookCreation
@@ -6023,6 +6333,9 @@ type FollowUpReviewJSONRequestBody = NewFollowUp
 
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = Credentials
+
+// AskAppointmentJSONRequestBody defines body for AskAppointment for application/json ContentType.
+type AskAppointmentJSONRequestBody = NewAppointment
 
 // ReceiveStripeEventJSONRequestBody defines body for ReceiveStripeEvent for application/json ContentType.
 type ReceiveStripeEventJSONRequestBody = ReceiveStripeEventJSONBody
@@ -6167,6 +6480,15 @@ type ServerInterface interface {
 	// RevokeApiKey End a key at once and for ever
 	// (POST /v1/merchant/api-keys/{key_id}/revoke)
 	RevokeApiKey(c *gin.Context, keyId KeyId)
+	// ListAppointments The days for which buyers ask, newest first
+	// (GET /v1/merchant/appointments)
+	ListAppointments(c *gin.Context, params ListAppointmentsParams)
+	// ConfirmAppointment The buyer may come on that day
+	// (POST /v1/merchant/appointments/{appointment_id}/confirm)
+	ConfirmAppointment(c *gin.Context, appointmentId AppointmentId)
+	// DeclineAppointment The buyer cannot come on that day, and why
+	// (POST /v1/merchant/appointments/{appointment_id}/decline)
+	DeclineAppointment(c *gin.Context, appointmentId AppointmentId)
 	// ListMerchantDisputes What banks have taken back of the enterprise's orders, newest first, with its own parts alone
 	// (GET /v1/merchant/disputes)
 	ListMerchantDisputes(c *gin.Context, params ListMerchantDisputesParams)
@@ -6293,6 +6615,12 @@ type ServerInterface interface {
 	// CorrectTracking Correct who carries a parcel, or its number; what was said before stays to be read
 	// (POST /v1/merchant/shipments/{shipment_id}/tracking)
 	CorrectTracking(c *gin.Context, shipmentId ShipmentId)
+	// ListShippingFees What the caller's enterprises ask for shipping; the newest version of each holds
+	// (GET /v1/merchant/shipping-fees)
+	ListShippingFees(c *gin.Context, params ListShippingFeesParams)
+	// SetShippingFees Set what an enterprise asks for shipping, from now on
+	// (POST /v1/merchant/shipping-fees)
+	SetShippingFees(c *gin.Context)
 	// SetSkuPrice Set a SKU's price; orders already placed keep theirs
 	// (POST /v1/merchant/skus/{sku_id})
 	SetSkuPrice(c *gin.Context, skuId SkuId)
@@ -6308,6 +6636,9 @@ type ServerInterface interface {
 	// SetSkuTiers Set the lower prices for larger quantities in place of those there were; they hold from now on
 	// (POST /v1/merchant/skus/{sku_id}/tiers)
 	SetSkuTiers(c *gin.Context, skuId SkuId)
+	// RedeemVoucher Take a voucher by its code, once
+	// (POST /v1/merchant/vouchers/redeem)
+	RedeemVoucher(c *gin.Context, params RedeemVoucherParams)
 	// ResendWebhookDelivery Send a delivery once more, whatever became of it; its Webhook-Id stays the same
 	// (POST /v1/merchant/webhook-deliveries/{delivery_id}/resend)
 	ResendWebhookDelivery(c *gin.Context, deliveryId DeliveryId)
@@ -6515,6 +6846,9 @@ type ServerInterface interface {
 	// WriteReview Review a line of a paid order, once; also after it was refunded
 	// (POST /v1/orders/{order_id}/reviews)
 	WriteReview(c *gin.Context, orderId OrderId)
+	// ListOrderVouchers The vouchers of an order, with their codes
+	// (GET /v1/orders/{order_id}/vouchers)
+	ListOrderVouchers(c *gin.Context, orderId OrderId, params ListOrderVouchersParams)
 	// ListProducts Products on sale
 	// (GET /v1/products)
 	ListProducts(c *gin.Context, params ListProductsParams)
@@ -6548,6 +6882,9 @@ type ServerInterface interface {
 	// ListRecalls Lots that were called back, newest first
 	// (GET /v1/public/recalls)
 	ListRecalls(c *gin.Context, params ListRecallsParams)
+	// ListShippingZones Where goods are shipped to
+	// (GET /v1/public/shipping-zones)
+	ListShippingZones(c *gin.Context)
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	// (GET /v1/regions)
 	ListRegions(c *gin.Context, params ListRegionsParams)
@@ -6572,6 +6909,15 @@ type ServerInterface interface {
 	// SignOut End a session at once
 	// (DELETE /v1/sessions/{session_id})
 	SignOut(c *gin.Context, sessionId string)
+	// ListVouchers The caller's vouchers with their codes, newest first
+	// (GET /v1/vouchers)
+	ListVouchers(c *gin.Context, params ListVouchersParams)
+	// AskAppointment Ask the enterprise for a day on which to use a voucher
+	// (POST /v1/vouchers/{voucher_id}/appointment)
+	AskAppointment(c *gin.Context, voucherId VoucherId)
+	// CancelAppointment Give up the day for which one has asked
+	// (POST /v1/vouchers/{voucher_id}/appointment/cancel)
+	CancelAppointment(c *gin.Context, voucherId VoucherId)
 	// ReceiveStripeEvent A signed event of Stripe, or of the sandbox that speaks like it
 	// (POST /v1/webhooks/stripe)
 	ReceiveStripeEvent(c *gin.Context, params ReceiveStripeEventParams)
@@ -7699,6 +8045,99 @@ func (siw *ServerInterfaceWrapper) RevokeApiKey(c *gin.Context) {
 	}
 
 	siw.Handler.RevokeApiKey(c, keyId)
+}
+
+// ListAppointments operation middleware
+func (siw *ServerInterfaceWrapper) ListAppointments(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAppointmentsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAppointments(c, params)
+}
+
+// ConfirmAppointment operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmAppointment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "appointment_id" -------------
+	var appointmentId AppointmentId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "appointment_id", c.Param("appointment_id"), &appointmentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter appointment_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ConfirmAppointment(c, appointmentId)
+}
+
+// DeclineAppointment operation middleware
+func (siw *ServerInterfaceWrapper) DeclineAppointment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "appointment_id" -------------
+	var appointmentId AppointmentId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "appointment_id", c.Param("appointment_id"), &appointmentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter appointment_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeclineAppointment(c, appointmentId)
 }
 
 // ListMerchantDisputes operation middleware
@@ -8999,6 +9438,54 @@ func (siw *ServerInterfaceWrapper) CorrectTracking(c *gin.Context) {
 	siw.Handler.CorrectTracking(c, shipmentId)
 }
 
+// ListShippingFees operation middleware
+func (siw *ServerInterfaceWrapper) ListShippingFees(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListShippingFeesParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListShippingFees(c, params)
+}
+
+// SetShippingFees operation middleware
+func (siw *ServerInterfaceWrapper) SetShippingFees(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetShippingFees(c)
+}
+
 // SetSkuPrice operation middleware
 func (siw *ServerInterfaceWrapper) SetSkuPrice(c *gin.Context) {
 
@@ -9195,6 +9682,49 @@ func (siw *ServerInterfaceWrapper) SetSkuTiers(c *gin.Context) {
 	}
 
 	siw.Handler.SetSkuTiers(c, skuId)
+}
+
+// RedeemVoucher operation middleware
+func (siw *ServerInterfaceWrapper) RedeemVoucher(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RedeemVoucherParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RedeemVoucher(c, params)
 }
 
 // ResendWebhookDelivery operation middleware
@@ -11371,6 +11901,50 @@ func (siw *ServerInterfaceWrapper) WriteReview(c *gin.Context) {
 	siw.Handler.WriteReview(c, orderId)
 }
 
+// ListOrderVouchers operation middleware
+func (siw *ServerInterfaceWrapper) ListOrderVouchers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order_id" -------------
+	var orderId OrderId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order_id", c.Param("order_id"), &orderId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter order_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOrderVouchersParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOrderVouchers(c, orderId, params)
+}
+
 // ListProducts operation middleware
 func (siw *ServerInterfaceWrapper) ListProducts(c *gin.Context) {
 
@@ -11675,6 +12249,19 @@ func (siw *ServerInterfaceWrapper) ListRecalls(c *gin.Context) {
 	siw.Handler.ListRecalls(c, params)
 }
 
+// ListShippingZones operation middleware
+func (siw *ServerInterfaceWrapper) ListShippingZones(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListShippingZones(c)
+}
+
 // ListRegions operation middleware
 func (siw *ServerInterfaceWrapper) ListRegions(c *gin.Context) {
 
@@ -11961,6 +12548,91 @@ func (siw *ServerInterfaceWrapper) SignOut(c *gin.Context) {
 	siw.Handler.SignOut(c, sessionId)
 }
 
+// ListVouchers operation middleware
+func (siw *ServerInterfaceWrapper) ListVouchers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListVouchersParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListVouchers(c, params)
+}
+
+// AskAppointment operation middleware
+func (siw *ServerInterfaceWrapper) AskAppointment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "voucher_id" -------------
+	var voucherId VoucherId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "voucher_id", c.Param("voucher_id"), &voucherId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter voucher_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AskAppointment(c, voucherId)
+}
+
+// CancelAppointment operation middleware
+func (siw *ServerInterfaceWrapper) CancelAppointment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "voucher_id" -------------
+	var voucherId VoucherId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "voucher_id", c.Param("voucher_id"), &voucherId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter voucher_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CancelAppointment(c, voucherId)
+}
+
 // ReceiveStripeEvent operation middleware
 func (siw *ServerInterfaceWrapper) ReceiveStripeEvent(c *gin.Context) {
 
@@ -12205,6 +12877,17 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/merchant/shipment-batches/:batch_id", wrapper.GetShipmentBatch)
 	router.GET(options.BaseURL+"/v1/merchant/shipment-batches/:batch_id/cells", wrapper.ListShipmentBadCells)
 	router.POST(options.BaseURL+"/v1/merchant/shipment-batches/:batch_id/commit", wrapper.CommitShipmentBatch)
+	router.GET(options.BaseURL+"/v1/public/shipping-zones", wrapper.ListShippingZones)
+	router.GET(options.BaseURL+"/v1/merchant/shipping-fees", wrapper.ListShippingFees)
+	router.POST(options.BaseURL+"/v1/merchant/shipping-fees", wrapper.SetShippingFees)
+	router.GET(options.BaseURL+"/v1/vouchers", wrapper.ListVouchers)
+	router.GET(options.BaseURL+"/v1/orders/:order_id/vouchers", wrapper.ListOrderVouchers)
+	router.POST(options.BaseURL+"/v1/vouchers/:voucher_id/appointment", wrapper.AskAppointment)
+	router.POST(options.BaseURL+"/v1/vouchers/:voucher_id/appointment/cancel", wrapper.CancelAppointment)
+	router.POST(options.BaseURL+"/v1/merchant/vouchers/redeem", wrapper.RedeemVoucher)
+	router.GET(options.BaseURL+"/v1/merchant/appointments", wrapper.ListAppointments)
+	router.POST(options.BaseURL+"/v1/merchant/appointments/:appointment_id/confirm", wrapper.ConfirmAppointment)
+	router.POST(options.BaseURL+"/v1/merchant/appointments/:appointment_id/decline", wrapper.DeclineAppointment)
 	router.GET(options.BaseURL+"/v1/notices", wrapper.ListNotices)
 	router.POST(options.BaseURL+"/v1/notices/:notice_id/read", wrapper.ReadNotice)
 	router.POST(options.BaseURL+"/v1/notices/read-all", wrapper.ReadAllNotices)
@@ -16650,6 +17333,364 @@ type RevokeApiKeydefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeApiKeydefaultApplicationProblemPlusJSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointmentsRequestObject struct {
+	Params ListAppointmentsParams
+}
+
+type ListAppointmentsResponseObject interface {
+	VisitListAppointmentsResponse(w http.ResponseWriter) error
+}
+
+type ListAppointments200JSONResponse AppointmentPage
+
+func (response ListAppointments200JSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointments400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointments400ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointments401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointments401ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointments403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAppointments403ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAppointmentsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAppointmentsdefaultApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointmentRequestObject struct {
+	AppointmentId AppointmentId `json:"appointment_id"`
+}
+
+type ConfirmAppointmentResponseObject interface {
+	VisitConfirmAppointmentResponse(w http.ResponseWriter) error
+}
+
+type ConfirmAppointment200JSONResponse Appointment
+
+func (response ConfirmAppointment200JSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment400ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment401ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment403ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment404ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment409ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointment422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmAppointment422ApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAppointmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ConfirmAppointmentdefaultApplicationProblemPlusJSONResponse) VisitConfirmAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointmentRequestObject struct {
+	AppointmentId AppointmentId `json:"appointment_id"`
+	Body          *DeclineAppointmentJSONRequestBody
+}
+
+type DeclineAppointmentResponseObject interface {
+	VisitDeclineAppointmentResponse(w http.ResponseWriter) error
+}
+
+type DeclineAppointment200JSONResponse Appointment
+
+func (response DeclineAppointment200JSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointment400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineAppointment400ApplicationProblemPlusJSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineAppointment401ApplicationProblemPlusJSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineAppointment403ApplicationProblemPlusJSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointment404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineAppointment404ApplicationProblemPlusJSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointment409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineAppointment409ApplicationProblemPlusJSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointment422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineAppointment422ApplicationProblemPlusJSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineAppointmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeclineAppointmentdefaultApplicationProblemPlusJSONResponse) VisitDeclineAppointmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -21442,6 +22483,242 @@ func (response CorrectTrackingdefaultApplicationProblemPlusJSONResponse) VisitCo
 	return err
 }
 
+type ListShippingFeesRequestObject struct {
+	Params ListShippingFeesParams
+}
+
+type ListShippingFeesResponseObject interface {
+	VisitListShippingFeesResponse(w http.ResponseWriter) error
+}
+
+type ListShippingFees200JSONResponse ShippingFeesPage
+
+func (response ListShippingFees200JSONResponse) VisitListShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShippingFees400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListShippingFees400ApplicationProblemPlusJSONResponse) VisitListShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShippingFees401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListShippingFees401ApplicationProblemPlusJSONResponse) VisitListShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShippingFees403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListShippingFees403ApplicationProblemPlusJSONResponse) VisitListShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShippingFeesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListShippingFeesdefaultApplicationProblemPlusJSONResponse) VisitListShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFeesRequestObject struct {
+	Body *SetShippingFeesJSONRequestBody
+}
+
+type SetShippingFeesResponseObject interface {
+	VisitSetShippingFeesResponse(w http.ResponseWriter) error
+}
+
+type SetShippingFees201JSONResponse ShippingFees
+
+func (response SetShippingFees201JSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFees400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response SetShippingFees400ApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFees401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SetShippingFees401ApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFees403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SetShippingFees403ApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFees404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SetShippingFees404ApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFees409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SetShippingFees409ApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFees412ApplicationProblemPlusJSONResponse Problem
+
+func (response SetShippingFees412ApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFees422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response SetShippingFees422ApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetShippingFeesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetShippingFeesdefaultApplicationProblemPlusJSONResponse) VisitSetShippingFeesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SetSkuPriceRequestObject struct {
 	SkuId SkuId `json:"sku_id"`
 	Body  *SetSkuPriceJSONRequestBody
@@ -22081,6 +23358,142 @@ type SetSkuTiersdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetSkuTiersdefaultApplicationProblemPlusJSONResponse) VisitSetSkuTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemVoucherRequestObject struct {
+	Params RedeemVoucherParams
+	Body   *RedeemVoucherJSONRequestBody
+}
+
+type RedeemVoucherResponseObject interface {
+	VisitRedeemVoucherResponse(w http.ResponseWriter) error
+}
+
+type RedeemVoucher200JSONResponse RedeemedVoucher
+
+func (response RedeemVoucher200JSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemVoucher400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RedeemVoucher400ApplicationProblemPlusJSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemVoucher401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeemVoucher401ApplicationProblemPlusJSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemVoucher403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RedeemVoucher403ApplicationProblemPlusJSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemVoucher404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RedeemVoucher404ApplicationProblemPlusJSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemVoucher409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RedeemVoucher409ApplicationProblemPlusJSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemVoucher422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeemVoucher422ApplicationProblemPlusJSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemVoucherdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RedeemVoucherdefaultApplicationProblemPlusJSONResponse) VisitRedeemVoucherResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -30055,6 +31468,110 @@ func (response WriteReviewdefaultApplicationProblemPlusJSONResponse) VisitWriteR
 	return err
 }
 
+type ListOrderVouchersRequestObject struct {
+	OrderId OrderId `json:"order_id"`
+	Params  ListOrderVouchersParams
+}
+
+type ListOrderVouchersResponseObject interface {
+	VisitListOrderVouchersResponse(w http.ResponseWriter) error
+}
+
+type ListOrderVouchers200JSONResponse VoucherPage
+
+func (response ListOrderVouchers200JSONResponse) VisitListOrderVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrderVouchers400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOrderVouchers400ApplicationProblemPlusJSONResponse) VisitListOrderVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrderVouchers401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOrderVouchers401ApplicationProblemPlusJSONResponse) VisitListOrderVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrderVouchers403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOrderVouchers403ApplicationProblemPlusJSONResponse) VisitListOrderVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrderVouchers404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListOrderVouchers404ApplicationProblemPlusJSONResponse) VisitListOrderVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrderVouchersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOrderVouchersdefaultApplicationProblemPlusJSONResponse) VisitListOrderVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProductsRequestObject struct {
 	Params ListProductsParams
 }
@@ -30851,6 +32368,52 @@ func (response ListRecallsdefaultApplicationProblemPlusJSONResponse) VisitListRe
 	return err
 }
 
+type ListShippingZonesRequestObject struct {
+}
+
+type ListShippingZonesResponseObject interface {
+	VisitListShippingZonesResponse(w http.ResponseWriter) error
+}
+
+type ListShippingZones200JSONResponse ShippingZones
+
+func (response ListShippingZones200JSONResponse) VisitListShippingZonesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShippingZones304Response struct {
+}
+
+func (response ListShippingZones304Response) VisitListShippingZonesResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListShippingZonesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListShippingZonesdefaultApplicationProblemPlusJSONResponse) VisitListShippingZonesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRegionsRequestObject struct {
 	Params ListRegionsParams
 }
@@ -31566,6 +33129,364 @@ func (response SignOutdefaultApplicationProblemPlusJSONResponse) VisitSignOutRes
 	return err
 }
 
+type ListVouchersRequestObject struct {
+	Params ListVouchersParams
+}
+
+type ListVouchersResponseObject interface {
+	VisitListVouchersResponse(w http.ResponseWriter) error
+}
+
+type ListVouchers200JSONResponse VoucherPage
+
+func (response ListVouchers200JSONResponse) VisitListVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVouchers400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListVouchers400ApplicationProblemPlusJSONResponse) VisitListVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVouchers401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListVouchers401ApplicationProblemPlusJSONResponse) VisitListVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVouchers403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListVouchers403ApplicationProblemPlusJSONResponse) VisitListVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVouchersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListVouchersdefaultApplicationProblemPlusJSONResponse) VisitListVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointmentRequestObject struct {
+	VoucherId VoucherId `json:"voucher_id"`
+	Body      *AskAppointmentJSONRequestBody
+}
+
+type AskAppointmentResponseObject interface {
+	VisitAskAppointmentResponse(w http.ResponseWriter) error
+}
+
+type AskAppointment201JSONResponse Appointment
+
+func (response AskAppointment201JSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointment400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AskAppointment400ApplicationProblemPlusJSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AskAppointment401ApplicationProblemPlusJSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AskAppointment403ApplicationProblemPlusJSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointment404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AskAppointment404ApplicationProblemPlusJSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointment409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AskAppointment409ApplicationProblemPlusJSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointment422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AskAppointment422ApplicationProblemPlusJSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskAppointmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AskAppointmentdefaultApplicationProblemPlusJSONResponse) VisitAskAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointmentRequestObject struct {
+	VoucherId VoucherId `json:"voucher_id"`
+}
+
+type CancelAppointmentResponseObject interface {
+	VisitCancelAppointmentResponse(w http.ResponseWriter) error
+}
+
+type CancelAppointment200JSONResponse Appointment
+
+func (response CancelAppointment200JSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointment400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment400ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment401ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment403ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointment404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment404ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointment409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment409ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointment422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelAppointment422ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelAppointmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CancelAppointmentdefaultApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReceiveStripeEventRequestObject struct {
 	Params ReceiveStripeEventParams
 	Body   *ReceiveStripeEventJSONRequestBody
@@ -31762,6 +33683,15 @@ type StrictServerInterface interface {
 	// RevokeApiKey End a key at once and for ever
 	// (POST /v1/merchant/api-keys/{key_id}/revoke)
 	RevokeApiKey(ctx context.Context, request RevokeApiKeyRequestObject) (RevokeApiKeyResponseObject, error)
+	// ListAppointments The days for which buyers ask, newest first
+	// (GET /v1/merchant/appointments)
+	ListAppointments(ctx context.Context, request ListAppointmentsRequestObject) (ListAppointmentsResponseObject, error)
+	// ConfirmAppointment The buyer may come on that day
+	// (POST /v1/merchant/appointments/{appointment_id}/confirm)
+	ConfirmAppointment(ctx context.Context, request ConfirmAppointmentRequestObject) (ConfirmAppointmentResponseObject, error)
+	// DeclineAppointment The buyer cannot come on that day, and why
+	// (POST /v1/merchant/appointments/{appointment_id}/decline)
+	DeclineAppointment(ctx context.Context, request DeclineAppointmentRequestObject) (DeclineAppointmentResponseObject, error)
 	// ListMerchantDisputes What banks have taken back of the enterprise's orders, newest first, with its own parts alone
 	// (GET /v1/merchant/disputes)
 	ListMerchantDisputes(ctx context.Context, request ListMerchantDisputesRequestObject) (ListMerchantDisputesResponseObject, error)
@@ -31888,6 +33818,12 @@ type StrictServerInterface interface {
 	// CorrectTracking Correct who carries a parcel, or its number; what was said before stays to be read
 	// (POST /v1/merchant/shipments/{shipment_id}/tracking)
 	CorrectTracking(ctx context.Context, request CorrectTrackingRequestObject) (CorrectTrackingResponseObject, error)
+	// ListShippingFees What the caller's enterprises ask for shipping; the newest version of each holds
+	// (GET /v1/merchant/shipping-fees)
+	ListShippingFees(ctx context.Context, request ListShippingFeesRequestObject) (ListShippingFeesResponseObject, error)
+	// SetShippingFees Set what an enterprise asks for shipping, from now on
+	// (POST /v1/merchant/shipping-fees)
+	SetShippingFees(ctx context.Context, request SetShippingFeesRequestObject) (SetShippingFeesResponseObject, error)
 	// SetSkuPrice Set a SKU's price; orders already placed keep theirs
 	// (POST /v1/merchant/skus/{sku_id})
 	SetSkuPrice(ctx context.Context, request SetSkuPriceRequestObject) (SetSkuPriceResponseObject, error)
@@ -31903,6 +33839,9 @@ type StrictServerInterface interface {
 	// SetSkuTiers Set the lower prices for larger quantities in place of those there were; they hold from now on
 	// (POST /v1/merchant/skus/{sku_id}/tiers)
 	SetSkuTiers(ctx context.Context, request SetSkuTiersRequestObject) (SetSkuTiersResponseObject, error)
+	// RedeemVoucher Take a voucher by its code, once
+	// (POST /v1/merchant/vouchers/redeem)
+	RedeemVoucher(ctx context.Context, request RedeemVoucherRequestObject) (RedeemVoucherResponseObject, error)
 	// ResendWebhookDelivery Send a delivery once more, whatever became of it; its Webhook-Id stays the same
 	// (POST /v1/merchant/webhook-deliveries/{delivery_id}/resend)
 	ResendWebhookDelivery(ctx context.Context, request ResendWebhookDeliveryRequestObject) (ResendWebhookDeliveryResponseObject, error)
@@ -32110,6 +34049,9 @@ type StrictServerInterface interface {
 	// WriteReview Review a line of a paid order, once; also after it was refunded
 	// (POST /v1/orders/{order_id}/reviews)
 	WriteReview(ctx context.Context, request WriteReviewRequestObject) (WriteReviewResponseObject, error)
+	// ListOrderVouchers The vouchers of an order, with their codes
+	// (GET /v1/orders/{order_id}/vouchers)
+	ListOrderVouchers(ctx context.Context, request ListOrderVouchersRequestObject) (ListOrderVouchersResponseObject, error)
 	// ListProducts Products on sale
 	// (GET /v1/products)
 	ListProducts(ctx context.Context, request ListProductsRequestObject) (ListProductsResponseObject, error)
@@ -32143,6 +34085,9 @@ type StrictServerInterface interface {
 	// ListRecalls Lots that were called back, newest first
 	// (GET /v1/public/recalls)
 	ListRecalls(ctx context.Context, request ListRecallsRequestObject) (ListRecallsResponseObject, error)
+	// ListShippingZones Where goods are shipped to
+	// (GET /v1/public/shipping-zones)
+	ListShippingZones(ctx context.Context, request ListShippingZonesRequestObject) (ListShippingZonesResponseObject, error)
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	// (GET /v1/regions)
 	ListRegions(ctx context.Context, request ListRegionsRequestObject) (ListRegionsResponseObject, error)
@@ -32167,6 +34112,15 @@ type StrictServerInterface interface {
 	// SignOut End a session at once
 	// (DELETE /v1/sessions/{session_id})
 	SignOut(ctx context.Context, request SignOutRequestObject) (SignOutResponseObject, error)
+	// ListVouchers The caller's vouchers with their codes, newest first
+	// (GET /v1/vouchers)
+	ListVouchers(ctx context.Context, request ListVouchersRequestObject) (ListVouchersResponseObject, error)
+	// AskAppointment Ask the enterprise for a day on which to use a voucher
+	// (POST /v1/vouchers/{voucher_id}/appointment)
+	AskAppointment(ctx context.Context, request AskAppointmentRequestObject) (AskAppointmentResponseObject, error)
+	// CancelAppointment Give up the day for which one has asked
+	// (POST /v1/vouchers/{voucher_id}/appointment/cancel)
+	CancelAppointment(ctx context.Context, request CancelAppointmentRequestObject) (CancelAppointmentResponseObject, error)
 	// ReceiveStripeEvent A signed event of Stripe, or of the sandbox that speaks like it
 	// (POST /v1/webhooks/stripe)
 	ReceiveStripeEvent(ctx context.Context, request ReceiveStripeEventRequestObject) (ReceiveStripeEventResponseObject, error)
@@ -33599,6 +35553,102 @@ func (sh *strictHandler) RevokeApiKey(ctx *gin.Context, keyId KeyId) {
 	}
 }
 
+// ListAppointments operation middleware
+func (sh *strictHandler) ListAppointments(ctx *gin.Context, params ListAppointmentsParams) {
+	var request ListAppointmentsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAppointments(ctx, request.(ListAppointmentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAppointments")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAppointmentsResponseObject); ok {
+		if err := validResponse.VisitListAppointmentsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ConfirmAppointment operation middleware
+func (sh *strictHandler) ConfirmAppointment(ctx *gin.Context, appointmentId AppointmentId) {
+	var request ConfirmAppointmentRequestObject
+
+	request.AppointmentId = appointmentId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmAppointment(ctx, request.(ConfirmAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ConfirmAppointmentResponseObject); ok {
+		if err := validResponse.VisitConfirmAppointmentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeclineAppointment operation middleware
+func (sh *strictHandler) DeclineAppointment(ctx *gin.Context, appointmentId AppointmentId) {
+	var request DeclineAppointmentRequestObject
+
+	request.AppointmentId = appointmentId
+
+	var body DeclineAppointmentJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeclineAppointment(ctx, request.(DeclineAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeclineAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeclineAppointmentResponseObject); ok {
+		if err := validResponse.VisitDeclineAppointmentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListMerchantDisputes operation middleware
 func (sh *strictHandler) ListMerchantDisputes(ctx *gin.Context, params ListMerchantDisputesParams) {
 	var request ListMerchantDisputesRequestObject
@@ -34911,6 +36961,74 @@ func (sh *strictHandler) CorrectTracking(ctx *gin.Context, shipmentId ShipmentId
 	}
 }
 
+// ListShippingFees operation middleware
+func (sh *strictHandler) ListShippingFees(ctx *gin.Context, params ListShippingFeesParams) {
+	var request ListShippingFeesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListShippingFees(ctx, request.(ListShippingFeesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListShippingFees")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListShippingFeesResponseObject); ok {
+		if err := validResponse.VisitListShippingFeesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetShippingFees operation middleware
+func (sh *strictHandler) SetShippingFees(ctx *gin.Context) {
+	var request SetShippingFeesRequestObject
+
+	var body SetShippingFeesJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetShippingFees(ctx, request.(SetShippingFeesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetShippingFees")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SetShippingFeesResponseObject); ok {
+		if err := validResponse.VisitSetShippingFeesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // SetSkuPrice operation middleware
 func (sh *strictHandler) SetSkuPrice(ctx *gin.Context, skuId SkuId) {
 	var request SetSkuPriceRequestObject
@@ -35109,6 +37227,50 @@ func (sh *strictHandler) SetSkuTiers(ctx *gin.Context, skuId SkuId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SetSkuTiersResponseObject); ok {
 		if err := validResponse.VisitSetSkuTiersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RedeemVoucher operation middleware
+func (sh *strictHandler) RedeemVoucher(ctx *gin.Context, params RedeemVoucherParams) {
+	var request RedeemVoucherRequestObject
+
+	request.Params = params
+
+	var body RedeemVoucherJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RedeemVoucher(ctx, request.(RedeemVoucherRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedeemVoucher")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RedeemVoucherResponseObject); ok {
+		if err := validResponse.VisitRedeemVoucherResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -37451,6 +39613,33 @@ func (sh *strictHandler) WriteReview(ctx *gin.Context, orderId OrderId) {
 	}
 }
 
+// ListOrderVouchers operation middleware
+func (sh *strictHandler) ListOrderVouchers(ctx *gin.Context, orderId OrderId, params ListOrderVouchersParams) {
+	var request ListOrderVouchersRequestObject
+
+	request.OrderId = orderId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOrderVouchers(ctx, request.(ListOrderVouchersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOrderVouchers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOrderVouchersResponseObject); ok {
+		if err := validResponse.VisitListOrderVouchersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListProducts operation middleware
 func (sh *strictHandler) ListProducts(ctx *gin.Context, params ListProductsParams) {
 	var request ListProductsRequestObject
@@ -37750,6 +39939,30 @@ func (sh *strictHandler) ListRecalls(ctx *gin.Context, params ListRecallsParams)
 	}
 }
 
+// ListShippingZones operation middleware
+func (sh *strictHandler) ListShippingZones(ctx *gin.Context) {
+	var request ListShippingZonesRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListShippingZones(ctx, request.(ListShippingZonesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListShippingZones")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListShippingZonesResponseObject); ok {
+		if err := validResponse.VisitListShippingZonesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListRegions operation middleware
 func (sh *strictHandler) ListRegions(ctx *gin.Context, params ListRegionsParams) {
 	var request ListRegionsRequestObject
@@ -37985,6 +40198,102 @@ func (sh *strictHandler) SignOut(ctx *gin.Context, sessionId string) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SignOutResponseObject); ok {
 		if err := validResponse.VisitSignOutResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListVouchers operation middleware
+func (sh *strictHandler) ListVouchers(ctx *gin.Context, params ListVouchersParams) {
+	var request ListVouchersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListVouchers(ctx, request.(ListVouchersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListVouchers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListVouchersResponseObject); ok {
+		if err := validResponse.VisitListVouchersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AskAppointment operation middleware
+func (sh *strictHandler) AskAppointment(ctx *gin.Context, voucherId VoucherId) {
+	var request AskAppointmentRequestObject
+
+	request.VoucherId = voucherId
+
+	var body AskAppointmentJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AskAppointment(ctx, request.(AskAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AskAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AskAppointmentResponseObject); ok {
+		if err := validResponse.VisitAskAppointmentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelAppointment operation middleware
+func (sh *strictHandler) CancelAppointment(ctx *gin.Context, voucherId VoucherId) {
+	var request CancelAppointmentRequestObject
+
+	request.VoucherId = voucherId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelAppointment(ctx, request.(CancelAppointmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelAppointment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CancelAppointmentResponseObject); ok {
+		if err := validResponse.VisitCancelAppointmentResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
