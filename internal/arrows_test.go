@@ -46,7 +46,7 @@ var arrows = map[string][]string{
 	"review":       {"catalog", "identity", "merchant", "order", "trail"},
 	"scrutiny":     {"catalog", "identity", "listing", "merchant", "webhook"},
 	"search":       {"catalog", "merchant", "origin", "term"},
-	"standing":     {"identity", "merchant", "trail"},
+	"standing":     {"identity", "merchant", "notice", "trail"},
 	"term":         {},
 	"trail":        {},
 	"transparency": {},

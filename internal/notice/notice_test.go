@@ -105,7 +105,7 @@ func TestEachRecipientIsToldOnceOfEachEvent(t *testing.T) {
 	stranger := w.account(t, "eve@example.org", "", uuid.UUID{2})
 	paid := notice.OrderPaid(ann.Account, order(1), 3300, money.Fen(3300).Tenth())
 	pgtest.AtOnce(t, 4, func(int) error {
-		return w.Tell(t.Context(), paid, notice.LicenceExpiring(mill, "2027-01-01"), notice.OrderPaid(id.New[identity.Account](pgtest.Noon), order(2), 1, 1))
+		return w.Tell(t.Context(), paid, notice.LicenceExpiring(mill, "2027-01-01", 30), notice.OrderPaid(id.New[identity.Account](pgtest.Noon), order(2), 1, 1))
 	})
 	for who, want := range map[*identity.Caller]int{&ann: 1, &one: 1, &two: 1, &stranger: 0} {
 		if got := w.inbox(t, *who, false); len(got) != want {
