@@ -47,6 +47,7 @@ var arrows = map[string][]string{
 	"scrutiny":     {"catalog", "identity", "listing", "merchant", "webhook"},
 	"search":       {"catalog", "merchant", "origin", "term"},
 	"standing":     {"identity", "merchant", "notice", "trail"},
+	"statement":    {"fund", "identity", "ledger", "merchant"},
 	"term":         {},
 	"trail":        {},
 	"transparency": {},

@@ -18,6 +18,7 @@ const (
 	Text   Kind = iota
 	Whole       // an integer
 	Amount      // with two decimals
+	Exact       // with three decimals: li
 )
 
 // Column describes a column that is written.
@@ -134,13 +135,18 @@ func (w *xlsxWriter) header() error {
 
 // styles makes one for each kind of column, plain and marked.
 func (w *xlsxWriter) styles() error {
+	thousandths := "0.000"
 	red := excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"FFC7CE"}}
-	for kind, format := range map[Kind]int{Text: 49, Whole: 1, Amount: 2} { // "@", "0", "0.00"
+	for kind, format := range map[Kind]int{Text: 49, Whole: 1, Amount: 2, Exact: 0} { // "@", "0", "0.00"
+		var own *string
+		if kind == Exact {
+			own = &thousandths
+		}
 		var err error
-		if w.plain[kind], err = w.book.NewStyle(&excelize.Style{NumFmt: format}); err != nil {
+		if w.plain[kind], err = w.book.NewStyle(&excelize.Style{NumFmt: format, CustomNumFmt: own}); err != nil {
 			return err
 		}
-		if w.marked[kind], err = w.book.NewStyle(&excelize.Style{NumFmt: format, Fill: red}); err != nil {
+		if w.marked[kind], err = w.book.NewStyle(&excelize.Style{NumFmt: format, CustomNumFmt: own, Fill: red}); err != nil {
 			return err
 		}
 	}
@@ -236,10 +242,7 @@ func value(kind Kind, text string) any {
 	if err != nil || math.IsInf(number, 0) || math.IsNaN(number) || number == 0 && math.Signbit(number) { // no cell holds −0
 		return defuse(text)
 	}
-	places := 0
-	if kind == Amount {
-		places = 2
-	}
+	places := map[Kind]int{Amount: 2, Exact: 3}[kind]
 	if strconv.FormatFloat(number, 'f', places, 64) != text {
 		return defuse(text)
 	}
