@@ -48,7 +48,7 @@ type Book struct {
 	Columns []Column
 	// Choosable is to which row cells offer the choices of their column.
 	Choosable int
-	// Guide is a second sheet of text, nil is none.
+	// Guide is a second sheet of text, in which amounts of three decimals are numbers; nil is none.
 	GuideName string
 	Guide     [][]string
 }
@@ -90,10 +90,10 @@ func newXLSX(out io.Writer, b Book) (w *xlsxWriter, err error) {
 	if err := w.book.SetSheetName("Sheet1", b.Name); err != nil {
 		return nil, err
 	}
-	if err := w.guide(); err != nil {
+	if err := w.styles(); err != nil {
 		return nil, err
 	}
-	if err := w.styles(); err != nil {
+	if err := w.guide(); err != nil {
 		return nil, err
 	}
 	if err := w.choices(); err != nil {
@@ -190,7 +190,10 @@ func (w *xlsxWriter) guide() error {
 	for i, row := range w.b.Guide {
 		values := make([]any, len(row))
 		for j, text := range row {
-			values[j] = defuse(text)
+			values[j] = value(Exact, text)
+			if _, number := values[j].(float64); number {
+				values[j] = excelize.Cell{StyleID: w.plain[Exact], Value: values[j]}
+			}
 		}
 		if err := sheet.SetRow("A"+strconv.Itoa(i+1), values); err != nil {
 			return err

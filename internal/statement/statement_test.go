@@ -3,6 +3,8 @@ package statement_test
 import (
 	"bytes"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/pdf/pdftest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sheet"
@@ -133,18 +136,18 @@ func TestTheLinesOfAStatementAddUp(t *testing.T) {
 			break
 		}
 	}
-	var net money.Li
+	var owed money.Li
 	var refundOf uuid.UUID
 	seen := map[string]int{}
 	for _, l := range lines {
-		net += l.Sums.Net()
+		owed += l.Sums.Net()
 		seen[l.Kind]++
 		if l.Kind == "refund" {
 			refundOf = l.Order
 		}
 	}
-	if diff := cmp.Diff(map[string]int{"sale": 3, "refund": 1, "payout": 1, "payout_reversal": 1, "dispute": 1, "gift": 1}, seen); diff != "" || net != st.Sums.Net() {
-		t.Errorf("the lines add up to %v, want %v (-want +got):\n%s", net, st.Sums.Net(), diff)
+	if diff := cmp.Diff(map[string]int{"sale": 3, "refund": 1, "payout": 1, "payout_reversal": 1, "dispute": 1, "gift": 1}, seen); diff != "" || owed != st.Sums.Net() {
+		t.Errorf("the lines add up to %v, want %v (-want +got):\n%s", owed, st.Sums.Net(), diff)
 	}
 	if lines[0].Order != refundOf || refundOf == uuid.Nil {
 		t.Errorf("the refund is of order %v, want %v", refundOf, lines[0].Order)
@@ -164,6 +167,23 @@ func TestTheLinesOfAStatementAddUp(t *testing.T) {
 	must(t, err)
 	if got := guide[len(guide)-1]; len(got) != 2 || got[1] != st.Closing.String() {
 		t.Errorf("its other sheet ends with %v, want %v", got, st.Closing)
+	}
+
+	var paper bytes.Buffer
+	missing, err := statements.Paper(t.Context(), seller, merchant.ID{}, p, &paper)
+	must(t, err)
+	texts := pdftest.Texts(t, paper.Bytes())
+	for _, row := range guide[7:] { // each figure of the book stands on paper, after its name
+		if i := slices.Index(texts, row[0]); i < 0 || texts[i+1] != row[1] {
+			t.Errorf("%s is %s in the book, and not on paper", row[0], row[1])
+		}
+	}
+	net := strings.Split(strings.Join(texts, "\n"), "\n合计\n")
+	if rows := read.Rows[len(read.Rows)-1].Cells; len(net) != 2 || !strings.HasPrefix(net[1], "\n\n"+strings.Join(rows[4:], "\n")) && !strings.HasPrefix(net[1], strings.Join(rows[4:], "\n")) {
+		t.Errorf("the paper's sum is %q, the book's %v", net[len(net)-1], rows[4:])
+	}
+	if len(missing) != 0 {
+		t.Errorf("the paper lacks %q", string(missing))
 	}
 }
 
