@@ -30,6 +30,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/standing"
+	"github.com/shiyi-market/shiyi/internal/statement"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/web"
@@ -63,6 +64,7 @@ type Services struct {
 	Webhooks     *webhook.Service
 	Recalls      *recall.Service
 	Notices      *notice.Service
+	Statements   *statement.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -82,6 +84,7 @@ type surface struct {
 	listings
 	operators
 	standings
+	statements
 	funds
 	imports
 	files
@@ -110,6 +113,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		listings{d.Catalog, d.Scrutiny, d.Origins, d.Inventory},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
+		statements{d.Statements},
 		funds{d.Fund},
 		imports{d.Intake},
 		files{d.Files},

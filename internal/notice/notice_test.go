@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -94,7 +95,7 @@ func (w *world) inbox(t *testing.T, who identity.Caller, unread bool) []notice.N
 	return p.Data
 }
 
-func order(i int) uuid.UUID { return id.FromName[world]("order", fmt.Sprint(i)).UUID() }
+func order(i int) uuid.UUID { return id.FromName[world]("order", strconv.Itoa(i)).UUID() }
 
 func TestEachRecipientIsToldOnceOfEachEvent(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -98,7 +99,7 @@ func Write(out io.Writer, p Paper) (missing []rune, err error) {
 		w.f.SetXY(margin, bottom+5)
 		w.f.CellFormat(pageWidth-2*margin, rowHeight, w.fit(foot, pageWidth-2*margin-20), "", 0, "L", false, 0, "")
 		w.f.SetXY(margin, bottom+5)
-		w.f.CellFormat(pageWidth-2*margin, rowHeight, fmt.Sprintf("%d", w.f.PageNo()), "", 0, "R", false, 0, "")
+		w.f.CellFormat(pageWidth-2*margin, rowHeight, strconv.Itoa(w.f.PageNo()), "", 0, "R", false, 0, "")
 	})
 	w.f.AddPage()
 	w.head(p)

@@ -53,10 +53,16 @@ func (s Sums) row() []money.Li {
 // lineColumns are those of the lines: after the first four, what Sums.row gives.
 func lineColumns() []sheet.Column {
 	return []sheet.Column{
-		{Title: "时间 / time", Width: 20}, {Title: "类型 / kind", Width: 16}, {Title: "订单 / order", Width: 38}, {Title: "凭据 / reference", Width: 38},
-		{Title: "商品（元）/ goods", Kind: sheet.Exact, Width: 14}, {Title: "运费（元）/ shipping", Kind: sheet.Exact, Width: 14},
-		{Title: "什一（元）/ tenth", Kind: sheet.Exact, Width: 14}, {Title: "争议（元）/ disputes", Kind: sheet.Exact, Width: 14},
-		{Title: "结算（元）/ payouts", Kind: sheet.Exact, Width: 14}, {Title: "其他（元）/ other", Kind: sheet.Exact, Width: 14},
+		{Title: "时间 / time", Width: 20},
+		{Title: "类型 / kind", Width: 16},
+		{Title: "订单 / order", Width: 38},
+		{Title: "凭据 / reference", Width: 38},
+		{Title: "商品（元）/ goods", Kind: sheet.Exact, Width: 14},
+		{Title: "运费（元）/ shipping", Kind: sheet.Exact, Width: 14},
+		{Title: "什一（元）/ tenth", Kind: sheet.Exact, Width: 14},
+		{Title: "争议（元）/ disputes", Kind: sheet.Exact, Width: 14},
+		{Title: "结算（元）/ payouts", Kind: sheet.Exact, Width: 14},
+		{Title: "其他（元）/ other", Kind: sheet.Exact, Width: 14},
 		{Title: "应付变动（元）/ owed more", Kind: sheet.Exact, Width: 16},
 	}
 }
@@ -100,9 +106,13 @@ func (s *Service) Sheet(ctx context.Context, caller identity.Caller, m merchant.
 	}
 	st := w.statement
 	guide := [][]string{
-		{"对账单 / statement"}, {"企业 / enterprise", st.Enterprise.LegalName}, {"统一社会信用代码 / credit code", st.Enterprise.USCC},
+		{"对账单 / statement"},
+		{"企业 / enterprise", st.Enterprise.LegalName},
+		{"统一社会信用代码 / credit code", st.Enterprise.USCC},
 		{"期间 / period", string(p.From) + " – " + string(p.Until)},
-		{"订单数 / orders", strconv.FormatInt(st.Sums.Orders, 10)}, {"退款数 / refunds", strconv.FormatInt(st.Sums.Refunds, 10)}, {},
+		{"订单数 / orders", strconv.FormatInt(st.Sums.Orders, 10)},
+		{"退款数 / refunds", strconv.FormatInt(st.Sums.Refunds, 10)},
+		{},
 	}
 	for _, f := range st.figures() {
 		guide = append(guide, []string{f.label, f.li.String()})
@@ -128,9 +138,14 @@ func (s *Service) IncomeSheet(ctx context.Context, p Period, out io.Writer) erro
 			strs([]money.Li{in.Gross, in.Refunded, in.Net()})...)
 	}
 	return write(out, sheet.Book{Name: "收入信息", Columns: []sheet.Column{
-		{Title: "经营者名称 / seller", Width: 36}, {Title: "统一社会信用代码 / credit code", Width: 22}, {Title: "期间起 / from", Width: 12}, {Title: "期间止 / until", Width: 12},
-		{Title: "订单数 / orders", Kind: sheet.Whole, Width: 10}, {Title: "收入总额（元）/ gross income", Kind: sheet.Exact, Width: 16},
-		{Title: "退款金额（元）/ refunded", Kind: sheet.Exact, Width: 16}, {Title: "收入净额（元）/ net income", Kind: sheet.Exact, Width: 16},
+		{Title: "经营者名称 / seller", Width: 36},
+		{Title: "统一社会信用代码 / credit code", Width: 22},
+		{Title: "期间起 / from", Width: 12},
+		{Title: "期间止 / until", Width: 12},
+		{Title: "订单数 / orders", Kind: sheet.Whole, Width: 10},
+		{Title: "收入总额（元）/ gross income", Kind: sheet.Exact, Width: 16},
+		{Title: "退款金额（元）/ refunded", Kind: sheet.Exact, Width: 16},
+		{Title: "收入净额（元）/ net income", Kind: sheet.Exact, Width: 16},
 	}}, rows)
 }
 

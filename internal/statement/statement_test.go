@@ -85,7 +85,9 @@ func trade(t *testing.T) *shoptest.Shop {
 	return s
 }
 
-func day(from, until merchant.Date) statement.Period { return statement.Period{From: from, Until: until} }
+func day(from, until merchant.Date) statement.Period {
+	return statement.Period{From: from, Until: until}
+}
 
 func TestAStatementLeadsFromItsOpeningToItsClosing(t *testing.T) {
 	t.Parallel()
