@@ -617,6 +617,14 @@ func (s *shop) header(name string, body []byte) string {
 	switch name {
 	case "If-Match":
 		return "*"
+	case "from":
+		return "2026-11-01"
+	case "until":
+		return "2026-11-30"
+	case "year":
+		return "2026"
+	case "quarter":
+		return "4"
 	case "Stripe-Signature":
 		return sandbox.Sign(body, s.Bank.Secret(), s.Clock.Now())
 	}
