@@ -55,7 +55,8 @@ var arrows = map[string][]string{
 	"review":       {"catalog", "identity", "merchant", "order", "trail"},
 	"scrutiny":     {"catalog", "identity", "listing", "merchant", "webhook"},
 	"search":       {"catalog", "merchant", "origin", "term"},
-	"standing":     {"identity", "merchant", "trail"},
+	"standing":     {"identity", "merchant", "notice", "trail"},
+	"statement":    {"fund", "identity", "ledger", "merchant"},
 	"term":         {},
 	"trail":        {},
 	"transparency": {},
@@ -67,7 +68,7 @@ var arrows = map[string][]string{
 // linter keeps them on their storeys.
 var floors = map[string][]string{
 	"vocabulary": {"fault", "id", "money", "page"},
-	"platform":   {"config", "courier", "file", "outbound", "pgserver", "postgres", "redisdb", "request", "schema", "sheet", "strictjson", "telemetry"},
+	"platform":   {"config", "courier", "file", "outbound", "pdf", "pgserver", "postgres", "redisdb", "request", "schema", "sheet", "strictjson", "telemetry"},
 	"edge":       {"app", "httpapi", "replay", "web", "worker"},
 	"outside":    {"sandbox"}, // what Stripe is: it knows nothing of ours
 	"tests":      {"bench", "drill", "nets", "pgtest", "shoptest"},

@@ -42,6 +42,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/standing"
+	"github.com/shiyi-market/shiyi/internal/statement"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -199,6 +200,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 		return err
 	}
 	s.Notices = notice.New(a.db, couriers...)
+	s.Statements = statement.New(a.db)
 	return nil
 }
 

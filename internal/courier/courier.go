@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -223,7 +224,7 @@ func newSMTP(cfg Config) (smtp, error) {
 		return smtp{}, errors.New("SMTP_URL begins with smtps://, smtp:// or smtp+plain://")
 	}
 	if u.Port() != "" {
-		port, err := net.LookupPort("tcp", u.Port())
+		port, err := strconv.Atoi(u.Port())
 		if err != nil {
 			return smtp{}, fmt.Errorf("SMTP_URL: %w", err)
 		}

@@ -35,6 +35,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/standing"
+	"github.com/shiyi-market/shiyi/internal/statement"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
@@ -75,6 +76,7 @@ type Services struct {
 	Webhooks     *webhook.Service
 	Recalls      *recall.Service
 	Notices      *notice.Service
+	Statements   *statement.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -97,6 +99,7 @@ type surface struct {
 	operators
 	standings
 	disputes
+	statements
 	funds
 	imports
 	files
@@ -129,6 +132,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
 		disputes{d.Disputes},
+		statements{d.Statements},
 		funds{d.Fund},
 		imports{d.Intake},
 		files{d.Files},

@@ -198,6 +198,7 @@ func (c *conversation) tell(t *testing.T, body []byte) string {
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	noun := segments[len(segments)-1]
 	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry", "revoke", "submit", "recommend", "return", "approve", "refuse", "agreement", "rotate", "confirm", "decline"}, noun) {
+	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry", "revoke", "read", "submit", "recommend", "return", "approve", "refuse", "agreement", "rotate"}, noun) {
 		noun = segments[len(segments)-2]
 	}
 	if slices.Contains([]string{"ping", "deliveries", "resend"}, noun) {

@@ -91,8 +91,6 @@ func (h vouchers) DeclineAppointment(ctx context.Context, r oas.DeclineAppointme
 	return oas.DeclineAppointment200JSONResponse(wireAppointment(a)), nil
 }
 
-func wireDay(d merchant.Date) openapi_types.Date { return openapi_types.Date{Time: d.Time()} }
-
 func wireVoucher(v voucher.Voucher) oas.Voucher {
 	w := oas.Voucher{
 		Id: v.ID.UUID(), OrderId: v.Order.UUID(), Line: v.Line, Merchant: wireSeller(v.Merchant.UUID(), v.MerchantName), Name: v.Name, Spec: v.Spec,

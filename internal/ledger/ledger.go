@@ -130,3 +130,14 @@ func (e Entry) Leaf() ([]byte, error) {
 	}
 	return leaf.Seal(e.Salt)
 }
+
+// Turn is the sum of all moves of one thing in one kind of transfer that went into or
+// out of what a merchant is owed.
+type Turn struct {
+	Home       uuid.UUID
+	Kind, What string
+	In         bool // into what the merchant is owed
+	Before     bool // before the time from which it was asked for
+	Sum        money.Li
+	Count      int64 // of moves
+}

@@ -59,6 +59,7 @@ var objects = map[string]object{
 	"refund_id":      {owners: []string{"buyer"}},
 	"dispute_id":     {},
 	"key_id":         {owners: []string{"merchant"}},
+	"notice_id":      {owners: []string{"account"}},
 	"path":           {},
 	"code":           {},
 	"import_id":      {owners: []string{"merchant"}},
@@ -80,7 +81,7 @@ var objects = map[string]object{
 }
 
 // headers are the required parameters of which the nets know a good value.
-var headers = []string{"Idempotency-Key", "If-Match", "Stripe-Signature", "q"}
+var headers = []string{"Idempotency-Key", "If-Match", "Stripe-Signature", "q", "from", "until", "year", "quarter"}
 
 // contract is the operations, in an order that does not change.
 func contract(t testing.TB) []*operation {

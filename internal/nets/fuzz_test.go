@@ -120,6 +120,10 @@ func (f *fuzzer) round() {
 			f.owner[a] = p
 		}
 		f.owner[p.session] = p
+		for _, n := range f.things(t, "notice_id", p, nil) {
+			f.add("notice_id", n)
+			f.owner[n] = p
+		}
 	}
 	for _, m := range f.firms {
 		f.add("merchant_id", m.id.String())
@@ -300,6 +304,7 @@ func (f *fuzzer) pathParam(t *rapid.T, op *operation, who caller, name string, b
 	case 7: // of another kind
 		*broken = true
 		kind := rapid.SampledFrom([]string{"account_id", "alert_id", "checkout_id", "dispute_id", "file_id", "licence_id", "lot_id", "merchant_id", "order_id", "product_id", "recall_id", "refund_id", "report_id", "review_id", "claim_id", "session_id", "sku_id"}).Draw(t, "kind")
+		kind := rapid.SampledFrom([]string{"account_id", "alert_id", "checkout_id", "file_id", "licence_id", "lot_id", "merchant_id", "notice_id", "order_id", "product_id", "recall_id", "refund_id", "report_id", "review_id", "claim_id", "session_id", "sku_id"}).Draw(t, "kind")
 		return rapid.SampledFrom(f.ids[kind]).Draw(t, "other "+name)
 	case 0, 1, 2: // his own, where there is such a thing
 		own := slices.DeleteFunc(slices.Clone(f.ids[name]), func(id string) bool { return !f.mineOf(op, who, id) })

@@ -80,7 +80,7 @@ func (s *shop) sample(t testing.TB, op *operation, who caller, f *firm, in map[s
 		case p.In == "header" && p.Required:
 			r.header.Set(p.Name, s.header(p.Name, r.body))
 		case p.In == "query" && p.Required:
-			r.target += "?" + p.Name + "=" + s.header(p.Name, nil)
+			r.target += separator(r.target) + p.Name + "=" + s.header(p.Name, nil)
 		}
 	}
 	return r
@@ -196,4 +196,12 @@ func (s *shop) good(name string, who caller, f *firm) (value any, leave bool) {
 		return nil, true // what the example's goods cost is not known here
 	}
 	return nil, false
+}
+
+// separator is what comes before the next parameter of a query.
+func separator(target string) string {
+	if strings.Contains(target, "?") {
+		return "&"
+	}
+	return "?"
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/page"
@@ -506,6 +507,15 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		return []string{s.report(t, f)}
 	case "file_id":
 		return []string{s.file(t, p)}
+	case "notice_id":
+		if err := s.Notices.Tell(t.Context(), notice.OrderCanceled(p.id, id.New[order.Order](s.Clock.Now()))); err != nil {
+			t.Fatalf("post a notice: %v", err)
+		}
+		all, err := s.Notices.Notices(t.Context(), identity.Caller{Account: p.id}, false, page.Request{Limit: 1})
+		if err != nil || len(all.Data) != 1 {
+			t.Fatalf("read a notice: %v", err)
+		}
+		return []string{all.Data[0].ID.String()}
 	case "path":
 		paid := s.buy(t, p, f) // so that the log is not empty
 		s.settle(t, paid)
@@ -710,6 +720,14 @@ func (s *shop) header(name string, body []byte) string {
 	switch name {
 	case "If-Match":
 		return "*"
+	case "from":
+		return "2026-11-01"
+	case "until":
+		return "2026-11-30"
+	case "year":
+		return "2026"
+	case "quarter":
+		return "4"
 	case "Stripe-Signature":
 		return sandbox.Sign(body, s.Bank.Secret(), s.Clock.Now())
 	}

@@ -287,7 +287,7 @@ func DisputeClosed(merchant uuid.UUID, order, dispute fmt.Stringer, amount money
 	}}
 }
 
-// LicenceExpiring tells an enterprise of the last day of a licence, once for each day.
-func LicenceExpiring(merchant uuid.UUID, day string) Event {
-	return Event{Sellers(merchant), LicenceExpiringKind, merchant.String() + ":" + day, map[string]string{"date": day}}
+// LicenceExpiring tells an enterprise of the last day of a licence, so many days before.
+func LicenceExpiring(merchant uuid.UUID, day string, days int) Event {
+	return Event{Sellers(merchant), LicenceExpiringKind, fmt.Sprintf("%s:%s:%d", merchant, day, days), map[string]string{"date": day}}
 }

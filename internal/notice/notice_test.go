@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -94,7 +95,7 @@ func (w *world) inbox(t *testing.T, who identity.Caller, unread bool) []notice.N
 	return p.Data
 }
 
-func order(i int) uuid.UUID { return id.FromName[world]("order", fmt.Sprint(i)).UUID() }
+func order(i int) uuid.UUID { return id.FromName[world]("order", strconv.Itoa(i)).UUID() }
 
 func TestEachRecipientIsToldOnceOfEachEvent(t *testing.T) {
 	t.Parallel()
@@ -105,7 +106,7 @@ func TestEachRecipientIsToldOnceOfEachEvent(t *testing.T) {
 	stranger := w.account(t, "eve@example.org", "", uuid.UUID{2})
 	paid := notice.OrderPaid(ann.Account, order(1), 3300, money.Fen(3300).Tenth())
 	pgtest.AtOnce(t, 4, func(int) error {
-		return w.Tell(t.Context(), paid, notice.LicenceExpiring(mill, "2027-01-01"), notice.OrderPaid(id.New[identity.Account](pgtest.Noon), order(2), 1, 1))
+		return w.Tell(t.Context(), paid, notice.LicenceExpiring(mill, "2027-01-01", 30), notice.OrderPaid(id.New[identity.Account](pgtest.Noon), order(2), 1, 1))
 	})
 	for who, want := range map[*identity.Caller]int{&ann: 1, &one: 1, &two: 1, &stranger: 0} {
 		if got := w.inbox(t, *who, false); len(got) != want {

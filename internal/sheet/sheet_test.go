@@ -259,7 +259,7 @@ func TestWhatIsWrittenReadsBackAsItWas(t *testing.T) {
 		rapid.StringOfN(rapid.RuneFrom([]rune("aé莜\U0001F600 ,;\"'\n=")), 0, 12, -1),
 	)
 	rapid.Check(t, func(t *rapid.T) {
-		kinds := rapid.SliceOfN(rapid.SampledFrom([]sheet.Kind{sheet.Text, sheet.Whole, sheet.Amount}), 1, 5).Draw(t, "kinds")
+		kinds := rapid.SliceOfN(rapid.SampledFrom([]sheet.Kind{sheet.Text, sheet.Whole, sheet.Amount, sheet.Exact}), 1, 5).Draw(t, "kinds")
 		columns := make([]sheet.Column, len(kinds))
 		for i, k := range kinds {
 			columns[i] = sheet.Column{Title: fmt.Sprint("=", i), Kind: k}

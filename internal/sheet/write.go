@@ -18,6 +18,7 @@ const (
 	Text   Kind = iota
 	Whole       // an integer
 	Amount      // with two decimals
+	Exact       // with three decimals: li
 )
 
 // Column describes a column that is written.
@@ -47,7 +48,7 @@ type Book struct {
 	Columns []Column
 	// Choosable is to which row cells offer the choices of their column.
 	Choosable int
-	// Guide is a second sheet of text, nil is none.
+	// Guide is a second sheet of text, in which amounts of three decimals are numbers; nil is none.
 	GuideName string
 	Guide     [][]string
 }
@@ -89,10 +90,10 @@ func newXLSX(out io.Writer, b Book) (w *xlsxWriter, err error) {
 	if err := w.book.SetSheetName("Sheet1", b.Name); err != nil {
 		return nil, err
 	}
-	if err := w.guide(); err != nil {
+	if err := w.styles(); err != nil {
 		return nil, err
 	}
-	if err := w.styles(); err != nil {
+	if err := w.guide(); err != nil {
 		return nil, err
 	}
 	if err := w.choices(); err != nil {
@@ -134,13 +135,18 @@ func (w *xlsxWriter) header() error {
 
 // styles makes one for each kind of column, plain and marked.
 func (w *xlsxWriter) styles() error {
+	thousandths := "0.000"
 	red := excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"FFC7CE"}}
-	for kind, format := range map[Kind]int{Text: 49, Whole: 1, Amount: 2} { // "@", "0", "0.00"
+	for kind, format := range map[Kind]int{Text: 49, Whole: 1, Amount: 2, Exact: 0} { // "@", "0", "0.00"
+		var own *string
+		if kind == Exact {
+			own = &thousandths
+		}
 		var err error
-		if w.plain[kind], err = w.book.NewStyle(&excelize.Style{NumFmt: format}); err != nil {
+		if w.plain[kind], err = w.book.NewStyle(&excelize.Style{NumFmt: format, CustomNumFmt: own}); err != nil {
 			return err
 		}
-		if w.marked[kind], err = w.book.NewStyle(&excelize.Style{NumFmt: format, Fill: red}); err != nil {
+		if w.marked[kind], err = w.book.NewStyle(&excelize.Style{NumFmt: format, CustomNumFmt: own, Fill: red}); err != nil {
 			return err
 		}
 	}
@@ -184,7 +190,10 @@ func (w *xlsxWriter) guide() error {
 	for i, row := range w.b.Guide {
 		values := make([]any, len(row))
 		for j, text := range row {
-			values[j] = defuse(text)
+			values[j] = value(Exact, text)
+			if _, number := values[j].(float64); number {
+				values[j] = excelize.Cell{StyleID: w.plain[Exact], Value: values[j]}
+			}
 		}
 		if err := sheet.SetRow("A"+strconv.Itoa(i+1), values); err != nil {
 			return err
@@ -236,10 +245,7 @@ func value(kind Kind, text string) any {
 	if err != nil || math.IsInf(number, 0) || math.IsNaN(number) || number == 0 && math.Signbit(number) { // no cell holds −0
 		return defuse(text)
 	}
-	places := 0
-	if kind == Amount {
-		places = 2
-	}
+	places := map[Kind]int{Amount: 2, Exact: 3}[kind]
 	if strconv.FormatFloat(number, 'f', places, 64) != text {
 		return defuse(text)
 	}

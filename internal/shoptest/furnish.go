@@ -43,6 +43,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/standing"
+	"github.com/shiyi-market/shiyi/internal/statement"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
@@ -84,6 +85,7 @@ type Services struct {
 	Webhooks     *webhook.Service
 	Recalls      *recall.Service
 	Notices      *notice.Service
+	Statements   *statement.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this

@@ -13,6 +13,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
@@ -296,14 +297,18 @@ func warn(ctx context.Context, tx *postgres.Tx, limit int) (int, error) {
 		return 0, fmt.Errorf("look for what ends: %w", err)
 	}
 	sum := 0
+	var told []notice.Event
 	for _, r := range rows {
 		n, err := insertAlert(ctx, tx, r)
 		if err != nil {
 			return 0, err
 		}
 		sum += int(n)
+		if n == 1 && Subject(r.Subject) == OfLicence && r.Days > 0 {
+			told = append(told, notice.LicenceExpiring(r.MerchantID, string(date(r.DueOn)), r.Days))
+		}
 	}
-	return sum, nil
+	return sum, notice.Post(ctx, tx, told...)
 }
 
 // insertAlert adds an alert, unless there is one of the same already. Who adds it at

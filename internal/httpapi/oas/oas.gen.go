@@ -4945,6 +4945,119 @@ type Sku struct {
 // SkuUnit What unit_price_fen is the price of
 type SkuUnit string
 
+// Statement defines model for Statement.
+type Statement struct {
+	Enterprise StatementEnterprise `json:"enterprise"`
+	Figures    StatementFigures    `json:"figures"`
+	From       openapi_types.Date  `json:"from"`
+	Until      openapi_types.Date  `json:"until"`
+}
+
+// StatementEnterprise defines model for StatementEnterprise.
+type StatementEnterprise struct {
+	// Code Example: E01
+	Code string `json:"code"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id        Id     `json:"id"`
+	LegalName string `json:"legal_name"`
+	Name      string `json:"name"`
+
+	// Uscc Unified social credit code
+	Uscc string `json:"uscc"`
+}
+
+// StatementFigures defines model for StatementFigures.
+type StatementFigures struct {
+	// ClosingLi Owed at the end: opening_li and net_li
+	ClosingLi int64 `json:"closing_li"`
+
+	// OpeningLi Owed at the beginning; below zero, the enterprise owes
+	OpeningLi int64 `json:"opening_li"`
+
+	// Orders How many were sold
+	Orders  int64 `json:"orders"`
+	Refunds int64 `json:"refunds"`
+
+	// Sums What went into and out of what the enterprise is owed; without a sign where none is said
+	Sums StatementSums `json:"sums"`
+}
+
+// StatementLine defines model for StatementLine.
+type StatementLine struct {
+	At time.Time `json:"at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Kind There may be new ones
+	//
+	// Example: sale
+	Kind string `json:"kind"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId *Id `json:"order_id,omitempty"`
+
+	// Ref The order's, the refund's, the payout's id
+	Ref string `json:"ref"`
+
+	// Sums What went into and out of what the enterprise is owed; without a sign where none is said
+	Sums StatementSums `json:"sums"`
+}
+
+// StatementLinePage defines model for StatementLinePage.
+type StatementLinePage struct {
+	Data       []StatementLine `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
+
+// StatementOverview defines model for StatementOverview.
+type StatementOverview struct {
+	Data []Statement        `json:"data"`
+	From openapi_types.Date `json:"from"`
+
+	// FundLeviedLi By how much the fund grew by tenths: `tenth_li` less `returned_tenth_li` of all
+	FundLeviedLi int64              `json:"fund_levied_li"`
+	Total        StatementFigures   `json:"total"`
+	Until        openapi_types.Date `json:"until"`
+}
+
+// StatementSums What went into and out of what the enterprise is owed; without a sign where none is said
+type StatementSums struct {
+	// DisputesLi Signed: what buyers' banks took back is below zero
+	DisputesLi int64 `json:"disputes_li"`
+
+	// GoodsLi Sold: the base of the tenth
+	GoodsLi int64 `json:"goods_li"`
+
+	// NetLi Signed: by how much the enterprise is owed more
+	NetLi int64 `json:"net_li"`
+
+	// OtherLi Signed
+	OtherLi int64 `json:"other_li"`
+
+	// PayoutsLi Paid to the enterprise
+	PayoutsLi int64 `json:"payouts_li"`
+
+	// RefundedGoodsLi Given back to buyers
+	RefundedGoodsLi int64 `json:"refunded_goods_li"`
+
+	// RefundedShippingLi Given back to buyers
+	RefundedShippingLi int64 `json:"refunded_shipping_li"`
+
+	// ReturnedTenthLi By the fund, for goods that came back
+	ReturnedTenthLi int64 `json:"returned_tenth_li"`
+
+	// ReversalsLi Payouts that came back
+	ReversalsLi int64 `json:"reversals_li"`
+
+	// ShippingLi Sold
+	ShippingLi int64 `json:"shipping_li"`
+
+	// TenthLi Of the goods, to the education fund
+	TenthLi int64 `json:"tenth_li"`
+}
+
 // Stock defines model for Stock.
 type Stock struct {
 	Available int64 `json:"available"`
@@ -5349,6 +5462,12 @@ type RefundId = Id
 // ReportId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ReportId = Id
 
+// ReportQuarter defines model for ReportQuarter.
+type ReportQuarter = int
+
+// ReportYear defines model for ReportYear.
+type ReportYear = int
+
 // ReviewId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ReviewId = Id
 
@@ -5357,6 +5476,12 @@ type ShipmentId = Id
 
 // SkuId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type SkuId = Id
+
+// StatementFrom Example: 2026-11-01
+type StatementFrom = openapi_types.Date
+
+// StatementUntil Example: 2026-11-30
+type StatementUntil = openapi_types.Date
 
 // VoucherId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type VoucherId = Id
@@ -5741,6 +5866,60 @@ type AdjustStockParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListStatementLinesParams defines parameters for ListStatementLines.
+type ListStatementLinesParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
+
+	// From The first day
+	From StatementFrom `form:"from" json:"from"`
+
+	// Until The last day
+	Until StatementUntil `form:"until" json:"until"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetStatementParams defines parameters for GetStatement.
+type GetStatementParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
+
+	// From The first day
+	From StatementFrom `form:"from" json:"from"`
+
+	// Until The last day
+	Until StatementUntil `form:"until" json:"until"`
+}
+
+// GetStatementPdfParams defines parameters for GetStatementPdf.
+type GetStatementPdfParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
+
+	// From The first day
+	From StatementFrom `form:"from" json:"from"`
+
+	// Until The last day
+	Until StatementUntil `form:"until" json:"until"`
+}
+
+// GetStatementXlsxParams defines parameters for GetStatementXlsx.
+type GetStatementXlsxParams struct {
+	// Merchant Which of the caller's enterprises; not needed when there is one
+	Merchant *OwnMerchant `form:"merchant,omitempty" json:"merchant,omitempty"`
+
+	// From The first day
+	From StatementFrom `form:"from" json:"from"`
+
+	// Until The last day
+	Until StatementUntil `form:"until" json:"until"`
+}
+
 // RedeemVoucherParams defines parameters for RedeemVoucher.
 type RedeemVoucherParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
@@ -5841,6 +6020,12 @@ type ListDisputesParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetIncomeReportParams defines parameters for GetIncomeReport.
+type GetIncomeReportParams struct {
+	Year    ReportYear    `form:"year" json:"year"`
+	Quarter ReportQuarter `form:"quarter" json:"quarter"`
 }
 
 // ListLicencesParams defines parameters for ListLicences.
@@ -5979,6 +6164,15 @@ type ListOpsReviewsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListStatementsParams defines parameters for ListStatements.
+type ListStatementsParams struct {
+	// From The first day
+	From StatementFrom `form:"from" json:"from"`
+
+	// Until The last day
+	Until StatementUntil `form:"until" json:"until"`
 }
 
 // ListTrailParams defines parameters for ListTrail.
@@ -6636,6 +6830,18 @@ type ServerInterface interface {
 	// SetSkuTiers Set the lower prices for larger quantities in place of those there were; they hold from now on
 	// (POST /v1/merchant/skus/{sku_id}/tiers)
 	SetSkuTiers(c *gin.Context, skuId SkuId)
+	// ListStatementLines The transfers that make up a statement, oldest first
+	// (GET /v1/merchant/statement-lines)
+	ListStatementLines(c *gin.Context, params ListStatementLinesParams)
+	// GetStatement What an enterprise was owed over a period, out of the book
+	// (GET /v1/merchant/statements)
+	GetStatement(c *gin.Context, params GetStatementParams)
+	// GetStatementPdf A statement with its lines as a PDF
+	// (GET /v1/merchant/statements.pdf)
+	GetStatementPdf(c *gin.Context, params GetStatementPdfParams)
+	// GetStatementXlsx A statement with all of its lines as a book
+	// (GET /v1/merchant/statements.xlsx)
+	GetStatementXlsx(c *gin.Context, params GetStatementXlsxParams)
 	// RedeemVoucher Take a voucher by its code, once
 	// (POST /v1/merchant/vouchers/redeem)
 	RedeemVoucher(c *gin.Context, params RedeemVoucherParams)
@@ -6729,6 +6935,9 @@ type ServerInterface interface {
 	// GetDispute A dispute with its parts
 	// (GET /v1/ops/disputes/{dispute_id})
 	GetDispute(c *gin.Context, disputeId DisputeId)
+	// GetIncomeReport The quarterly report of sellers' identity and income to the tax authority, as a book
+	// (GET /v1/ops/income-report)
+	GetIncomeReport(c *gin.Context, params GetIncomeReportParams)
 	// ListLicences Licences that enterprises filed, newest first
 	// (GET /v1/ops/licences)
 	ListLicences(c *gin.Context, params ListLicencesParams)
@@ -6828,6 +7037,9 @@ type ServerInterface interface {
 	// ShowReview Show a hidden review again
 	// (POST /v1/ops/reviews/{review_id}/show)
 	ShowReview(c *gin.Context, reviewId ReviewId)
+	// ListStatements Every enterprise's account of a period, with their sum and the fund's own figure
+	// (GET /v1/ops/statements)
+	ListStatements(c *gin.Context, params ListStatementsParams)
 	// ListTrail Who changed what, newest first
 	// (GET /v1/ops/trail)
 	ListTrail(c *gin.Context, params ListTrailParams)
@@ -9684,6 +9896,194 @@ func (siw *ServerInterfaceWrapper) SetSkuTiers(c *gin.Context) {
 	siw.Handler.SetSkuTiers(c, skuId)
 }
 
+// ListStatementLines operation middleware
+func (siw *ServerInterfaceWrapper) ListStatementLines(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListStatementLinesParams
+
+	// ------------- Optional query parameter "merchant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant", c.Request.URL.Query(), &params.Merchant, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListStatementLines(c, params)
+}
+
+// GetStatement operation middleware
+func (siw *ServerInterfaceWrapper) GetStatement(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetStatementParams
+
+	// ------------- Optional query parameter "merchant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant", c.Request.URL.Query(), &params.Merchant, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetStatement(c, params)
+}
+
+// GetStatementPdf operation middleware
+func (siw *ServerInterfaceWrapper) GetStatementPdf(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetStatementPdfParams
+
+	// ------------- Optional query parameter "merchant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant", c.Request.URL.Query(), &params.Merchant, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetStatementPdf(c, params)
+}
+
+// GetStatementXlsx operation middleware
+func (siw *ServerInterfaceWrapper) GetStatementXlsx(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetStatementXlsxParams
+
+	// ------------- Optional query parameter "merchant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant", c.Request.URL.Query(), &params.Merchant, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetStatementXlsx(c, params)
+}
+
 // RedeemVoucher operation middleware
 func (siw *ServerInterfaceWrapper) RedeemVoucher(c *gin.Context) {
 
@@ -10573,6 +10973,41 @@ func (siw *ServerInterfaceWrapper) GetDispute(c *gin.Context) {
 	}
 
 	siw.Handler.GetDispute(c, disputeId)
+}
+
+// GetIncomeReport operation middleware
+func (siw *ServerInterfaceWrapper) GetIncomeReport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetIncomeReportParams
+
+	// ------------- Required query parameter "year" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "year", c.Request.URL.Query(), &params.Year, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter year: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "quarter" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "quarter", c.Request.URL.Query(), &params.Quarter, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter quarter: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetIncomeReport(c, params)
 }
 
 // ListLicences operation middleware
@@ -11686,6 +12121,41 @@ func (siw *ServerInterfaceWrapper) ShowReview(c *gin.Context) {
 	}
 
 	siw.Handler.ShowReview(c, reviewId)
+}
+
+// ListStatements operation middleware
+func (siw *ServerInterfaceWrapper) ListStatements(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListStatementsParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListStatements(c, params)
 }
 
 // ListTrail operation middleware
@@ -12893,6 +13363,12 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/notices/read-all", wrapper.ReadAllNotices)
 	router.GET(options.BaseURL+"/v1/notice-preferences", wrapper.ListNoticePreferences)
 	router.POST(options.BaseURL+"/v1/notice-preferences", wrapper.SetNoticePreference)
+	router.GET(options.BaseURL+"/v1/merchant/statements", wrapper.GetStatement)
+	router.GET(options.BaseURL+"/v1/merchant/statement-lines", wrapper.ListStatementLines)
+	router.GET(options.BaseURL+"/v1/merchant/statements.xlsx", wrapper.GetStatementXlsx)
+	router.GET(options.BaseURL+"/v1/merchant/statements.pdf", wrapper.GetStatementPdf)
+	router.GET(options.BaseURL+"/v1/ops/statements", wrapper.ListStatements)
+	router.GET(options.BaseURL+"/v1/ops/income-report", wrapper.GetIncomeReport)
 	router.GET(options.BaseURL+"/v1/merchant/disputes", wrapper.ListMerchantDisputes)
 	router.GET(options.BaseURL+"/v1/ops/disputes", wrapper.ListDisputes)
 	router.GET(options.BaseURL+"/v1/ops/disputes/:dispute_id", wrapper.GetDispute)
@@ -23369,6 +23845,430 @@ func (response SetSkuTiersdefaultApplicationProblemPlusJSONResponse) VisitSetSku
 	return err
 }
 
+type ListStatementLinesRequestObject struct {
+	Params ListStatementLinesParams
+}
+
+type ListStatementLinesResponseObject interface {
+	VisitListStatementLinesResponse(w http.ResponseWriter) error
+}
+
+type ListStatementLines200JSONResponse StatementLinePage
+
+func (response ListStatementLines200JSONResponse) VisitListStatementLinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStatementLines400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListStatementLines400ApplicationProblemPlusJSONResponse) VisitListStatementLinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStatementLines401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListStatementLines401ApplicationProblemPlusJSONResponse) VisitListStatementLinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStatementLines403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListStatementLines403ApplicationProblemPlusJSONResponse) VisitListStatementLinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStatementLines404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListStatementLines404ApplicationProblemPlusJSONResponse) VisitListStatementLinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStatementLinesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListStatementLinesdefaultApplicationProblemPlusJSONResponse) VisitListStatementLinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatementRequestObject struct {
+	Params GetStatementParams
+}
+
+type GetStatementResponseObject interface {
+	VisitGetStatementResponse(w http.ResponseWriter) error
+}
+
+type GetStatement200JSONResponse Statement
+
+func (response GetStatement200JSONResponse) VisitGetStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatement400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetStatement400ApplicationProblemPlusJSONResponse) VisitGetStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatement401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetStatement401ApplicationProblemPlusJSONResponse) VisitGetStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatement403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetStatement403ApplicationProblemPlusJSONResponse) VisitGetStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatement404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetStatement404ApplicationProblemPlusJSONResponse) VisitGetStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatementdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetStatementdefaultApplicationProblemPlusJSONResponse) VisitGetStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatementPdfRequestObject struct {
+	Params GetStatementPdfParams
+}
+
+type GetStatementPdfResponseObject interface {
+	VisitGetStatementPdfResponse(w http.ResponseWriter) error
+}
+
+type GetStatementPdf200ApplicationpdfResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetStatementPdf200ApplicationpdfResponse) VisitGetStatementPdfResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetStatementPdf400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetStatementPdf400ApplicationProblemPlusJSONResponse) VisitGetStatementPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatementPdf401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetStatementPdf401ApplicationProblemPlusJSONResponse) VisitGetStatementPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatementPdf403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetStatementPdf403ApplicationProblemPlusJSONResponse) VisitGetStatementPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatementPdf404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetStatementPdf404ApplicationProblemPlusJSONResponse) VisitGetStatementPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatementPdfdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetStatementPdfdefaultApplicationProblemPlusJSONResponse) VisitGetStatementPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatementXlsxRequestObject struct {
+	Params GetStatementXlsxParams
+}
+
+type GetStatementXlsxResponseObject interface {
+	VisitGetStatementXlsxResponse(w http.ResponseWriter) error
+}
+
+type GetStatementXlsx200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetStatementXlsx200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse) VisitGetStatementXlsxResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetStatementXlsx400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetStatementXlsx400ApplicationProblemPlusJSONResponse) VisitGetStatementXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatementXlsx401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetStatementXlsx401ApplicationProblemPlusJSONResponse) VisitGetStatementXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatementXlsx403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetStatementXlsx403ApplicationProblemPlusJSONResponse) VisitGetStatementXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatementXlsx404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetStatementXlsx404ApplicationProblemPlusJSONResponse) VisitGetStatementXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatementXlsxdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetStatementXlsxdefaultApplicationProblemPlusJSONResponse) VisitGetStatementXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RedeemVoucherRequestObject struct {
 	Params RedeemVoucherParams
 	Body   *RedeemVoucherJSONRequestBody
@@ -26721,6 +27621,99 @@ type GetDisputedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDisputedefaultApplicationProblemPlusJSONResponse) VisitGetDisputeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIncomeReportRequestObject struct {
+	Params GetIncomeReportParams
+}
+
+type GetIncomeReportResponseObject interface {
+	VisitGetIncomeReportResponse(w http.ResponseWriter) error
+}
+
+type GetIncomeReport200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetIncomeReport200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse) VisitGetIncomeReportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetIncomeReport400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetIncomeReport400ApplicationProblemPlusJSONResponse) VisitGetIncomeReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIncomeReport401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetIncomeReport401ApplicationProblemPlusJSONResponse) VisitGetIncomeReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIncomeReport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetIncomeReport403ApplicationProblemPlusJSONResponse) VisitGetIncomeReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIncomeReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetIncomeReportdefaultApplicationProblemPlusJSONResponse) VisitGetIncomeReportResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -30800,6 +31793,93 @@ func (response ShowReviewdefaultApplicationProblemPlusJSONResponse) VisitShowRev
 	return err
 }
 
+type ListStatementsRequestObject struct {
+	Params ListStatementsParams
+}
+
+type ListStatementsResponseObject interface {
+	VisitListStatementsResponse(w http.ResponseWriter) error
+}
+
+type ListStatements200JSONResponse StatementOverview
+
+func (response ListStatements200JSONResponse) VisitListStatementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStatements400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListStatements400ApplicationProblemPlusJSONResponse) VisitListStatementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStatements401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListStatements401ApplicationProblemPlusJSONResponse) VisitListStatementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStatements403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListStatements403ApplicationProblemPlusJSONResponse) VisitListStatementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStatementsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListStatementsdefaultApplicationProblemPlusJSONResponse) VisitListStatementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTrailRequestObject struct {
 	Params ListTrailParams
 }
@@ -33839,6 +34919,18 @@ type StrictServerInterface interface {
 	// SetSkuTiers Set the lower prices for larger quantities in place of those there were; they hold from now on
 	// (POST /v1/merchant/skus/{sku_id}/tiers)
 	SetSkuTiers(ctx context.Context, request SetSkuTiersRequestObject) (SetSkuTiersResponseObject, error)
+	// ListStatementLines The transfers that make up a statement, oldest first
+	// (GET /v1/merchant/statement-lines)
+	ListStatementLines(ctx context.Context, request ListStatementLinesRequestObject) (ListStatementLinesResponseObject, error)
+	// GetStatement What an enterprise was owed over a period, out of the book
+	// (GET /v1/merchant/statements)
+	GetStatement(ctx context.Context, request GetStatementRequestObject) (GetStatementResponseObject, error)
+	// GetStatementPdf A statement with its lines as a PDF
+	// (GET /v1/merchant/statements.pdf)
+	GetStatementPdf(ctx context.Context, request GetStatementPdfRequestObject) (GetStatementPdfResponseObject, error)
+	// GetStatementXlsx A statement with all of its lines as a book
+	// (GET /v1/merchant/statements.xlsx)
+	GetStatementXlsx(ctx context.Context, request GetStatementXlsxRequestObject) (GetStatementXlsxResponseObject, error)
 	// RedeemVoucher Take a voucher by its code, once
 	// (POST /v1/merchant/vouchers/redeem)
 	RedeemVoucher(ctx context.Context, request RedeemVoucherRequestObject) (RedeemVoucherResponseObject, error)
@@ -33932,6 +35024,9 @@ type StrictServerInterface interface {
 	// GetDispute A dispute with its parts
 	// (GET /v1/ops/disputes/{dispute_id})
 	GetDispute(ctx context.Context, request GetDisputeRequestObject) (GetDisputeResponseObject, error)
+	// GetIncomeReport The quarterly report of sellers' identity and income to the tax authority, as a book
+	// (GET /v1/ops/income-report)
+	GetIncomeReport(ctx context.Context, request GetIncomeReportRequestObject) (GetIncomeReportResponseObject, error)
 	// ListLicences Licences that enterprises filed, newest first
 	// (GET /v1/ops/licences)
 	ListLicences(ctx context.Context, request ListLicencesRequestObject) (ListLicencesResponseObject, error)
@@ -34031,6 +35126,9 @@ type StrictServerInterface interface {
 	// ShowReview Show a hidden review again
 	// (POST /v1/ops/reviews/{review_id}/show)
 	ShowReview(ctx context.Context, request ShowReviewRequestObject) (ShowReviewResponseObject, error)
+	// ListStatements Every enterprise's account of a period, with their sum and the fund's own figure
+	// (GET /v1/ops/statements)
+	ListStatements(ctx context.Context, request ListStatementsRequestObject) (ListStatementsResponseObject, error)
 	// ListTrail Who changed what, newest first
 	// (GET /v1/ops/trail)
 	ListTrail(ctx context.Context, request ListTrailRequestObject) (ListTrailResponseObject, error)
@@ -37234,6 +38332,110 @@ func (sh *strictHandler) SetSkuTiers(ctx *gin.Context, skuId SkuId) {
 	}
 }
 
+// ListStatementLines operation middleware
+func (sh *strictHandler) ListStatementLines(ctx *gin.Context, params ListStatementLinesParams) {
+	var request ListStatementLinesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListStatementLines(ctx, request.(ListStatementLinesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListStatementLines")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListStatementLinesResponseObject); ok {
+		if err := validResponse.VisitListStatementLinesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetStatement operation middleware
+func (sh *strictHandler) GetStatement(ctx *gin.Context, params GetStatementParams) {
+	var request GetStatementRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetStatement(ctx, request.(GetStatementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetStatement")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetStatementResponseObject); ok {
+		if err := validResponse.VisitGetStatementResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetStatementPdf operation middleware
+func (sh *strictHandler) GetStatementPdf(ctx *gin.Context, params GetStatementPdfParams) {
+	var request GetStatementPdfRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetStatementPdf(ctx, request.(GetStatementPdfRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetStatementPdf")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetStatementPdfResponseObject); ok {
+		if err := validResponse.VisitGetStatementPdfResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetStatementXlsx operation middleware
+func (sh *strictHandler) GetStatementXlsx(ctx *gin.Context, params GetStatementXlsxParams) {
+	var request GetStatementXlsxRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetStatementXlsx(ctx, request.(GetStatementXlsxRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetStatementXlsx")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetStatementXlsxResponseObject); ok {
+		if err := validResponse.VisitGetStatementXlsxResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // RedeemVoucher operation middleware
 func (sh *strictHandler) RedeemVoucher(ctx *gin.Context, params RedeemVoucherParams) {
 	var request RedeemVoucherRequestObject
@@ -38243,6 +39445,32 @@ func (sh *strictHandler) GetDispute(ctx *gin.Context, disputeId DisputeId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetDisputeResponseObject); ok {
 		if err := validResponse.VisitGetDisputeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetIncomeReport operation middleware
+func (sh *strictHandler) GetIncomeReport(ctx *gin.Context, params GetIncomeReportParams) {
+	var request GetIncomeReportRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetIncomeReport(ctx, request.(GetIncomeReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetIncomeReport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetIncomeReportResponseObject); ok {
+		if err := validResponse.VisitGetIncomeReportResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -39431,6 +40659,32 @@ func (sh *strictHandler) ShowReview(ctx *gin.Context, reviewId ReviewId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ShowReviewResponseObject); ok {
 		if err := validResponse.VisitShowReviewResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListStatements operation middleware
+func (sh *strictHandler) ListStatements(ctx *gin.Context, params ListStatementsParams) {
+	var request ListStatementsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListStatements(ctx, request.(ListStatementsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListStatements")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListStatementsResponseObject); ok {
+		if err := validResponse.VisitListStatementsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
