@@ -175,7 +175,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Carts = cart.New(a.db)
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
-	s.Aftersales, s.Disputes = aftersale.New(a.db), dispute.New(a.db)
+	s.Aftersales, s.Disputes = aftersale.New(a.db, aftersale.Hooks{Disputed: dispute.Disputed}), dispute.New(a.db)
 	s.Intake = intake.New(a.db, s.Catalog)
 	s.Recalls = recall.New(a.db)
 	s.Claims = claim.New(a.db, s.Catalog, a.cfg.Claims)

@@ -31,7 +31,7 @@ func (h orders) GetOrder(ctx context.Context, r oas.GetOrderRequestObject) (oas.
 	if err != nil {
 		return nil, err
 	}
-	return oas.GetOrder200JSONResponse(wireCase(o)), nil
+	return oas.GetOrder200JSONResponse(wireSale(o)), nil
 }
 
 func wireOrder(o order.Order) oas.Order {
@@ -44,8 +44,8 @@ func wireOrder(o order.Order) oas.Order {
 	}
 }
 
-// wireCase is an order with what was given back of it.
-func wireCase(c aftersale.Case) oas.Order {
+// wireSale is an order with what was given back of it.
+func wireSale(c aftersale.Sale) oas.Order {
 	w := wireOrder(c.Order)
 	if len(c.Refunds) > 0 {
 		w.Refunds = wireAll(c.Refunds, wireRefund)

@@ -75,7 +75,7 @@ func (h sellers) GetMerchantOrder(ctx context.Context, r oas.GetMerchantOrderReq
 	if err != nil {
 		return nil, err
 	}
-	return oas.GetMerchantOrder200JSONResponse(wireCase(o)), nil
+	return oas.GetMerchantOrder200JSONResponse(wireSale(o)), nil
 }
 
 // wireOwnProduct is a product as its seller sees it.

@@ -147,7 +147,7 @@ func New(t testing.TB, o Options) *Shop {
 	must(t, err)
 	s.Scrutiny, s.Origins = scrutiny.New(s.DB, s.Catalog), origin.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
-	s.Aftersales, s.Disputes = aftersale.New(s.DB), dispute.New(s.DB)
+	s.Aftersales, s.Disputes = aftersale.New(s.DB, aftersale.Hooks{Disputed: dispute.Disputed}), dispute.New(s.DB)
 	s.Intake = intake.New(s.DB, s.Catalog)
 	s.Recalls = recall.New(s.DB)
 	s.Search = search.New(s.DB, inventory.InStock)
