@@ -20,7 +20,7 @@ const module = "github.com/shiyi-market/shiyi/"
 // import. What is not drawn here does not pass; what is drawn and not used
 // is taken out.
 var arrows = map[string][]string{
-	"aftersale":    {"catalog", "fulfilment", "fund", "identity", "inventory", "ledger", "lifecycle", "merchant", "order", "payment", "returns", "trail"},
+	"aftersale":    {"catalog", "fulfilment", "fund", "gateway", "identity", "inventory", "ledger", "lifecycle", "merchant", "order", "payment", "returns", "trail"},
 	"apikey":       {"identity", "trail"},
 	"assortment":   {"catalog", "inventory", "listing", "merchant", "origin"},
 	"cart":         {"catalog", "identity", "offer"},
@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"dossier":      {"identity", "merchant"},
 	"fulfilment":   {"merchant", "order"},
 	"fund":         {"ledger"},
+	"gateway":      {},
 	"identity":     {"trail"},
 	"intake":       {"assortment", "catalog", "identity", "inventory", "merchant", "origin", "trail"},
 	"inventory":    {},
@@ -37,15 +38,16 @@ var arrows = map[string][]string{
 	"lifecycle":    {},
 	"listing":      {},
 	"merchant":     {"identity", "trail"},
+	"notice":       {"identity"},
 	"offer":        {"catalog", "merchant", "price"},
 	"onboarding":   {"dossier", "identity", "merchant", "trail"},
 	"order":        {"cart", "catalog", "fund", "identity", "inventory", "ledger", "lifecycle", "merchant", "payment", "quote"},
 	"origin":       {},
-	"payment":      {},
+	"payment":      {"gateway"},
 	"price":        {},
 	"quote":        {"cart", "catalog", "identity", "merchant", "offer"},
 	"recall":       {"identity", "inventory", "trail"},
-	"receipt":      {"aftersale", "fund", "identity", "ledger", "order", "transparency"},
+	"receipt":      {"aftersale", "fund", "identity", "ledger", "notice", "order", "transparency"},
 	"returns":      {"catalog", "fulfilment", "identity", "lifecycle", "merchant", "order", "payment"},
 	"review":       {"catalog", "identity", "merchant", "order", "trail"},
 	"scrutiny":     {"catalog", "identity", "listing", "merchant", "webhook"},
@@ -61,7 +63,7 @@ var arrows = map[string][]string{
 // linter keeps them on their storeys.
 var floors = map[string][]string{
 	"vocabulary": {"fault", "id", "money", "page"},
-	"platform":   {"config", "file", "outbound", "pgserver", "postgres", "redisdb", "request", "schema", "sheet", "strictjson", "telemetry"},
+	"platform":   {"config", "courier", "file", "outbound", "pgserver", "postgres", "redisdb", "request", "schema", "sheet", "strictjson", "telemetry"},
 	"edge":       {"app", "httpapi", "replay", "web", "worker"},
 	"outside":    {"sandbox"}, // what Stripe is: it knows nothing of ours
 	"tests":      {"bench", "drill", "nets", "pgtest", "shoptest"},

@@ -21,7 +21,7 @@ var plants = []struct{ path, src, linter, says string }{
 	{"internal/order/service.go", `import _ "gorm.io/gorm"`, "depguard", "SQL lives in store files"},
 	{"internal/cart/service.go", `import _ "net/http"`, "depguard", "HTTP lives in internal/httpapi"},
 	{"internal/fund/bad.go", `import _ "github.com/gin-gonic/gin"`, "depguard", "HTTP lives in internal/httpapi"},
-	{"internal/payment/service.go", `import _ "github.com/stripe/stripe-go/v76"`, "depguard", "only payment/stripe.go knows Stripe"},
+	{"internal/payment/service.go", `import _ "github.com/stripe/stripe-go/v76"`, "depguard", "only gateway/stripe.go knows Stripe"},
 	{"internal/identity/service.go", `import _ "github.com/redis/go-redis/v9"`, "depguard", "Redis is for speed"},
 	{"pkg/verify/bad.go", `import _ "github.com/shiyi-market/shiyi/internal/money"`, "depguard", "pkg is for people who have only pkg"},
 	{"internal/trail/clock.go", "import \"time\"\n\n// Now is wrong.\nfunc Now() time.Time { return time.Now() }", "forbidigo", "take the time from"},

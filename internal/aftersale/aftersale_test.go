@@ -19,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
@@ -163,7 +164,7 @@ func TestARefundMovesGoodsMoneyAndExactlyTheirTenth(t *testing.T) {
 
 	s.Perform(t)
 	for _, r := range s.Repayments(t, o.Checkout) {
-		if r.Ref == "" || r.State != payment.RefundSucceeded {
+		if r.Ref == "" || r.State != gateway.RefundSucceeded {
 			t.Errorf("at the provider: %+v", r)
 		}
 	}
@@ -265,11 +266,11 @@ func (down) RoundTrip(*http.Request) (*http.Response, error) {
 // for yet: it is written down while the provider is away, and paid when it is back.
 func sellShipped(t testing.TB, s *shoptest.Shop, bags int, fee money.Fen) order.Order {
 	t.Helper()
-	gateway, err := payment.NewSandbox(down{}, "secret")
+	provider, err := gateway.NewSandbox(down{}, "secret")
 	if err != nil {
 		t.Fatal(err)
 	}
-	orders := order.New(s.DB, payment.New(s.DB, gateway, payment.Shop{}), slog.New(slog.DiscardHandler))
+	orders := order.New(s.DB, payment.New(s.DB, provider, payment.Shop{}), slog.New(slog.DiscardHandler))
 	c, err := orders.Place(t.Context(), shoptest.Buyer("ann"), shoptest.Choose("flour", bags), request.Claim{}, nil)
 	if err != nil {
 		t.Fatalf("place: %v", err)

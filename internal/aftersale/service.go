@@ -9,6 +9,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
@@ -241,7 +242,7 @@ func (s *Service) withRefunds(ctx context.Context, find func(*postgres.Tx) (orde
 
 // Repayments are the refunds in a state, as far as the money has come, newest
 // first: for an operator or an auditor.
-func (s *Service) Repayments(ctx context.Context, state payment.RefundState, p page.Request) (page.Of[Repayment], error) {
+func (s *Service) Repayments(ctx context.Context, state gateway.RefundState, p page.Request) (page.Of[Repayment], error) {
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Repayment], error) {
 		refunds, err := payment.RefundsIn(ctx, tx, state, p)
 		if err != nil {

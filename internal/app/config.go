@@ -10,10 +10,11 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/config"
+	"github.com/shiyi-market/shiyi/internal/courier"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/identity"
-	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/pgserver"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
@@ -36,7 +37,7 @@ type Config struct {
 	// Path is the variable PATH, where programs are found.
 	Path      string
 	Redis     redisdb.Config
-	Payment   payment.Config
+	Payment   gateway.Config
 	Log       transparency.Config
 	Files     file.Config
 	Identity  identity.Config
@@ -44,6 +45,7 @@ type Config struct {
 	Worker    worker.Config
 	Webhook   webhook.Config
 	Claims    claim.Config
+	Courier   courier.Config
 	Telemetry telemetry.Config
 }
 
@@ -102,6 +104,9 @@ func Load(ctx context.Context, lookup func(name string) (string, bool)) (Config,
 	cfg.Log.Folder = cfg.StateDir
 	if cfg.Files.Folder == "" {
 		cfg.Files.Folder = filepath.Join(cfg.StateDir, "files")
+	}
+	if cfg.Courier.Folder == "" {
+		cfg.Courier.Folder = filepath.Join(cfg.StateDir, "notices")
 	}
 	if s3 := cfg.Files.S3; s3.Endpoint != "" && (s3.Bucket == "" || s3.Key == "" || s3.Secret == "") {
 		return cfg, errors.New("FILE_S3_ENDPOINT is set, but not all of FILE_S3_BUCKET, FILE_S3_KEY and FILE_S3_SECRET")

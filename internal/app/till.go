@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 )
@@ -31,9 +32,9 @@ func (a *App) openTill(ctx context.Context, looks bool) error {
 	if err != nil {
 		return err
 	}
-	var gateway payment.Gateway
+	var provider gateway.Gateway
 	if a.cfg.Payment.StripeKey != "" {
-		if gateway, err = payment.NewStripe(a.cfg.Payment, nil); err != nil {
+		if provider, err = gateway.NewStripe(a.cfg.Payment, nil); err != nil {
 			return err
 		}
 		a.till = till{says: "Stripe"}
@@ -47,7 +48,7 @@ func (a *App) openTill(ctx context.Context, looks bool) error {
 			return err
 		}
 		a.onClose("sandbox", func(context.Context) error { return box.Close() })
-		if gateway, err = payment.NewSandbox(box, box.Secret()); err != nil {
+		if provider, err = gateway.NewSandbox(box, box.Secret()); err != nil {
 			return err
 		}
 		a.till = till{sandbox: box, says: "sandbox (no money moves)", pages: box.Page()}
@@ -55,7 +56,7 @@ func (a *App) openTill(ctx context.Context, looks bool) error {
 	a.till.shop = payment.Shop{
 		Name: "什一 Shiyi", SuccessURL: base + "/?paid={checkout}", CancelURL: base + "/?unpaid={checkout}", Mark: a.cfg.Log.Origin,
 	}
-	a.services.Payments = payment.New(a.db, gateway, a.till.shop)
+	a.services.Payments = payment.New(a.db, provider, a.till.shop)
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/app"
 	"github.com/shiyi-market/shiyi/internal/drill"
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/order"
@@ -56,11 +57,11 @@ func newShop(t *testing.T) *shop {
 	if s.box, err = sandbox.Open(sandbox.Config{PageURL: "http://shop.example/sandbox/pay/", Clock: time.Now}, log); err != nil {
 		t.Fatal(err)
 	}
-	gateway, err := payment.NewSandbox(s.box, s.box.Secret())
+	provider, err := gateway.NewSandbox(s.box, s.box.Secret())
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Payments = payment.New(a.DB(), gateway, payment.Shop{Name: "Shiyi", SuccessURL: "http://shop.example/", CancelURL: "http://shop.example/"})
+	s.Payments = payment.New(a.DB(), provider, payment.Shop{Name: "Shiyi", SuccessURL: "http://shop.example/", CancelURL: "http://shop.example/"})
 	s.Orders = order.New(a.DB(), s.Payments, log)
 	s.handler, err = httpapi.New(cfg.HTTP, httpapi.Deps{Services: s.Services, Log: log, Clock: time.Now, Ready: a.Ready})
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/origin"
@@ -63,6 +64,7 @@ type Services struct {
 	Files        *file.Service
 	Webhooks     *webhook.Service
 	Recalls      *recall.Service
+	Notices      *notice.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -74,6 +76,7 @@ type surface struct {
 	carts
 	checkouts
 	orders
+	notices
 	sellers
 	onboardings
 	apiKeys
@@ -102,6 +105,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		carts{d.Carts},
 		checkouts{d.Orders, d.Receipts, d.Clock},
 		orders{d.Orders, d.Aftersales},
+		notices{d.Notices},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
 		onboardings{d.Onboarding},
 		apiKeys{d.Keys},

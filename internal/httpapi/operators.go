@@ -10,6 +10,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -139,7 +140,7 @@ func (h operators) RefundOrder(ctx context.Context, r oas.RefundOrderRequestObje
 
 // ListRefunds answers GET /v1/ops/refunds.
 func (h operators) ListRefunds(ctx context.Context, r oas.ListRefundsRequestObject) (oas.ListRefundsResponseObject, error) {
-	state := cmp.Or(payment.RefundState(value(r.Params.State)), payment.RefundFailed)
+	state := cmp.Or(gateway.RefundState(value(r.Params.State)), gateway.RefundFailed)
 	p, err := h.aftersales.Repayments(ctx, state, fromPage(r.Params.Cursor, r.Params.Limit))
 	if err != nil {
 		return nil, err

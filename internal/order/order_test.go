@@ -16,6 +16,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
@@ -292,11 +293,11 @@ func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestAProviderThatNeverAnswersKeepsNobodyFromOrdering(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, 10)
-	gateway, err := payment.NewSandbox(silent{}, "secret")
+	provider, err := gateway.NewSandbox(silent{}, "secret")
 	if err != nil {
 		t.Fatal(err)
 	}
-	orders := order.New(s.DB, payment.New(s.DB, gateway, payment.Shop{}), slog.New(slog.DiscardHandler))
+	orders := order.New(s.DB, payment.New(s.DB, provider, payment.Shop{}), slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
 	c, err := orders.Place(ctx, buyer("ann"), of("flour", 1), request.Claim{}, nil)
@@ -320,7 +321,7 @@ func TestPlacingLocksTheRequestBeforeThePayment(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, 10)
 	held := make(chan *sql.Tx, 1)
-	gateway, err := payment.NewSandbox(meddling{s.Bank, func() {
+	provider, err := gateway.NewSandbox(meddling{s.Bank, func() {
 		defer close(held)
 		tx, err := s.DB.SQL().BeginTx(t.Context(), nil)
 		if err != nil {
@@ -336,7 +337,7 @@ func TestPlacingLocksTheRequestBeforeThePayment(t *testing.T) {
 		t.Fatal(err)
 	}
 	shop := payment.Shop{Name: "test", SuccessURL: "http://localhost/paid", CancelURL: "http://localhost/canceled", Mark: "shop.test/log"}
-	orders := order.New(s.DB, payment.New(s.DB, gateway, shop), slog.New(slog.DiscardHandler))
+	orders := order.New(s.DB, payment.New(s.DB, provider, shop), slog.New(slog.DiscardHandler))
 	claim := request.Claim{Caller: buyer("ann").Account.UUID(), Operation: "placeCheckout", Key: "in-order"}
 	placed := make(chan error, 1)
 	go func() {

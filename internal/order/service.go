@@ -125,7 +125,7 @@ func (s *Service) Capture(ctx context.Context, event string) error {
 		if err != nil || !claimed {
 			return err
 		}
-		c, err := LockCheckout(ctx, tx, id.From[Checkout](e.Intent.UUID()))
+		c, err := LockCheckout(ctx, tx, id.From[Checkout](e.Intent))
 		if err != nil {
 			return err
 		}

@@ -190,6 +190,22 @@ var errNotPublic = errors.New("outbound: not a public address")
 // is let pass, at port 80.
 func Way(plain bool) *http.Transport { return way(allowed(plain), nil) }
 
+// Own is how messages leave for an address that the operator has configured: it may
+// be in his own network, at any port. Webhook-Id is sent as Idempotency-Key, too.
+func Own() http.RoundTripper {
+	return keyed{way(func(netip.AddrPort) bool { return true }, nil)}
+}
+
+// keyed adds an Idempotency-Key to what it sends.
+type keyed struct{ via http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (k keyed) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Idempotency-Key", r.Header.Get("Webhook-Id"))
+	return k.via.RoundTrip(r)
+}
+
 // way is Way for whom allow allows: no proxy, no redirect, no connection kept, and no
 // address that allow does not allow, whatever a name stood for a moment ago:
 // it is the address that is being dialled which is looked at. names is nil for the

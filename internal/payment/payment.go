@@ -9,18 +9,14 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/shiyi-market/shiyi/internal/config"
 	"github.com/shiyi-market/shiyi/internal/fault"
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/money"
 )
 
 // Faults of a payment.
 var (
-	ErrSignature   = fault.New(fault.Invalid, "payment.bad_signature", "The webhook's signature is not right", "回调签名无效")
-	ErrEvent       = fault.New(fault.Invalid, "payment.bad_event", "The webhook cannot be read", "回调内容无法识别")
-	ErrUnavailable = fault.New(fault.Unavailable, "payment.provider_unavailable", "The payment provider cannot be reached", "支付渠道暂时不可用")
-	ErrDeclined    = fault.New(fault.Refused, "payment.declined_by_provider", "The payment provider refuses this", "支付渠道拒绝了此操作")
 	ErrRange       = fault.New(fault.Refused, "payment.amount_out_of_range", "The amount cannot be paid at once", "金额超出单笔支付范围")
 	ErrNotFound    = fault.New(fault.NotFound, "payment.not_found", "There is no such payment", "没有这笔支付")
 	ErrState       = fault.New(fault.Conflict, "payment.wrong_state", "The payment is not in a state that allows this", "支付当前状态不允许此操作")
@@ -29,20 +25,6 @@ var (
 	ErrLate        = fault.New(fault.Conflict, "payment.late", "The payment came when nothing was to be paid any more", "付款时订单已关闭")
 	ErrRefundLimit = fault.New(fault.Refused, "payment.refund_exceeds_paid", "More would be refunded than was paid", "退款超过实付")
 )
-
-// MaxAmount is the most that can be paid at once, in fen: eight digits, Stripe's
-// bound for a charge.
-const MaxAmount money.Fen = 99_999_999
-
-// Config is what the program must know to take payments.
-type Config struct {
-	// StripeKey is the secret API key. Empty: the sandbox takes the payments, and no money moves.
-	StripeKey config.Secret `env:"STRIPE_SECRET_KEY"`
-	// StripeWebhookSecret signs Stripe's events ("whsec_…"). With a key and without it the program does not start.
-	StripeWebhookSecret config.Secret `env:"STRIPE_WEBHOOK_SECRET"`
-	// StripeURL is where Stripe is; empty is Stripe's own address.
-	StripeURL string `env:"STRIPE_URL"`
-}
 
 // ID names an intent; it is the UUID of what is to be paid.
 type ID = id.Of[Intent]
@@ -85,27 +67,16 @@ func (i Intent) Open(at time.Time) bool {
 }
 
 // refused says why an event did not make the intent succeed.
-func (i Intent) refused(e Event) error {
+func (i Intent) refused(e gateway.Event) error {
 	switch {
 	case i.Payment == e.Payment:
 		return ErrPaid
-	case e.Currency != Currency || e.Amount != i.Amount:
-		return ErrAmount.With("%d %s were paid, %d %s were asked for", e.Amount, e.Currency, i.Amount, Currency)
+	case e.Currency != gateway.Currency || e.Amount != i.Amount:
+		return ErrAmount.With("%d %s were paid, %d %s were asked for", e.Amount, e.Currency, i.Amount, gateway.Currency)
 	default: // it is canceled, or was paid twice
 		return ErrLate.With("the payment is %s", i.State)
 	}
 }
-
-// RefundState is where a refund is in its life. It only goes forward, and
-// RefundFailed is its end: a bank may refuse what the provider had sent.
-type RefundState string
-
-// The states of a refund.
-const (
-	RefundPending   RefundState = "pending"
-	RefundSucceeded RefundState = "succeeded"
-	RefundFailed    RefundState = "failed"
-)
 
 // Refund gives a paid intent back, or a part of it.
 type Refund struct {
@@ -114,12 +85,12 @@ type Refund struct {
 	Buyer     uuid.UUID
 	Amount    money.Fen
 	Reason    string
-	State     RefundState
+	State     gateway.RefundState
 	Late      bool   // of a payment that bought nothing
 	Provider  string // which took the payment
 	Payment   string // the provider's name of what is given back
 	Ref       string // the provider's name of the refund; "" until it has one
-	Failure   string // why it failed; "" unless RefundFailed
+	Failure   string // why it failed; "" unless it has failed
 	Attempt   int    // how often it was begun anew after a failure
 	CreatedAt time.Time
 	SettledAt time.Time // when it last changed its state; zero while pending

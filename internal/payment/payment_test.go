@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/payment"
@@ -38,6 +40,8 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	return l.RoundTripper.RoundTrip(r)
 }
 
+var buyer = uuid.MustParse("0190b9d4-1111-7000-8000-000000000001")
+
 // mark is our shop's, on an account that others share.
 const mark = "shop.test/log"
 
@@ -54,14 +58,17 @@ func newShop(t *testing.T) shop {
 	t.Helper()
 	clock := pgtest.NewClock(pgtest.Noon)
 	db := pgtest.NewAt(t, clock.Now)
-	bank := newBank(t, clock)
+	bank, err := sandbox.Open(sandbox.Config{PageURL: "http://shop.test/sandbox/pay/", Clock: clock.Now}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	wire := &line{RoundTripper: bank}
-	gateway, err := payment.NewSandbox(wire, bank.Secret())
+	provider, err := gateway.NewSandbox(wire, bank.Secret())
 	if err != nil {
 		t.Fatal(err)
 	}
 	names := payment.Shop{Name: "什一 Shiyi", SuccessURL: "http://shop.test/checkouts/{checkout}", CancelURL: "http://shop.test/cart", Mark: mark}
-	return shop{db, clock, bank, wire, payment.New(db, gateway, names)}
+	return shop{db, clock, bank, wire, payment.New(db, provider, names)}
 }
 
 func (s shop) do(t *testing.T, f func(tx *postgres.Tx) error) {
@@ -226,7 +233,7 @@ func (s shop) settled(t *testing.T) {
 func (s shop) refunds(t *testing.T, i payment.Intent) []payment.Refund {
 	t.Helper()
 	var all []payment.Refund
-	for _, state := range []payment.RefundState{payment.RefundPending, payment.RefundSucceeded, payment.RefundFailed} {
+	for _, state := range []gateway.RefundState{gateway.RefundPending, gateway.RefundSucceeded, gateway.RefundFailed} {
 		for _, r := range s.refundsIn(t, state) {
 			if r.Intent == i.ID {
 				all = append(all, r)
@@ -348,8 +355,8 @@ func TestForgedAndStaleWebhooksLeaveNothingBehind(t *testing.T) {
 			"forged": sandbox.Sign(body, "whsec_guess", now), "unsigned": "", "too old": sandbox.Sign(body, s.bank.Secret(), now.Add(-301*time.Second)),
 			"too far ahead": sandbox.Sign(body, s.bank.Secret(), now.Add(301*time.Second)),
 		} {
-			if err := s.payments.Receive(ctx, body, header); !errors.Is(err, payment.ErrSignature) {
-				t.Errorf("%s: %v, want %v", name, err, payment.ErrSignature)
+			if err := s.payments.Receive(ctx, body, header); !errors.Is(err, gateway.ErrSignature) {
+				t.Errorf("%s: %v, want %v", name, err, gateway.ErrSignature)
 			}
 		}
 		var n int
@@ -451,7 +458,7 @@ func TestAnotherAmountIsGivenBackAndBuysNothing(t *testing.T) {
 	}
 	s.settled(t)
 	s.state(t, i, payment.StateOpened)
-	if got := s.refunds(t, i); len(got) != 1 || got[0].Amount != 100 || !got[0].Late || got[0].State != payment.RefundSucceeded {
+	if got := s.refunds(t, i); len(got) != 1 || got[0].Amount != 100 || !got[0].Late || got[0].State != gateway.RefundSucceeded {
 		t.Errorf("refunds: %+v, want one of 100 fen that arrived", got)
 	}
 }
@@ -478,7 +485,7 @@ func TestALatePaymentGoesBackByItself(t *testing.T) {
 			s.settled(t)
 			s.state(t, i, payment.StateRefunded)
 			got := s.refunds(t, i)
-			if len(got) != 1 || got[0].Amount != 100 || !got[0].Late || got[0].State != payment.RefundSucceeded || got[0].Ref == "" {
+			if len(got) != 1 || got[0].Amount != 100 || !got[0].Late || got[0].State != gateway.RefundSucceeded || got[0].Ref == "" {
 				t.Errorf("refunds: %+v, want one of 100 fen that arrived", got)
 			}
 		})
@@ -489,8 +496,8 @@ func TestGivingBackTwiceIsGivingBackOnce(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	i := s.paid(t, 100, sandbox.Card)
-	second := payment.Event{
-		ID: "evt_2", Kind: payment.Paid, Provider: "sandbox", Intent: i.ID, Buyer: i.Buyer, Session: "cs_2", Payment: "pi_2", Amount: 100, Currency: payment.Currency,
+	second := gateway.Event{
+		ID: "evt_2", Kind: gateway.Paid, Provider: "sandbox", Intent: i.ID.UUID(), Buyer: i.Buyer, Session: "cs_2", Payment: "pi_2", Amount: 100, Currency: gateway.Currency,
 	}
 	again := second
 	again.Payment = i.Payment
@@ -552,7 +559,7 @@ func TestEventsInTheWrongOrderEndTheSame(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.work(t)
-		if got := s.refunds(t, i)[0]; got.State != payment.RefundFailed || got.Failure == "" {
+		if got := s.refunds(t, i)[0]; got.State != gateway.RefundFailed || got.Failure == "" {
 			t.Errorf("after %s: %+v, want it failed", status, got)
 		}
 	}
@@ -603,11 +610,11 @@ func TestWhatTheRequestLeftUnopenedIsOpenedLater(t *testing.T) {
 	s := newShop(t)
 	i := s.create(t, 100)
 	s.wire.cut.Store(true)
-	if _, err := s.payments.Open(t.Context(), i); !errors.Is(err, payment.ErrUnavailable) {
-		t.Errorf("open without a wire: %v, want %v", err, payment.ErrUnavailable)
+	if _, err := s.payments.Open(t.Context(), i); !errors.Is(err, gateway.ErrUnavailable) {
+		t.Errorf("open without a wire: %v, want %v", err, gateway.ErrUnavailable)
 	}
 	s.clock.Advance(time.Minute)
-	if n, err := s.payments.OpenForgotten(t.Context(), time.Second, 10); n != 0 || !errors.Is(err, payment.ErrUnavailable) {
+	if n, err := s.payments.OpenForgotten(t.Context(), time.Second, 10); n != 0 || !errors.Is(err, gateway.ErrUnavailable) {
 		t.Errorf("sweep without a wire: %d, %v", n, err)
 	}
 	s.wire.cut.Store(false)
@@ -643,12 +650,12 @@ func TestCancelClosesThePage(t *testing.T) {
 		t.Errorf("cancel an unknown one: %v, want %v", err, payment.ErrNotFound)
 	}
 	// The request that opens it may come after the one that cancels it.
-	gateway, err := payment.NewSandbox(s.bank, s.bank.Secret())
+	provider, err := gateway.NewSandbox(s.bank, s.bank.Secret())
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := gateway.Open(t.Context(), payment.Opening{
-		Intent: fresh.ID, Buyer: buyer, Amount: 2, Description: "x", SuccessURL: "http://shop.test/", CancelURL: "http://shop.test/", ExpiresAt: fresh.ExpiresAt,
+	o, err := provider.Open(t.Context(), gateway.Opening{
+		Intent: fresh.ID.UUID(), Buyer: buyer, Amount: 2, Description: "x", SuccessURL: "http://shop.test/", CancelURL: "http://shop.test/", ExpiresAt: fresh.ExpiresAt,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -667,7 +674,7 @@ func TestCancelClosesThePage(t *testing.T) {
 func TestOnlyPayableAmountsAreAskedFor(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	for _, amount := range []money.Fen{-1, 0, payment.MaxAmount + 1, money.Max} {
+	for _, amount := range []money.Fen{-1, 0, gateway.MaxAmount + 1, money.Max} {
 		err := postgres.Do(t.Context(), s.db, func(tx *postgres.Tx) error {
 			return payment.Create(t.Context(), tx, payment.Intent{ID: id.New[payment.Intent](tx.Now), Buyer: buyer, Amount: amount, ExpiresAt: tx.Now})
 		})
@@ -676,7 +683,7 @@ func TestOnlyPayableAmountsAreAskedFor(t *testing.T) {
 		}
 	}
 	s.create(t, 1)
-	s.create(t, payment.MaxAmount)
+	s.create(t, gateway.MaxAmount)
 }
 
 // TestMoneyIsWhereTheProviderSays plays random payments, cancellations, refunds,
@@ -739,11 +746,11 @@ func TestThePoolOfSandboxSessionsIsSharedByTimes(t *testing.T) {
 	then := time.Date(2020, 3, 1, 8, 0, 0, 0, time.UTC).Add(time.Duration(rand.IntN(1000)) * time.Hour)
 	db := s.db.At(then)
 	bank := s.bank.At(then)
-	gateway, err := payment.NewSandbox(bank, bank.Secret())
+	provider, err := gateway.NewSandbox(bank, bank.Secret())
 	if err != nil {
 		t.Fatal(err)
 	}
-	payments := payment.New(db, gateway, payment.Shop{Name: "什一", SuccessURL: "http://shop.test/", CancelURL: "http://shop.test/"})
+	payments := payment.New(db, provider, payment.Shop{Name: "什一", SuccessURL: "http://shop.test/", CancelURL: "http://shop.test/"})
 	i := payment.Intent{ID: id.New[payment.Intent](then), Buyer: buyer, Amount: 5, State: payment.StateNew, ExpiresAt: then.Add(30 * time.Minute)}
 	if err := postgres.Do(t.Context(), db, func(tx *postgres.Tx) error { return payment.Create(t.Context(), tx, i) }); err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/page"
@@ -32,12 +33,12 @@ func (s shop) request(t *testing.T, i payment.Intent, amount money.Fen) (rid pay
 func (s shop) refused(t *testing.T) payment.RefundID {
 	t.Helper()
 	i := s.paid(t, 100, sandbox.Card)
-	gateway, err := payment.NewSandbox(s.bank, s.bank.Secret())
+	provider, err := gateway.NewSandbox(s.bank, s.bank.Secret())
 	if err != nil {
 		t.Fatal(err)
 	}
-	byHand := payment.Refunding{Refund: id.New[payment.Refund](s.clock.Now()), Buyer: i.Buyer, Payment: i.Payment, Amount: i.Amount}
-	if _, err := gateway.Refund(t.Context(), byHand); err != nil {
+	byHand := gateway.Refunding{Refund: id.New[payment.Refund](s.clock.Now()).UUID(), Buyer: i.Buyer, Payment: i.Payment, Amount: i.Amount}
+	if _, err := provider.Refund(t.Context(), byHand); err != nil {
 		t.Fatal(err)
 	}
 	rid := s.request(t, i, i.Amount)
@@ -76,7 +77,7 @@ func TestTheDatabaseLetsMoneyGoNoOtherWayThanTheProgramDoes(t *testing.T) {
 }
 
 // refundsIn are all refunds in a state, newest first.
-func (s shop) refundsIn(t *testing.T, state payment.RefundState) (all []payment.Refund) {
+func (s shop) refundsIn(t *testing.T, state gateway.RefundState) (all []payment.Refund) {
 	t.Helper()
 	for p := (page.Request{Limit: 2}); ; {
 		got, err := postgres.Read(t.Context(), s.db, func(tx *postgres.Tx) (page.Of[payment.Refund], error) {
@@ -114,19 +115,19 @@ func TestAFailedRefundCanBeTriedAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.work(t)
-	if got := s.refunds(t, i)[0]; got.State != payment.RefundFailed || got.Failure == "" {
+	if got := s.refunds(t, i)[0]; got.State != gateway.RefundFailed || got.Failure == "" {
 		t.Fatalf("refund: %+v, want it declined", got)
 	}
 	if _, err := pgtest.Owner(t, s.db).ExecContext(t.Context(), `UPDATE refund SET payment = $1`, i.Payment); err != nil {
 		t.Fatal(err)
 	}
 	failed, again, err := s.retry(t, rid)
-	if err != nil || failed.State != payment.RefundFailed || failed.Failure == "" ||
-		again.State != payment.RefundPending || again.Failure != "" || again.Attempt != 1 || !again.SettledAt.IsZero() {
+	if err != nil || failed.State != gateway.RefundFailed || failed.Failure == "" ||
+		again.State != gateway.RefundPending || again.Failure != "" || again.Attempt != 1 || !again.SettledAt.IsZero() {
 		t.Errorf("retried: from %+v to %+v, %v", failed, again, err)
 	}
 	s.settled(t)
-	if got := s.refunds(t, i)[0]; got.State != payment.RefundSucceeded || got.Attempt != 1 || got.Failure != "" {
+	if got := s.refunds(t, i)[0]; got.State != gateway.RefundSucceeded || got.Attempt != 1 || got.Failure != "" {
 		t.Errorf("refund: %+v, want it succeeded at the second attempt", got)
 	}
 	s.state(t, i, payment.StateSucceeded) // 40 fen are still with us
@@ -162,7 +163,7 @@ func TestFailedRefundsAreCountedAndListedNewestFirst(t *testing.T) {
 	}
 	s.request(t, s.paid(t, 100, sandbox.Card), 1)
 	var got []payment.RefundID
-	for _, r := range s.refundsIn(t, payment.RefundFailed) {
+	for _, r := range s.refundsIn(t, gateway.RefundFailed) {
 		got = append(got, r.ID)
 	}
 	if !slices.Equal(got, want) {

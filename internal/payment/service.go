@@ -9,9 +9,14 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
+
+// KeptBody is how long a webhook is kept as it came. It may name who paid, and is
+// of use only while the provider, too, shows what it sent.
+const KeptBody = 90 * 24 * time.Hour
 
 // Shop is what the provider's page says of us. A repeated opening must be the
 // same to the byte, so it is the same for all that a program opens.
@@ -28,20 +33,20 @@ type Shop struct {
 // Service takes payments through one gateway.
 type Service struct {
 	db      *postgres.DB
-	gateway Gateway
+	gateway gateway.Gateway
 	shop    Shop
 }
 
 // New returns a Service on db and the gateway.
-func New(db *postgres.DB, gateway Gateway, shop Shop) *Service {
-	return &Service{db: db, gateway: gateway, shop: shop}
+func New(db *postgres.DB, g gateway.Gateway, shop Shop) *Service {
+	return &Service{db: db, gateway: g, shop: shop}
 }
 
 // Create adds a New intent. It needs an id, a buyer, an amount of at most
 // MaxAmount (else ErrRange) and its end.
 func Create(ctx context.Context, tx *postgres.Tx, i Intent) error {
-	if i.Amount < 1 || i.Amount > MaxAmount {
-		return ErrRange.With("%s yuan: 0.01 to %s can be paid at once", i.Amount, MaxAmount)
+	if i.Amount < 1 || i.Amount > gateway.MaxAmount {
+		return ErrRange.With("%s yuan: 0.01 to %s can be paid at once", i.Amount, gateway.MaxAmount)
 	}
 	i.State, i.CreatedAt = StateNew, tx.Now
 	return insertIntent(ctx, tx, i)
@@ -50,9 +55,9 @@ func Create(ctx context.Context, tx *postgres.Tx, i Intent) error {
 // Open makes the page of an intent at the provider, outside any transaction;
 // MarkOpened records it. Opening again gives the same page. ErrState when the
 // intent has ended, ErrUnavailable when the provider cannot be reached.
-func (s *Service) Open(ctx context.Context, i Intent) (Opened, error) {
+func (s *Service) Open(ctx context.Context, i Intent) (gateway.Opened, error) {
 	if now := s.db.Now(); !i.Open(now) {
-		return Opened{}, ErrState.With("the payment is %s and was to be made before %s", i.State, i.ExpiresAt.Format(time.RFC3339))
+		return gateway.Opened{}, ErrState.With("the payment is %s and was to be made before %s", i.State, i.ExpiresAt.Format(time.RFC3339))
 	}
 	if end, ok := ctx.Deadline(); ok { // a provider that never answers must leave the caller time to say so
 		var cancel context.CancelFunc
@@ -60,15 +65,15 @@ func (s *Service) Open(ctx context.Context, i Intent) (Opened, error) {
 		defer cancel()
 	}
 	there := strings.NewReplacer("{checkout}", i.ID.String())
-	return s.gateway.Open(ctx, Opening{
-		Intent: i.ID, Buyer: i.Buyer, Amount: i.Amount, Description: s.shop.Name, ExpiresAt: i.ExpiresAt, Mark: s.shop.Mark,
+	return s.gateway.Open(ctx, gateway.Opening{
+		Intent: i.ID.UUID(), Buyer: i.Buyer, Amount: i.Amount, Description: s.shop.Name, ExpiresAt: i.ExpiresAt, Mark: s.shop.Mark,
 		SuccessURL: there.Replace(s.shop.SuccessURL), CancelURL: there.Replace(s.shop.CancelURL),
 	})
 }
 
 // MarkOpened records the page of an intent. One that was paid meanwhile stays
 // so; the page of one that was canceled meanwhile is closed by a job.
-func MarkOpened(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID, o Opened) error {
+func MarkOpened(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID, o gateway.Opened) error {
 	state, err := markOpened(ctx, tx, buyer, intent, o)
 	switch {
 	case errors.Is(err, postgres.ErrNoRows):
@@ -118,7 +123,7 @@ func (s *Service) Receive(ctx context.Context, body []byte, signature string) er
 		return err
 	}
 	if e.Mark != s.shop.Mark {
-		e.Kind = Unconcerned
+		e.Kind = gateway.Unconcerned
 	}
 	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
 		fresh, err := insertEvent(ctx, tx, e, body)
@@ -126,11 +131,11 @@ func (s *Service) Receive(ctx context.Context, body []byte, signature string) er
 			return err
 		}
 		switch e.Kind {
-		case Paid:
+		case gateway.Paid:
 			return tx.Enqueue(ctx, Received{Event: e.ID})
-		case RefundUpdated:
+		case gateway.RefundUpdated:
 			return tx.Enqueue(ctx, RefundMoved{Event: e.ID})
-		case SessionExpired, Unconcerned: // an intent ends by our clock, not by its page's
+		case gateway.SessionExpired, gateway.Unconcerned: // an intent ends by our clock, not by its page's
 		}
 		return nil
 	})
@@ -139,8 +144,8 @@ func (s *Service) Receive(ctx context.Context, body []byte, signature string) er
 // Waiting are up to limit Paid events that were received between oldest and
 // youngest ago and not claimed yet, the oldest first: a job is about to, or whoever
 // was to do it was stopped.
-func (s *Service) Waiting(ctx context.Context, oldest, youngest time.Duration, limit int) ([]Event, error) {
-	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Event, error) {
+func (s *Service) Waiting(ctx context.Context, oldest, youngest time.Duration, limit int) ([]gateway.Event, error) {
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]gateway.Event, error) {
 		return waiting(ctx, tx, tx.Now.Add(-oldest), tx.Now.Add(-youngest), limit)
 	})
 }
@@ -149,16 +154,16 @@ func (s *Service) Waiting(ctx context.Context, oldest, youngest time.Duration, l
 // that was recorded before: nothing is to be done. ErrLate when nothing was to be
 // paid any more and ErrAmount when it is another sum: the money bought nothing,
 // see GiveBack.
-func Succeed(ctx context.Context, tx *postgres.Tx, e Event) error {
-	if e.Kind != Paid {
+func Succeed(ctx context.Context, tx *postgres.Tx, e gateway.Event) error {
+	if e.Kind != gateway.Paid {
 		return ErrState.With("the event %s is no payment", e.ID)
 	}
-	if e.Currency == Currency {
+	if e.Currency == gateway.Currency {
 		if done, err := succeed(ctx, tx, e); err != nil || done {
 			return err
 		}
 	}
-	held, err := readIntent(ctx, tx, e.Buyer, e.Intent)
+	held, err := readIntent(ctx, tx, e.Buyer, id.From[Intent](e.Intent))
 	if err != nil {
 		return err
 	}
@@ -228,9 +233,9 @@ func RequestRefund(ctx context.Context, tx *postgres.Tx, r Refund) (RefundID, er
 
 // GiveBack returns the whole of a payment that bought nothing (ErrLate,
 // ErrAmount); a job performs it. The same payment is given back once.
-func GiveBack(ctx context.Context, tx *postgres.Tx, e Event) error {
+func GiveBack(ctx context.Context, tx *postgres.Tx, e gateway.Event) error {
 	r := Refund{
-		ID: id.New[Refund](tx.Now), Intent: e.Intent, Buyer: e.Buyer, Amount: e.Amount,
+		ID: id.New[Refund](tx.Now), Intent: id.From[Intent](e.Intent), Buyer: e.Buyer, Amount: e.Amount,
 		Reason: "it bought nothing", Provider: e.Provider, Payment: e.Payment,
 	}
 	fresh, err := insertLate(ctx, tx, r)
@@ -244,18 +249,18 @@ func GiveBack(ctx context.Context, tx *postgres.Tx, e Event) error {
 // is to be tried again; a refund that the provider declines is RefundFailed.
 func (s *Service) PerformRefund(ctx context.Context, buyer uuid.UUID, refund RefundID) error {
 	r, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Refund, error) { return readRefund(ctx, tx, refund) })
-	if err != nil || r.State != RefundPending || r.Ref != "" {
+	if err != nil || r.State != gateway.RefundPending || r.Ref != "" {
 		return err
 	}
-	var done Refunded
+	var done gateway.Refunded
 	if r.Provider == s.gateway.Name() {
-		done, err = s.gateway.Refund(ctx, Refunding{Refund: r.ID, Buyer: r.Buyer, Attempt: r.Attempt, Payment: r.Payment, Amount: r.Amount, Mark: s.shop.Mark})
+		done, err = s.gateway.Refund(ctx, gateway.Refunding{Refund: r.ID.UUID(), Buyer: r.Buyer, Attempt: r.Attempt, Payment: r.Payment, Amount: r.Amount, Mark: s.shop.Mark})
 	} else {
-		err = ErrDeclined.With("it was taken by %s, and %s is what we pay with now", r.Provider, s.gateway.Name())
+		err = gateway.ErrDeclined.With("it was taken by %s, and %s is what we pay with now", r.Provider, s.gateway.Name())
 	}
 	switch {
-	case errors.Is(err, ErrDeclined):
-		done = Refunded{State: RefundFailed, Failure: err.Error()}
+	case errors.Is(err, gateway.ErrDeclined):
+		done = gateway.Refunded{State: gateway.RefundFailed, Failure: err.Error()}
 	case err != nil:
 		return err
 	}
@@ -266,10 +271,10 @@ func (s *Service) PerformRefund(ctx context.Context, buyer uuid.UUID, refund Ref
 func (s *Service) SettleRefund(ctx context.Context, eventID string) error {
 	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
 		e, claimed, err := Claim(ctx, tx, eventID)
-		if err != nil || !claimed || e.Kind != RefundUpdated {
+		if err != nil || !claimed || e.Kind != gateway.RefundUpdated {
 			return err
 		}
-		return settle(ctx, tx, e.Buyer, e.Refund, e.Attempt, Refunded{Ref: e.RefundRef, State: e.RefundTo})
+		return settle(ctx, tx, e.Buyer, id.From[Refund](e.Refund), e.Attempt, gateway.Refunded{Ref: e.RefundRef, State: e.RefundTo})
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"gorm.io/gorm/clause"
 
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/page"
@@ -53,7 +54,7 @@ func insertIntent(ctx context.Context, tx *postgres.Tx, i Intent) error {
 
 // markOpened gives the intent its page and returns its state; ErrNoRows when it
 // has a page or takes none.
-func markOpened(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID, o Opened) (State, error) {
+func markOpened(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, intent ID, o gateway.Opened) (State, error) {
 	r, err := postgres.Row[intentRow](ctx, tx, `
 		UPDATE payment_intent SET provider = ?, session = ?, pay_url = ?, state = CASE state WHEN 'new' THEN 'opened' ELSE state END
 		WHERE buyer_id = ? AND id = ? AND session = '' AND state IN ('new', 'canceled') RETURNING state`,
@@ -74,7 +75,7 @@ func unopened(ctx context.Context, tx *postgres.Tx, before, now time.Time, limit
 }
 
 // succeed pays an open intent with exactly its amount, or reports false.
-func succeed(ctx context.Context, tx *postgres.Tx, e Event) (bool, error) {
+func succeed(ctx context.Context, tx *postgres.Tx, e gateway.Event) (bool, error) {
 	n, err := tx.Exec(ctx, `
 		UPDATE payment_intent SET state = 'succeeded', provider = ?, session = ?, payment = ?, settled_at = ?
 		WHERE buyer_id = ? AND id = ? AND state IN ('new', 'opened') AND amount_fen = ?`,
@@ -143,11 +144,11 @@ type eventRow struct {
 // TableName is payment_event.
 func (eventRow) TableName() string { return "payment_event" }
 
-func (r eventRow) event() Event {
-	return Event{
-		ID: r.ID, Type: r.Type, Kind: Kind(r.Kind), Provider: r.Provider, Intent: id.From[Intent](value(r.IntentID)), Buyer: value(r.BuyerID),
+func (r eventRow) event() gateway.Event {
+	return gateway.Event{
+		ID: r.ID, Type: r.Type, Kind: gateway.Kind(r.Kind), Provider: r.Provider, Intent: value(r.IntentID), Buyer: value(r.BuyerID),
 		Session: r.Session, Payment: r.Payment, Amount: money.Fen(r.AmountFen), Currency: r.Currency,
-		Refund: id.From[Refund](value(r.RefundID)), Attempt: r.RefundAttempt, RefundRef: r.RefundRef, RefundTo: RefundState(r.RefundState),
+		Refund: value(r.RefundID), Attempt: r.RefundAttempt, RefundRef: r.RefundRef, RefundTo: gateway.RefundState(r.RefundState),
 		OccurredAt: r.OccurredAt.UTC(),
 	}
 }
@@ -155,9 +156,9 @@ func (r eventRow) event() Event {
 // insertEvent stores a webhook. One from which nothing follows is processed already,
 // and its body, of another program's customer perhaps, is not kept. It reports
 // false when it was stored before.
-func insertEvent(ctx context.Context, tx *postgres.Tx, e Event, body []byte) (bool, error) {
+func insertEvent(ctx context.Context, tx *postgres.Tx, e gateway.Event, body []byte) (bool, error) {
 	var processed *time.Time
-	if e.Kind != Paid && e.Kind != RefundUpdated {
+	if e.Kind != gateway.Paid && e.Kind != gateway.RefundUpdated {
 		processed, body = &tx.Now, []byte{}
 	}
 	n, err := tx.Exec(ctx, `
@@ -165,8 +166,8 @@ func insertEvent(ctx context.Context, tx *postgres.Tx, e Event, body []byte) (bo
 		  refund_id, refund_attempt, refund_ref, refund_state, occurred_at, received_at, processed_at, body)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT ON CONSTRAINT payment_event_pkey DO NOTHING`,
-		e.ID, e.Provider, e.Type, string(e.Kind), id.From[Intent](e.Buyer), e.Intent, e.Session, e.Payment, int64(e.Amount), e.Currency,
-		e.Refund, e.Attempt, e.RefundRef, string(e.RefundTo), e.OccurredAt, tx.Now, processed, body)
+		e.ID, e.Provider, e.Type, string(e.Kind), id.From[Intent](e.Buyer), id.From[Intent](e.Intent), e.Session, e.Payment, int64(e.Amount), e.Currency,
+		id.From[Refund](e.Refund), e.Attempt, e.RefundRef, string(e.RefundTo), e.OccurredAt, tx.Now, processed, body)
 	if err != nil {
 		return false, fmt.Errorf("store event %s: %w", e.ID, err)
 	}
@@ -175,16 +176,16 @@ func insertEvent(ctx context.Context, tx *postgres.Tx, e Event, body []byte) (bo
 
 // Claim takes an event for processing in tx and gives its content. It is claimed
 // once: again, or by two workers at the same time, claimed is false.
-func Claim(ctx context.Context, tx *postgres.Tx, eventID string) (e Event, claimed bool, err error) {
+func Claim(ctx context.Context, tx *postgres.Tx, eventID string) (e gateway.Event, claimed bool, err error) {
 	rows, err := postgres.Rows[eventRow](ctx, tx, `
 		UPDATE payment_event SET processed_at = ? WHERE id = ? AND processed_at IS NULL
 		RETURNING id, provider, type, kind, buyer_id, intent_id, session, payment, amount_fen, currency,
 		  refund_id, refund_attempt, refund_ref, refund_state, occurred_at`, tx.Now, eventID)
 	switch {
 	case err != nil:
-		return Event{}, false, fmt.Errorf("claim event %s: %w", eventID, err)
+		return gateway.Event{}, false, fmt.Errorf("claim event %s: %w", eventID, err)
 	case len(rows) == 0:
-		return Event{}, false, nil
+		return gateway.Event{}, false, nil
 	}
 	return rows[0].event(), true, nil
 }
@@ -203,9 +204,9 @@ func ForgetBodies(ctx context.Context, tx *postgres.Tx, limit int) (int, error) 
 }
 
 // waiting are payments that were heard of and not acted on, the oldest first.
-func waiting(ctx context.Context, tx *postgres.Tx, from, to time.Time, limit int) ([]Event, error) {
+func waiting(ctx context.Context, tx *postgres.Tx, from, to time.Time, limit int) ([]gateway.Event, error) {
 	rows, err := postgres.On[eventRow](tx).Omit("body").
-		Where("processed_at IS NULL AND kind = ? AND received_at BETWEEN ? AND ?", string(Paid), from, to).
+		Where("processed_at IS NULL AND kind = ? AND received_at BETWEEN ? AND ?", string(gateway.Paid), from, to).
 		Order("received_at, id").Limit(limit).Find(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find waiting events: %w", err)
@@ -237,7 +238,7 @@ func (refundRow) TableName() string { return "refund" }
 func (r refundRow) refund() Refund {
 	return Refund{
 		ID: id.From[Refund](r.ID), Intent: id.From[Intent](r.IntentID), Buyer: r.BuyerID, Amount: money.Fen(r.AmountFen), Reason: r.Reason,
-		State: RefundState(r.State), Late: r.Late, Provider: r.Provider, Payment: r.Payment, Ref: r.Ref, Failure: r.Failure,
+		State: gateway.RefundState(r.State), Late: r.Late, Provider: r.Provider, Payment: r.Payment, Ref: r.Ref, Failure: r.Failure,
 		Attempt: r.Attempt, CreatedAt: r.CreatedAt.UTC(), SettledAt: value(r.SettledAt).UTC(),
 	}
 }
@@ -312,8 +313,8 @@ func readRefund(ctx context.Context, tx *postgres.Tx, refund RefundID) (Refund, 
 
 // settle takes a refund forward to what the provider says of its attempt, never
 // back, and its intent with it. The intent is locked first.
-func settle(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund RefundID, attempt int, done Refunded) error {
-	if done.State == RefundFailed && done.Failure == "" {
+func settle(ctx context.Context, tx *postgres.Tx, buyer uuid.UUID, refund RefundID, attempt int, done gateway.Refunded) error {
+	if done.State == gateway.RefundFailed && done.Failure == "" {
 		done.Failure = "the provider says that it failed"
 	}
 	r, err := readRefund(ctx, tx, refund)
@@ -370,7 +371,7 @@ func Refunds(ctx context.Context, tx *postgres.Tx, refunds []RefundID) (map[Refu
 }
 
 // RefundsIn is a page of the refunds in a state, whosever they are, newest first.
-func RefundsIn(ctx context.Context, tx *postgres.Tx, state RefundState, p page.Request) (page.Of[Refund], error) {
+func RefundsIn(ctx context.Context, tx *postgres.Tx, state gateway.RefundState, p page.Request) (page.Of[Refund], error) {
 	_, last, err := p.After()
 	if err != nil {
 		return page.Of[Refund]{}, err

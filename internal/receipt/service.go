@@ -6,6 +6,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -50,6 +51,18 @@ func (s *Service) Receipt(ctx context.Context, caller identity.Caller, cid order
 	})
 	r.Log = verify.ReceiptLog{Origin: s.log.Origin(), Key: s.log.VerifierKey()}
 	return r, err
+}
+
+// Tell posts the notice of a checkout that an event of the provider's paid, after its
+// capture. An event that paid nothing tells nothing, and again it tells nothing new.
+func (s *Service) Tell(ctx context.Context, event string) error {
+	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
+		paid, err := paidBy(ctx, tx, event)
+		if err != nil {
+			return err
+		}
+		return notice.Post(ctx, tx, paid...)
+	})
 }
 
 // prove finds the transfers in the book, and each of them in the log. What the

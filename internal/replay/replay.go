@@ -19,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
@@ -342,18 +343,18 @@ func (r *Replay) heard(ctx context.Context, at time.Time) (map[order.CheckoutID]
 	events, err := payments.Waiting(ctx, ever, -ever, 10*sellers)
 	heard := make(map[order.CheckoutID]string, len(events))
 	for _, e := range events {
-		heard[id.From[order.Checkout](e.Intent.UUID())] = e.ID
+		heard[id.From[order.Checkout](e.Intent)] = e.ID
 	}
 	return heard, err
 }
 
 func (r *Replay) payments(db *postgres.DB, bank *sandbox.Sandbox) (*payment.Service, error) {
-	gateway, err := payment.NewSandbox(bank, bank.Secret())
+	provider, err := gateway.NewSandbox(bank, bank.Secret())
 	if err != nil {
 		return nil, err
 	}
 	// The jobs of a recorded sale are done where it is replayed.
-	return payment.New(db.Collecting(func(river.JobArgs) {}), gateway, r.Shop), nil
+	return payment.New(db.Collecting(func(river.JobArgs) {}), provider, r.Shop), nil
 }
 
 // buy places one checkout, pays it at the sandbox, and does what the provider's
@@ -380,7 +381,7 @@ func (r *Replay) buy(ctx context.Context, s Sale, heard map[order.CheckoutID]str
 	event, err := bank.Pay(path.Base(c.PayURL), "")
 	if errors.Is(err, sandbox.ErrNoSession) {
 		// A sandbox of today has forgotten the page of a replay that was stopped.
-		var opened payment.Opened
+		var opened gateway.Opened
 		if opened, err = payments.Open(ctx, c.Intent()); err == nil {
 			event, err = bank.Pay(opened.Session, "")
 		}

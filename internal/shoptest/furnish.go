@@ -28,6 +28,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/origin"
@@ -72,6 +73,7 @@ type Services struct {
 	Files        *file.Service
 	Webhooks     *webhook.Service
 	Recalls      *recall.Service
+	Notices      *notice.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this

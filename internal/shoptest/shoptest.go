@@ -25,6 +25,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
@@ -32,6 +33,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/origin"
@@ -60,7 +62,7 @@ type Shop struct {
 	Clock *pgtest.Clock // stands at pgtest.Noon
 	Bank  *sandbox.Sandbox
 
-	gateway payment.Gateway // to the bank
+	gateway gateway.Gateway // to the bank
 
 	performing sync.Mutex
 	mu         sync.Mutex
@@ -128,7 +130,7 @@ func New(t testing.TB, o Options) *Shop {
 	var err error
 	s.Bank, err = sandbox.Open(sandbox.Config{PageURL: "https://shop.example/sandbox/pay/", Clock: s.Clock.Now}, o.Log)
 	must(t, err)
-	s.gateway, err = payment.NewSandbox(s.Bank, s.Bank.Secret())
+	s.gateway, err = gateway.NewSandbox(s.Bank, s.Bank.Secret())
 	must(t, err)
 	s.Payments = payment.New(s.DB, s.gateway, payment.Shop{
 		Name: "Shop", Mark: "shop.test/log", SuccessURL: "https://shop.example/?paid={checkout}", CancelURL: "https://shop.example/?unpaid={checkout}",
@@ -155,6 +157,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Reviews = review.New(s.DB, s.Identity, s.Catalog)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	s.Standing = standing.New(s.DB)
+	s.Notices = notice.New(s.DB)
 	return s
 }
 
@@ -268,7 +271,10 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 	case catalog.Changed:
 		return s.Search.Index(ctx, j.Products...)
 	case payment.Received:
-		return s.Orders.Capture(ctx, j.Event)
+		if err := s.Orders.Capture(ctx, j.Event); err != nil {
+			return err
+		}
+		return s.Receipts.Tell(ctx, j.Event)
 	case payment.PerformRefund:
 		return s.Payments.PerformRefund(ctx, j.Buyer, j.Refund)
 	case payment.RefundMoved:
@@ -285,7 +291,7 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 // refund of ours can succeed any more.
 func (s *Shop) ReturnPast(t testing.TB, checkout uuid.UUID) {
 	t.Helper()
-	back := payment.Refunding{Refund: id.New[payment.Refund](s.Clock.Now())}
+	back := gateway.Refunding{Refund: id.New[payment.Refund](s.Clock.Now()).UUID()}
 	err := s.DB.SQL().QueryRowContext(t.Context(), "SELECT buyer_id, payment, amount_fen FROM payment_intent WHERE id = $1", checkout).
 		Scan(&back.Buyer, &back.Payment, &back.Amount)
 	must(t, err)
@@ -315,7 +321,7 @@ func (s *Shop) Checkout(t testing.TB, c order.Checkout) order.Checkout {
 func (s *Shop) Repayments(t testing.TB, checkout order.CheckoutID) []aftersale.Repayment {
 	t.Helper()
 	var all []aftersale.Repayment
-	for _, state := range []payment.RefundState{payment.RefundPending, payment.RefundSucceeded, payment.RefundFailed} {
+	for _, state := range []gateway.RefundState{gateway.RefundPending, gateway.RefundSucceeded, gateway.RefundFailed} {
 		of, err := s.Aftersales.Repayments(t.Context(), state, page.Request{Limit: page.MaxSize})
 		if err != nil {
 			t.Fatalf("read the refunds: %v", err)

@@ -16,9 +16,11 @@ import (
 	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/standing"
@@ -40,6 +42,8 @@ type Deps struct {
 	Aftersales *aftersale.Service
 	Merchants  *merchant.Service
 	Webhooks   *webhook.Service
+	Receipts   *receipt.Service
+	Notices    *notice.Service
 	// Inventory withdraws lots that are past their day.
 	Inventory *inventory.Service
 	Search    *search.Service
@@ -63,10 +67,10 @@ const (
 
 // register says which call answers which job.
 func (w *Worker) register(jobs *river.Workers) error {
-	orders, payments := w.deps.Orders, w.deps.Payments
+	payments := w.deps.Payments
 	return errors.Join(
 		on(w, jobs, func(ctx context.Context, j catalog.Changed) error { return w.deps.Search.Index(ctx, j.Products...) }),
-		on(w, jobs, func(ctx context.Context, j payment.Received) error { return orders.Capture(ctx, j.Event) }),
+		on(w, jobs, func(ctx context.Context, j payment.Received) error { return w.capture(ctx, j.Event) }),
 		on(w, jobs, func(ctx context.Context, j payment.RefundMoved) error { return payments.SettleRefund(ctx, j.Event) }),
 		on(w, jobs, func(ctx context.Context, j payment.PerformRefund) error {
 			return payments.PerformRefund(ctx, j.Buyer, j.Refund)
@@ -100,9 +104,21 @@ func (w *Worker) dues() []sweep {
 		{"webhook.announce", w.cfg.Sweep, w.announce},
 		{"webhook.deliver", time.Second, d.Webhooks.Deliver},
 		{"webhook.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Webhooks.Forget) }},
+		{"notice.deliver", time.Second, d.Notices.Deliver},
+		{"notice.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Notices.Forget) }},
 		{"search.compare", w.cfg.Sweep, d.Search.Sweep},
 		{"business.measure", 15 * time.Second, w.measure},
 	}
+}
+
+// capture books what was paid, and then tells the buyer, which costs the sale nothing.
+// A job that was cut off in between is worked again: the sale stays as it is, and the
+// buyer is told.
+func (w *Worker) capture(ctx context.Context, event string) error {
+	if err := w.deps.Orders.Capture(ctx, event); err != nil {
+		return err
+	}
+	return w.deps.Receipts.Tell(ctx, event)
 }
 
 // captureNeglected captures payments whose jobs are late. Where the job comes
@@ -115,7 +131,7 @@ func (w *Worker) captureNeglected(ctx context.Context) (int, error) {
 	n := 0
 	var errs []error
 	for _, e := range events {
-		if err := w.deps.Orders.Capture(ctx, e.ID); err != nil {
+		if err := w.capture(ctx, e.ID); err != nil {
 			errs = append(errs, fmt.Errorf("event %s: %w", e.ID, err))
 			continue
 		}

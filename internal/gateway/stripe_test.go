@@ -1,4 +1,4 @@
-package payment_test
+package gateway_test
 
 import (
 	"bytes"
@@ -24,9 +24,9 @@ import (
 	"github.com/stripe/stripe-mock/spec"
 
 	"github.com/shiyi-market/shiyi/internal/config"
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/money"
-	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 )
@@ -128,7 +128,7 @@ func (c checked) complete(answer []byte) {
 type bench struct {
 	clock   *pgtest.Clock
 	bank    *sandbox.Sandbox
-	gateway payment.Gateway
+	gateway gateway.Gateway
 	checked checked
 }
 
@@ -150,11 +150,11 @@ func gateways() map[string]func(t testing.TB) bench {
 			clock := pgtest.NewClock(pgtest.Noon)
 			bank := newBank(t, clock)
 			checked := newChecked(t, bank)
-			gateway, err := payment.NewSandbox(checked, bank.Secret())
+			provider, err := gateway.NewSandbox(checked, bank.Secret())
 			if err != nil {
 				t.Fatal(err)
 			}
-			return bench{clock, bank, gateway, checked}
+			return bench{clock, bank, provider, checked}
 		},
 		"stripe": func(t testing.TB) bench {
 			t.Helper()
@@ -175,13 +175,13 @@ func gateways() map[string]func(t testing.TB) bench {
 				_, _ = io.Copy(w, res.Body)
 			}))
 			t.Cleanup(server.Close)
-			gateway, err := payment.NewStripe(payment.Config{
+			provider, err := gateway.NewStripe(gateway.Config{
 				StripeKey: "sk_test_4eC39HqLyjWDarjtT1zdp7dc", StripeWebhookSecret: config.Secret(bank.Secret()), StripeURL: server.URL,
 			}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return bench{clock, bank, gateway, checked}
+			return bench{clock, bank, provider, checked}
 		},
 	}
 }
@@ -197,7 +197,7 @@ func (b bench) pay(t testing.TB, session, method string) (eventID string) {
 }
 
 // event sends an event of the bank and reads it.
-func (b bench) event(t testing.TB, eventID string) (e payment.Event) {
+func (b bench) event(t testing.TB, eventID string) (e gateway.Event) {
 	t.Helper()
 	err := b.bank.Send(t.Context(), eventID, func(_ context.Context, body []byte, signature string) (err error) {
 		b.checked.complete(body)
@@ -210,11 +210,14 @@ func (b bench) event(t testing.TB, eventID string) (e payment.Event) {
 	return e
 }
 
+// mark is our shop's, on an account that others share.
+const mark = "shop.test/log"
+
 var buyer = uuid.MustParse("0190b9d4-1111-7000-8000-000000000001")
 
-func opening(amount int64) payment.Opening {
-	return payment.Opening{
-		Intent: id.New[payment.Intent](pgtest.Noon), Buyer: buyer, Amount: money.Fen(amount), Description: "什一 Shiyi",
+func opening(amount int64) gateway.Opening {
+	return gateway.Opening{
+		Intent: id.New[gateway.Opening](pgtest.Noon).UUID(), Buyer: buyer, Amount: money.Fen(amount), Description: "什一 Shiyi",
 		SuccessURL: "http://shop.test/paid", CancelURL: "http://shop.test/cart", ExpiresAt: pgtest.Noon.Add(30 * time.Minute), Mark: mark,
 	}
 }
@@ -245,11 +248,11 @@ func TestGatewayTakesAndGivesBackMoney(t *testing.T) {
 			}
 
 			e := b.event(t, b.pay(t, first.Session, sandbox.Card))
-			want := payment.Event{
-				ID: e.ID, Type: "checkout.session.completed", Kind: payment.Paid, Provider: name, Mark: mark, Intent: o.Intent, Buyer: buyer,
+			want := gateway.Event{
+				ID: e.ID, Type: "checkout.session.completed", Kind: gateway.Paid, Provider: name, Mark: mark, Intent: o.Intent, Buyer: buyer,
 				Session: first.Session, Payment: e.Payment, Amount: 12345, Currency: "cny", OccurredAt: b.clock.Now(),
 			}
-			if diff := cmp.Diff(want, e, cmp.Comparer(func(a, b payment.ID) bool { return a == b }), cmp.Comparer(func(a, b payment.RefundID) bool { return a == b })); diff != "" {
+			if diff := cmp.Diff(want, e); diff != "" {
 				t.Errorf("paid event (-want +got):\n%s", diff)
 			}
 			if !strings.HasPrefix(e.Payment, "pi_") {
@@ -270,31 +273,31 @@ func TestGatewayTakesAndGivesBackMoney(t *testing.T) {
 func (b bench) refunds(t *testing.T, paid string) {
 	t.Helper()
 	ctx := t.Context()
-	part := payment.Refunding{Refund: id.New[payment.Refund](pgtest.Noon), Buyer: buyer, Payment: paid, Amount: 345}
+	part := gateway.Refunding{Refund: id.New[gateway.Refunding](pgtest.Noon).UUID(), Buyer: buyer, Payment: paid, Amount: 345}
 	first, err := b.gateway.Refund(ctx, part)
-	if err != nil || first.State != payment.RefundSucceeded {
+	if err != nil || first.State != gateway.RefundSucceeded {
 		t.Fatalf("refund to a card: %+v, %v", first, err)
 	}
 	again, err := b.gateway.Refund(ctx, part)
 	if err != nil || again != first {
 		t.Errorf("the same refund again: %+v, %v, want %+v", again, err, first)
 	}
-	tooMuch := payment.Refunding{Refund: id.New[payment.Refund](pgtest.Noon), Buyer: buyer, Payment: paid, Amount: 12001}
-	if _, err := b.gateway.Refund(ctx, tooMuch); !errors.Is(err, payment.ErrDeclined) {
-		t.Errorf("refund more than is left: %v, want %v", err, payment.ErrDeclined)
+	tooMuch := gateway.Refunding{Refund: id.New[gateway.Refunding](pgtest.Noon).UUID(), Buyer: buyer, Payment: paid, Amount: 12001}
+	if _, err := b.gateway.Refund(ctx, tooMuch); !errors.Is(err, gateway.ErrDeclined) {
+		t.Errorf("refund more than is left: %v, want %v", err, gateway.ErrDeclined)
 	}
 	rest := tooMuch
-	rest.Refund, rest.Amount = id.New[payment.Refund](pgtest.Noon), 12000
+	rest.Refund, rest.Amount = id.New[gateway.Refunding](pgtest.Noon).UUID(), 12000
 	if _, err := b.gateway.Refund(ctx, rest); err != nil {
 		t.Errorf("refund the rest: %v", err)
 	}
-	rest.Refund, rest.Amount = id.New[payment.Refund](pgtest.Noon), 1
-	if _, err := b.gateway.Refund(ctx, rest); !errors.Is(err, payment.ErrDeclined) {
-		t.Errorf("refund after all went back: %v, want %v", err, payment.ErrDeclined)
+	rest.Refund, rest.Amount = id.New[gateway.Refunding](pgtest.Noon).UUID(), 1
+	if _, err := b.gateway.Refund(ctx, rest); !errors.Is(err, gateway.ErrDeclined) {
+		t.Errorf("refund after all went back: %v, want %v", err, gateway.ErrDeclined)
 	}
 	rest.Payment = "pi_unknown"
-	if _, err := b.gateway.Refund(ctx, rest); !errors.Is(err, payment.ErrDeclined) {
-		t.Errorf("refund an unknown payment: %v, want %v", err, payment.ErrDeclined)
+	if _, err := b.gateway.Refund(ctx, rest); !errors.Is(err, gateway.ErrDeclined) {
+		t.Errorf("refund an unknown payment: %v, want %v", err, gateway.ErrDeclined)
 	}
 }
 
@@ -316,12 +319,12 @@ func TestGatewayClosesPages(t *testing.T) {
 			if _, err := b.bank.Pay(opened.Session, ""); !errors.Is(err, sandbox.ErrClosed) {
 				t.Errorf("pay a closed page: %v, want %v", err, sandbox.ErrClosed)
 			}
-			var got payment.Event
+			var got gateway.Event
 			err = b.bank.Flush(t.Context(), func(_ context.Context, body []byte, signature string) (err error) {
 				got, err = b.gateway.Event(body, signature, b.clock.Now())
 				return err
 			})
-			if err != nil || got.Kind != payment.SessionExpired || got.Session != opened.Session {
+			if err != nil || got.Kind != gateway.SessionExpired || got.Session != opened.Session {
 				t.Errorf("event of a closed page: %+v, %v", got, err)
 			}
 		})
@@ -339,19 +342,19 @@ func TestGatewayTellsOfWalletRefundsLater(t *testing.T) {
 				t.Fatal(err)
 			}
 			paid := b.event(t, b.pay(t, opened.Session, sandbox.WeChat))
-			r := payment.Refunding{Refund: id.New[payment.Refund](pgtest.Noon), Buyer: buyer, Attempt: 2, Payment: paid.Payment, Amount: 500, Mark: mark}
+			r := gateway.Refunding{Refund: id.New[gateway.Refunding](pgtest.Noon).UUID(), Buyer: buyer, Attempt: 2, Payment: paid.Payment, Amount: 500, Mark: mark}
 			done, err := b.gateway.Refund(t.Context(), r)
-			if err != nil || done.State != payment.RefundPending {
+			if err != nil || done.State != gateway.RefundPending {
 				t.Fatalf("refund to a wallet: %+v, %v, want it pending", done, err)
 			}
-			var got payment.Event
+			var got gateway.Event
 			err = b.bank.Flush(t.Context(), func(_ context.Context, body []byte, signature string) (err error) {
 				b.checked.complete(body)
 				got, err = b.gateway.Event(body, signature, b.clock.Now())
 				return err
 			})
-			if err != nil || got.Kind != payment.RefundUpdated || got.Refund != r.Refund || got.Attempt != 2 || got.Buyer != buyer || got.Mark != mark ||
-				got.RefundRef != done.Ref || got.RefundTo != payment.RefundSucceeded || got.Amount != 500 {
+			if err != nil || got.Kind != gateway.RefundUpdated || got.Refund != r.Refund || got.Attempt != 2 || got.Buyer != buyer || got.Mark != mark ||
+				got.RefundRef != done.Ref || got.RefundTo != gateway.RefundSucceeded || got.Amount != 500 {
 				t.Errorf("event of the refund: %+v, %v", got, err)
 			}
 		})
@@ -369,20 +372,20 @@ func TestGatewayRefusesWhatStripeRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 			o.Amount = 101
-			if _, err := b.gateway.Open(t.Context(), o); !errors.Is(err, payment.ErrDeclined) {
-				t.Errorf("the same key with another amount: %v, want %v", err, payment.ErrDeclined)
+			if _, err := b.gateway.Open(t.Context(), o); !errors.Is(err, gateway.ErrDeclined) {
+				t.Errorf("the same key with another amount: %v, want %v", err, gateway.ErrDeclined)
 			}
-			if _, err := b.gateway.Open(t.Context(), opening(int64(payment.MaxAmount)+1)); !errors.Is(err, payment.ErrDeclined) {
-				t.Errorf("nine digits: %v, want %v", err, payment.ErrDeclined)
+			if _, err := b.gateway.Open(t.Context(), opening(int64(gateway.MaxAmount)+1)); !errors.Is(err, gateway.ErrDeclined) {
+				t.Errorf("nine digits: %v, want %v", err, gateway.ErrDeclined)
 			}
-			if _, err := b.gateway.Open(t.Context(), opening(int64(payment.MaxAmount))); err != nil {
+			if _, err := b.gateway.Open(t.Context(), opening(int64(gateway.MaxAmount))); err != nil {
 				t.Errorf("eight digits: %v", err)
 			}
 			b.clock.Advance(2 * time.Minute)
 			late := opening(100)
 			late.ExpiresAt = pgtest.Noon
-			if _, err := b.gateway.Open(t.Context(), late); !errors.Is(err, payment.ErrDeclined) {
-				t.Errorf("a page of less than 30 minutes: %v, want %v", err, payment.ErrDeclined)
+			if _, err := b.gateway.Open(t.Context(), late); !errors.Is(err, gateway.ErrDeclined) {
+				t.Errorf("a page of less than 30 minutes: %v, want %v", err, gateway.ErrDeclined)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
@@ -415,28 +418,28 @@ func TestFailuresOfTheProviderAreToldApart(t *testing.T) {
 		answering
 		want error // nil: an error that is no fault
 	}{
-		{"the network is gone", answering{err: io.ErrUnexpectedEOF}, payment.ErrUnavailable},
-		{"no JSON", answering{status: 502, body: "<html>Bad Gateway</html>"}, payment.ErrUnavailable},
-		{"an internal error", answering{status: 500, body: `{"error":{"type":"api_error","message":"oops"}}`}, payment.ErrUnavailable},
-		{"too many requests", answering{status: 429, body: `{"error":{"type":"invalid_request_error","code":"rate_limit"}}`}, payment.ErrUnavailable},
-		{"the first request with the key still runs", answering{status: 409, body: `{"error":{"type":"invalid_request_error","code":"idempotency_key_in_use"}}`}, payment.ErrUnavailable},
-		{"a bad parameter", answering{status: 400, body: `{"error":{"type":"invalid_request_error","message":"no"}}`}, payment.ErrDeclined},
+		{"the network is gone", answering{err: io.ErrUnexpectedEOF}, gateway.ErrUnavailable},
+		{"no JSON", answering{status: 502, body: "<html>Bad Gateway</html>"}, gateway.ErrUnavailable},
+		{"an internal error", answering{status: 500, body: `{"error":{"type":"api_error","message":"oops"}}`}, gateway.ErrUnavailable},
+		{"too many requests", answering{status: 429, body: `{"error":{"type":"invalid_request_error","code":"rate_limit"}}`}, gateway.ErrUnavailable},
+		{"the first request with the key still runs", answering{status: 409, body: `{"error":{"type":"invalid_request_error","code":"idempotency_key_in_use"}}`}, gateway.ErrUnavailable},
+		{"a bad parameter", answering{status: 400, body: `{"error":{"type":"invalid_request_error","message":"no"}}`}, gateway.ErrDeclined},
 		{"a wrong key", answering{status: 401, body: `{"error":{"type":"invalid_request_error","message":"Invalid API Key provided: ` + key + `"}}`}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			gateway, err := payment.NewSandbox(tt.answering, "whsec_x")
+			provider, err := gateway.NewSandbox(tt.answering, "whsec_x")
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = gateway.Open(t.Context(), opening(1))
+			_, err = provider.Open(t.Context(), opening(1))
 			switch {
 			case err == nil:
 				t.Fatal("no error")
 			case tt.want != nil && !errors.Is(err, tt.want):
 				t.Errorf("%v, want %v", err, tt.want)
-			case tt.want == nil && (errors.Is(err, payment.ErrUnavailable) || errors.Is(err, payment.ErrDeclined)):
+			case tt.want == nil && (errors.Is(err, gateway.ErrUnavailable) || errors.Is(err, gateway.ErrDeclined)):
 				t.Errorf("%v: no caller can act on it", err)
 			case strings.Contains(err.Error(), key):
 				t.Errorf("the error shows the key: %v", err)
@@ -448,22 +451,22 @@ func TestFailuresOfTheProviderAreToldApart(t *testing.T) {
 func TestStripeDoesNotStartWithoutItsSecrets(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []config.Secret{"", " \t"} {
-		if _, err := payment.NewStripe(payment.Config{StripeKey: "sk_test_x", StripeWebhookSecret: secret}, nil); !errors.Is(err, payment.ErrNoWebhookSecret) {
-			t.Errorf("webhook secret %q: %v, want %v", secret.Reveal(), err, payment.ErrNoWebhookSecret)
+		if _, err := gateway.NewStripe(gateway.Config{StripeKey: "sk_test_x", StripeWebhookSecret: secret}, nil); !errors.Is(err, gateway.ErrNoWebhookSecret) {
+			t.Errorf("webhook secret %q: %v, want %v", secret.Reveal(), err, gateway.ErrNoWebhookSecret)
 		}
 	}
-	if _, err := payment.NewStripe(payment.Config{StripeWebhookSecret: "whsec_x"}, nil); err == nil {
+	if _, err := gateway.NewStripe(gateway.Config{StripeWebhookSecret: "whsec_x"}, nil); err == nil {
 		t.Error("without a key: no error")
 	}
-	if _, err := payment.NewSandbox(http.DefaultTransport, ""); !errors.Is(err, payment.ErrNoWebhookSecret) {
-		t.Errorf("sandbox without a secret: %v, want %v", err, payment.ErrNoWebhookSecret)
+	if _, err := gateway.NewSandbox(http.DefaultTransport, ""); !errors.Is(err, gateway.ErrNoWebhookSecret) {
+		t.Errorf("sandbox without a secret: %v, want %v", err, gateway.ErrNoWebhookSecret)
 	}
 }
 
 func TestWebhooksAreBelievedOnlyWithTheRightSignatureAtTheRightTime(t *testing.T) {
 	t.Parallel()
 	const secret = "whsec_right"
-	gateway, err := payment.NewSandbox(http.DefaultTransport, secret)
+	provider, err := gateway.NewSandbox(http.DefaultTransport, secret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -480,24 +483,24 @@ func TestWebhooksAreBelievedOnlyWithTheRightSignatureAtTheRightTime(t *testing.T
 		{"right", body, sign(now), nil},
 		{"300 s old", body, sign(now.Add(-300 * time.Second)), nil},
 		{"300 s ahead", body, sign(now.Add(300 * time.Second)), nil},
-		{"301 s old", body, sign(now.Add(-301 * time.Second)), payment.ErrSignature},
-		{"301 s ahead", body, sign(now.Add(301 * time.Second)), payment.ErrSignature},
-		{"years ahead", body, sign(now.AddDate(50, 0, 0)), payment.ErrSignature},
-		{"another secret", body, sandbox.Sign(body, "whsec_wrong", now), payment.ErrSignature},
-		{"no secret", body, sandbox.Sign(body, "", now), payment.ErrSignature},
-		{"another body", append([]byte(" "), body...), sign(now), payment.ErrSignature},
-		{"unsigned", body, "", payment.ErrSignature},
-		{"no time", body, strings.SplitN(sign(now), ",", 2)[1], payment.ErrSignature},
-		{"no digest", body, strings.SplitN(sign(now), ",", 2)[0], payment.ErrSignature},
-		{"a fresh time before an old signature", body, "t=" + strconv.FormatInt(now.Unix(), 10) + "," + old, payment.ErrSignature},
-		{"a fresh time behind an old signature", body, old + ",t=" + strconv.FormatInt(now.Unix(), 10), payment.ErrSignature},
-		{"a time that is none", body, strings.Replace(sign(now), "t=", "t=x", 1), payment.ErrSignature},
+		{"301 s old", body, sign(now.Add(-301 * time.Second)), gateway.ErrSignature},
+		{"301 s ahead", body, sign(now.Add(301 * time.Second)), gateway.ErrSignature},
+		{"years ahead", body, sign(now.AddDate(50, 0, 0)), gateway.ErrSignature},
+		{"another secret", body, sandbox.Sign(body, "whsec_wrong", now), gateway.ErrSignature},
+		{"no secret", body, sandbox.Sign(body, "", now), gateway.ErrSignature},
+		{"another body", append([]byte(" "), body...), sign(now), gateway.ErrSignature},
+		{"unsigned", body, "", gateway.ErrSignature},
+		{"no time", body, strings.SplitN(sign(now), ",", 2)[1], gateway.ErrSignature},
+		{"no digest", body, strings.SplitN(sign(now), ",", 2)[0], gateway.ErrSignature},
+		{"a fresh time before an old signature", body, "t=" + strconv.FormatInt(now.Unix(), 10) + "," + old, gateway.ErrSignature},
+		{"a fresh time behind an old signature", body, old + ",t=" + strconv.FormatInt(now.Unix(), 10), gateway.ErrSignature},
+		{"a time that is none", body, strings.Replace(sign(now), "t=", "t=x", 1), gateway.ErrSignature},
 		{"two signatures, one right, while a secret is rolled", body, sign(now) + ",v1=00", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := gateway.Event(tt.body, tt.signature, now); !errors.Is(err, tt.want) {
+			if _, err := provider.Event(tt.body, tt.signature, now); !errors.Is(err, tt.want) {
 				t.Errorf("%v, want %v", err, tt.want)
 			}
 		})
@@ -507,7 +510,7 @@ func TestWebhooksAreBelievedOnlyWithTheRightSignatureAtTheRightTime(t *testing.T
 func TestWebhooksAreReadAsWhatTheyMean(t *testing.T) {
 	t.Parallel()
 	const secret = "whsec_right"
-	gateway, err := payment.NewSandbox(http.DefaultTransport, secret)
+	provider, err := gateway.NewSandbox(http.DefaultTransport, secret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -523,34 +526,34 @@ func TestWebhooksAreReadAsWhatTheyMean(t *testing.T) {
 	}
 	tests := []struct {
 		name, body string
-		want       payment.Kind
-		state      payment.RefundState
+		want       gateway.Kind
+		state      gateway.RefundState
 		err        error
 	}{
-		{"paid", event(stripe.APIVersion, "checkout.session.completed", session(`,"payment_status":"paid"`)), payment.Paid, "", nil},
-		{"completed, the wallet's money still under way", event(stripe.APIVersion, "checkout.session.completed", session(`,"payment_status":"unpaid"`)), payment.Unconcerned, "", nil},
-		{"the wallet's money came", event(stripe.APIVersion, "checkout.session.async_payment_succeeded", session(`,"payment_status":"paid"`)), payment.Paid, "", nil},
-		{"the wallet's money did not come", event(stripe.APIVersion, "checkout.session.async_payment_failed", session(`,"payment_status":"unpaid"`)), payment.Unconcerned, "", nil},
-		{"expired", event(stripe.APIVersion, "checkout.session.expired", session(`,"payment_status":"unpaid"`)), payment.SessionExpired, "", nil},
-		{"another program's session", event(stripe.APIVersion, "checkout.session.completed", `{"id":"cs_1","payment_status":"paid","metadata":null}`), payment.Unconcerned, "", nil},
-		{"a session with a reference of another shape", event(stripe.APIVersion, "checkout.session.completed", strings.Replace(session(`,"payment_status":"paid"`), intent, "42", 1)), payment.Unconcerned, "", nil},
-		{"a refund that arrived", event(stripe.APIVersion, "charge.refund.updated", refund("succeeded")), payment.RefundUpdated, payment.RefundSucceeded, nil},
-		{"a refund that failed", event(stripe.APIVersion, "charge.refund.updated", refund("failed")), payment.RefundUpdated, payment.RefundFailed, nil},
-		{"a refund that was canceled", event(stripe.APIVersion, "charge.refund.updated", refund("canceled")), payment.RefundUpdated, payment.RefundFailed, nil},
-		{"a refund under way", event(stripe.APIVersion, "charge.refund.updated", refund("pending")), payment.RefundUpdated, payment.RefundPending, nil},
-		{"a refund made by hand", event(stripe.APIVersion, "charge.refund.updated", `{"id":"re_1","status":"succeeded"}`), payment.Unconcerned, "", nil},
-		{"something else", event(stripe.APIVersion, "customer.created", `{}`), payment.Unconcerned, "", nil},
-		{"another API version", event("2024-04-10", "checkout.session.completed", session("")), "", "", payment.ErrEvent},
-		{"live money", strings.Replace(event(stripe.APIVersion, "customer.created", `{}`), `"created"`, `"livemode":true,"created"`, 1), "", "", payment.ErrEvent},
-		{"no id", strings.Replace(event(stripe.APIVersion, "customer.created", `{}`), "evt_1", "", 1), "", "", payment.ErrEvent},
-		{"no data", `{"id":"evt_1","api_version":"2023-10-16"}`, "", "", payment.ErrEvent},
-		{"no JSON", `paid!`, "", "", payment.ErrEvent},
-		{"a session that is a number", event(stripe.APIVersion, "checkout.session.completed", `7`), "", "", payment.ErrEvent},
+		{"paid", event(stripe.APIVersion, "checkout.session.completed", session(`,"payment_status":"paid"`)), gateway.Paid, "", nil},
+		{"completed, the wallet's money still under way", event(stripe.APIVersion, "checkout.session.completed", session(`,"payment_status":"unpaid"`)), gateway.Unconcerned, "", nil},
+		{"the wallet's money came", event(stripe.APIVersion, "checkout.session.async_payment_succeeded", session(`,"payment_status":"paid"`)), gateway.Paid, "", nil},
+		{"the wallet's money did not come", event(stripe.APIVersion, "checkout.session.async_payment_failed", session(`,"payment_status":"unpaid"`)), gateway.Unconcerned, "", nil},
+		{"expired", event(stripe.APIVersion, "checkout.session.expired", session(`,"payment_status":"unpaid"`)), gateway.SessionExpired, "", nil},
+		{"another program's session", event(stripe.APIVersion, "checkout.session.completed", `{"id":"cs_1","payment_status":"paid","metadata":null}`), gateway.Unconcerned, "", nil},
+		{"a session with a reference of another shape", event(stripe.APIVersion, "checkout.session.completed", strings.Replace(session(`,"payment_status":"paid"`), intent, "42", 1)), gateway.Unconcerned, "", nil},
+		{"a refund that arrived", event(stripe.APIVersion, "charge.refund.updated", refund("succeeded")), gateway.RefundUpdated, gateway.RefundSucceeded, nil},
+		{"a refund that failed", event(stripe.APIVersion, "charge.refund.updated", refund("failed")), gateway.RefundUpdated, gateway.RefundFailed, nil},
+		{"a refund that was canceled", event(stripe.APIVersion, "charge.refund.updated", refund("canceled")), gateway.RefundUpdated, gateway.RefundFailed, nil},
+		{"a refund under way", event(stripe.APIVersion, "charge.refund.updated", refund("pending")), gateway.RefundUpdated, gateway.RefundPending, nil},
+		{"a refund made by hand", event(stripe.APIVersion, "charge.refund.updated", `{"id":"re_1","status":"succeeded"}`), gateway.Unconcerned, "", nil},
+		{"something else", event(stripe.APIVersion, "customer.created", `{}`), gateway.Unconcerned, "", nil},
+		{"another API version", event("2024-04-10", "checkout.session.completed", session("")), "", "", gateway.ErrEvent},
+		{"live money", strings.Replace(event(stripe.APIVersion, "customer.created", `{}`), `"created"`, `"livemode":true,"created"`, 1), "", "", gateway.ErrEvent},
+		{"no id", strings.Replace(event(stripe.APIVersion, "customer.created", `{}`), "evt_1", "", 1), "", "", gateway.ErrEvent},
+		{"no data", `{"id":"evt_1","api_version":"2023-10-16"}`, "", "", gateway.ErrEvent},
+		{"no JSON", `paid!`, "", "", gateway.ErrEvent},
+		{"a session that is a number", event(stripe.APIVersion, "checkout.session.completed", `7`), "", "", gateway.ErrEvent},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			e, err := gateway.Event([]byte(tt.body), sandbox.Sign([]byte(tt.body), secret, pgtest.Noon), pgtest.Noon)
+			e, err := provider.Event([]byte(tt.body), sandbox.Sign([]byte(tt.body), secret, pgtest.Noon), pgtest.Noon)
 			if !errors.Is(err, tt.err) {
 				t.Fatalf("%v, want %v", err, tt.err)
 			}
@@ -563,21 +566,21 @@ func TestWebhooksAreReadAsWhatTheyMean(t *testing.T) {
 
 func FuzzEvent(f *testing.F) {
 	const secret = "whsec_right"
-	gateway, err := payment.NewSandbox(http.DefaultTransport, secret)
+	provider, err := gateway.NewSandbox(http.DefaultTransport, secret)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add([]byte(`{"id":"evt_1","api_version":"2023-10-16","created":1,"type":"checkout.session.completed","data":{"object":{"metadata":{"buyer":"`+buyer.String()+`"}}}}`), "t=1,v1=00")
 	f.Add([]byte(`{"id":"evt_1","api_version":"2023-10-16","type":"charge.refund.updated","data":{"object":null}}`), "t=,v1")
 	f.Fuzz(func(t *testing.T, body []byte, header string) {
-		if _, err := gateway.Event(body, header, pgtest.Noon); err == nil {
+		if _, err := provider.Event(body, header, pgtest.Noon); err == nil {
 			t.Fatalf("a signature made without the secret was believed: %q", header)
 		}
-		e, err := gateway.Event(body, sandbox.Sign(body, secret, pgtest.Noon), pgtest.Noon)
+		e, err := provider.Event(body, sandbox.Sign(body, secret, pgtest.Noon), pgtest.Noon)
 		switch {
-		case err != nil && !errors.Is(err, payment.ErrEvent):
-			t.Errorf("%v, want %v", err, payment.ErrEvent)
-		case err == nil && e.Kind == payment.Paid && (e.Intent.IsZero() || e.Buyer == uuid.Nil):
+		case err != nil && !errors.Is(err, gateway.ErrEvent):
+			t.Errorf("%v, want %v", err, gateway.ErrEvent)
+		case err == nil && e.Kind == gateway.Paid && (e.Intent == uuid.Nil || e.Buyer == uuid.Nil):
 			t.Errorf("a payment of nothing by nobody: %+v", e)
 		}
 	})
@@ -591,15 +594,15 @@ func BenchmarkOpen(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	gateway, err := payment.NewSandbox(bank, bank.Secret())
+	provider, err := gateway.NewSandbox(bank, bank.Secret())
 	if err != nil {
 		b.Fatal(err)
 	}
 	o := opening(12345)
 	b.ReportAllocs()
 	for b.Loop() {
-		o.Intent = id.New[payment.Intent](pgtest.Noon)
-		if _, err := gateway.Open(b.Context(), o); err != nil {
+		o.Intent = id.New[gateway.Opening](pgtest.Noon).UUID()
+		if _, err := provider.Open(b.Context(), o); err != nil {
 			b.Fatal(err)
 		}
 	}

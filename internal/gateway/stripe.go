@@ -1,4 +1,4 @@
-package payment
+package gateway
 
 import (
 	"context"
@@ -34,7 +34,7 @@ const (
 
 // ErrNoWebhookSecret says that Stripe's events could not be told from forged
 // ones: the program must not start.
-var ErrNoWebhookSecret = errors.New("payment: Stripe is configured without a webhook secret")
+var ErrNoWebhookSecret = errors.New("gateway: Stripe is configured without a webhook secret")
 
 // stripeGateway speaks Stripe's language, API version 2023-10-16: to Stripe, or
 // to the sandbox.
@@ -52,7 +52,7 @@ func NewStripe(cfg Config, transport http.RoundTripper) (Gateway, error) {
 	key, secret := cfg.StripeKey.Reveal(), cfg.StripeWebhookSecret.Reveal()
 	switch {
 	case strings.TrimSpace(key) == "":
-		return nil, errors.New("payment: Stripe is configured without an API key")
+		return nil, errors.New("gateway: Stripe is configured without an API key")
 	case strings.TrimSpace(secret) == "":
 		return nil, ErrNoWebhookSecret
 	}
@@ -237,13 +237,13 @@ func (e *Event) read(raw json.RawMessage) error {
 	}
 	e.Mark, e.Buyer, e.Currency = o.Metadata[markKey], buyer, o.Currency
 	if e.Type == string(stripe.EventTypeChargeRefundUpdated) {
-		e.Refund, err = id.Parse[Refund](o.Metadata["refund"])
+		e.Refund, err = bare(o.Metadata["refund"])
 		if err == nil {
 			e.Attempt, err = strconv.Atoi(o.Metadata["attempt"])
 		}
 		e.RefundRef, e.RefundTo, e.Amount, e.Kind = o.ID, refundState(o.Status), money.Fen(o.Amount), RefundUpdated
 	} else {
-		e.Intent, err = id.Parse[Intent](o.Reference)
+		e.Intent, err = bare(o.Reference)
 		e.Session, e.Payment, e.Amount, e.Kind = o.ID, o.PaymentIntent, money.Fen(o.AmountTotal), SessionExpired
 		if e.Type != string(stripe.EventTypeCheckoutSessionExpired) {
 			e.Kind = Paid
@@ -254,6 +254,12 @@ func (e *Event) read(raw json.RawMessage) error {
 		e.Kind = Unconcerned
 	}
 	return nil
+}
+
+// bare is an id in its canonical text.
+func bare(text string) (uuid.UUID, error) {
+	of, err := id.Parse[Event](text)
+	return of.UUID(), err
 }
 
 // refundState is Stripe's status of a refund in our words.
