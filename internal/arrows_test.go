@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"cart":         {"catalog", "identity", "offer"},
 	"catalog":      {"identity", "listing", "merchant", "price", "trail"},
 	"claim":        {"catalog", "identity", "merchant", "offer", "trail"},
+	"compensation": {"fulfilment", "identity", "ledger", "lifecycle", "merchant", "order", "trail"},
 	"dispute":      {"aftersale", "fund", "identity", "ledger", "merchant", "order", "payment", "trail"},
 	"dossier":      {"identity", "merchant"},
 	"fulfilment":   {"merchant", "order"},

@@ -27,12 +27,12 @@ type Rendering = func(returns.Case) (request.Answer, error)
 
 // Ask opens a case of the buyer's own order. Another's is order.ErrNotFound; what is wrong
 // with it is returns.ErrInvalid, returns.ErrNotShipped, returns.ErrWindow, returns.ErrNoReason, returns.ErrOpen or what order.Order.Refund refuses.
-func (s *Service) Ask(ctx context.Context, caller identity.Caller, oid order.ID, a returns.Asking, claim request.Claim, render Rendering) (returns.Case, error) {
+func (s *Service) Ask(ctx context.Context, caller identity.Caller, oid order.ID, a returns.Asking) (returns.Case, error) {
 	a.Text = strings.TrimSpace(a.Text)
 	if err := a.Check(); err != nil {
 		return returns.Case{}, err
 	}
-	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (returns.Case, error) {
+	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (returns.Case, error) {
 		o, err := order.Lock(ctx, tx, oid)
 		if err != nil {
 			return returns.Case{}, err

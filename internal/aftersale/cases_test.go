@@ -67,7 +67,7 @@ func want(k returns.Kind, r returns.Reason, pieces int64) returns.Asking {
 // open opens a case of ann's that must be opened.
 func open(t testing.TB, s *shoptest.Shop, oid order.ID, a returns.Asking) returns.Case {
 	t.Helper()
-	c, err := s.Aftersales.Ask(t.Context(), ann, oid, a, request.Claim{}, nil)
+	c, err := s.Aftersales.Ask(t.Context(), ann, oid, a)
 	if err != nil {
 		t.Fatalf("open a case: %v", err)
 	}
@@ -103,7 +103,7 @@ func TestGoodsComeBackAndTheMoneyFollows(t *testing.T) {
 	if got := c.Next(lifecycle.Merchant); !cmp.Equal(got, []string{"approve", "refuse"}) || c.DueAt != pgtest.Noon.Add(3*day) {
 		t.Errorf("asked: the merchant may %v until %s", got, c.DueAt)
 	}
-	if _, err := s.Aftersales.Ask(ctx, ann, o.ID, plain, request.Claim{}, nil); !errors.Is(err, returns.ErrOpen) {
+	if _, err := s.Aftersales.Ask(ctx, ann, o.ID, plain); !errors.Is(err, returns.ErrOpen) {
 		t.Errorf("a second case: %v, want %v", err, returns.ErrOpen)
 	}
 	c = done(t)(s.Aftersales.Approve(ctx, miller, c.ID, request.Claim{}, nil))
@@ -167,7 +167,7 @@ func TestACaseIsItsOwnPartiesAlone(t *testing.T) {
 	o := of(sell(t, s, "flour", 1), shoptest.Miller)
 	arrive(t, s, o.ID)
 	bob, distiller := shoptest.Buyer("bob"), shoptest.Seller(shoptest.Distiller)
-	if _, err := s.Aftersales.Ask(ctx, bob, o.ID, plain, request.Claim{}, nil); !errors.Is(err, order.ErrNotFound) {
+	if _, err := s.Aftersales.Ask(ctx, bob, o.ID, plain); !errors.Is(err, order.ErrNotFound) {
 		t.Errorf("bob asks: %v", err)
 	}
 	c := open(t, s, o.ID, plain)
@@ -196,7 +196,7 @@ func TestAnOrderIsCanceledUntilItShips(t *testing.T) {
 	t.Parallel()
 	s, ctx := newShop(t), t.Context()
 	o := of(sell(t, s, "flour", 2), shoptest.Miller)
-	if _, err := s.Aftersales.Ask(ctx, ann, o.ID, plain, request.Claim{}, nil); !errors.Is(err, returns.ErrNotShipped) {
+	if _, err := s.Aftersales.Ask(ctx, ann, o.ID, plain); !errors.Is(err, returns.ErrNotShipped) {
 		t.Errorf("a case of what was not shipped: %v", err)
 	}
 	give(t, s, o, order.Refunding{Lines: []order.RefundLine{{N: 1, Amount: 100}}})
@@ -330,7 +330,7 @@ func TestNoSequenceOfCasesGivesBackMoreThanWasPaid(t *testing.T) {
 			a.Lines[0].Amount = money.Fen(rapid.SampledFrom([]int64{0, 1, 3300, 5000, 9900}).Draw(r, "amount"))
 			switch rapid.IntRange(0, 6).Draw(r, "act") {
 			case 0, 1:
-				act(func() (returns.Case, error) { return s.Aftersales.Ask(ctx, ann, o.ID, a, request.Claim{}, nil) })
+				act(func() (returns.Case, error) { return s.Aftersales.Ask(ctx, ann, o.ID, a) })
 			case 2:
 				act(func() (returns.Case, error) { return s.Aftersales.Approve(ctx, miller, c.ID, request.Claim{}, nil) })
 			case 3:

@@ -11,6 +11,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -39,32 +40,33 @@ import (
 
 // Services are the contexts that answer. All are needed.
 type Services struct {
-	Identity     *identity.Service
-	Keys         *apikey.Service
-	Merchants    *merchant.Service
-	Catalog      *catalog.Service
-	Inventory    *inventory.Service
-	Carts        *cart.Service
-	Onboarding   *onboarding.Service
-	Orders       *order.Service
-	Payments     *payment.Service
-	Fund         *fund.Service
-	Transparency *transparency.Service
-	Aftersales   *aftersale.Service
-	Disputes     *dispute.Service
-	Receipts     *receipt.Service
-	Reviews      *review.Service
-	Claims       *claim.Service
-	Standing     *standing.Service
-	Origins      *origin.Service
-	Scrutiny     *scrutiny.Service
-	Search       *search.Service
-	Trail        *trail.Service
-	Intake       *intake.Service
-	Files        *file.Service
-	Webhooks     *webhook.Service
-	Recalls      *recall.Service
-	Notices      *notice.Service
+	Identity      *identity.Service
+	Keys          *apikey.Service
+	Merchants     *merchant.Service
+	Catalog       *catalog.Service
+	Inventory     *inventory.Service
+	Carts         *cart.Service
+	Onboarding    *onboarding.Service
+	Orders        *order.Service
+	Payments      *payment.Service
+	Fund          *fund.Service
+	Transparency  *transparency.Service
+	Aftersales    *aftersale.Service
+	Disputes      *dispute.Service
+	Compensations *compensation.Service
+	Receipts      *receipt.Service
+	Reviews       *review.Service
+	Claims        *claim.Service
+	Standing      *standing.Service
+	Origins       *origin.Service
+	Scrutiny      *scrutiny.Service
+	Search        *search.Service
+	Trail         *trail.Service
+	Intake        *intake.Service
+	Files         *file.Service
+	Webhooks      *webhook.Service
+	Recalls       *recall.Service
+	Notices       *notice.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.

@@ -19,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/dossier"
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -48,32 +49,33 @@ import (
 // httpapi.Services and back: the edge is not imported here, so that a context's
 // tests need not compile it.
 type Services struct {
-	Identity     *identity.Service
-	Keys         *apikey.Service
-	Merchants    *merchant.Service
-	Catalog      *catalog.Service
-	Inventory    *inventory.Service
-	Carts        *cart.Service
-	Onboarding   *onboarding.Service
-	Orders       *order.Service
-	Payments     *payment.Service
-	Fund         *fund.Service
-	Transparency *transparency.Service
-	Aftersales   *aftersale.Service
-	Disputes     *dispute.Service
-	Receipts     *receipt.Service
-	Reviews      *review.Service
-	Claims       *claim.Service
-	Standing     *standing.Service
-	Origins      *origin.Service
-	Scrutiny     *scrutiny.Service
-	Search       *search.Service
-	Trail        *trail.Service
-	Intake       *intake.Service
-	Files        *file.Service
-	Webhooks     *webhook.Service
-	Recalls      *recall.Service
-	Notices      *notice.Service
+	Identity      *identity.Service
+	Keys          *apikey.Service
+	Merchants     *merchant.Service
+	Catalog       *catalog.Service
+	Inventory     *inventory.Service
+	Carts         *cart.Service
+	Onboarding    *onboarding.Service
+	Orders        *order.Service
+	Payments      *payment.Service
+	Fund          *fund.Service
+	Transparency  *transparency.Service
+	Aftersales    *aftersale.Service
+	Disputes      *dispute.Service
+	Compensations *compensation.Service
+	Receipts      *receipt.Service
+	Reviews       *review.Service
+	Claims        *claim.Service
+	Standing      *standing.Service
+	Origins       *origin.Service
+	Scrutiny      *scrutiny.Service
+	Search        *search.Service
+	Trail         *trail.Service
+	Intake        *intake.Service
+	Files         *file.Service
+	Webhooks      *webhook.Service
+	Recalls       *recall.Service
+	Notices       *notice.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this
