@@ -5,7 +5,6 @@ package aftersale
 
 import (
 	"slices"
-	"time"
 
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
@@ -30,6 +29,7 @@ type Sale struct {
 	order.Order
 	Refunds []order.Refund
 	Way     fulfilment.Fulfilment // how far its goods have come
+	Late    bool                  // the window of returns is over
 	Asked   bool                  // a case of it is open
 }
 
@@ -69,7 +69,7 @@ func stock(o *order.Order, r order.Refund) []inventory.Line {
 // Next are the actions that somebody may take on a sale now: those of the order, and of how
 // far its goods have come. Canceling is allowed where both allow it; a return within its
 // window, while no case is open.
-func (s *Sale) Next(who lifecycle.Role, now time.Time) []string {
+func (s *Sale) Next(who lifecycle.Role) []string {
 	if s.PaidAt.IsZero() || s.State == order.Refunded {
 		return []string{}
 	}
@@ -77,9 +77,8 @@ func (s *Sale) Next(who lifecycle.Role, now time.Time) []string {
 	next := slices.DeleteFunc(of.Next(string(s.State), who), func(a string) bool {
 		return way.Knows(a) && !way.May(string(s.Way.State), a, who)
 	})
-	late := !s.Way.ClosesAt.IsZero() && !now.Before(s.Way.ClosesAt)
 	for _, a := range way.Next(string(s.Way.State), who) {
-		if !of.Knows(a) && (a != "request_return" || !late && !s.Asked) {
+		if !of.Knows(a) && (a != "request_return" || !s.Late && !s.Asked) {
 			next = append(next, a)
 		}
 	}

@@ -194,7 +194,9 @@ func sale(ctx context.Context, tx *postgres.Tx, o order.Order) (Sale, error) {
 		return Sale{}, err
 	}
 	asked, err := Open(ctx, tx, one)
-	return Sale{o, refunds, ways[o.ID], asked[o.ID]}, err
+	way := ways[o.ID]
+	late := !way.ClosesAt.IsZero() && !tx.Now.Before(way.ClosesAt)
+	return Sale{Order: o, Refunds: refunds, Way: way, Late: late, Asked: asked[o.ID]}, err
 }
 
 // Forfeit records as a refund what a bank took back of a locked order for good, under

@@ -6,7 +6,10 @@ package compensation
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -86,6 +89,13 @@ func (c *Compensation) decide(to State, by identity.ID, note string, at time.Tim
 	}
 	c.State, c.DecidedBy, c.DecidedAt, c.Note = to, by, at, note
 	return nil
+}
+
+// Next are the actions that an operator may take.
+func (c *Compensation) Next(who uuid.UUID) []string {
+	return slices.DeleteFunc(lifecycle.Compensation().Next(string(c.State), lifecycle.Operator), func(a string) bool {
+		return (a == "withdraw") != (who == c.ProposedBy.UUID()) || who == c.Buyer.UUID()
+	})
 }
 
 // left is how much of what was paid for an order has not come back, nor is about to.

@@ -79,6 +79,7 @@ type surface struct {
 	checkouts
 	orders
 	notices
+	aftersales
 	sellers
 	onboardings
 	apiKeys
@@ -108,6 +109,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		checkouts{d.Orders, d.Receipts, d.Clock},
 		orders{d.Orders, d.Aftersales},
 		notices{d.Notices},
+		aftersales{d.Aftersales, d.Compensations},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
 		onboardings{d.Onboarding},
 		apiKeys{d.Keys},
