@@ -30,35 +30,6 @@ import (
 
 const day = 24 * time.Hour
 
-// arrive brings the goods of an order to its buyer: they are shipped and received now.
-func arrive(t testing.TB, s *shoptest.Shop, oid order.ID) {
-	t.Helper()
-	err := postgres.Do(t.Context(), s.DB, func(tx *postgres.Tx) error {
-		o, err := order.Lock(t.Context(), tx, oid)
-		if err != nil {
-			return err
-		}
-		if _, err := fulfilment.Lock(t.Context(), tx, o); err != nil {
-			return err
-		}
-		for _, set := range []string{
-			`state = 'shipped', shipped_at = ?`, `state = 'received', received_at = ?, goods_received_at = shipped_at`,
-		} {
-			at := any(tx.Now)
-			if set[9] == 'r' {
-				set += fmt.Sprintf(`, closes_at = '%s'`, fulfilment.Closes(tx.Now).Format(time.RFC3339))
-			}
-			if _, err := tx.Exec(t.Context(), `UPDATE fulfilment SET `+set+` WHERE merchant_id = ? AND order_id = ?`, at, o.Merchant, o.ID); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatalf("bring the goods: %v", err)
-	}
-}
-
 // want is an asking for so many of the first line.
 func want(k returns.Kind, r returns.Reason, pieces int64) returns.Asking {
 	return returns.Asking{Kind: k, Reason: r, Text: "袋子破了", Lines: []order.RefundLine{{N: 1, Quantity: pieces}}}
@@ -96,7 +67,7 @@ func TestGoodsComeBackAndTheMoneyFollows(t *testing.T) {
 	t.Parallel()
 	s, ctx := newShop(t), t.Context()
 	o := of(sell(t, s, "flour", 3), shoptest.Miller)
-	arrive(t, s, o.ID)
+	s.Arrive(t, o.ID)
 	before := stand(t, s, o.ID)
 
 	c := open(t, s, o.ID, want(returns.ReturnRefund, returns.NoReason, 2))
@@ -145,7 +116,7 @@ func TestWhatIsRefusedIsDecidedByAnOperator(t *testing.T) {
 		{returns.RefundOnly, false, returns.Rejected},
 	} {
 		o := of(sell(t, s, "flour", 1), shoptest.Miller)
-		arrive(t, s, o.ID)
+		s.Arrive(t, o.ID)
 		c := open(t, s, o.ID, want(tt.kind, returns.Damaged, 1))
 		c = done(t)(s.Aftersales.Refuse(ctx, miller, c.ID, "看不出破损"))
 		if _, err := s.Aftersales.Decide(ctx, shoptest.Operator, c.ID, true, "为时过早", request.Claim{}, nil); !errors.Is(err, returns.ErrState) {
@@ -165,7 +136,7 @@ func TestACaseIsItsOwnPartiesAlone(t *testing.T) {
 	t.Parallel()
 	s, ctx := newShop(t), t.Context()
 	o := of(sell(t, s, "flour", 1), shoptest.Miller)
-	arrive(t, s, o.ID)
+	s.Arrive(t, o.ID)
 	bob, distiller := shoptest.Buyer("bob"), shoptest.Seller(shoptest.Distiller)
 	if _, err := s.Aftersales.Ask(ctx, bob, o.ID, plain); !errors.Is(err, order.ErrNotFound) {
 		t.Errorf("bob asks: %v", err)
@@ -215,7 +186,7 @@ func TestAnOrderIsCanceledUntilItShips(t *testing.T) {
 		t.Errorf("the merchant cannot deliver: %s, %v", c.State, err)
 	}
 	o = of(sell(t, s, "flour", 1), shoptest.Miller)
-	arrive(t, s, o.ID)
+	s.Arrive(t, o.ID)
 	if _, err := s.Aftersales.Cancel(ctx, ann, o.ID, request.Claim{}, nil); !errors.Is(err, aftersale.ErrShipped) {
 		t.Errorf("canceled what has come: %v", err)
 	}
@@ -230,7 +201,7 @@ func TestWhoDoesNotActIsActedFor(t *testing.T) {
 	s, ctx := newShop(t), t.Context()
 	fresh := func(k returns.Kind) returns.Case {
 		o := of(sell(t, s, "flour", 1), shoptest.Miller)
-		arrive(t, s, o.ID)
+		s.Arrive(t, o.ID)
 		return open(t, s, o.ID, want(k, returns.Quality, 1))
 	}
 	silent, only, unsent, unseen, meek := fresh(returns.ReturnRefund), fresh(returns.RefundOnly), fresh(returns.ReturnRefund), fresh(returns.ReturnRefund), fresh(returns.RefundOnly)
@@ -315,7 +286,7 @@ func TestNoSequenceOfCasesGivesBackMoreThanWasPaid(t *testing.T) {
 	const bags = 3
 	rapid.Check(t, func(r *rapid.T) {
 		o := of(sell(t, s, "flour", bags), shoptest.Miller)
-		arrive(t, s, o.ID)
+		s.Arrive(t, o.ID)
 		before := s.Held(t, fund.Pending)
 		var c returns.Case
 		act := func(f func() (returns.Case, error)) {
@@ -372,7 +343,7 @@ func TestAMaturedTenthComesOutOfWhatIsFree(t *testing.T) {
 	t.Parallel()
 	s, ctx := newShop(t), t.Context()
 	o := of(sell(t, s, "flour", 2), shoptest.Miller)
-	arrive(t, s, o.ID)
+	s.Arrive(t, o.ID)
 	c := open(t, s, o.ID, want(returns.RefundOnly, returns.Quality, 1))
 	must := func(err error) {
 		t.Helper()

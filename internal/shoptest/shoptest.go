@@ -25,6 +25,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -299,6 +300,28 @@ func (s *Shop) ReturnPast(t testing.TB, checkout uuid.UUID) {
 	must(t, err)
 	_, err = s.gateway.Refund(t.Context(), back)
 	must(t, err)
+}
+
+// Arrive brings a paid order to its buyer in one go: its goods were shipped, and are
+// received now.
+func (s *Shop) Arrive(t testing.TB, oid order.ID) {
+	t.Helper()
+	must(t, postgres.Do(t.Context(), s.DB, func(tx *postgres.Tx) error {
+		o, err := order.Lock(t.Context(), tx, oid)
+		if err == nil {
+			_, err = fulfilment.Lock(t.Context(), tx, o)
+		}
+		for _, step := range []string{
+			`state = 'shipped', shipped_at = @now`,
+			`state = 'received', goods_received_at = @now, received_at = @now, closes_at = @closes`,
+		} {
+			if err == nil {
+				_, err = tx.Exec(t.Context(), `UPDATE fulfilment SET `+step+` WHERE merchant_id = @merchant AND order_id = @order`,
+					map[string]any{"now": tx.Now, "closes": fulfilment.Closes(tx.Now), "merchant": o.Merchant, "order": o.ID})
+			}
+		}
+		return err
+	}))
 }
 
 // Sequence takes what is booked up into the public log, and signs it.
