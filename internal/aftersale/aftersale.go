@@ -20,6 +20,8 @@ import (
 var (
 	// ErrShipped says that something of the order was shipped: a case is opened instead.
 	ErrShipped = fault.New(fault.Conflict, "aftersale.shipped", "Something of the order was shipped: open an after-sales case instead", "订单已发货，请申请售后")
+	// ErrOwn says that nobody decides on a case of his own, or of an enterprise that he sells for.
+	ErrOwn = fault.New(fault.Refused, "aftersale.own_case", "Nobody decides on a case of his own or of his own enterprise", "不能裁决本人或本企业的售后单")
 	// ErrDisputed says that the buyer's bank has taken the payment back: it decides first.
 	ErrDisputed = fault.New(fault.Conflict, "aftersale.disputed", "The payment is disputed at the buyer's bank, nothing is refunded meanwhile", "付款处于银行争议中，暂不能退款")
 )

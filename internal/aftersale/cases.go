@@ -124,7 +124,8 @@ func (s *Service) GoodsReceived(ctx context.Context, caller identity.Caller, cid
 }
 
 // Decide ends an escalated case, with a reason, for the buyer (the goods are sent back first
-// where they have to be) or for the merchant. An operator does, who sells for neither side.
+// where they have to be) or for the merchant. An operator does; ErrOwn for who
+// is a side of it.
 func (s *Service) Decide(ctx context.Context, caller identity.Caller, cid returns.ID, forBuyer bool, reason string, claim request.Claim, render Rendering) (returns.Case, error) {
 	if err := caller.Must(identity.Operator); err != nil {
 		return returns.Case{}, err
@@ -134,7 +135,7 @@ func (s *Service) Decide(ctx context.Context, caller identity.Caller, cid return
 	}
 	return s.act(ctx, byOperator(caller), cid, claim, render, func(tx *postgres.Tx, o *order.Order, c *returns.Case, by actor) error {
 		if caller.SellsFor(c.Merchant.UUID()) || caller.Account == c.Buyer {
-			return identity.ErrForbidden
+			return ErrOwn
 		}
 		to := returns.Rejected
 		if forBuyer {

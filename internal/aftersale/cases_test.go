@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -125,6 +126,10 @@ func TestWhatIsRefusedIsDecidedByAnOperator(t *testing.T) {
 		c = done(t)(s.Aftersales.Escalate(ctx, ann, c.ID, "照片里看得清"))
 		if _, err := s.Aftersales.Decide(ctx, miller, c.ID, false, "我们没错", request.Claim{}, nil); !errors.Is(err, identity.ErrForbidden) {
 			t.Errorf("the merchant decided: %v", err)
+		}
+		both := identity.Caller{Account: miller.Account, Roles: append(slices.Clone(miller.Roles), shoptest.Operator.Roles...)}
+		if _, err := s.Aftersales.Decide(ctx, both, c.ID, false, "我们没错", request.Claim{}, nil); !errors.Is(err, aftersale.ErrOwn) {
+			t.Errorf("an operator of the enterprise decided: %v", err)
 		}
 		if c = done(t)(s.Aftersales.Decide(ctx, shoptest.Operator, c.ID, tt.yes, "证据充分", request.Claim{}, nil)); c.State != tt.want {
 			t.Errorf("%s decided %t: the case is %s, want %s", tt.kind, tt.yes, c.State, tt.want)

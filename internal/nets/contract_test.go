@@ -48,31 +48,33 @@ type object struct {
 
 // objects are the path parameters of which the shop (shop_test.go) has things.
 var objects = map[string]object{
-	"application_id": {owners: []string{"account"}},
-	"session_id":     {owners: []string{"account"}},
-	"checkout_id":    {owners: []string{"buyer"}},
-	"order_id":       {owners: []string{"buyer", "merchant"}},
-	"sku_id":         {owners: []string{"merchant", "account"}}, // an enterprise's, or in somebody's cart
-	"product_id":     {owners: []string{"merchant"}},
-	"merchant_id":    {owners: []string{"merchant"}},
-	"account_id":     {owners: []string{"account"}},
-	"refund_id":      {owners: []string{"buyer"}},
-	"dispute_id":     {},
-	"key_id":         {owners: []string{"merchant"}},
-	"path":           {},
-	"code":           {},
-	"import_id":      {owners: []string{"merchant"}},
-	"licence_id":     {owners: []string{"merchant"}},
-	"alert_id":       {owners: []string{"merchant"}},
-	"webhook_id":     {owners: []string{"merchant"}},
-	"delivery_id":    {owners: []string{"merchant"}},
-	"file_id":        {owners: []string{"account"}},
-	"lot_id":         {owners: []string{"merchant"}},
-	"recall_id":      {owners: []string{"merchant"}},
-	"review_id":      {owners: []string{"buyer", "merchant"}},
-	"claim_id":       {owners: []string{"merchant"}},
-	"report_id":      {owners: []string{"account"}},
-	"listing_id":     {owners: []string{"merchant"}}, // a product in any state
+	"application_id":  {owners: []string{"account"}},
+	"session_id":      {owners: []string{"account"}},
+	"checkout_id":     {owners: []string{"buyer"}},
+	"order_id":        {owners: []string{"buyer", "merchant"}},
+	"sku_id":          {owners: []string{"merchant", "account"}}, // an enterprise's, or in somebody's cart
+	"product_id":      {owners: []string{"merchant"}},
+	"merchant_id":     {owners: []string{"merchant"}},
+	"account_id":      {owners: []string{"account"}},
+	"refund_id":       {owners: []string{"buyer"}},
+	"case_id":         {owners: []string{"buyer", "merchant"}},
+	"compensation_id": {},
+	"dispute_id":      {},
+	"key_id":          {owners: []string{"merchant"}},
+	"path":            {},
+	"code":            {},
+	"import_id":       {owners: []string{"merchant"}},
+	"licence_id":      {owners: []string{"merchant"}},
+	"alert_id":        {owners: []string{"merchant"}},
+	"webhook_id":      {owners: []string{"merchant"}},
+	"delivery_id":     {owners: []string{"merchant"}},
+	"file_id":         {owners: []string{"account"}},
+	"lot_id":          {owners: []string{"merchant"}},
+	"recall_id":       {owners: []string{"merchant"}},
+	"review_id":       {owners: []string{"buyer", "merchant"}},
+	"claim_id":        {owners: []string{"merchant"}},
+	"report_id":       {owners: []string{"account"}},
+	"listing_id":      {owners: []string{"merchant"}}, // a product in any state
 }
 
 // headers are the required parameters of which the nets know a good value.

@@ -2394,7 +2394,7 @@ type CartLineChange struct {
 // CaseAction defines model for CaseAction.
 type CaseAction string
 
-// CaseDecision defines model for CaseDecision.
+// CaseDecision Example: {"for_buyer":true,"reason":"照片清楚，支持退款"}
 type CaseDecision struct {
 	// ForBuyer True: the goods are sent back, or the money goes back at once. False: it stays refused
 	ForBuyer bool `json:"for_buyer"`
@@ -2420,7 +2420,7 @@ type CaseEventRole string
 // CaseKind defines model for CaseKind.
 type CaseKind string
 
-// CaseReason defines model for CaseReason.
+// CaseReason Example: {"reason":"照片里看不出破损"}
 type CaseReason struct {
 	// Reason Example: 照片里看不出破损
 	Reason string `json:"reason"`
@@ -2633,7 +2633,7 @@ type Compensation struct {
 // CompensationNextActions defines model for Compensation.NextActions.
 type CompensationNextActions string
 
-// CompensationApproval defines model for CompensationApproval.
+// CompensationApproval Example: {"digest":"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"}
 type CompensationApproval struct {
 	// Digest Of the proposal that was read: it binds order, amount and reason
 	//
@@ -2813,7 +2813,7 @@ type FundStatement struct {
 	SoldFen int64 `json:"sold_fen"`
 }
 
-// GoodsBack defines model for GoodsBack.
+// GoodsBack Example: {"restock":true}
 type GoodsBack struct {
 	// Restock They can be sold again
 	Restock bool `json:"restock"`
@@ -3485,7 +3485,7 @@ type NewCheaperReport struct {
 	Url *string `json:"url,omitempty"`
 }
 
-// NewCompensation defines model for NewCompensation.
+// NewCompensation Example: {"amount_fen":5000,"order_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","reason":"住宿与描述不符"}
 type NewCompensation struct {
 	// AmountFen Example: 5000
 	AmountFen int64 `json:"amount_fen"`
@@ -4794,7 +4794,7 @@ type Seller struct {
 	Name string `json:"name"`
 }
 
-// SendingBack defines model for SendingBack.
+// SendingBack Example: {"carrier":"顺丰","tracking_no":"SF1234567890"}
 type SendingBack struct {
 	// Carrier Example: 顺丰
 	Carrier string `json:"carrier"`
