@@ -48,6 +48,7 @@ var arrows = map[string][]string{
 	"price":        {},
 	"quote":        {"cart", "catalog", "identity", "merchant", "offer"},
 	"recall":       {"identity", "inventory", "trail"},
+	"reconcile":    {"aftersale", "dispute", "gateway", "order", "payment"},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "notice", "order", "transparency"},
 	"returns":      {"catalog", "fulfilment", "identity", "lifecycle", "merchant", "order", "payment"},
 	"review":       {"catalog", "identity", "merchant", "order", "trail"},

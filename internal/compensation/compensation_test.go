@@ -45,23 +45,23 @@ func TestGoodwillTakesFourEyes(t *testing.T) {
 	o := late(t, s)
 	const amount = 5000
 
-	if _, err := s.Compensations.Propose(ctx, shoptest.Buyer("ann"), o.ID, amount, "隔音太差"); !errors.Is(err, identity.ErrForbidden) {
+	if _, err := s.Goodwill.Propose(ctx, shoptest.Buyer("ann"), o.ID, amount, "隔音太差"); !errors.Is(err, identity.ErrForbidden) {
 		t.Errorf("the buyer proposes: %v", err)
 	}
 	for _, fen := range []money.Fen{-1, 0, 29901} {
-		if _, err := s.Compensations.Propose(ctx, shoptest.Operator, o.ID, fen, "隔音太差"); !errors.Is(err, compensation.ErrLimit) {
+		if _, err := s.Goodwill.Propose(ctx, shoptest.Operator, o.ID, fen, "隔音太差"); !errors.Is(err, compensation.ErrLimit) {
 			t.Errorf("%d fen: %v, want %v", fen, err, compensation.ErrLimit)
 		}
 	}
-	c, err := s.Compensations.Propose(ctx, shoptest.Operator, o.ID, amount, "隔音太差")
+	c, err := s.Goodwill.Propose(ctx, shoptest.Operator, o.ID, amount, "隔音太差")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Compensations.Propose(ctx, other, o.ID, 29900-amount+1, "再补一点"); !errors.Is(err, compensation.ErrLimit) {
+	if _, err := s.Goodwill.Propose(ctx, other, o.ID, 29900-amount+1, "再补一点"); !errors.Is(err, compensation.ErrLimit) {
 		t.Errorf("with what is proposed already it is too much: %v", err)
 	}
 	approve := func(who identity.Caller, digest [32]byte) error {
-		_, err := s.Compensations.Approve(ctx, who, c.ID, digest, request.Claim{}, nil)
+		_, err := s.Goodwill.Approve(ctx, who, c.ID, digest, request.Claim{}, nil)
 		return err
 	}
 	if err := approve(shoptest.Operator, c.Digest); !errors.Is(err, compensation.ErrOwn) {
@@ -97,20 +97,20 @@ func TestAProposalIsRefusedByAnotherAndWithdrawnByItsOwn(t *testing.T) {
 		who  identity.Caller
 		want compensation.State
 	}{{other, compensation.Refused}, {shoptest.Operator, compensation.Withdrawn}} {
-		c, err := s.Compensations.Propose(ctx, shoptest.Operator, o.ID, 29900, "隔音太差")
+		c, err := s.Goodwill.Propose(ctx, shoptest.Operator, o.ID, 29900, "隔音太差")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c, err = s.Compensations.Refuse(ctx, tt.who, c.ID, "证据不足"); err != nil || c.State != tt.want {
+		if c, err = s.Goodwill.Refuse(ctx, tt.who, c.ID, "证据不足"); err != nil || c.State != tt.want {
 			t.Errorf("it is %s, %v, want %s", c.State, err, tt.want)
 		}
-		if _, err := s.Compensations.Approve(ctx, other, c.ID, c.Digest, request.Claim{}, nil); !errors.Is(err, compensation.ErrState) {
+		if _, err := s.Goodwill.Approve(ctx, other, c.ID, c.Digest, request.Claim{}, nil); !errors.Is(err, compensation.ErrState) {
 			t.Errorf("approved what is %s: %v", c.State, err)
 		}
 	}
 	c := s.Place(t, "ann", shoptest.Choose("flour", 1))
 	s.Pay(t, c.PayURL)
-	if _, err := s.Compensations.Propose(ctx, shoptest.Operator, s.Checkout(t, c).Orders[0].ID, 1, "太早了"); !errors.Is(err, compensation.ErrOpen) {
+	if _, err := s.Goodwill.Propose(ctx, shoptest.Operator, s.Checkout(t, c).Orders[0].ID, 1, "太早了"); !errors.Is(err, compensation.ErrOpen) {
 		t.Errorf("while the goods can come back: %v", err)
 	}
 }

@@ -58,6 +58,7 @@ type Gateway interface {
 	Refund(ctx context.Context, r Refunding) (Refunded, error)
 	// Event reads a webhook whose signature is right and at most Tolerance away from now; else ErrSignature. What cannot be read is ErrEvent.
 	Event(body []byte, signature string, now time.Time) (Event, error)
+	Connect
 }
 
 // RefundState is where a refund is in its life. It only goes forward, and
@@ -115,6 +116,10 @@ const (
 	Paid           Kind = "paid"            // the buyer has paid an intent
 	SessionExpired Kind = "expired"         // a page closed without a payment
 	RefundUpdated  Kind = "refund_updated"  // a refund of ours has another state
+	RefundSeen     Kind = "refund_seen"     // somebody has given a payment back, or a part of it, on the provider's own pages
+	DisputeMoved   Kind = "dispute_moved"   // a bank disputes a payment, or has decided
+	TransferMoved  Kind = "transfer_moved"  // a transfer of ours was made or taken back
+	AccountMoved   Kind = "account_moved"   // a connected account of ours can do more or less
 	Unconcerned    Kind = "not_our_concern" // stored, and nothing follows
 )
 
@@ -128,12 +133,15 @@ type Event struct {
 	Intent     uuid.UUID // of Paid and SessionExpired
 	Buyer      uuid.UUID // whose intent or refund it is
 	Session    string    // of Paid and SessionExpired
-	Payment    string    // of Paid
+	Payment    string    // of Paid, RefundSeen and DisputeMoved
 	Amount     money.Fen // of Paid and RefundUpdated; of the currency, whatever that is
 	Currency   string
 	Refund     uuid.UUID   // of RefundUpdated
 	Attempt    int         // of RefundUpdated
 	RefundRef  string      // of RefundUpdated
 	RefundTo   RefundState // of RefundUpdated
+	Dispute    string      // of DisputeMoved: the provider's name of it. Its Mark is "": only the payment tells whose it is
+	Row        uuid.UUID   // of TransferMoved: ours. Of AccountMoved: the owner
+	Account    string      // of AccountMoved: the provider's name of it
 	OccurredAt time.Time   // by the provider's clock
 }

@@ -42,8 +42,9 @@ type stripeGateway struct {
 	name     string
 	sessions session.Client
 	refunds  refund.Client
-	secret   string
-	live     bool
+	stripeConnect
+	secret string
+	live   bool
 }
 
 // NewStripe is Stripe itself. The webhook endpoint must be created with API
@@ -77,7 +78,7 @@ func newStripe(name, key, secret, url string, live bool, over *http.Client, retr
 		cfg.URL = stripe.String(url)
 	}
 	backend := stripe.GetBackendWithConfig(stripe.APIBackend, cfg)
-	return &stripeGateway{name, session.Client{B: backend, Key: key}, refund.Client{B: backend, Key: key}, secret, live}
+	return &stripeGateway{name, session.Client{B: backend, Key: key}, refund.Client{B: backend, Key: key}, newStripeConnect(backend, key), secret, live}
 }
 
 // Name is "stripe" or "sandbox".
@@ -101,11 +102,12 @@ func (g *stripeGateway) Open(ctx context.Context, o Opening) (Opened, error) {
 		PaymentMethodOptions: &stripe.CheckoutSessionPaymentMethodOptionsParams{
 			WeChatPay: &stripe.CheckoutSessionPaymentMethodOptionsWeChatPayParams{Client: stripe.String("web")},
 		},
-		Locale:     stripe.String("auto"),
-		SuccessURL: &o.SuccessURL,
-		CancelURL:  &o.CancelURL,
-		ExpiresAt:  stripe.Int64(o.ExpiresAt.Add(pageOutlives).Unix()),
-		Metadata:   map[string]string{markKey: o.Mark, "buyer": o.Buyer.String()},
+		PaymentIntentData: &stripe.CheckoutSessionPaymentIntentDataParams{TransferGroup: &intent},
+		Locale:            stripe.String("auto"),
+		SuccessURL:        &o.SuccessURL,
+		CancelURL:         &o.CancelURL,
+		ExpiresAt:         stripe.Int64(o.ExpiresAt.Add(pageOutlives).Unix()),
+		Metadata:          map[string]string{markKey: o.Mark, "buyer": o.Buyer.String()},
 	}
 	params.Context = ctx
 	params.SetIdempotencyKey(intent)
@@ -181,6 +183,13 @@ func (g *stripeGateway) Event(body []byte, signature string, now time.Time) (Eve
 		return Event{}, ErrSignature
 	case err != nil:
 		return Event{}, ErrEvent.With("%v", err)
+	}
+	return g.reads(&raw)
+}
+
+// reads is what an event that is surely Stripe's means to us.
+func (g *stripeGateway) reads(raw *stripe.Event) (Event, error) {
+	switch {
 	case raw.ID == "" || raw.Data == nil:
 		return Event{}, ErrEvent.With("it has no id or no data")
 	case raw.Livemode != g.live:
@@ -218,12 +227,23 @@ type object struct {
 	Status        string            `json:"status"`
 }
 
-// read fills the event from what it is about. What is not about an intent or a
-// refund of a shop's stays Unconcerned: other programs may share the account.
+// read fills the event from what it is about. What is not about something of a
+// shop's stays Unconcerned: other programs may share the account.
 func (e *Event) read(raw json.RawMessage) error {
-	switch e.Type {
-	case string(stripe.EventTypeCheckoutSessionCompleted), string(stripe.EventTypeCheckoutSessionAsyncPaymentSucceeded),
-		string(stripe.EventTypeCheckoutSessionExpired), string(stripe.EventTypeChargeRefundUpdated):
+	var fill func(o object) bool
+	switch stripe.EventType(e.Type) {
+	case stripe.EventTypeCheckoutSessionCompleted, stripe.EventTypeCheckoutSessionAsyncPaymentSucceeded:
+		fill = e.paid
+	case stripe.EventTypeCheckoutSessionExpired:
+		fill = e.expired
+	case stripe.EventTypeChargeRefundUpdated, stripe.EventTypeRefundCreated, stripe.EventTypeRefundUpdated:
+		fill = e.refund
+	case stripe.EventTypeChargeDisputeCreated, stripe.EventTypeChargeDisputeUpdated, stripe.EventTypeChargeDisputeClosed:
+		fill = e.dispute
+	case stripe.EventTypeTransferCreated, stripe.EventTypeTransferReversed, stripe.EventTypeTransferUpdated:
+		fill = e.transfer
+	case stripe.EventTypeAccountUpdated:
+		fill = e.account
 	default:
 		return nil
 	}
@@ -231,29 +251,62 @@ func (e *Event) read(raw json.RawMessage) error {
 	if err := json.Unmarshal(raw, &o); err != nil {
 		return ErrEvent.With("%v", err)
 	}
-	buyer, err := uuid.Parse(o.Metadata["buyer"])
-	if err != nil {
-		return nil //nolint:nilerr // it is not about an intent of ours
-	}
-	e.Mark, e.Buyer, e.Currency = o.Metadata[markKey], buyer, o.Currency
-	if e.Type == string(stripe.EventTypeChargeRefundUpdated) {
-		e.Refund, err = bare(o.Metadata["refund"])
-		if err == nil {
-			e.Attempt, err = strconv.Atoi(o.Metadata["attempt"])
-		}
-		e.RefundRef, e.RefundTo, e.Amount, e.Kind = o.ID, refundState(o.Status), money.Fen(o.Amount), RefundUpdated
-	} else {
-		e.Intent, err = bare(o.Reference)
-		e.Session, e.Payment, e.Amount, e.Kind = o.ID, o.PaymentIntent, money.Fen(o.AmountTotal), SessionExpired
-		if e.Type != string(stripe.EventTypeCheckoutSessionExpired) {
-			e.Kind = Paid
-		}
-	}
-	// A wallet's session is completed before its money has come: another event tells that.
-	if err != nil || (e.Kind == Paid && o.PaymentStatus != string(stripe.CheckoutSessionPaymentStatusPaid)) {
+	if !fill(o) {
 		e.Kind = Unconcerned
 	}
 	return nil
+}
+
+// session fills what all events of a page have.
+func (e *Event) session(o object) bool {
+	buyer, err := uuid.Parse(o.Metadata["buyer"])
+	if err != nil {
+		return false
+	}
+	e.Mark, e.Buyer, e.Currency = o.Metadata[markKey], buyer, o.Currency
+	e.Session, e.Payment, e.Amount = o.ID, o.PaymentIntent, money.Fen(o.AmountTotal)
+	e.Intent, err = bare(o.Reference)
+	return err == nil
+}
+
+func (e *Event) paid(o object) bool {
+	e.Kind = Paid
+	// A wallet's session is completed before its money has come: another event tells that.
+	return e.session(o) && o.PaymentStatus == string(stripe.CheckoutSessionPaymentStatusPaid)
+}
+
+func (e *Event) expired(o object) bool {
+	e.Kind = SessionExpired
+	return e.session(o)
+}
+
+func (e *Event) refund(o object) bool {
+	e.Currency, e.RefundRef, e.RefundTo, e.Amount = o.Currency, o.ID, refundState(o.Status), money.Fen(o.Amount)
+	buyer, err := uuid.Parse(o.Metadata["buyer"])
+	if err != nil { // somebody made it on the provider's own pages
+		e.Kind, e.Payment = RefundSeen, o.PaymentIntent
+		return o.ID != "" && o.PaymentIntent != ""
+	}
+	e.Kind, e.Mark, e.Buyer = RefundUpdated, o.Metadata[markKey], buyer
+	e.Refund, e.Attempt = rowOf(o.Metadata, "refund")
+	return e.Refund != uuid.Nil
+}
+
+func (e *Event) dispute(o object) bool {
+	e.Kind, e.Dispute, e.Payment, e.Amount, e.Currency = DisputeMoved, o.ID, o.PaymentIntent, money.Fen(o.Amount), o.Currency
+	return o.ID != "" && o.PaymentIntent != ""
+}
+
+func (e *Event) transfer(o object) bool {
+	e.Kind, e.Mark, e.Currency = TransferMoved, o.Metadata[markKey], o.Currency
+	e.Row, e.Attempt = rowOf(o.Metadata, "row")
+	return e.Row != uuid.Nil
+}
+
+func (e *Event) account(o object) bool {
+	owner, err := bare(o.Metadata["owner"])
+	e.Kind, e.Mark, e.Row, e.Account = AccountMoved, o.Metadata[markKey], owner, o.ID
+	return err == nil && o.ID != ""
 }
 
 // bare is an id in its canonical text.

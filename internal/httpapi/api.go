@@ -28,6 +28,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
@@ -40,33 +41,34 @@ import (
 
 // Services are the contexts that answer. All are needed.
 type Services struct {
-	Identity      *identity.Service
-	Keys          *apikey.Service
-	Merchants     *merchant.Service
-	Catalog       *catalog.Service
-	Inventory     *inventory.Service
-	Carts         *cart.Service
-	Onboarding    *onboarding.Service
-	Orders        *order.Service
-	Payments      *payment.Service
-	Fund          *fund.Service
-	Transparency  *transparency.Service
-	Aftersales    *aftersale.Service
-	Disputes      *dispute.Service
-	Compensations *compensation.Service
-	Receipts      *receipt.Service
-	Reviews       *review.Service
-	Claims        *claim.Service
-	Standing      *standing.Service
-	Origins       *origin.Service
-	Scrutiny      *scrutiny.Service
-	Search        *search.Service
-	Trail         *trail.Service
-	Intake        *intake.Service
-	Files         *file.Service
-	Webhooks      *webhook.Service
-	Recalls       *recall.Service
-	Notices       *notice.Service
+	Identity     *identity.Service
+	Keys         *apikey.Service
+	Merchants    *merchant.Service
+	Catalog      *catalog.Service
+	Inventory    *inventory.Service
+	Carts        *cart.Service
+	Onboarding   *onboarding.Service
+	Orders       *order.Service
+	Payments     *payment.Service
+	Fund         *fund.Service
+	Transparency *transparency.Service
+	Aftersales   *aftersale.Service
+	Disputes     *dispute.Service
+	Goodwill     *compensation.Service
+	Reconciler   *reconcile.Service
+	Receipts     *receipt.Service
+	Reviews      *review.Service
+	Claims       *claim.Service
+	Standing     *standing.Service
+	Origins      *origin.Service
+	Scrutiny     *scrutiny.Service
+	Search       *search.Service
+	Trail        *trail.Service
+	Intake       *intake.Service
+	Files        *file.Service
+	Webhooks     *webhook.Service
+	Recalls      *recall.Service
+	Notices      *notice.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -109,7 +111,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		checkouts{d.Orders, d.Receipts, d.Clock},
 		orders{d.Orders, d.Aftersales},
 		notices{d.Notices},
-		aftersales{d.Aftersales, d.Compensations},
+		aftersales{d.Aftersales, d.Goodwill},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
 		onboardings{d.Onboarding},
 		apiKeys{d.Keys},

@@ -378,7 +378,7 @@ func (s *shop) compensation(t testing.TB, p *person, f *firm) string {
 	if _, err := s.DB.SQL().ExecContext(t.Context(), long, s.Clock.Now().AddDate(0, 0, -1), oid); err != nil {
 		t.Fatalf("let the window of returns be over: %v", err)
 	}
-	c, err := s.Compensations.Propose(t.Context(), s.root, oid, 100, "for a test")
+	c, err := s.Goodwill.Propose(t.Context(), s.root, oid, 100, "for a test")
 	if err != nil {
 		t.Fatalf("propose a compensation: %v", err)
 	}

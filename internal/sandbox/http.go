@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,8 +68,16 @@ func (s *Sandbox) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		body = read
 	}
-	status := http.StatusOK
-	answer, err := s.answer(r, string(body))
+	status, fault := http.StatusOK, s.fault(r)
+	var answer any
+	err := fault.before()
+	if err == nil {
+		answer, err = s.answer(r, string(body))
+		err = cmp.Or(fault.after(), err)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, err
+	}
 	if err != nil {
 		var p *problem
 		if !errors.As(err, &p) {
@@ -133,8 +143,19 @@ func (s *Sandbox) serve(c call) (any, error) {
 		return s.intent(parts[1])
 	case c.method == http.MethodPost && rest == "refunds":
 		return s.createRefund(c)
+	case c.method == http.MethodGet && rest == "refunds":
+		return s.listRefunds(c)
+	case c.method == http.MethodGet && rest == "disputes":
+		return s.listDisputes(c)
+	case c.method == http.MethodGet && rest == "balance_transactions":
+		return s.listEntries(c)
+	case c.method == http.MethodGet && rest == "events":
+		return listed(c, &s.past, nil, func(e *event) any { return e.Body })
 	case c.method == http.MethodGet && len(parts) == 2 && parts[0] == "refunds":
 		return s.refund(parts[1])
+	}
+	if answer, err, served := s.connect(c, parts); served {
+		return answer, err
 	}
 	return nil, &problem{
 		Status: http.StatusNotFound, Type: invalidRequest,
@@ -365,6 +386,18 @@ func (s *Sandbox) refund(id string) (any, error) {
 	return found.object(found.Status), nil
 }
 
+// listRefunds lists the refunds of a payment intent, the newest first.
+func (s *Sandbox) listRefunds(c call) (any, error) {
+	if err := c.known("payment_intent", "limit", "starting_after"); err != nil {
+		return nil, err
+	}
+	out := pageObject{Object: "list", URL: c.path, Data: []any{}}
+	for _, id := range slices.Backward(s.returned[c.form.Get("payment_intent")]) {
+		out.Data = append(out.Data, s.refunds[id].object(s.refunds[id].Status))
+	}
+	return out, nil
+}
+
 func (s *Sandbox) createRefund(c call) (any, error) {
 	id, err := s.again(c, func(id string) string {
 		if made := s.refunds[id]; made != nil {
@@ -404,8 +437,8 @@ func (s *Sandbox) createRefund(c call) (any, error) {
 	return s.giveBack(c, paid, amount)
 }
 
-// giveBack makes the refund. To a card it is done; to a wallet it is under way,
-// and an event tells that it arrived.
+// giveBack makes the refund, of which an event tells. To a card it is done; to a
+// wallet it is under way, and another event tells that it arrived.
 func (s *Sandbox) giveBack(c call, paid *session, amount int64) (any, error) {
 	made := &refund{
 		ID: "re_" + rand.Text(), Intent: paid.Intent, Amount: amount, Currency: paid.Currency, Metadata: c.group("metadata"),
@@ -413,12 +446,20 @@ func (s *Sandbox) giveBack(c call, paid *session, amount int64) (any, error) {
 	}
 	next := *paid
 	next.Refunded += amount
-	r := record{Session: &next, Refund: made}
-	if paid.Method != Card {
+	switch {
+	case s.back == RefundsWait:
+		made.Answer, made.Status = "pending", "pending"
+	case s.back == RefundsFail:
+		made.Answer, made.Status, made.Failed = "pending", "failed", c.now
+		next.Refunded -= amount
+	case paid.Method != Card:
 		made.Answer = "pending"
-		r.Event = newEvent("charge.refund.updated", paid.ID, c.now, made.object(made.Status))
 	}
-	if err := s.save(r); err != nil {
+	err := s.save(record{Session: &next, Refund: made, Event: newEvent("refund.created", paid.ID, c.now, made.object(made.Answer))})
+	if err == nil && made.Answer != made.Status {
+		err = s.save(record{Event: newEvent("charge.refund.updated", paid.ID, c.now, made.object(made.Status))})
+	}
+	if err != nil {
 		return nil, err
 	}
 	return made.object(made.Answer), nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"syscall"
@@ -16,11 +17,15 @@ import (
 // record is one line of the journal: things as they are from now on. A line is
 // written whole or not at all, so what must be true together is one record.
 type record struct {
-	Signing string   `json:"signing,omitempty"` // what events are signed with
-	Session *session `json:"session,omitempty"`
-	Refund  *refund  `json:"refund,omitempty"`
-	Event   *event   `json:"event,omitempty"` // to be sent
-	Done    string   `json:"done,omitempty"`  // id of an event that was sent or given up
+	Signing  string    `json:"signing,omitempty"` // what events are signed with
+	Session  *session  `json:"session,omitempty"`
+	Refund   *refund   `json:"refund,omitempty"`
+	Account  *account  `json:"account,omitempty"`
+	Transfer *transfer `json:"transfer,omitempty"`
+	Reversal *reversal `json:"reversal,omitempty"`
+	Dispute  *dispute  `json:"dispute,omitempty"`
+	Event    *event    `json:"event,omitempty"` // to be sent
+	Done     string    `json:"done,omitempty"`  // id of an event that was sent or given up
 }
 
 // journal is a file of records that is only appended to. It is not forced to
@@ -137,6 +142,23 @@ func (s *state) dump(w io.Writer) (size int64, err error) {
 	}
 	for _, id := range sorted(s.refunds) {
 		put(record{Refund: s.refunds[id]})
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.accounts)) {
+		put(record{Account: s.accounts[id]})
+	}
+	for _, each := range s.all.items {
+		put(record{Transfer: each})
+		for _, back := range s.reversals[each.ID] {
+			put(record{Reversal: back})
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.disputes)) {
+		put(record{Dispute: s.disputes[id]})
+	}
+	for _, each := range s.past.items {
+		if s.events[each.ID] == nil {
+			put(record{Event: each, Done: each.ID})
+		}
 	}
 	for at := s.waiting.Front(); at != nil; at = at.Next() {
 		put(record{Event: eventAt(at)})

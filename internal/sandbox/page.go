@@ -22,6 +22,10 @@ const pageTemplate = `<!doctype html>
 <h1>{{if .ZH}}沙箱支付{{else}}Sandbox payment{{end}}</h1>
 <p>{{if .ZH}}这是模拟的支付页面，不会扣款。{{else}}This page simulates a payment provider. No money moves.{{end}}</p>
 {{with .Notice}}<p role="alert"><strong>{{.}}</strong></p>{{end}}
+{{with .Account}}
+<dl><dt>{{if $.ZH}}收款账户{{else}}Account{{end}}</dt><dd>{{.}}</dd></dl>
+<form method="post"><p><button name="action" value="onboard">{{if $.ZH}}提交资料（模拟）{{else}}Submit what is asked for (simulated){{end}}</button></p></form>
+{{end}}
 {{with .Session}}
 <dl>
 <dt>{{if $.ZH}}商品{{else}}For{{end}}</dt><dd>{{.Description}}</dd>
@@ -50,6 +54,7 @@ type view struct {
 	Notice   string
 	Amount   string
 	Session  *session
+	Account  string // that is to be onboarded, or ""
 	Names    map[string]string
 }
 
@@ -79,6 +84,15 @@ func (s *Sandbox) submit(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	zh := chinese(r)
+	if back, ok := s.returning(id); ok {
+		if err := s.Onboard(id); err != nil {
+			s.log.LogAttrs(r.Context(), slog.LevelError, "the sandbox cannot onboard an account", slog.Any("error", err))
+			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+			return
+		}
+		http.Redirect(w, r, back, http.StatusSeeOther) //nolint:gosec // the address came from the shop through the API, not from this request
+		return
+	}
 	if r.PostForm.Get("action") != "pay" {
 		s.show(w, r, id, http.StatusOK, say(zh, "支付失败，可以重试。", "The payment was declined. You may try again."))
 		return
@@ -109,6 +123,18 @@ func (s *Sandbox) look(id string) (session, bool) {
 	return *found, true
 }
 
+// returning is where the holder of an account goes from its page, or false if id
+// is no account.
+func (s *Sandbox) returning(id string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, ok := s.accounts[id]
+	if !ok || found.Return == "" {
+		return "", false
+	}
+	return found.Return, true
+}
+
 // show writes the page; what the state of the session says goes before notice.
 func (s *Sandbox) show(w http.ResponseWriter, r *http.Request, id string, status int, notice string) {
 	zh := chinese(r)
@@ -120,7 +146,10 @@ func (s *Sandbox) show(w http.ResponseWriter, r *http.Request, id string, status
 		v.Session, v.Amount = &found, fmt.Sprintf("%s %d.%02d", strings.ToUpper(found.Currency), found.Amount/100, found.Amount%100)
 		v.Open = found.Status == open && s.clock().Unix() < found.Expires
 	}
+	_, account := s.returning(id)
 	switch {
+	case account:
+		v.Account = id
 	case !ok:
 		status, v.Notice = http.StatusNotFound, say(zh, "没有这笔支付。", "There is no such payment.")
 	case found.Status == complete:

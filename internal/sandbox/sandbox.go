@@ -47,6 +47,9 @@ const (
 // forgotten is how long after its end, in seconds, an unpaid session is kept.
 const forgotten = 24 * 60 * 60
 
+// shown is for how long, in seconds, the list of events shows what happened.
+const shown = 30 * 24 * 60 * 60
+
 // Config says where the sandbox keeps its state and where people find it.
 type Config struct {
 	// Journal is the file that pending sessions, payments and undelivered events survive a restart in. Empty: they do not.
@@ -57,6 +60,10 @@ type Config struct {
 	Keep int
 	// Clock tells the time.
 	Clock func() time.Time
+	// FeeBP is what a payment costs the shop in parts of ten thousand, 0 means 60; below 0, nothing. FeeFixed, in hundredths, is added.
+	FeeBP, FeeFixed int64
+	// DisputeFee is what a dispute costs the shop, won or lost, in hundredths; 0 means 1,500; below 0, nothing.
+	DisputeFee int64
 }
 
 // Sandbox is one provider. It may be used by many goroutines.
@@ -72,18 +79,31 @@ type state struct {
 	page *template.Template
 	news chan struct{} // wakes Run
 
-	mu       sync.Mutex
-	journal  *journal
-	lock     *os.File // of the journal, or nil
-	secret   string
-	order    []*session // oldest first
-	sessions map[string]*session
-	intents  map[string]*session
-	refunds  map[string]*refund
-	keys     map[string]string // idempotency key → id of what was made with it
-	waiting  *list.List        // of *event, oldest first
-	events   map[string]*list.Element
-	busy     map[string]bool // ids of sessions of which an event is being sent
+	mu        sync.Mutex
+	journal   *journal
+	lock      *os.File // of the journal, or nil
+	secret    string
+	order     []*session // oldest first
+	sessions  map[string]*session
+	intents   map[string]*session
+	refunds   map[string]*refund
+	keys      map[string]string // idempotency key → id of what was made with it
+	waiting   *list.List        // of *event, oldest first
+	events    map[string]*list.Element
+	past      timeline[*event] // of the last 30 days
+	entries   timeline[*entry]
+	accounts  map[string]*account
+	transfers map[string]*transfer
+	all       timeline[*transfer]
+	groups    map[string]*timeline[*transfer]
+	reversals map[string][]*reversal // of a transfer
+	reversed  map[string]string      // id of a reversal → hash of its request
+	disputes  map[string]*dispute
+	contested map[string][]string // payment intent → ids of disputes
+	returned  map[string][]string // payment intent → ids of refunds, oldest first
+	faults    Faults
+	back      Refunds
+	busy      map[string]bool // ids of sessions of which an event is being sent
 }
 
 // session is a Checkout Session and, once it is paid, its PaymentIntent.
@@ -104,6 +124,7 @@ type session struct {
 	Method      string            `json:"method,omitempty"`
 	Paid        int64             `json:"paid,omitempty"`
 	Refunded    int64             `json:"refunded,omitempty"`
+	Fee         int64             `json:"fee,omitempty"`
 	Key         string            `json:"key,omitempty"`
 	Hash        string            `json:"hash,omitempty"`
 	ExpireKey   string            `json:"xkey,omitempty"`
@@ -127,6 +148,7 @@ type refund struct {
 	Created  int64             `json:"created"`
 	Answer   string            `json:"answer"` // the status when it was made
 	Status   string            `json:"status"` // the status now
+	Failed   int64             `json:"failed,omitempty"`
 	Key      string            `json:"key,omitempty"`
 	Hash     string            `json:"hash,omitempty"`
 }
@@ -144,6 +166,9 @@ func Open(cfg Config, log *slog.Logger) (*Sandbox, error) {
 		cfg: cfg, log: log, page: page, news: make(chan struct{}, 1), secret: "whsec_" + rand.Text() + rand.Text(),
 		sessions: map[string]*session{}, intents: map[string]*session{}, refunds: map[string]*refund{},
 		keys: map[string]string{}, waiting: list.New(), events: map[string]*list.Element{}, busy: map[string]bool{},
+		accounts: map[string]*account{}, transfers: map[string]*transfer{}, groups: map[string]*timeline[*transfer]{},
+		reversals: map[string][]*reversal{}, reversed: map[string]string{},
+		disputes: map[string]*dispute{}, contested: map[string][]string{}, returned: map[string][]string{},
 	}}
 	if cfg.Journal == "" {
 		return s, nil
@@ -199,6 +224,7 @@ func (s *Sandbox) Pay(id, method string) (eventID string, err error) {
 	}
 	next := *paid
 	next.Status, next.Intent, next.Method, next.Paid = complete, "pi_"+rand.Text(), method, now
+	next.Fee = s.cfg.feeOf(next.Amount)
 	e := newEvent("checkout.session.completed", next.ID, now, next.object(s.cfg.PageURL))
 	if err := s.save(record{Session: &next, Event: e}); err != nil {
 		return "", err
@@ -248,6 +274,7 @@ func (s *Sandbox) sweep() error {
 // trim forgets unpaid sessions that ended long ago, and the oldest paid ones
 // beyond those to keep. The caller holds the lock.
 func (s *state) trim(now int64) {
+	s.past.forget(now - shown)
 	surplus := -s.cfg.Keep
 	for _, each := range s.order {
 		if each.Status == complete {
@@ -271,6 +298,7 @@ func (s *state) trim(now int64) {
 		drop := s.intents[r.Intent] == nil
 		if drop {
 			delete(s.keys, r.Key)
+			delete(s.returned, r.Intent)
 		}
 		return drop
 	})
@@ -309,7 +337,18 @@ func (s *state) apply(r record) {
 			s.intents[held.Intent] = held
 		}
 	}
+	s.applyConnect(r)
+	s.enter(r)
+	if d := r.Dispute; d != nil {
+		if s.disputes[d.ID] == nil {
+			s.contested[d.Intent] = append(s.contested[d.Intent], d.ID)
+		}
+		s.disputes[d.ID] = d
+	}
 	if r.Refund != nil {
+		if s.refunds[r.Refund.ID] == nil {
+			s.returned[r.Refund.Intent] = append(s.returned[r.Refund.Intent], r.Refund.ID)
+		}
 		s.refunds[r.Refund.ID] = r.Refund
 		if r.Refund.Key != "" {
 			s.keys[r.Refund.Key] = r.Refund.ID
@@ -317,6 +356,7 @@ func (s *state) apply(r record) {
 	}
 	if r.Event != nil {
 		s.events[r.Event.ID] = s.waiting.PushBack(r.Event)
+		s.past.add(r.Event)
 	}
 	if at, ok := s.events[r.Done]; ok {
 		s.waiting.Remove(at)

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -72,6 +73,18 @@ func newEvent(kind, session string, at int64, object any) *event {
 		panic(err) // structs of texts and numbers can be written
 	}
 	return &event{ID: body.ID, Session: session, Created: at, Body: raw}
+}
+
+func (e *event) name() string { return e.ID }
+func (e *event) when() int64  { return e.Created }
+
+// kind is Stripe's type of the event.
+func (e *event) kind() string {
+	var body eventBody
+	if err := json.Unmarshal(e.Body, &body); err != nil {
+		return ""
+	}
+	return body.Type
 }
 
 func eventAt(at *list.Element) *event {
@@ -218,12 +231,37 @@ func (s *Sandbox) Flush(ctx context.Context, deliver Deliver) error {
 	}
 	s.mu.Unlock()
 	var errs []error
-	for _, e := range all {
+	var last []*event
+	send := func(e *event) {
 		if err := s.deliver(ctx, e, deliver); err != nil {
 			errs = append(errs, fmt.Errorf("event %s: %w", e.ID, err))
 		}
 	}
+	for _, e := range all {
+		switch s.mishap(e) {
+		case Dropped:
+			errs = append(errs, s.giveUp(e))
+		case Doubled:
+			send(e)
+			send(e)
+		case Swapped:
+			last = append(last, e)
+		case Arrives:
+			send(e)
+		case Delayed:
+		}
+	}
+	for _, e := range slices.Backward(last) {
+		send(e)
+	}
 	return errors.Join(errs...)
+}
+
+// giveUp lets an event wait no more.
+func (s *Sandbox) giveUp(e *event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.save(record{Done: e.ID})
 }
 
 // Waiting is how many events have not been received yet.

@@ -36,6 +36,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
@@ -49,33 +50,34 @@ import (
 // httpapi.Services and back: the edge is not imported here, so that a context's
 // tests need not compile it.
 type Services struct {
-	Identity      *identity.Service
-	Keys          *apikey.Service
-	Merchants     *merchant.Service
-	Catalog       *catalog.Service
-	Inventory     *inventory.Service
-	Carts         *cart.Service
-	Onboarding    *onboarding.Service
-	Orders        *order.Service
-	Payments      *payment.Service
-	Fund          *fund.Service
-	Transparency  *transparency.Service
-	Aftersales    *aftersale.Service
-	Disputes      *dispute.Service
-	Compensations *compensation.Service
-	Receipts      *receipt.Service
-	Reviews       *review.Service
-	Claims        *claim.Service
-	Standing      *standing.Service
-	Origins       *origin.Service
-	Scrutiny      *scrutiny.Service
-	Search        *search.Service
-	Trail         *trail.Service
-	Intake        *intake.Service
-	Files         *file.Service
-	Webhooks      *webhook.Service
-	Recalls       *recall.Service
-	Notices       *notice.Service
+	Identity     *identity.Service
+	Keys         *apikey.Service
+	Merchants    *merchant.Service
+	Catalog      *catalog.Service
+	Inventory    *inventory.Service
+	Carts        *cart.Service
+	Onboarding   *onboarding.Service
+	Orders       *order.Service
+	Payments     *payment.Service
+	Fund         *fund.Service
+	Transparency *transparency.Service
+	Aftersales   *aftersale.Service
+	Disputes     *dispute.Service
+	Goodwill     *compensation.Service
+	Reconciler   *reconcile.Service
+	Receipts     *receipt.Service
+	Reviews      *review.Service
+	Claims       *claim.Service
+	Standing     *standing.Service
+	Origins      *origin.Service
+	Scrutiny     *scrutiny.Service
+	Search       *search.Service
+	Trail        *trail.Service
+	Intake       *intake.Service
+	Files        *file.Service
+	Webhooks     *webhook.Service
+	Recalls      *recall.Service
+	Notices      *notice.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this
