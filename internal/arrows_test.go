@@ -20,7 +20,7 @@ const module = "github.com/shiyi-market/shiyi/"
 // import. What is not drawn here does not pass; what is drawn and not used
 // is taken out.
 var arrows = map[string][]string{
-	"aftersale":    {"fund", "gateway", "identity", "inventory", "ledger", "order", "payment", "trail"},
+	"aftersale":    {"catalog", "fulfilment", "fund", "gateway", "identity", "inventory", "ledger", "lifecycle", "merchant", "order", "payment", "returns", "trail"},
 	"apikey":       {"identity", "trail"},
 	"assortment":   {"catalog", "inventory", "listing", "merchant", "origin"},
 	"carrier":      {},
@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	"catalog":      {"identity", "listing", "merchant", "price", "trail"},
 	"claim":        {"catalog", "identity", "merchant", "offer", "trail"},
 	"dispatch":     {"carrier", "fulfilment", "identity", "merchant", "order", "quote", "trail"},
+	"compensation": {"fulfilment", "identity", "ledger", "lifecycle", "merchant", "order", "trail"},
 	"dispute":      {"aftersale", "fund", "identity", "ledger", "merchant", "order", "payment", "trail"},
 	"dossier":      {"identity", "merchant"},
 	"fulfilment":   {"carrier", "identity", "merchant", "order", "trail"},
@@ -52,6 +53,7 @@ var arrows = map[string][]string{
 	"recall":       {"identity", "inventory", "trail"},
 	"reconcile":    {"aftersale", "dispute", "gateway", "order", "payment"},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "notice", "order", "transparency"},
+	"returns":      {"catalog", "fulfilment", "identity", "lifecycle", "merchant", "order", "payment"},
 	"review":       {"catalog", "identity", "merchant", "order", "trail"},
 	"scrutiny":     {"catalog", "identity", "listing", "merchant", "webhook"},
 	"search":       {"catalog", "merchant", "origin", "term"},

@@ -4,17 +4,35 @@
 package aftersale
 
 import (
+	"slices"
+
+	"github.com/shiyi-market/shiyi/internal/fault"
+	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/lifecycle"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
 )
 
-// Case is an order with what was given back of it, oldest first.
-type Case struct {
+// Faults of what follows a sale.
+var (
+	// ErrShipped says that something of the order was shipped: a case is opened instead.
+	ErrShipped = fault.New(fault.Conflict, "aftersale.shipped", "Something of the order was shipped: open an after-sales case instead", "订单已发货，请申请售后")
+	// ErrOwn says that nobody decides on a case of his own, or of an enterprise that he sells for.
+	ErrOwn = fault.New(fault.Refused, "aftersale.own_case", "Nobody decides on a case of his own or of his own enterprise", "不能裁决本人或本企业的售后单")
+	// ErrDisputed says that the buyer's bank has taken the payment back: it decides first.
+	ErrDisputed = fault.New(fault.Conflict, "aftersale.disputed", "The payment is disputed at the buyer's bank, nothing is refunded meanwhile", "付款处于银行争议中，暂不能退款")
+)
+
+// Sale is an order with what was given back of it, oldest first.
+type Sale struct {
 	order.Order
 	Refunds []order.Refund
+	Way     fulfilment.Fulfilment // how far its goods have come
+	Late    bool                  // the window of returns is over
+	Asked   bool                  // a case of it is open
 }
 
 // Repayment is the money of a refund on its way back to the buyer.
@@ -48,4 +66,34 @@ func stock(o *order.Order, r order.Refund) []inventory.Line {
 		}
 	}
 	return lines
+}
+
+// Next are the actions that somebody may take on a sale now: those of the order, and of how
+// far its goods have come. Canceling is allowed where both allow it; a return within its
+// window, while no case is open.
+func (s *Sale) Next(who lifecycle.Role) []string {
+	if s.PaidAt.IsZero() || s.State == order.Refunded {
+		return []string{}
+	}
+	way, of := lifecycle.Fulfilment(), lifecycle.Order()
+	next := slices.DeleteFunc(of.Next(string(s.State), who), func(a string) bool {
+		return way.Knows(a) && !way.May(string(s.Way.State), a, who)
+	})
+	for _, a := range way.Next(string(s.Way.State), who) {
+		if !of.Knows(a) && (a != "request_return" || !s.Late && !s.Asked) {
+			next = append(next, a)
+		}
+	}
+	return next
+}
+
+// whole is all that is left of an order.
+func whole(o *order.Order, reason string) order.Refunding {
+	r := order.Refunding{Shipping: o.Shipping - o.ShippingRefunded, Restock: true, Reason: reason}
+	for _, l := range o.Lines {
+		if left := l.Total - l.Refunded; left > 0 {
+			r.Lines = append(r.Lines, order.RefundLine{N: l.N, Quantity: l.Quantity - l.RefundedQty, Amount: left})
+		}
+	}
+	return r
 }

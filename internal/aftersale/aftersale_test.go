@@ -58,12 +58,12 @@ func of(orders []order.Order, m merchant.ID) order.Order {
 }
 
 // ask asks for a refund, as an operator.
-func ask(ctx context.Context, s *shoptest.Shop, o order.Order, r order.Refunding) (aftersale.Case, error) {
+func ask(ctx context.Context, s *shoptest.Shop, o order.Order, r order.Refunding) (aftersale.Sale, error) {
 	return s.Aftersales.Refund(ctx, shoptest.Operator, o.ID, r, request.Claim{}, nil)
 }
 
 // give asks for a refund that must be given.
-func give(t testing.TB, s *shoptest.Shop, o order.Order, r order.Refunding) aftersale.Case {
+func give(t testing.TB, s *shoptest.Shop, o order.Order, r order.Refunding) aftersale.Sale {
 	t.Helper()
 	r.Reason = "one bag was torn"
 	got, err := ask(t.Context(), s, o, r)
@@ -347,7 +347,7 @@ func TestTheSameKeyIsOneRefund(t *testing.T) {
 		var answer []byte
 		_, err := s.Aftersales.Refund(t.Context(), shoptest.Operator, o.ID,
 			order.Refunding{Lines: []order.RefundLine{{N: 1, Quantity: 1}}, Restock: true, Reason: "one bag was torn"}, claim,
-			func(c aftersale.Case) (request.Answer, error) {
+			func(c aftersale.Sale) (request.Answer, error) {
 				answer = []byte(c.Refunds[len(c.Refunds)-1].ID.String())
 				return request.Answer{Status: http.StatusCreated, Body: answer}, nil
 			})
@@ -392,12 +392,12 @@ func TestNobodySeesWhatWasGivenBackToAnother(t *testing.T) {
 	o := of(sell(t, s, "flour", 2, "stay", 1), shoptest.Miller)
 	given := give(t, s, o, order.Refunding{Lines: []order.RefundLine{{N: 1, Quantity: 1}}})
 	var missing order.ID
-	anybody := func(ctx context.Context, _ identity.Caller, oid order.ID) (aftersale.Case, error) {
+	anybody := func(ctx context.Context, _ identity.Caller, oid order.ID) (aftersale.Sale, error) {
 		return s.Aftersales.AnyOrder(ctx, oid)
 	}
 	for _, tt := range []struct {
 		who    string
-		read   func(context.Context, identity.Caller, order.ID) (aftersale.Case, error)
+		read   func(context.Context, identity.Caller, order.ID) (aftersale.Sale, error)
 		caller identity.Caller
 		order  order.ID
 		sees   bool

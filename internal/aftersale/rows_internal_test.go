@@ -8,5 +8,5 @@ import (
 
 func TestRowsAreWhatTheirTablesHold(t *testing.T) {
 	t.Parallel()
-	pgtest.Columns(t, pgtest.New(t), refundRow{})
+	pgtest.Columns(t, pgtest.New(t), refundRow{}, caseRow{}, eventRow{})
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/courier"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
@@ -184,7 +185,8 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Carriage = carriage.New(a.db)
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
-	s.Aftersales, s.Disputes = aftersale.New(a.db), dispute.New(a.db)
+	s.Goodwill = compensation.New(a.db)
+	s.Aftersales, s.Disputes = aftersale.New(a.db, aftersale.Hooks{Disputed: dispute.Disputed}), dispute.New(a.db)
 	s.Reconciler = reconcile.New(a.db, a.till.provider, s.Payments, s.Orders, s.Aftersales, s.Disputes, a.log)
 	s.Fulfilment, s.Dispatch = fulfilment.New(a.db, nil), dispatch.New(a.db)
 	s.Intake = intake.New(a.db, s.Catalog)

@@ -141,3 +141,9 @@ func (s *Service) OfMerchants(ctx context.Context, caller identity.Caller, p pag
 func (s *Service) Dispute(ctx context.Context, did ID) (Dispute, error) {
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Dispute, error) { return read(ctx, tx, did) })
 }
+
+// Disputed is Unsettled for one order, as aftersale asks it before it gives anything back.
+func Disputed(ctx context.Context, tx *postgres.Tx, o order.Order) (bool, error) {
+	found, err := unsettled(ctx, tx, []order.Order{o})
+	return found[o.ID], err
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -59,6 +60,7 @@ type Services struct {
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
 	Disputes     *dispute.Service
+	Goodwill     *compensation.Service
 	Reconciler   *reconcile.Service
 	Fulfilment   *fulfilment.Service
 	Dispatch     *dispatch.Service
@@ -91,6 +93,7 @@ type surface struct {
 	orders
 	notices
 	fulfilments
+	aftersales
 	sellers
 	onboardings
 	apiKeys
@@ -124,6 +127,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		orders{d.Orders, d.Aftersales},
 		notices{d.Notices},
 		fulfilments{d.Fulfilment, d.Dispatch},
+		aftersales{d.Aftersales, d.Goodwill},
 		sellers{d.Catalog, d.Inventory, d.Orders, d.Aftersales},
 		onboardings{d.Onboarding},
 		apiKeys{d.Keys},

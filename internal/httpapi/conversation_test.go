@@ -18,6 +18,9 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/order"
 )
 
 var update = flag.Bool("update", false, "write what the API answers into the conversations")
@@ -27,6 +30,7 @@ var update = flag.Bool("update", false, "write what the API answers into the con
 //
 //	# a remark
 //	! pay {checkout}      something that happens outside the API: pay, issue, return, work, tell, log, wait 30m, expire, upload li scan
+//	! pay {checkout}      something that happens outside the API: pay, arrive, return, work, tell, log, wait 30m, expire, upload li scan
 //	> POST /v1/… as li    a request; li is registered and signed in on the way
 //	Idempotency-Key: k    its headers, then its body
 //	                      "file name" is one of the files in wicked, as a form
@@ -101,6 +105,8 @@ func (c *conversation) happen(t *testing.T, directive string) {
 		c.shop.Pay(t, c.page(t, words[2]))
 	case "return":
 		c.shop.ReturnPast(t, uuid.MustParse(words[2]))
+	case "arrive":
+		c.shop.Arrive(t, id.From[order.Order](uuid.MustParse(words[2])))
 	case "work":
 		c.shop.Perform(t)
 	case "tell":
@@ -197,8 +203,7 @@ func (c *conversation) tell(t *testing.T, body []byte) string {
 	path, _, _ := strings.Cut(c.path, "?")
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	noun := segments[len(segments)-1]
-	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry", "revoke", "submit", "recommend", "return", "approve", "refuse", "agreement", "rotate", "confirm", "decline"}, noun) {
-	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry", "revoke", "read", "submit", "recommend", "return", "approve", "refuse", "agreement", "rotate"}, noun) {
+	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry", "revoke", "submit", "recommend", "return", "approve", "refuse", "agreement", "rotate", "confirm", "decline", "read"}, noun) {
 		noun = segments[len(segments)-2]
 	}
 	if slices.Contains([]string{"ping", "deliveries", "resend"}, noun) {
@@ -235,6 +240,8 @@ func (c *conversation) name(v any, noun string) any {
 			case key == "path" && strings.Contains(s, "?token="):
 				at, token, _ := strings.Cut(s, "?token=")
 				v[key] = c.name(map[string]any{"at": at}, "").(map[string]any)["at"].(string) + "?token=" + c.nameOf(token, "link")
+			case key == "digest":
+				v[key] = c.nameOf(s, "digest")
 			case key == "next_cursor":
 				v[key] = c.nameOf(s, "cursor")
 			case key == "code" && voucherCode.MatchString(s):

@@ -14,6 +14,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/lifecycle"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
@@ -122,12 +123,12 @@ func (h operators) GetOpsOrder(ctx context.Context, r oas.GetOpsOrderRequestObje
 	if err != nil {
 		return nil, err
 	}
-	return oas.GetOpsOrder200JSONResponse(wireCase(o)), nil
+	return oas.GetOpsOrder200JSONResponse(wireSale(lifecycle.Operator)(o)), nil
 }
 
 // RefundOrder answers POST /v1/ops/orders/{order_id}/refunds.
 func (h operators) RefundOrder(ctx context.Context, r oas.RefundOrderRequestObject) (oas.RefundOrderResponseObject, error) {
-	render, answer := remember(http.StatusCreated, wireCase)
+	render, answer := remember(http.StatusCreated, wireSale(lifecycle.Operator))
 	_, err := h.aftersales.Refund(ctx, callerOf(ctx), id.From[order.Order](r.OrderId), order.Refunding{
 		Lines: wireAll(r.Body.Lines, fromRefundLine), Shipping: money.Fen(value(r.Body.ShippingFen)),
 		Restock: value(r.Body.Restock), Reason: r.Body.Reason,

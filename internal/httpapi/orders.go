@@ -6,6 +6,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/lifecycle"
 	"github.com/shiyi-market/shiyi/internal/order"
 )
 
@@ -31,7 +32,7 @@ func (h orders) GetOrder(ctx context.Context, r oas.GetOrderRequestObject) (oas.
 	if err != nil {
 		return nil, err
 	}
-	return oas.GetOrder200JSONResponse(wireCase(o)), nil
+	return oas.GetOrder200JSONResponse(wireSale(lifecycle.Buyer)(o)), nil
 }
 
 func wireOrder(o order.Order) oas.Order {
@@ -44,13 +45,17 @@ func wireOrder(o order.Order) oas.Order {
 	}
 }
 
-// wireCase is an order with what was given back of it.
-func wireCase(c aftersale.Case) oas.Order {
-	w := wireOrder(c.Order)
-	if len(c.Refunds) > 0 {
-		w.Refunds = wireAll(c.Refunds, wireRefund)
+// wireSale is an order with what was given back of it, as somebody in a role sees it.
+func wireSale(who lifecycle.Role) func(aftersale.Sale) oas.Order {
+	return func(s aftersale.Sale) oas.Order {
+		w := wireOrder(s.Order)
+		if len(s.Refunds) > 0 {
+			w.Refunds = wireAll(s.Refunds, wireRefund)
+		}
+		next := s.Next(who)
+		w.NextActions = &next
+		return w
 	}
-	return w
 }
 
 func wireOrderLine(l order.Line) oas.OrderLine {

@@ -65,3 +65,21 @@ func (r *remembered) VisitRefundOrderResponse(w http.ResponseWriter) error { ret
 
 // VisitRetryRefundResponse sends the answer.
 func (r *remembered) VisitRetryRefundResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitCancelOrderResponse sends the answer.
+func (r *remembered) VisitCancelOrderResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitCancelMerchantOrderResponse sends the answer.
+func (r *remembered) VisitCancelMerchantOrderResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitApproveCaseResponse sends the answer.
+func (r *remembered) VisitApproveCaseResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitReceiveCaseGoodsResponse sends the answer.
+func (r *remembered) VisitReceiveCaseGoodsResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitDecideCaseResponse sends the answer.
+func (r *remembered) VisitDecideCaseResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitApproveCompensationResponse sends the answer.
+func (r *remembered) VisitApproveCompensationResponse(w http.ResponseWriter) error { return r.send(w) }

@@ -11,6 +11,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/lifecycle"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
 )
@@ -75,7 +76,7 @@ func (h sellers) GetMerchantOrder(ctx context.Context, r oas.GetMerchantOrderReq
 	if err != nil {
 		return nil, err
 	}
-	return oas.GetMerchantOrder200JSONResponse(wireCase(o)), nil
+	return oas.GetMerchantOrder200JSONResponse(wireSale(lifecycle.Merchant)(o)), nil
 }
 
 // wireOwnProduct is a product as its seller sees it.

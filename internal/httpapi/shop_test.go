@@ -82,7 +82,7 @@ func (s *shop) token(t testing.TB, name string) string {
 		return token
 	}
 	roles := map[string][]identity.Grant{
-		"operator": {{Role: identity.Operator}}, "auditor": {{Role: identity.Auditor}}, "fund-admin": {{Role: identity.FundAdmin}},
+		"operator": {{Role: identity.Operator}}, "reviewer": {{Role: identity.Operator}}, "auditor": {{Role: identity.Auditor}}, "fund-admin": {{Role: identity.FundAdmin}},
 		"institution": {{Role: identity.Institution}},
 		"county":      {{Role: identity.County, Region: "152527"}}, "neighbour": {{Role: identity.County, Region: "152528"}},
 		"both":   {{Role: identity.County, Region: "152527"}, {Role: identity.Operator}},

@@ -39,6 +39,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	idempotent "github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/returns"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/sheet"
@@ -395,6 +396,69 @@ func (s *shop) dispute(t testing.TB, b bought) string {
 	return id.FromName[dispute.Dispute](said.Provider, said.Ref).String()
 }
 
+// cases are somebody's after-sales cases, one in each state in which there is something to do.
+func (s *shop) cases(t testing.TB, p *person, f *firm) []string {
+	t.Helper()
+	buyer, seller := identity.Caller{Account: p.id}, shoptest.Seller(f.id)
+	open := func(k returns.Kind, acts ...func(returns.ID) (returns.Case, error)) string {
+		b := s.buy(t, p, f)
+		s.settle(t, b)
+		oid, err := id.Parse[order.Order](b.Orders[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Arrive(t, oid)
+		c, err := s.Aftersales.Ask(t.Context(), buyer, oid, returns.Asking{Kind: k, Reason: returns.Quality, Lines: []order.RefundLine{{N: 1, Quantity: 1}}})
+		for _, act := range acts {
+			if err == nil {
+				_, err = act(c.ID)
+			}
+		}
+		if err != nil {
+			t.Fatalf("bring a case into its state: %v", err)
+		}
+		s.keep(secret{"a case", p, []uuid.UUID{f.id.UUID()}}, c.ID.String())
+		return c.ID.String()
+	}
+	approve := func(c returns.ID) (returns.Case, error) {
+		return s.Aftersales.Approve(t.Context(), seller, c, idempotent.Claim{}, nil)
+	}
+	send := func(c returns.ID) (returns.Case, error) {
+		return s.Aftersales.SendBack(t.Context(), buyer, c, "顺丰", "SF1")
+	}
+	refuse := func(c returns.ID) (returns.Case, error) {
+		return s.Aftersales.Refuse(t.Context(), seller, c, "for a test")
+	}
+	escalate := func(c returns.ID) (returns.Case, error) {
+		return s.Aftersales.Escalate(t.Context(), buyer, c, "for a test")
+	}
+	return []string{
+		open(returns.RefundOnly), open(returns.ReturnRefund, approve), open(returns.ReturnRefund, approve, send),
+		open(returns.RefundOnly, refuse), open(returns.RefundOnly, refuse, escalate),
+	}
+}
+
+// compensation is goodwill for somebody, which the root operator has proposed.
+func (s *shop) compensation(t testing.TB, p *person, f *firm) string {
+	t.Helper()
+	b := s.buy(t, p, f)
+	s.settle(t, b)
+	oid, err := id.Parse[order.Order](b.Orders[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Arrive(t, oid)
+	const long = `UPDATE fulfilment SET received_at = $1, closes_at = $1 WHERE order_id = $2` // it came long ago
+	if _, err := s.DB.SQL().ExecContext(t.Context(), long, s.Clock.Now().AddDate(0, 0, -1), oid); err != nil {
+		t.Fatalf("let the window of returns be over: %v", err)
+	}
+	c, err := s.Goodwill.Propose(t.Context(), s.root, oid, 100, "for a test")
+	if err != nil {
+		t.Fatalf("propose a compensation: %v", err)
+	}
+	return c.ID.String()
+}
+
 // work does all that waits, and lets the public log take up what was sold.
 func (s *shop) work(t testing.TB) {
 	t.Helper()
@@ -477,6 +541,10 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		paid := s.buy(t, p, f)
 		s.settle(t, paid)
 		return []string{s.refuse(t, paid)}
+	case "case_id":
+		return s.cases(t, p, f)
+	case "compensation_id":
+		return []string{s.compensation(t, p, f), s.compensation(t, p, f)}
 	case "dispute_id":
 		paid := s.buy(t, p, f)
 		s.settle(t, paid)

@@ -384,6 +384,16 @@ func Addresses(ctx context.Context, tx *postgres.Tx, orders []Order) (map[Checko
 	return all, nil
 }
 
+// Waived reports whether the buyer confirmed, on the purchase that an order is of, that some
+// of its goods cannot be returned (Consumer Protection Law 25).
+func Waived(ctx context.Context, tx *postgres.Tx, o Order) (bool, error) {
+	row, err := postgres.Row[checkoutRow](ctx, tx, `SELECT waiver_at FROM checkout WHERE buyer_id = ? AND id = ?`, o.Buyer, o.Checkout)
+	if err != nil {
+		return false, fmt.Errorf("read the waiver of order %s: %w", o.ID, err)
+	}
+	return row.WaiverAt != nil, nil
+}
+
 // SaveRefunded writes what Refund changed of a locked order.
 func SaveRefunded(ctx context.Context, tx *postgres.Tx, o Order) error {
 	_, err := tx.Exec(ctx, `UPDATE orders SET state = ?, shipping_refunded_fen = ? WHERE merchant_id = ? AND id = ?`,

@@ -369,6 +369,19 @@ func retry(ctx context.Context, tx *postgres.Tx, refund RefundID) (Refund, error
 	return r.refund(), err
 }
 
+// Refunds are the refunds with these ids, whosever they are; unknown ones are missing.
+func Refunds(ctx context.Context, tx *postgres.Tx, refunds []RefundID) (map[RefundID]Refund, error) {
+	rows, err := postgres.On[refundRow](tx).Where("id = ANY(?::uuid[])", postgres.Array(mapped(refunds, RefundID.UUID))).Find(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read refunds: %w", err)
+	}
+	out := make(map[RefundID]Refund, len(rows))
+	for _, r := range rows {
+		out[id.From[Refund](r.ID)] = r.refund()
+	}
+	return out, nil
+}
+
 // RefundsIn is a page of the refunds in a state, whosever they are, newest first.
 func RefundsIn(ctx context.Context, tx *postgres.Tx, state gateway.RefundState, p page.Request) (page.Of[Refund], error) {
 	_, last, err := p.After()

@@ -140,7 +140,7 @@ func TestWhoSentGoodsBackHasBoughtThem(t *testing.T) {
 	oid := bought(t, s, "li")
 	_, err := s.Aftersales.Refund(t.Context(), operator, oid, order.Refunding{
 		Reason: "退货", Lines: []order.RefundLine{{N: 1, Quantity: 1}},
-	}, request.Claim{}, func(aftersale.Case) (request.Answer, error) { return request.Answer{}, nil })
+	}, request.Claim{}, func(aftersale.Sale) (request.Answer, error) { return request.Answer{}, nil })
 	must(t, err)
 	s.Perform(t)
 	if _, err := s.Reviews.Write(t.Context(), buyer("li"), oid, good); err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/dossier"
@@ -68,6 +69,7 @@ type Services struct {
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
 	Disputes     *dispute.Service
+	Goodwill     *compensation.Service
 	Reconciler   *reconcile.Service
 	Fulfilment   *fulfilment.Service
 	Dispatch     *dispatch.Service

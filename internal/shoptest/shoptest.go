@@ -25,6 +25,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -158,7 +159,8 @@ func New(t testing.TB, o Options) *Shop {
 	must(t, err)
 	s.Scrutiny, s.Origins = scrutiny.New(s.DB, s.Catalog), origin.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
-	s.Aftersales, s.Disputes = aftersale.New(s.DB), dispute.New(s.DB)
+	s.Goodwill = compensation.New(s.DB)
+	s.Aftersales, s.Disputes = aftersale.New(s.DB, aftersale.Hooks{Disputed: dispute.Disputed}), dispute.New(s.DB)
 	s.Reconciler = reconcile.New(s.DB, s.gateway, s.Payments, s.Orders, s.Aftersales, s.Disputes, o.Log)
 	s.Fulfilment, s.Dispatch = fulfilment.New(s.DB, nil), dispatch.New(s.DB)
 	s.Intake = intake.New(s.DB, s.Catalog)
@@ -314,6 +316,28 @@ func (s *Shop) ReturnPast(t testing.TB, checkout uuid.UUID) {
 	must(t, err)
 	_, err = s.gateway.Refund(t.Context(), back)
 	must(t, err)
+}
+
+// Arrive brings a paid order to its buyer in one go: its goods were shipped, and are
+// received now.
+func (s *Shop) Arrive(t testing.TB, oid order.ID) {
+	t.Helper()
+	must(t, postgres.Do(t.Context(), s.DB, func(tx *postgres.Tx) error {
+		o, err := order.Lock(t.Context(), tx, oid)
+		if err == nil {
+			_, err = fulfilment.Lock(t.Context(), tx, o)
+		}
+		for _, step := range []string{
+			`state = 'shipped', shipped_at = @now`,
+			`state = 'received', goods_received_at = @now, received_at = @now, closes_at = @closes`,
+		} {
+			if err == nil {
+				_, err = tx.Exec(t.Context(), `UPDATE fulfilment SET `+step+` WHERE merchant_id = @merchant AND order_id = @order`,
+					map[string]any{"now": tx.Now, "closes": fulfilment.Closes(tx.Now), "merchant": o.Merchant, "order": o.ID})
+			}
+		}
+		return err
+	}))
 }
 
 // PaidAs is the provider's name of what was paid for a checkout.

@@ -96,6 +96,7 @@ func (w *Worker) dues() []sweep {
 	return []sweep{
 		{"log.sequence", w.cfg.Sequence, d.Log.Drain},
 		{"order.expire", w.cfg.Sweep, func(ctx context.Context) (int, error) { return all(ctx, d.Orders.ExpireDue) }},
+		{"aftersale.sweep", time.Minute, func(ctx context.Context) (int, error) { return all(ctx, d.Aftersales.Sweep) }},
 		{"payment.open", w.cfg.Sweep, func(ctx context.Context) (int, error) { return d.Payments.OpenForgotten(ctx, patience, batch) }},
 		{"payment.capture", w.cfg.Sweep, w.captureNeglected},
 		{"request.forget", time.Hour, func(ctx context.Context) (int, error) {

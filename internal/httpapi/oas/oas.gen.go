@@ -355,6 +355,174 @@ func (e BuyerClass) Valid() bool {
 	}
 }
 
+// Defines values for CaseAction.
+const (
+	CaseActionApprove       CaseAction = "approve"
+	CaseActionDecide        CaseAction = "decide"
+	CaseActionEscalate      CaseAction = "escalate"
+	CaseActionGoodsReceived CaseAction = "goods_received"
+	CaseActionLapse         CaseAction = "lapse"
+	CaseActionRefuse        CaseAction = "refuse"
+	CaseActionSendBack      CaseAction = "send_back"
+	CaseActionWithdraw      CaseAction = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the CaseAction enum.
+func (e CaseAction) Valid() bool {
+	switch e {
+	case CaseActionApprove:
+		return true
+	case CaseActionDecide:
+		return true
+	case CaseActionEscalate:
+		return true
+	case CaseActionGoodsReceived:
+		return true
+	case CaseActionLapse:
+		return true
+	case CaseActionRefuse:
+		return true
+	case CaseActionSendBack:
+		return true
+	case CaseActionWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseEventRole.
+const (
+	CaseEventRoleBuyer    CaseEventRole = "buyer"
+	CaseEventRoleMerchant CaseEventRole = "merchant"
+	CaseEventRoleOperator CaseEventRole = "operator"
+	CaseEventRoleSystem   CaseEventRole = "system"
+)
+
+// Valid indicates whether the value is a known member of the CaseEventRole enum.
+func (e CaseEventRole) Valid() bool {
+	switch e {
+	case CaseEventRoleBuyer:
+		return true
+	case CaseEventRoleMerchant:
+		return true
+	case CaseEventRoleOperator:
+		return true
+	case CaseEventRoleSystem:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseKind.
+const (
+	RefundOnly   CaseKind = "refund_only"
+	ReturnRefund CaseKind = "return_refund"
+)
+
+// Valid indicates whether the value is a known member of the CaseKind enum.
+func (e CaseKind) Valid() bool {
+	switch e {
+	case RefundOnly:
+		return true
+	case ReturnRefund:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseReasonCode.
+const (
+	CaseReasonCodeDamaged     CaseReasonCode = "damaged"
+	CaseReasonCodeMissing     CaseReasonCode = "missing"
+	CaseReasonCodeNoReason    CaseReasonCode = "no_reason"
+	CaseReasonCodeNotReceived CaseReasonCode = "not_received"
+	CaseReasonCodeQuality     CaseReasonCode = "quality"
+	CaseReasonCodeWrongGoods  CaseReasonCode = "wrong_goods"
+)
+
+// Valid indicates whether the value is a known member of the CaseReasonCode enum.
+func (e CaseReasonCode) Valid() bool {
+	switch e {
+	case CaseReasonCodeDamaged:
+		return true
+	case CaseReasonCodeMissing:
+		return true
+	case CaseReasonCodeNoReason:
+		return true
+	case CaseReasonCodeNotReceived:
+		return true
+	case CaseReasonCodeQuality:
+		return true
+	case CaseReasonCodeWrongGoods:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseRefundState.
+const (
+	CaseRefundStateFailed    CaseRefundState = "failed"
+	CaseRefundStatePending   CaseRefundState = "pending"
+	CaseRefundStateSucceeded CaseRefundState = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the CaseRefundState enum.
+func (e CaseRefundState) Valid() bool {
+	switch e {
+	case CaseRefundStateFailed:
+		return true
+	case CaseRefundStatePending:
+		return true
+	case CaseRefundStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseState.
+const (
+	CaseStateApproved  CaseState = "approved"
+	CaseStateEscalated CaseState = "escalated"
+	CaseStateLapsed    CaseState = "lapsed"
+	CaseStateRefunded  CaseState = "refunded"
+	CaseStateRefused   CaseState = "refused"
+	CaseStateRejected  CaseState = "rejected"
+	CaseStateRequested CaseState = "requested"
+	CaseStateSentBack  CaseState = "sent_back"
+	CaseStateWithdrawn CaseState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the CaseState enum.
+func (e CaseState) Valid() bool {
+	switch e {
+	case CaseStateApproved:
+		return true
+	case CaseStateEscalated:
+		return true
+	case CaseStateLapsed:
+		return true
+	case CaseStateRefunded:
+		return true
+	case CaseStateRefused:
+		return true
+	case CaseStateRejected:
+		return true
+	case CaseStateRequested:
+		return true
+	case CaseStateSentBack:
+		return true
+	case CaseStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CertificateKind.
 const (
 	CertificateKindConformity CertificateKind = "conformity"
@@ -457,6 +625,51 @@ func (e CheckoutPreviewNeeds) Valid() bool {
 	case ShipTo:
 		return true
 	case WaiverConfirmed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CompensationNextActions.
+const (
+	CompensationNextActionsApprove  CompensationNextActions = "approve"
+	CompensationNextActionsRefuse   CompensationNextActions = "refuse"
+	CompensationNextActionsWithdraw CompensationNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the CompensationNextActions enum.
+func (e CompensationNextActions) Valid() bool {
+	switch e {
+	case CompensationNextActionsApprove:
+		return true
+	case CompensationNextActionsRefuse:
+		return true
+	case CompensationNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CompensationState.
+const (
+	CompensationStateApproved  CompensationState = "approved"
+	CompensationStateProposed  CompensationState = "proposed"
+	CompensationStateRefused   CompensationState = "refused"
+	CompensationStateWithdrawn CompensationState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the CompensationState enum.
+func (e CompensationState) Valid() bool {
+	switch e {
+	case CompensationStateApproved:
+		return true
+	case CompensationStateProposed:
+		return true
+	case CompensationStateRefused:
+		return true
+	case CompensationStateWithdrawn:
 		return true
 	default:
 		return false
@@ -1855,6 +2068,46 @@ type Address struct {
 	Recipient string `json:"recipient"`
 }
 
+// AftersaleCase defines model for AftersaleCase.
+type AftersaleCase struct {
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+
+	// DueAt When whoever is to act is acted for: the merchant approves, the goods count as back, the buyer gives up
+	DueAt *time.Time `json:"due_at,omitempty"`
+
+	// History Oldest first
+	History []CaseEvent `json:"history"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id    Id             `json:"id"`
+	Kind  CaseKind       `json:"kind"`
+	Lines []RefundedLine `json:"lines"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// NextActions What the caller may do next
+	NextActions []CaseAction `json:"next_actions"`
+	OpenedAt    time.Time    `json:"opened_at"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId    Id             `json:"order_id"`
+	PictureIds []Id           `json:"picture_ids"`
+	Reason     CaseReasonCode `json:"reason"`
+
+	// Refund The money on its way back to the buyer
+	Refund   *CaseRefund `json:"refund,omitempty"`
+	SentBack *SentBack   `json:"sent_back,omitempty"`
+	State    CaseState   `json:"state"`
+	Text     string      `json:"text"`
+}
+
+// AftersaleCasePage defines model for AftersaleCasePage.
+type AftersaleCasePage struct {
+	Data       []AftersaleCase `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
+
 // AgreementAcceptance Example: {"name":"张三（虚构）","position":"理事长","sha256":"8cdc7ff5e781c150c91afc99b65fb31fdf8cba0319b57c2f92c5f0bb7a0583de","version":1}
 type AgreementAcceptance struct {
 	// Name Who signs for the enterprise
@@ -2313,6 +2566,62 @@ type CartLineChange struct {
 	SkuId Id `json:"sku_id"`
 }
 
+// CaseAction defines model for CaseAction.
+type CaseAction string
+
+// CaseDecision Example: {"for_buyer":true,"reason":"照片清楚，支持退款"}
+type CaseDecision struct {
+	// ForBuyer True: the goods are sent back, or the money goes back at once. False: it stays refused
+	ForBuyer bool `json:"for_buyer"`
+
+	// Reason Example: 照片清楚，支持退款
+	Reason string `json:"reason"`
+}
+
+// CaseEvent defines model for CaseEvent.
+type CaseEvent struct {
+	Action CaseAction `json:"action"`
+	At     time.Time  `json:"at"`
+
+	// Note The reason that was given
+	Note  *string       `json:"note,omitempty"`
+	Role  CaseEventRole `json:"role"`
+	State CaseState     `json:"state"`
+}
+
+// CaseEventRole defines model for CaseEvent.Role.
+type CaseEventRole string
+
+// CaseKind defines model for CaseKind.
+type CaseKind string
+
+// CaseReason Example: {"reason":"照片里看不出破损"}
+type CaseReason struct {
+	// Reason Example: 照片里看不出破损
+	Reason string `json:"reason"`
+}
+
+// CaseReasonCode defines model for CaseReasonCode.
+type CaseReasonCode string
+
+// CaseRefund The money on its way back to the buyer
+type CaseRefund struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen `json:"amount_fen"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id    Id              `json:"id"`
+	State CaseRefundState `json:"state"`
+}
+
+// CaseRefundState defines model for CaseRefund.State.
+type CaseRefundState string
+
+// CaseState defines model for CaseState.
+type CaseState string
+
 // Category defines model for Category.
 type Category struct {
 	// Code Example: OIL
@@ -2468,6 +2777,59 @@ type CheckoutPreview struct {
 
 // CheckoutPreviewNeeds defines model for CheckoutPreview.Needs.
 type CheckoutPreviewNeeds string
+
+// Compensation defines model for Compensation.
+type Compensation struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen        `json:"amount_fen"`
+	DecidedAt *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Digest SHA-256 of "shiyi.compensation/v1", the order, the fen and the reason, a line each, in hex
+	Digest string `json:"digest"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// NextActions What the caller may do next
+	NextActions []CompensationNextActions `json:"next_actions"`
+
+	// Note Why it was refused or withdrawn
+	Note *string `json:"note,omitempty"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId    Id        `json:"order_id"`
+	ProposedAt time.Time `json:"proposed_at"`
+
+	// ProposedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProposedBy Id                `json:"proposed_by"`
+	Reason     string            `json:"reason"`
+	State      CompensationState `json:"state"`
+}
+
+// CompensationNextActions defines model for Compensation.NextActions.
+type CompensationNextActions string
+
+// CompensationApproval Example: {"digest":"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"}
+type CompensationApproval struct {
+	// Digest Of the proposal that was read: it binds order, amount and reason
+	//
+	// Example: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+	Digest string `json:"digest"`
+}
+
+// CompensationPage defines model for CompensationPage.
+type CompensationPage struct {
+	Data       []Compensation `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// CompensationState defines model for CompensationState.
+type CompensationState string
 
 // Credentials Example: {"login":"13800000000","password":"correct-horse-battery"}
 type Credentials struct {
@@ -2675,6 +3037,12 @@ type FundStatement struct {
 
 	// SoldFen Goods sold, less goods refunded
 	SoldFen int64 `json:"sold_fen"`
+}
+
+// GoodsBack Example: {"restock":true}
+type GoodsBack struct {
+	// Restock They can be sold again
+	Restock bool `json:"restock"`
 }
 
 // GoodsKind defines model for GoodsKind.
@@ -3319,6 +3687,19 @@ type NewAppointment struct {
 	People int `json:"people"`
 }
 
+// NewCase Example: {"kind":"refund_only","lines":[{"line":1,"quantity":1}],"reason":"damaged","text":"袋子破了"}
+type NewCase struct {
+	Kind  CaseKind     `json:"kind"`
+	Lines []RefundLine `json:"lines"`
+
+	// PictureIds Pictures of one's own that were not uploaded as private
+	PictureIds []Id           `json:"picture_ids,omitempty"`
+	Reason     CaseReasonCode `json:"reason"`
+
+	// Text Example: 袋子破了
+	Text *string `json:"text,omitempty"`
+}
+
 // NewCheaperReport Example: {"place":"县城超市","price_fen":3000}
 type NewCheaperReport struct {
 	// FileIds Pictures that you uploaded
@@ -3337,6 +3718,18 @@ type NewCheaperReport struct {
 
 	// Url Example: https://shop.example/flour
 	Url *string `json:"url,omitempty"`
+}
+
+// NewCompensation Example: {"amount_fen":5000,"order_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","reason":"住宿与描述不符"}
+type NewCompensation struct {
+	// AmountFen Example: 5000
+	AmountFen int64 `json:"amount_fen"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id `json:"order_id"`
+
+	// Reason Example: 住宿与描述不符
+	Reason string `json:"reason"`
 }
 
 // NewFollowUp Example: {"text":"一个月后仍然好吃。"}
@@ -3708,8 +4101,11 @@ type Order struct {
 	LevyLi   int64       `json:"levy_li"`
 	Lines    []OrderLine `json:"lines"`
 	Merchant Seller      `json:"merchant"`
-	PaidAt   *time.Time  `json:"paid_at,omitempty"`
-	PlacedAt time.Time   `json:"placed_at"`
+
+	// NextActions What the caller may do next with the order; draw buttons from it and ignore what you do not know
+	NextActions *OrderActions `json:"next_actions,omitempty"`
+	PaidAt      *time.Time    `json:"paid_at,omitempty"`
+	PlacedAt    time.Time     `json:"placed_at"`
 
 	// RefundedFen Of the goods and of the shipping
 	RefundedFen int64 `json:"refunded_fen"`
@@ -3734,6 +4130,9 @@ type Order struct {
 
 // OrderState defines model for Order.State.
 type OrderState string
+
+// OrderActions What the caller may do next with the order; draw buttons from it and ignore what you do not know
+type OrderActions = []string
 
 // OrderLine defines model for OrderLine.
 type OrderLine struct {
@@ -4754,6 +5153,21 @@ type Seller struct {
 	Name string `json:"name"`
 }
 
+// SendingBack Example: {"carrier":"顺丰","tracking_no":"SF1234567890"}
+type SendingBack struct {
+	// Carrier Example: 顺丰
+	Carrier string `json:"carrier"`
+
+	// TrackingNo Example: SF1234567890
+	TrackingNo string `json:"tracking_no"`
+}
+
+// SentBack defines model for SentBack.
+type SentBack struct {
+	Carrier    string `json:"carrier"`
+	TrackingNo string `json:"tracking_no"`
+}
+
 // Session defines model for Session.
 type Session struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -5393,11 +5807,17 @@ type AppointmentId = Id
 // BatchId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type BatchId = Id
 
+// CaseId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type CaseId = Id
+
 // CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type CheckoutId = Id
 
 // ClaimId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ClaimId = Id
+
+// CompensationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type CompensationId = Id
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -5558,6 +5978,15 @@ type ListBrandsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListCasesParams defines parameters for ListCases.
+type ListCasesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListCheaperReportsParams defines parameters for ListCheaperReports.
 type ListCheaperReportsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -5659,6 +6088,27 @@ type ListAppointmentsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListMerchantCasesParams defines parameters for ListMerchantCases.
+type ListMerchantCasesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ApproveCaseParams defines parameters for ApproveCase.
+type ApproveCaseParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ReceiveCaseGoodsParams defines parameters for ReceiveCaseGoods.
+type ReceiveCaseGoodsParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListMerchantDisputesParams defines parameters for ListMerchantDisputes.
 type ListMerchantDisputesParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -5720,6 +6170,12 @@ type ListMerchantOrdersParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CancelMerchantOrderParams defines parameters for CancelMerchantOrder.
+type CancelMerchantOrderParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // ShipOrderParams defines parameters for ShipOrder.
@@ -5998,6 +6454,24 @@ type ListOpsApplicationsParams struct {
 // ListOpsApplicationsParamsState defines parameters for ListOpsApplications.
 type ListOpsApplicationsParamsState string
 
+// ListOpsCasesParams defines parameters for ListOpsCases.
+type ListOpsCasesParams struct {
+	// State Only cases in this state
+	State *CaseState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// DecideCaseParams defines parameters for DecideCase.
+type DecideCaseParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListOpsCheaperReportsParams defines parameters for ListOpsCheaperReports.
 type ListOpsCheaperReportsParams struct {
 	// Open `true`: only the open ones
@@ -6008,6 +6482,24 @@ type ListOpsCheaperReportsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListCompensationsParams defines parameters for ListCompensations.
+type ListCompensationsParams struct {
+	// State Only those in this state
+	State *CompensationState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ApproveCompensationParams defines parameters for ApproveCompensation.
+type ApproveCompensationParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // ListDisputesParams defines parameters for ListDisputes.
@@ -6199,6 +6691,12 @@ type ListOrdersParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// CancelOrderParams defines parameters for CancelOrder.
+type CancelOrderParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ReceiveOrderParams defines parameters for ReceiveOrder.
 type ReceiveOrderParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
@@ -6351,6 +6849,12 @@ type AcceptLevyAgreementJSONRequestBody = AgreementAcceptance
 // SetCartLineJSONRequestBody defines body for SetCartLine for application/json ContentType.
 type SetCartLineJSONRequestBody = CartLineChange
 
+// EscalateCaseJSONRequestBody defines body for EscalateCase for application/json ContentType.
+type EscalateCaseJSONRequestBody = CaseReason
+
+// SendBackCaseJSONRequestBody defines body for SendBackCase for application/json ContentType.
+type SendBackCaseJSONRequestBody = SendingBack
+
 // PlaceCheckoutJSONRequestBody defines body for PlaceCheckout for application/json ContentType.
 type PlaceCheckoutJSONRequestBody = Placing
 
@@ -6375,6 +6879,12 @@ type MakeApiKeyJSONRequestBody = ApiKeyMaking
 // DeclineAppointmentJSONRequestBody defines body for DeclineAppointment for application/json ContentType.
 type DeclineAppointmentJSONRequestBody = Declining
 
+// ReceiveCaseGoodsJSONRequestBody defines body for ReceiveCaseGoods for application/json ContentType.
+type ReceiveCaseGoodsJSONRequestBody = GoodsBack
+
+// RefuseCaseJSONRequestBody defines body for RefuseCase for application/json ContentType.
+type RefuseCaseJSONRequestBody = CaseReason
+
 // AskToLeaveJSONRequestBody defines body for AskToLeave for application/json ContentType.
 type AskToLeaveJSONRequestBody = LeaveRequest
 
@@ -6383,6 +6893,9 @@ type FileLicenceJSONRequestBody = NewLicence
 
 // OpenMerchantRecallJSONRequestBody defines body for OpenMerchantRecall for application/json ContentType.
 type OpenMerchantRecallJSONRequestBody = NewRecall
+
+// CancelMerchantOrderJSONRequestBody defines body for CancelMerchantOrder for application/json ContentType.
+type CancelMerchantOrderJSONRequestBody = CaseReason
 
 // ShipOrderJSONRequestBody defines body for ShipOrder for application/json ContentType.
 type ShipOrderJSONRequestBody = NewShipment
@@ -6459,8 +6972,20 @@ type RefuseApplicationJSONRequestBody = Reason
 // ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
 type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
 
+// DecideCaseJSONRequestBody defines body for DecideCase for application/json ContentType.
+type DecideCaseJSONRequestBody = CaseDecision
+
 // ResolveCheaperReportJSONRequestBody defines body for ResolveCheaperReport for application/json ContentType.
 type ResolveCheaperReportJSONRequestBody = CheaperResolution
+
+// ProposeCompensationJSONRequestBody defines body for ProposeCompensation for application/json ContentType.
+type ProposeCompensationJSONRequestBody = NewCompensation
+
+// ApproveCompensationJSONRequestBody defines body for ApproveCompensation for application/json ContentType.
+type ApproveCompensationJSONRequestBody = CompensationApproval
+
+// RefuseCompensationJSONRequestBody defines body for RefuseCompensation for application/json ContentType.
+type RefuseCompensationJSONRequestBody = CaseReason
 
 // DeclineLicenceJSONRequestBody defines body for DeclineLicence for application/json ContentType.
 type DeclineLicenceJSONRequestBody = Reason
@@ -6515,6 +7040,9 @@ type HideReviewJSONRequestBody = ReviewHiding
 
 // ShowReviewJSONRequestBody defines body for ShowReview for application/json ContentType.
 type ShowReviewJSONRequestBody = Reason
+
+// OpenCaseJSONRequestBody defines body for OpenCase for application/json ContentType.
+type OpenCaseJSONRequestBody = NewCase
 
 // WriteReviewJSONRequestBody defines body for WriteReview for application/json ContentType.
 type WriteReviewJSONRequestBody = NewReview
@@ -6596,6 +7124,21 @@ type ServerInterface interface {
 	// RemoveCartLine Take a SKU out of the cart
 	// (DELETE /v1/cart/lines/{sku_id})
 	RemoveCartLine(c *gin.Context, skuId SkuId)
+	// ListCases The caller's after-sales cases, newest first
+	// (GET /v1/cases)
+	ListCases(c *gin.Context, params ListCasesParams)
+	// GetCase A case of the caller
+	// (GET /v1/cases/{case_id})
+	GetCase(c *gin.Context, caseId CaseId)
+	// EscalateCase Bring a refusal before an operator
+	// (POST /v1/cases/{case_id}/escalate)
+	EscalateCase(c *gin.Context, caseId CaseId)
+	// SendBackCase Say how the goods of an approved case are sent back
+	// (POST /v1/cases/{case_id}/send-back)
+	SendBackCase(c *gin.Context, caseId CaseId)
+	// WithdrawCase End a case of one's own
+	// (POST /v1/cases/{case_id}/withdraw)
+	WithdrawCase(c *gin.Context, caseId CaseId)
 	// ListCategories All categories, in the order of the shop
 	// (GET /v1/categories)
 	ListCategories(c *gin.Context)
@@ -6683,6 +7226,18 @@ type ServerInterface interface {
 	// DeclineAppointment The buyer cannot come on that day, and why
 	// (POST /v1/merchant/appointments/{appointment_id}/decline)
 	DeclineAppointment(c *gin.Context, appointmentId AppointmentId)
+	// ListMerchantCases Cases of the orders that the caller sells, newest first
+	// (GET /v1/merchant/cases)
+	ListMerchantCases(c *gin.Context, params ListMerchantCasesParams)
+	// ApproveCase Approve a case; the goods come back first, or the money goes back at once
+	// (POST /v1/merchant/cases/{case_id}/approve)
+	ApproveCase(c *gin.Context, caseId CaseId, params ApproveCaseParams)
+	// ReceiveCaseGoods The goods came back; the money goes back
+	// (POST /v1/merchant/cases/{case_id}/goods-received)
+	ReceiveCaseGoods(c *gin.Context, caseId CaseId, params ReceiveCaseGoodsParams)
+	// RefuseCase Refuse a case, or goods that came back other than they left
+	// (POST /v1/merchant/cases/{case_id}/refuse)
+	RefuseCase(c *gin.Context, caseId CaseId)
 	// ListMerchantDisputes What banks have taken back of the enterprise's orders, newest first, with its own parts alone
 	// (GET /v1/merchant/disputes)
 	ListMerchantDisputes(c *gin.Context, params ListMerchantDisputesParams)
@@ -6722,6 +7277,9 @@ type ServerInterface interface {
 	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(c *gin.Context, orderId OrderId)
+	// CancelMerchantOrder Cancel a paid order that cannot be delivered; everything goes back
+	// (POST /v1/merchant/orders/{order_id}/cancel)
+	CancelMerchantOrder(c *gin.Context, orderId OrderId, params CancelMerchantOrderParams)
 	// GetMerchantFulfilment How far a paid order has come, with its parcels
 	// (GET /v1/merchant/orders/{order_id}/fulfilment)
 	GetMerchantFulfilment(c *gin.Context, orderId OrderId)
@@ -6923,12 +7481,30 @@ type ServerInterface interface {
 	// ReturnOpsApplication Give an application back and say for what, place by place
 	// (POST /v1/ops/applications/{application_id}/return)
 	ReturnOpsApplication(c *gin.Context, applicationId ApplicationId)
+	// ListOpsCases Cases in a state, newest first; those that are escalated wait for a decision
+	// (GET /v1/ops/cases)
+	ListOpsCases(c *gin.Context, params ListOpsCasesParams)
+	// DecideCase Decide an escalated case
+	// (POST /v1/ops/cases/{case_id}/decide)
+	DecideCase(c *gin.Context, caseId CaseId, params DecideCaseParams)
 	// ListOpsCheaperReports What consumers report, newest first
 	// (GET /v1/ops/cheaper-reports)
 	ListOpsCheaperReports(c *gin.Context, params ListOpsCheaperReportsParams)
 	// ResolveCheaperReport End a report with its outcome; claim_withdrawn withdraws the claims of the product
 	// (POST /v1/ops/cheaper-reports/{report_id}/resolve)
 	ResolveCheaperReport(c *gin.Context, reportId ReportId)
+	// ListCompensations Compensations, newest first
+	// (GET /v1/ops/compensations)
+	ListCompensations(c *gin.Context, params ListCompensationsParams)
+	// ProposeCompensation Propose goodwill for the buyer of an order whose time for returns is over
+	// (POST /v1/ops/compensations)
+	ProposeCompensation(c *gin.Context)
+	// ApproveCompensation Approve exactly what another operator proposed; it is booked
+	// (POST /v1/ops/compensations/{compensation_id}/approve)
+	ApproveCompensation(c *gin.Context, compensationId CompensationId, params ApproveCompensationParams)
+	// RefuseCompensation Refuse what another operator proposed, or withdraw one's own
+	// (POST /v1/ops/compensations/{compensation_id}/refuse)
+	RefuseCompensation(c *gin.Context, compensationId CompensationId)
 	// ListDisputes Payments that banks have taken back, newest first
 	// (GET /v1/ops/disputes)
 	ListDisputes(c *gin.Context, params ListDisputesParams)
@@ -7049,6 +7625,12 @@ type ServerInterface interface {
 	// GetOrder An order
 	// (GET /v1/orders/{order_id})
 	GetOrder(c *gin.Context, orderId OrderId)
+	// CancelOrder Cancel a paid order of which nothing was shipped; everything goes back
+	// (POST /v1/orders/{order_id}/cancel)
+	CancelOrder(c *gin.Context, orderId OrderId, params CancelOrderParams)
+	// OpenCase Ask for a return or for money back
+	// (POST /v1/orders/{order_id}/cases)
+	OpenCase(c *gin.Context, orderId OrderId)
 	// GetFulfilment How far the caller's paid order has come, with its parcels
 	// (GET /v1/orders/{order_id}/fulfilment)
 	GetFulfilment(c *gin.Context, orderId OrderId)
@@ -7564,6 +8146,141 @@ func (siw *ServerInterfaceWrapper) RemoveCartLine(c *gin.Context) {
 	}
 
 	siw.Handler.RemoveCartLine(c, skuId)
+}
+
+// ListCases operation middleware
+func (siw *ServerInterfaceWrapper) ListCases(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCasesParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListCases(c, params)
+}
+
+// GetCase operation middleware
+func (siw *ServerInterfaceWrapper) GetCase(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "case_id" -------------
+	var caseId CaseId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "case_id", c.Param("case_id"), &caseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter case_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetCase(c, caseId)
+}
+
+// EscalateCase operation middleware
+func (siw *ServerInterfaceWrapper) EscalateCase(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "case_id" -------------
+	var caseId CaseId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "case_id", c.Param("case_id"), &caseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter case_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EscalateCase(c, caseId)
+}
+
+// SendBackCase operation middleware
+func (siw *ServerInterfaceWrapper) SendBackCase(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "case_id" -------------
+	var caseId CaseId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "case_id", c.Param("case_id"), &caseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter case_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SendBackCase(c, caseId)
+}
+
+// WithdrawCase operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawCase(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "case_id" -------------
+	var caseId CaseId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "case_id", c.Param("case_id"), &caseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter case_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WithdrawCase(c, caseId)
 }
 
 // ListCategories operation middleware
@@ -8352,6 +9069,170 @@ func (siw *ServerInterfaceWrapper) DeclineAppointment(c *gin.Context) {
 	siw.Handler.DeclineAppointment(c, appointmentId)
 }
 
+// ListMerchantCases operation middleware
+func (siw *ServerInterfaceWrapper) ListMerchantCases(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMerchantCasesParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMerchantCases(c, params)
+}
+
+// ApproveCase operation middleware
+func (siw *ServerInterfaceWrapper) ApproveCase(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "case_id" -------------
+	var caseId CaseId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "case_id", c.Param("case_id"), &caseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter case_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApproveCaseParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApproveCase(c, caseId, params)
+}
+
+// ReceiveCaseGoods operation middleware
+func (siw *ServerInterfaceWrapper) ReceiveCaseGoods(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "case_id" -------------
+	var caseId CaseId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "case_id", c.Param("case_id"), &caseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter case_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReceiveCaseGoodsParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReceiveCaseGoods(c, caseId, params)
+}
+
+// RefuseCase operation middleware
+func (siw *ServerInterfaceWrapper) RefuseCase(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "case_id" -------------
+	var caseId CaseId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "case_id", c.Param("case_id"), &caseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter case_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RefuseCase(c, caseId)
+}
+
 // ListMerchantDisputes operation middleware
 func (siw *ServerInterfaceWrapper) ListMerchantDisputes(c *gin.Context) {
 
@@ -8747,6 +9628,58 @@ func (siw *ServerInterfaceWrapper) GetMerchantOrder(c *gin.Context) {
 	}
 
 	siw.Handler.GetMerchantOrder(c, orderId)
+}
+
+// CancelMerchantOrder operation middleware
+func (siw *ServerInterfaceWrapper) CancelMerchantOrder(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order_id" -------------
+	var orderId OrderId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order_id", c.Param("order_id"), &orderId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter order_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelMerchantOrderParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CancelMerchantOrder(c, orderId, params)
 }
 
 // GetMerchantFulfilment operation middleware
@@ -10839,6 +11772,101 @@ func (siw *ServerInterfaceWrapper) ReturnOpsApplication(c *gin.Context) {
 	siw.Handler.ReturnOpsApplication(c, applicationId)
 }
 
+// ListOpsCases operation middleware
+func (siw *ServerInterfaceWrapper) ListOpsCases(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOpsCasesParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOpsCases(c, params)
+}
+
+// DecideCase operation middleware
+func (siw *ServerInterfaceWrapper) DecideCase(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "case_id" -------------
+	var caseId CaseId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "case_id", c.Param("case_id"), &caseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter case_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DecideCaseParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DecideCase(c, caseId, params)
+}
+
 // ListOpsCheaperReports operation middleware
 func (siw *ServerInterfaceWrapper) ListOpsCheaperReports(c *gin.Context) {
 
@@ -10905,6 +11933,139 @@ func (siw *ServerInterfaceWrapper) ResolveCheaperReport(c *gin.Context) {
 	}
 
 	siw.Handler.ResolveCheaperReport(c, reportId)
+}
+
+// ListCompensations operation middleware
+func (siw *ServerInterfaceWrapper) ListCompensations(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCompensationsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListCompensations(c, params)
+}
+
+// ProposeCompensation operation middleware
+func (siw *ServerInterfaceWrapper) ProposeCompensation(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ProposeCompensation(c)
+}
+
+// ApproveCompensation operation middleware
+func (siw *ServerInterfaceWrapper) ApproveCompensation(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "compensation_id" -------------
+	var compensationId CompensationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "compensation_id", c.Param("compensation_id"), &compensationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter compensation_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApproveCompensationParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApproveCompensation(c, compensationId, params)
+}
+
+// RefuseCompensation operation middleware
+func (siw *ServerInterfaceWrapper) RefuseCompensation(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "compensation_id" -------------
+	var compensationId CompensationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "compensation_id", c.Param("compensation_id"), &compensationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter compensation_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RefuseCompensation(c, compensationId)
 }
 
 // ListDisputes operation middleware
@@ -12269,6 +13430,83 @@ func (siw *ServerInterfaceWrapper) GetOrder(c *gin.Context) {
 	siw.Handler.GetOrder(c, orderId)
 }
 
+// CancelOrder operation middleware
+func (siw *ServerInterfaceWrapper) CancelOrder(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order_id" -------------
+	var orderId OrderId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order_id", c.Param("order_id"), &orderId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter order_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelOrderParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CancelOrder(c, orderId, params)
+}
+
+// OpenCase operation middleware
+func (siw *ServerInterfaceWrapper) OpenCase(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order_id" -------------
+	var orderId OrderId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order_id", c.Param("order_id"), &orderId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter order_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenCase(c, orderId)
+}
+
 // GetFulfilment operation middleware
 func (siw *ServerInterfaceWrapper) GetFulfilment(c *gin.Context) {
 
@@ -13358,6 +14596,24 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/merchant/appointments", wrapper.ListAppointments)
 	router.POST(options.BaseURL+"/v1/merchant/appointments/:appointment_id/confirm", wrapper.ConfirmAppointment)
 	router.POST(options.BaseURL+"/v1/merchant/appointments/:appointment_id/decline", wrapper.DeclineAppointment)
+	router.POST(options.BaseURL+"/v1/orders/:order_id/cancel", wrapper.CancelOrder)
+	router.POST(options.BaseURL+"/v1/orders/:order_id/cases", wrapper.OpenCase)
+	router.GET(options.BaseURL+"/v1/cases", wrapper.ListCases)
+	router.GET(options.BaseURL+"/v1/cases/:case_id", wrapper.GetCase)
+	router.POST(options.BaseURL+"/v1/cases/:case_id/send-back", wrapper.SendBackCase)
+	router.POST(options.BaseURL+"/v1/cases/:case_id/withdraw", wrapper.WithdrawCase)
+	router.POST(options.BaseURL+"/v1/cases/:case_id/escalate", wrapper.EscalateCase)
+	router.POST(options.BaseURL+"/v1/merchant/orders/:order_id/cancel", wrapper.CancelMerchantOrder)
+	router.GET(options.BaseURL+"/v1/merchant/cases", wrapper.ListMerchantCases)
+	router.POST(options.BaseURL+"/v1/merchant/cases/:case_id/approve", wrapper.ApproveCase)
+	router.POST(options.BaseURL+"/v1/merchant/cases/:case_id/refuse", wrapper.RefuseCase)
+	router.POST(options.BaseURL+"/v1/merchant/cases/:case_id/goods-received", wrapper.ReceiveCaseGoods)
+	router.GET(options.BaseURL+"/v1/ops/cases", wrapper.ListOpsCases)
+	router.POST(options.BaseURL+"/v1/ops/cases/:case_id/decide", wrapper.DecideCase)
+	router.GET(options.BaseURL+"/v1/ops/compensations", wrapper.ListCompensations)
+	router.POST(options.BaseURL+"/v1/ops/compensations", wrapper.ProposeCompensation)
+	router.POST(options.BaseURL+"/v1/ops/compensations/:compensation_id/approve", wrapper.ApproveCompensation)
+	router.POST(options.BaseURL+"/v1/ops/compensations/:compensation_id/refuse", wrapper.RefuseCompensation)
 	router.GET(options.BaseURL+"/v1/notices", wrapper.ListNotices)
 	router.POST(options.BaseURL+"/v1/notices/:notice_id/read", wrapper.ReadNotice)
 	router.POST(options.BaseURL+"/v1/notices/read-all", wrapper.ReadAllNotices)
@@ -15049,6 +16305,603 @@ type RemoveCartLinedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RemoveCartLinedefaultApplicationProblemPlusJSONResponse) VisitRemoveCartLineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCasesRequestObject struct {
+	Params ListCasesParams
+}
+
+type ListCasesResponseObject interface {
+	VisitListCasesResponse(w http.ResponseWriter) error
+}
+
+type ListCases200JSONResponse AftersaleCasePage
+
+func (response ListCases200JSONResponse) VisitListCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCases400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListCases400ApplicationProblemPlusJSONResponse) VisitListCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCases401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCases401ApplicationProblemPlusJSONResponse) VisitListCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCases403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListCases403ApplicationProblemPlusJSONResponse) VisitListCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCasesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCasesdefaultApplicationProblemPlusJSONResponse) VisitListCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaseRequestObject struct {
+	CaseId CaseId `json:"case_id"`
+}
+
+type GetCaseResponseObject interface {
+	VisitGetCaseResponse(w http.ResponseWriter) error
+}
+
+type GetCase200JSONResponse AftersaleCase
+
+func (response GetCase200JSONResponse) VisitGetCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCase400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetCase400ApplicationProblemPlusJSONResponse) VisitGetCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCase401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCase401ApplicationProblemPlusJSONResponse) VisitGetCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCase403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetCase403ApplicationProblemPlusJSONResponse) VisitGetCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetCase404ApplicationProblemPlusJSONResponse) VisitGetCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCasedefaultApplicationProblemPlusJSONResponse) VisitGetCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EscalateCaseRequestObject struct {
+	CaseId CaseId `json:"case_id"`
+	Body   *EscalateCaseJSONRequestBody
+}
+
+type EscalateCaseResponseObject interface {
+	VisitEscalateCaseResponse(w http.ResponseWriter) error
+}
+
+type EscalateCase200JSONResponse AftersaleCase
+
+func (response EscalateCase200JSONResponse) VisitEscalateCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EscalateCase400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response EscalateCase400ApplicationProblemPlusJSONResponse) VisitEscalateCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EscalateCase401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response EscalateCase401ApplicationProblemPlusJSONResponse) VisitEscalateCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EscalateCase403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EscalateCase403ApplicationProblemPlusJSONResponse) VisitEscalateCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EscalateCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response EscalateCase404ApplicationProblemPlusJSONResponse) VisitEscalateCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EscalateCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response EscalateCase409ApplicationProblemPlusJSONResponse) VisitEscalateCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EscalateCase422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response EscalateCase422ApplicationProblemPlusJSONResponse) VisitEscalateCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EscalateCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EscalateCasedefaultApplicationProblemPlusJSONResponse) VisitEscalateCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendBackCaseRequestObject struct {
+	CaseId CaseId `json:"case_id"`
+	Body   *SendBackCaseJSONRequestBody
+}
+
+type SendBackCaseResponseObject interface {
+	VisitSendBackCaseResponse(w http.ResponseWriter) error
+}
+
+type SendBackCase200JSONResponse AftersaleCase
+
+func (response SendBackCase200JSONResponse) VisitSendBackCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendBackCase400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response SendBackCase400ApplicationProblemPlusJSONResponse) VisitSendBackCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendBackCase401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SendBackCase401ApplicationProblemPlusJSONResponse) VisitSendBackCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendBackCase403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SendBackCase403ApplicationProblemPlusJSONResponse) VisitSendBackCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendBackCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SendBackCase404ApplicationProblemPlusJSONResponse) VisitSendBackCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendBackCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SendBackCase409ApplicationProblemPlusJSONResponse) VisitSendBackCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendBackCase422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response SendBackCase422ApplicationProblemPlusJSONResponse) VisitSendBackCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendBackCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SendBackCasedefaultApplicationProblemPlusJSONResponse) VisitSendBackCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawCaseRequestObject struct {
+	CaseId CaseId `json:"case_id"`
+}
+
+type WithdrawCaseResponseObject interface {
+	VisitWithdrawCaseResponse(w http.ResponseWriter) error
+}
+
+type WithdrawCase200JSONResponse AftersaleCase
+
+func (response WithdrawCase200JSONResponse) VisitWithdrawCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawCase400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawCase400ApplicationProblemPlusJSONResponse) VisitWithdrawCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawCase401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawCase401ApplicationProblemPlusJSONResponse) VisitWithdrawCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawCase403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawCase403ApplicationProblemPlusJSONResponse) VisitWithdrawCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawCase404ApplicationProblemPlusJSONResponse) VisitWithdrawCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawCase409ApplicationProblemPlusJSONResponse) VisitWithdrawCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawCase422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawCase422ApplicationProblemPlusJSONResponse) VisitWithdrawCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawCasedefaultApplicationProblemPlusJSONResponse) VisitWithdrawCaseResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -18178,6 +20031,502 @@ func (response DeclineAppointmentdefaultApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type ListMerchantCasesRequestObject struct {
+	Params ListMerchantCasesParams
+}
+
+type ListMerchantCasesResponseObject interface {
+	VisitListMerchantCasesResponse(w http.ResponseWriter) error
+}
+
+type ListMerchantCases200JSONResponse AftersaleCasePage
+
+func (response ListMerchantCases200JSONResponse) VisitListMerchantCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantCases400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantCases400ApplicationProblemPlusJSONResponse) VisitListMerchantCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantCases401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantCases401ApplicationProblemPlusJSONResponse) VisitListMerchantCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantCases403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantCases403ApplicationProblemPlusJSONResponse) VisitListMerchantCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantCasesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListMerchantCasesdefaultApplicationProblemPlusJSONResponse) VisitListMerchantCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCaseRequestObject struct {
+	CaseId CaseId `json:"case_id"`
+	Params ApproveCaseParams
+}
+
+type ApproveCaseResponseObject interface {
+	VisitApproveCaseResponse(w http.ResponseWriter) error
+}
+
+type ApproveCase200JSONResponse AftersaleCase
+
+func (response ApproveCase200JSONResponse) VisitApproveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCase400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCase400ApplicationProblemPlusJSONResponse) VisitApproveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCase401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCase401ApplicationProblemPlusJSONResponse) VisitApproveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCase403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCase403ApplicationProblemPlusJSONResponse) VisitApproveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCase404ApplicationProblemPlusJSONResponse) VisitApproveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCase409ApplicationProblemPlusJSONResponse) VisitApproveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCase422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCase422ApplicationProblemPlusJSONResponse) VisitApproveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ApproveCasedefaultApplicationProblemPlusJSONResponse) VisitApproveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveCaseGoodsRequestObject struct {
+	CaseId CaseId `json:"case_id"`
+	Params ReceiveCaseGoodsParams
+	Body   *ReceiveCaseGoodsJSONRequestBody
+}
+
+type ReceiveCaseGoodsResponseObject interface {
+	VisitReceiveCaseGoodsResponse(w http.ResponseWriter) error
+}
+
+type ReceiveCaseGoods200JSONResponse AftersaleCase
+
+func (response ReceiveCaseGoods200JSONResponse) VisitReceiveCaseGoodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveCaseGoods400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveCaseGoods400ApplicationProblemPlusJSONResponse) VisitReceiveCaseGoodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveCaseGoods401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveCaseGoods401ApplicationProblemPlusJSONResponse) VisitReceiveCaseGoodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveCaseGoods403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveCaseGoods403ApplicationProblemPlusJSONResponse) VisitReceiveCaseGoodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveCaseGoods404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveCaseGoods404ApplicationProblemPlusJSONResponse) VisitReceiveCaseGoodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveCaseGoods409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveCaseGoods409ApplicationProblemPlusJSONResponse) VisitReceiveCaseGoodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveCaseGoods422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveCaseGoods422ApplicationProblemPlusJSONResponse) VisitReceiveCaseGoodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveCaseGoodsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReceiveCaseGoodsdefaultApplicationProblemPlusJSONResponse) VisitReceiveCaseGoodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCaseRequestObject struct {
+	CaseId CaseId `json:"case_id"`
+	Body   *RefuseCaseJSONRequestBody
+}
+
+type RefuseCaseResponseObject interface {
+	VisitRefuseCaseResponse(w http.ResponseWriter) error
+}
+
+type RefuseCase200JSONResponse AftersaleCase
+
+func (response RefuseCase200JSONResponse) VisitRefuseCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCase400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCase400ApplicationProblemPlusJSONResponse) VisitRefuseCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCase401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCase401ApplicationProblemPlusJSONResponse) VisitRefuseCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCase403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCase403ApplicationProblemPlusJSONResponse) VisitRefuseCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCase404ApplicationProblemPlusJSONResponse) VisitRefuseCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCase409ApplicationProblemPlusJSONResponse) VisitRefuseCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCase422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCase422ApplicationProblemPlusJSONResponse) VisitRefuseCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RefuseCasedefaultApplicationProblemPlusJSONResponse) VisitRefuseCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMerchantDisputesRequestObject struct {
 	Params ListMerchantDisputesParams
 }
@@ -19565,6 +21914,143 @@ type GetMerchantOrderdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetMerchantOrderdefaultApplicationProblemPlusJSONResponse) VisitGetMerchantOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelMerchantOrderRequestObject struct {
+	OrderId OrderId `json:"order_id"`
+	Params  CancelMerchantOrderParams
+	Body    *CancelMerchantOrderJSONRequestBody
+}
+
+type CancelMerchantOrderResponseObject interface {
+	VisitCancelMerchantOrderResponse(w http.ResponseWriter) error
+}
+
+type CancelMerchantOrder200JSONResponse Order
+
+func (response CancelMerchantOrder200JSONResponse) VisitCancelMerchantOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelMerchantOrder400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CancelMerchantOrder400ApplicationProblemPlusJSONResponse) VisitCancelMerchantOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelMerchantOrder401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelMerchantOrder401ApplicationProblemPlusJSONResponse) VisitCancelMerchantOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelMerchantOrder403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelMerchantOrder403ApplicationProblemPlusJSONResponse) VisitCancelMerchantOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelMerchantOrder404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CancelMerchantOrder404ApplicationProblemPlusJSONResponse) VisitCancelMerchantOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelMerchantOrder409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CancelMerchantOrder409ApplicationProblemPlusJSONResponse) VisitCancelMerchantOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelMerchantOrder422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelMerchantOrder422ApplicationProblemPlusJSONResponse) VisitCancelMerchantOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelMerchantOrderdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CancelMerchantOrderdefaultApplicationProblemPlusJSONResponse) VisitCancelMerchantOrderResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -27235,6 +29721,230 @@ func (response ReturnOpsApplicationdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type ListOpsCasesRequestObject struct {
+	Params ListOpsCasesParams
+}
+
+type ListOpsCasesResponseObject interface {
+	VisitListOpsCasesResponse(w http.ResponseWriter) error
+}
+
+type ListOpsCases200JSONResponse AftersaleCasePage
+
+func (response ListOpsCases200JSONResponse) VisitListOpsCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsCases400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsCases400ApplicationProblemPlusJSONResponse) VisitListOpsCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsCases401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsCases401ApplicationProblemPlusJSONResponse) VisitListOpsCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsCases403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOpsCases403ApplicationProblemPlusJSONResponse) VisitListOpsCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpsCasesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOpsCasesdefaultApplicationProblemPlusJSONResponse) VisitListOpsCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideCaseRequestObject struct {
+	CaseId CaseId `json:"case_id"`
+	Params DecideCaseParams
+	Body   *DecideCaseJSONRequestBody
+}
+
+type DecideCaseResponseObject interface {
+	VisitDecideCaseResponse(w http.ResponseWriter) error
+}
+
+type DecideCase200JSONResponse AftersaleCase
+
+func (response DecideCase200JSONResponse) VisitDecideCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideCase400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DecideCase400ApplicationProblemPlusJSONResponse) VisitDecideCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideCase401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DecideCase401ApplicationProblemPlusJSONResponse) VisitDecideCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideCase403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DecideCase403ApplicationProblemPlusJSONResponse) VisitDecideCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DecideCase404ApplicationProblemPlusJSONResponse) VisitDecideCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DecideCase409ApplicationProblemPlusJSONResponse) VisitDecideCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideCase422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DecideCase422ApplicationProblemPlusJSONResponse) VisitDecideCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DecideCasedefaultApplicationProblemPlusJSONResponse) VisitDecideCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListOpsCheaperReportsRequestObject struct {
 	Params ListOpsCheaperReportsParams
 }
@@ -27447,6 +30157,501 @@ type ResolveCheaperReportdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ResolveCheaperReportdefaultApplicationProblemPlusJSONResponse) VisitResolveCheaperReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCompensationsRequestObject struct {
+	Params ListCompensationsParams
+}
+
+type ListCompensationsResponseObject interface {
+	VisitListCompensationsResponse(w http.ResponseWriter) error
+}
+
+type ListCompensations200JSONResponse CompensationPage
+
+func (response ListCompensations200JSONResponse) VisitListCompensationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCompensations400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListCompensations400ApplicationProblemPlusJSONResponse) VisitListCompensationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCompensations401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCompensations401ApplicationProblemPlusJSONResponse) VisitListCompensationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCompensations403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListCompensations403ApplicationProblemPlusJSONResponse) VisitListCompensationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCompensationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCompensationsdefaultApplicationProblemPlusJSONResponse) VisitListCompensationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCompensationRequestObject struct {
+	Body *ProposeCompensationJSONRequestBody
+}
+
+type ProposeCompensationResponseObject interface {
+	VisitProposeCompensationResponse(w http.ResponseWriter) error
+}
+
+type ProposeCompensation201JSONResponse Compensation
+
+func (response ProposeCompensation201JSONResponse) VisitProposeCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCompensation400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeCompensation400ApplicationProblemPlusJSONResponse) VisitProposeCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCompensation401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeCompensation401ApplicationProblemPlusJSONResponse) VisitProposeCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCompensation403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeCompensation403ApplicationProblemPlusJSONResponse) VisitProposeCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCompensation404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeCompensation404ApplicationProblemPlusJSONResponse) VisitProposeCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCompensation409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeCompensation409ApplicationProblemPlusJSONResponse) VisitProposeCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCompensation422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeCompensation422ApplicationProblemPlusJSONResponse) VisitProposeCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCompensationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ProposeCompensationdefaultApplicationProblemPlusJSONResponse) VisitProposeCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCompensationRequestObject struct {
+	CompensationId CompensationId `json:"compensation_id"`
+	Params         ApproveCompensationParams
+	Body           *ApproveCompensationJSONRequestBody
+}
+
+type ApproveCompensationResponseObject interface {
+	VisitApproveCompensationResponse(w http.ResponseWriter) error
+}
+
+type ApproveCompensation200JSONResponse Compensation
+
+func (response ApproveCompensation200JSONResponse) VisitApproveCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCompensation400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCompensation400ApplicationProblemPlusJSONResponse) VisitApproveCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCompensation401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCompensation401ApplicationProblemPlusJSONResponse) VisitApproveCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCompensation403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCompensation403ApplicationProblemPlusJSONResponse) VisitApproveCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCompensation404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCompensation404ApplicationProblemPlusJSONResponse) VisitApproveCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCompensation409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCompensation409ApplicationProblemPlusJSONResponse) VisitApproveCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCompensation422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCompensation422ApplicationProblemPlusJSONResponse) VisitApproveCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCompensationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ApproveCompensationdefaultApplicationProblemPlusJSONResponse) VisitApproveCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCompensationRequestObject struct {
+	CompensationId CompensationId `json:"compensation_id"`
+	Body           *RefuseCompensationJSONRequestBody
+}
+
+type RefuseCompensationResponseObject interface {
+	VisitRefuseCompensationResponse(w http.ResponseWriter) error
+}
+
+type RefuseCompensation200JSONResponse Compensation
+
+func (response RefuseCompensation200JSONResponse) VisitRefuseCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCompensation400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCompensation400ApplicationProblemPlusJSONResponse) VisitRefuseCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCompensation401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCompensation401ApplicationProblemPlusJSONResponse) VisitRefuseCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCompensation403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCompensation403ApplicationProblemPlusJSONResponse) VisitRefuseCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCompensation404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCompensation404ApplicationProblemPlusJSONResponse) VisitRefuseCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCompensation409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCompensation409ApplicationProblemPlusJSONResponse) VisitRefuseCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCompensation422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCompensation422ApplicationProblemPlusJSONResponse) VisitRefuseCompensationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCompensationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RefuseCompensationdefaultApplicationProblemPlusJSONResponse) VisitRefuseCompensationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -32157,6 +35362,278 @@ func (response GetOrderdefaultApplicationProblemPlusJSONResponse) VisitGetOrderR
 	return err
 }
 
+type CancelOrderRequestObject struct {
+	OrderId OrderId `json:"order_id"`
+	Params  CancelOrderParams
+}
+
+type CancelOrderResponseObject interface {
+	VisitCancelOrderResponse(w http.ResponseWriter) error
+}
+
+type CancelOrder200JSONResponse Order
+
+func (response CancelOrder200JSONResponse) VisitCancelOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelOrder400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CancelOrder400ApplicationProblemPlusJSONResponse) VisitCancelOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelOrder401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelOrder401ApplicationProblemPlusJSONResponse) VisitCancelOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelOrder403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelOrder403ApplicationProblemPlusJSONResponse) VisitCancelOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelOrder404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CancelOrder404ApplicationProblemPlusJSONResponse) VisitCancelOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelOrder409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CancelOrder409ApplicationProblemPlusJSONResponse) VisitCancelOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelOrder422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelOrder422ApplicationProblemPlusJSONResponse) VisitCancelOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelOrderdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CancelOrderdefaultApplicationProblemPlusJSONResponse) VisitCancelOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenCaseRequestObject struct {
+	OrderId OrderId `json:"order_id"`
+	Body    *OpenCaseJSONRequestBody
+}
+
+type OpenCaseResponseObject interface {
+	VisitOpenCaseResponse(w http.ResponseWriter) error
+}
+
+type OpenCase201JSONResponse AftersaleCase
+
+func (response OpenCase201JSONResponse) VisitOpenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenCase400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response OpenCase400ApplicationProblemPlusJSONResponse) VisitOpenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenCase401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenCase401ApplicationProblemPlusJSONResponse) VisitOpenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenCase403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response OpenCase403ApplicationProblemPlusJSONResponse) VisitOpenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response OpenCase404ApplicationProblemPlusJSONResponse) VisitOpenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response OpenCase409ApplicationProblemPlusJSONResponse) VisitOpenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenCase422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenCase422ApplicationProblemPlusJSONResponse) VisitOpenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response OpenCasedefaultApplicationProblemPlusJSONResponse) VisitOpenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetFulfilmentRequestObject struct {
 	OrderId OrderId `json:"order_id"`
 }
@@ -34685,6 +38162,21 @@ type StrictServerInterface interface {
 	// RemoveCartLine Take a SKU out of the cart
 	// (DELETE /v1/cart/lines/{sku_id})
 	RemoveCartLine(ctx context.Context, request RemoveCartLineRequestObject) (RemoveCartLineResponseObject, error)
+	// ListCases The caller's after-sales cases, newest first
+	// (GET /v1/cases)
+	ListCases(ctx context.Context, request ListCasesRequestObject) (ListCasesResponseObject, error)
+	// GetCase A case of the caller
+	// (GET /v1/cases/{case_id})
+	GetCase(ctx context.Context, request GetCaseRequestObject) (GetCaseResponseObject, error)
+	// EscalateCase Bring a refusal before an operator
+	// (POST /v1/cases/{case_id}/escalate)
+	EscalateCase(ctx context.Context, request EscalateCaseRequestObject) (EscalateCaseResponseObject, error)
+	// SendBackCase Say how the goods of an approved case are sent back
+	// (POST /v1/cases/{case_id}/send-back)
+	SendBackCase(ctx context.Context, request SendBackCaseRequestObject) (SendBackCaseResponseObject, error)
+	// WithdrawCase End a case of one's own
+	// (POST /v1/cases/{case_id}/withdraw)
+	WithdrawCase(ctx context.Context, request WithdrawCaseRequestObject) (WithdrawCaseResponseObject, error)
 	// ListCategories All categories, in the order of the shop
 	// (GET /v1/categories)
 	ListCategories(ctx context.Context, request ListCategoriesRequestObject) (ListCategoriesResponseObject, error)
@@ -34772,6 +38264,18 @@ type StrictServerInterface interface {
 	// DeclineAppointment The buyer cannot come on that day, and why
 	// (POST /v1/merchant/appointments/{appointment_id}/decline)
 	DeclineAppointment(ctx context.Context, request DeclineAppointmentRequestObject) (DeclineAppointmentResponseObject, error)
+	// ListMerchantCases Cases of the orders that the caller sells, newest first
+	// (GET /v1/merchant/cases)
+	ListMerchantCases(ctx context.Context, request ListMerchantCasesRequestObject) (ListMerchantCasesResponseObject, error)
+	// ApproveCase Approve a case; the goods come back first, or the money goes back at once
+	// (POST /v1/merchant/cases/{case_id}/approve)
+	ApproveCase(ctx context.Context, request ApproveCaseRequestObject) (ApproveCaseResponseObject, error)
+	// ReceiveCaseGoods The goods came back; the money goes back
+	// (POST /v1/merchant/cases/{case_id}/goods-received)
+	ReceiveCaseGoods(ctx context.Context, request ReceiveCaseGoodsRequestObject) (ReceiveCaseGoodsResponseObject, error)
+	// RefuseCase Refuse a case, or goods that came back other than they left
+	// (POST /v1/merchant/cases/{case_id}/refuse)
+	RefuseCase(ctx context.Context, request RefuseCaseRequestObject) (RefuseCaseResponseObject, error)
 	// ListMerchantDisputes What banks have taken back of the enterprise's orders, newest first, with its own parts alone
 	// (GET /v1/merchant/disputes)
 	ListMerchantDisputes(ctx context.Context, request ListMerchantDisputesRequestObject) (ListMerchantDisputesResponseObject, error)
@@ -34811,6 +38315,9 @@ type StrictServerInterface interface {
 	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(ctx context.Context, request GetMerchantOrderRequestObject) (GetMerchantOrderResponseObject, error)
+	// CancelMerchantOrder Cancel a paid order that cannot be delivered; everything goes back
+	// (POST /v1/merchant/orders/{order_id}/cancel)
+	CancelMerchantOrder(ctx context.Context, request CancelMerchantOrderRequestObject) (CancelMerchantOrderResponseObject, error)
 	// GetMerchantFulfilment How far a paid order has come, with its parcels
 	// (GET /v1/merchant/orders/{order_id}/fulfilment)
 	GetMerchantFulfilment(ctx context.Context, request GetMerchantFulfilmentRequestObject) (GetMerchantFulfilmentResponseObject, error)
@@ -35012,12 +38519,30 @@ type StrictServerInterface interface {
 	// ReturnOpsApplication Give an application back and say for what, place by place
 	// (POST /v1/ops/applications/{application_id}/return)
 	ReturnOpsApplication(ctx context.Context, request ReturnOpsApplicationRequestObject) (ReturnOpsApplicationResponseObject, error)
+	// ListOpsCases Cases in a state, newest first; those that are escalated wait for a decision
+	// (GET /v1/ops/cases)
+	ListOpsCases(ctx context.Context, request ListOpsCasesRequestObject) (ListOpsCasesResponseObject, error)
+	// DecideCase Decide an escalated case
+	// (POST /v1/ops/cases/{case_id}/decide)
+	DecideCase(ctx context.Context, request DecideCaseRequestObject) (DecideCaseResponseObject, error)
 	// ListOpsCheaperReports What consumers report, newest first
 	// (GET /v1/ops/cheaper-reports)
 	ListOpsCheaperReports(ctx context.Context, request ListOpsCheaperReportsRequestObject) (ListOpsCheaperReportsResponseObject, error)
 	// ResolveCheaperReport End a report with its outcome; claim_withdrawn withdraws the claims of the product
 	// (POST /v1/ops/cheaper-reports/{report_id}/resolve)
 	ResolveCheaperReport(ctx context.Context, request ResolveCheaperReportRequestObject) (ResolveCheaperReportResponseObject, error)
+	// ListCompensations Compensations, newest first
+	// (GET /v1/ops/compensations)
+	ListCompensations(ctx context.Context, request ListCompensationsRequestObject) (ListCompensationsResponseObject, error)
+	// ProposeCompensation Propose goodwill for the buyer of an order whose time for returns is over
+	// (POST /v1/ops/compensations)
+	ProposeCompensation(ctx context.Context, request ProposeCompensationRequestObject) (ProposeCompensationResponseObject, error)
+	// ApproveCompensation Approve exactly what another operator proposed; it is booked
+	// (POST /v1/ops/compensations/{compensation_id}/approve)
+	ApproveCompensation(ctx context.Context, request ApproveCompensationRequestObject) (ApproveCompensationResponseObject, error)
+	// RefuseCompensation Refuse what another operator proposed, or withdraw one's own
+	// (POST /v1/ops/compensations/{compensation_id}/refuse)
+	RefuseCompensation(ctx context.Context, request RefuseCompensationRequestObject) (RefuseCompensationResponseObject, error)
 	// ListDisputes Payments that banks have taken back, newest first
 	// (GET /v1/ops/disputes)
 	ListDisputes(ctx context.Context, request ListDisputesRequestObject) (ListDisputesResponseObject, error)
@@ -35138,6 +38663,12 @@ type StrictServerInterface interface {
 	// GetOrder An order
 	// (GET /v1/orders/{order_id})
 	GetOrder(ctx context.Context, request GetOrderRequestObject) (GetOrderResponseObject, error)
+	// CancelOrder Cancel a paid order of which nothing was shipped; everything goes back
+	// (POST /v1/orders/{order_id}/cancel)
+	CancelOrder(ctx context.Context, request CancelOrderRequestObject) (CancelOrderResponseObject, error)
+	// OpenCase Ask for a return or for money back
+	// (POST /v1/orders/{order_id}/cases)
+	OpenCase(ctx context.Context, request OpenCaseRequestObject) (OpenCaseResponseObject, error)
 	// GetFulfilment How far the caller's paid order has come, with its parcels
 	// (GET /v1/orders/{order_id}/fulfilment)
 	GetFulfilment(ctx context.Context, request GetFulfilmentRequestObject) (GetFulfilmentResponseObject, error)
@@ -35866,6 +39397,172 @@ func (sh *strictHandler) RemoveCartLine(ctx *gin.Context, skuId SkuId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RemoveCartLineResponseObject); ok {
 		if err := validResponse.VisitRemoveCartLineResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListCases operation middleware
+func (sh *strictHandler) ListCases(ctx *gin.Context, params ListCasesParams) {
+	var request ListCasesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCases(ctx, request.(ListCasesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCases")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListCasesResponseObject); ok {
+		if err := validResponse.VisitListCasesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCase operation middleware
+func (sh *strictHandler) GetCase(ctx *gin.Context, caseId CaseId) {
+	var request GetCaseRequestObject
+
+	request.CaseId = caseId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCase(ctx, request.(GetCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetCaseResponseObject); ok {
+		if err := validResponse.VisitGetCaseResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EscalateCase operation middleware
+func (sh *strictHandler) EscalateCase(ctx *gin.Context, caseId CaseId) {
+	var request EscalateCaseRequestObject
+
+	request.CaseId = caseId
+
+	var body EscalateCaseJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EscalateCase(ctx, request.(EscalateCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EscalateCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(EscalateCaseResponseObject); ok {
+		if err := validResponse.VisitEscalateCaseResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SendBackCase operation middleware
+func (sh *strictHandler) SendBackCase(ctx *gin.Context, caseId CaseId) {
+	var request SendBackCaseRequestObject
+
+	request.CaseId = caseId
+
+	var body SendBackCaseJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SendBackCase(ctx, request.(SendBackCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SendBackCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SendBackCaseResponseObject); ok {
+		if err := validResponse.VisitSendBackCaseResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WithdrawCase operation middleware
+func (sh *strictHandler) WithdrawCase(ctx *gin.Context, caseId CaseId) {
+	var request WithdrawCaseRequestObject
+
+	request.CaseId = caseId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawCase(ctx, request.(WithdrawCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(WithdrawCaseResponseObject); ok {
+		if err := validResponse.VisitWithdrawCaseResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -36747,6 +40444,148 @@ func (sh *strictHandler) DeclineAppointment(ctx *gin.Context, appointmentId Appo
 	}
 }
 
+// ListMerchantCases operation middleware
+func (sh *strictHandler) ListMerchantCases(ctx *gin.Context, params ListMerchantCasesParams) {
+	var request ListMerchantCasesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMerchantCases(ctx, request.(ListMerchantCasesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMerchantCases")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListMerchantCasesResponseObject); ok {
+		if err := validResponse.VisitListMerchantCasesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApproveCase operation middleware
+func (sh *strictHandler) ApproveCase(ctx *gin.Context, caseId CaseId, params ApproveCaseParams) {
+	var request ApproveCaseRequestObject
+
+	request.CaseId = caseId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveCase(ctx, request.(ApproveCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ApproveCaseResponseObject); ok {
+		if err := validResponse.VisitApproveCaseResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReceiveCaseGoods operation middleware
+func (sh *strictHandler) ReceiveCaseGoods(ctx *gin.Context, caseId CaseId, params ReceiveCaseGoodsParams) {
+	var request ReceiveCaseGoodsRequestObject
+
+	request.CaseId = caseId
+	request.Params = params
+
+	var body ReceiveCaseGoodsJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReceiveCaseGoods(ctx, request.(ReceiveCaseGoodsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReceiveCaseGoods")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReceiveCaseGoodsResponseObject); ok {
+		if err := validResponse.VisitReceiveCaseGoodsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RefuseCase operation middleware
+func (sh *strictHandler) RefuseCase(ctx *gin.Context, caseId CaseId) {
+	var request RefuseCaseRequestObject
+
+	request.CaseId = caseId
+
+	var body RefuseCaseJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RefuseCase(ctx, request.(RefuseCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefuseCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RefuseCaseResponseObject); ok {
+		if err := validResponse.VisitRefuseCaseResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListMerchantDisputes operation middleware
 func (sh *strictHandler) ListMerchantDisputes(ctx *gin.Context, params ListMerchantDisputesParams) {
 	var request ListMerchantDisputesRequestObject
@@ -37133,6 +40972,51 @@ func (sh *strictHandler) GetMerchantOrder(ctx *gin.Context, orderId OrderId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetMerchantOrderResponseObject); ok {
 		if err := validResponse.VisitGetMerchantOrderResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelMerchantOrder operation middleware
+func (sh *strictHandler) CancelMerchantOrder(ctx *gin.Context, orderId OrderId, params CancelMerchantOrderParams) {
+	var request CancelMerchantOrderRequestObject
+
+	request.OrderId = orderId
+	request.Params = params
+
+	var body CancelMerchantOrderJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelMerchantOrder(ctx, request.(CancelMerchantOrderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelMerchantOrder")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CancelMerchantOrderResponseObject); ok {
+		if err := validResponse.VisitCancelMerchantOrderResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -39330,6 +43214,77 @@ func (sh *strictHandler) ReturnOpsApplication(ctx *gin.Context, applicationId Ap
 	}
 }
 
+// ListOpsCases operation middleware
+func (sh *strictHandler) ListOpsCases(ctx *gin.Context, params ListOpsCasesParams) {
+	var request ListOpsCasesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOpsCases(ctx, request.(ListOpsCasesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOpsCases")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOpsCasesResponseObject); ok {
+		if err := validResponse.VisitListOpsCasesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DecideCase operation middleware
+func (sh *strictHandler) DecideCase(ctx *gin.Context, caseId CaseId, params DecideCaseParams) {
+	var request DecideCaseRequestObject
+
+	request.CaseId = caseId
+	request.Params = params
+
+	var body DecideCaseJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DecideCase(ctx, request.(DecideCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DecideCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DecideCaseResponseObject); ok {
+		if err := validResponse.VisitDecideCaseResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListOpsCheaperReports operation middleware
 func (sh *strictHandler) ListOpsCheaperReports(ctx *gin.Context, params ListOpsCheaperReportsParams) {
 	var request ListOpsCheaperReportsRequestObject
@@ -39393,6 +43348,163 @@ func (sh *strictHandler) ResolveCheaperReport(ctx *gin.Context, reportId ReportI
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ResolveCheaperReportResponseObject); ok {
 		if err := validResponse.VisitResolveCheaperReportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListCompensations operation middleware
+func (sh *strictHandler) ListCompensations(ctx *gin.Context, params ListCompensationsParams) {
+	var request ListCompensationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCompensations(ctx, request.(ListCompensationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCompensations")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListCompensationsResponseObject); ok {
+		if err := validResponse.VisitListCompensationsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ProposeCompensation operation middleware
+func (sh *strictHandler) ProposeCompensation(ctx *gin.Context) {
+	var request ProposeCompensationRequestObject
+
+	var body ProposeCompensationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeCompensation(ctx, request.(ProposeCompensationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeCompensation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ProposeCompensationResponseObject); ok {
+		if err := validResponse.VisitProposeCompensationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApproveCompensation operation middleware
+func (sh *strictHandler) ApproveCompensation(ctx *gin.Context, compensationId CompensationId, params ApproveCompensationParams) {
+	var request ApproveCompensationRequestObject
+
+	request.CompensationId = compensationId
+	request.Params = params
+
+	var body ApproveCompensationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveCompensation(ctx, request.(ApproveCompensationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveCompensation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ApproveCompensationResponseObject); ok {
+		if err := validResponse.VisitApproveCompensationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RefuseCompensation operation middleware
+func (sh *strictHandler) RefuseCompensation(ctx *gin.Context, compensationId CompensationId) {
+	var request RefuseCompensationRequestObject
+
+	request.CompensationId = compensationId
+
+	var body RefuseCompensationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RefuseCompensation(ctx, request.(RefuseCompensationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefuseCompensation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RefuseCompensationResponseObject); ok {
+		if err := validResponse.VisitRefuseCompensationResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -40763,6 +44875,77 @@ func (sh *strictHandler) GetOrder(ctx *gin.Context, orderId OrderId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetOrderResponseObject); ok {
 		if err := validResponse.VisitGetOrderResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelOrder operation middleware
+func (sh *strictHandler) CancelOrder(ctx *gin.Context, orderId OrderId, params CancelOrderParams) {
+	var request CancelOrderRequestObject
+
+	request.OrderId = orderId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelOrder(ctx, request.(CancelOrderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelOrder")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CancelOrderResponseObject); ok {
+		if err := validResponse.VisitCancelOrderResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OpenCase operation middleware
+func (sh *strictHandler) OpenCase(ctx *gin.Context, orderId OrderId) {
+	var request OpenCaseRequestObject
+
+	request.OrderId = orderId
+
+	var body OpenCaseJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenCase(ctx, request.(OpenCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OpenCaseResponseObject); ok {
+		if err := validResponse.VisitOpenCaseResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
