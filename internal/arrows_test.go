@@ -50,6 +50,7 @@ var arrows = map[string][]string{
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "notice", "order", "transparency"},
 	"review":       {"catalog", "identity", "merchant", "order", "trail"},
 	"scrutiny":     {"catalog", "identity", "listing", "merchant", "webhook"},
+	"settlement":   {"fulfilment", "fund", "gateway", "identity", "ledger", "merchant", "order", "trail"},
 	"search":       {"catalog", "merchant", "origin", "term"},
 	"standing":     {"identity", "merchant", "trail"},
 	"term":         {},

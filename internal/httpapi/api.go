@@ -30,6 +30,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
+	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -59,6 +60,7 @@ type Services struct {
 	Origins      *origin.Service
 	Scrutiny     *scrutiny.Service
 	Search       *search.Service
+	Settlements  *settlement.Service
 	Trail        *trail.Service
 	Intake       *intake.Service
 	Files        *file.Service

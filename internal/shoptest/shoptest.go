@@ -49,6 +49,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
+	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -157,6 +158,9 @@ func New(t testing.TB, o Options) *Shop {
 	s.Reviews = review.New(s.DB, s.Identity, s.Catalog)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	s.Standing = standing.New(s.DB)
+	s.Settlements = settlement.New(s.DB, s.gateway, settlement.Config{}, settlement.Options{
+		Mark: "shop.test/log", ReturnURL: "https://shop.example/merchant", Blocked: []settlement.Blocked{dispute.Unsettled},
+	})
 	s.Notices = notice.New(s.DB)
 	return s
 }
@@ -279,6 +283,14 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 		return s.Payments.PerformRefund(ctx, j.Buyer, j.Refund)
 	case payment.RefundMoved:
 		return s.Payments.SettleRefund(ctx, j.Event)
+	case payment.TransferMoved:
+		return s.Settlements.Follow(ctx, j.Row)
+	case payment.AccountMoved:
+		return s.Settlements.Refresh(ctx, j.Owner)
+	case settlement.Pay:
+		return s.Settlements.Perform(ctx, j.Payout)
+	case settlement.TakeBack:
+		return s.Settlements.TakeBack(ctx, j.Merchant, j.Reversal)
 	case payment.Close:
 		return s.Payments.Close(ctx, j.Buyer, j.Intent)
 	case intake.Write:
