@@ -26,7 +26,7 @@ var arrows = map[string][]string{
 	"cart":         {"catalog", "identity", "offer"},
 	"catalog":      {"identity", "listing", "merchant", "price", "trail"},
 	"claim":        {"catalog", "identity", "merchant", "offer", "trail"},
-	"dispute":      {"aftersale", "fund", "identity", "ledger", "merchant", "order", "payment", "trail"},
+	"dispute":      {"aftersale", "fund", "gateway", "identity", "ledger", "merchant", "order", "payment", "trail"},
 	"dossier":      {"identity", "merchant"},
 	"fulfilment":   {"merchant", "order"},
 	"fund":         {"ledger"},

@@ -250,7 +250,7 @@ func (a *App) newWorker() (*worker.Worker, error) {
 	return worker.New(a.cfg.Worker, a.db, worker.Deps{
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
 		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
-		Standing: a.services.Standing, Inventory: a.services.Inventory, Search: a.services.Search, Settlements: a.services.Settlements,
+		Standing: a.services.Standing, Inventory: a.services.Inventory, Search: a.services.Search, Settlements: a.services.Settlements, Disputes: a.services.Disputes,
 		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
 		Receipts: a.services.Receipts, Notices: a.services.Notices,
 	}, a.log, a.metrics)

@@ -86,6 +86,7 @@ type surface struct {
 	listings
 	operators
 	standings
+	payouts
 	disputes
 	funds
 	imports
@@ -115,6 +116,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		listings{d.Catalog, d.Scrutiny, d.Origins, d.Inventory},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
+		payouts{d.Settlements},
 		disputes{d.Disputes},
 		funds{d.Fund},
 		imports{d.Intake},

@@ -62,3 +62,6 @@ func (r *remembered) VisitRefundOrderResponse(w http.ResponseWriter) error { ret
 
 // VisitRetryRefundResponse sends the answer.
 func (r *remembered) VisitRetryRefundResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitRetryPayoutResponse sends the answer.
+func (r *remembered) VisitRetryPayoutResponse(w http.ResponseWriter) error { return r.send(w) }

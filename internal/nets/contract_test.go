@@ -58,6 +58,7 @@ var objects = map[string]object{
 	"account_id":     {owners: []string{"account"}},
 	"refund_id":      {owners: []string{"buyer"}},
 	"dispute_id":     {},
+	"payout_id":      {owners: []string{"merchant"}},
 	"key_id":         {owners: []string{"merchant"}},
 	"path":           {},
 	"code":           {},

@@ -111,3 +111,8 @@ func (s *Service) FollowPending(ctx context.Context, age time.Duration, limit in
 func (s *Service) ByPayment(ctx context.Context, payment string) (Intent, error) {
 	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Intent, error) { return byPayment(ctx, tx, payment) })
 }
+
+// Disputes are those of a payment, as the provider says now.
+func (s *Service) Disputes(ctx context.Context, payment string) ([]gateway.Dispute, error) {
+	return s.gateway.Disputes(ctx, payment)
+}

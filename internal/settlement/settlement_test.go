@@ -355,6 +355,7 @@ func TestARefundAfterThePayoutIsTakenBack(t *testing.T) {
 	if diff := cmp.Diff(money3{1 - 9000, 269100 - 9010, 1 - 9000}, books(t, s, shoptest.Distiller)); diff != "" {
 		t.Errorf("the book after the provider declined (-want +got):\n%s", diff)
 	}
+	s.Clock.Advance(time.Second)
 	received(t, s)
 	settle(t, s)
 	if p := payouts(t, s, shoptest.Distiller)[0]; p.Amount != 26910-900 || p.State != settlement.Paid {

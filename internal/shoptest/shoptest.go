@@ -24,6 +24,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -283,6 +284,8 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 		return s.Payments.PerformRefund(ctx, j.Buyer, j.Refund)
 	case payment.RefundMoved:
 		return s.Payments.SettleRefund(ctx, j.Event)
+	case payment.DisputeMoved:
+		return s.Disputes.Hear(ctx, s.Payments, j.Payment)
 	case payment.TransferMoved:
 		return s.Settlements.Follow(ctx, j.Row)
 	case payment.AccountMoved:
@@ -297,6 +300,48 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 		return s.Intake.Write(ctx, j)
 	}
 	return fmt.Errorf("nobody knows the job %s: teach Shop.do what the worker does with it", j.Kind())
+}
+
+// Receive lets an order be received, and the time in which it could come back end.
+func (s *Shop) Receive(t testing.TB, oid order.ID) {
+	t.Helper()
+	must(t, postgres.Do(t.Context(), s.DB, func(tx *postgres.Tx) error {
+		o, err := order.Lock(t.Context(), tx, oid)
+		if err == nil {
+			_, err = fulfilment.Lock(t.Context(), tx, o)
+		}
+		if err == nil {
+			_, err = tx.Exec(t.Context(), `UPDATE fulfilment SET state = 'received', received_at = ?, closes_at = ? WHERE merchant_id = ? AND order_id = ?`,
+				tx.Now, tx.Now, o.Merchant, o.ID)
+		}
+		return err
+	}))
+}
+
+// Enable opens the payout account of an enterprise, if it has none, and lets its holder
+// tell the provider all that it asks. It returns the provider's name of it.
+func (s *Shop) Enable(t testing.TB, m uuid.UUID) string {
+	t.Helper()
+	a, err := s.Settlements.Open(t.Context(), m, Operator.Account.UUID())
+	must(t, err)
+	must(t, s.Bank.Onboard(a.Ref))
+	must(t, s.Settlements.Refresh(t.Context(), m))
+	return a.Ref
+}
+
+// Decline settles all orders that are due while the provider, which does not say so,
+// pays nothing to an enterprise; afterwards it would.
+func (s *Shop) Decline(t testing.TB, m uuid.UUID) {
+	t.Helper()
+	must(t, s.Bank.Suspend(s.Enable(t, m)))
+	_, err := s.Settlements.CloseDue(t.Context(), page.MaxSize)
+	must(t, err)
+	failed, err := s.Settlements.PayoutsIn(t.Context(), settlement.Pending, page.Request{Limit: page.MaxSize})
+	must(t, err)
+	for _, p := range failed.Data {
+		must(t, s.Settlements.Perform(t.Context(), p.ID))
+	}
+	s.Enable(t, m)
 }
 
 // ReturnPast gives a paid checkout back on the provider's own pages, so that no

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -50,6 +51,7 @@ type Deps struct {
 	Search    *search.Service
 	// Settlements gives enterprises and the fund their money.
 	Settlements *settlement.Service
+	Disputes    *dispute.Service
 }
 
 // batch is how many things one sweep ends at most in one go.
@@ -80,6 +82,9 @@ func (w *Worker) register(jobs *river.Workers) error {
 		}),
 		on(w, jobs, func(ctx context.Context, j payment.Close) error { return payments.Close(ctx, j.Buyer, j.Intent) }),
 		on(w, jobs, w.deps.Intake.Write),
+		on(w, jobs, func(ctx context.Context, j payment.DisputeMoved) error {
+			return w.deps.Disputes.Hear(ctx, payments, j.Payment)
+		}),
 		on(w, jobs, func(ctx context.Context, j payment.AccountMoved) error {
 			return w.deps.Settlements.Refresh(ctx, j.Owner)
 		}),

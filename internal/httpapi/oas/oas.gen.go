@@ -1042,6 +1042,27 @@ func (e OriginRegionLevel) Valid() bool {
 	}
 }
 
+// Defines values for PayoutState.
+const (
+	PayoutStateFailed  PayoutState = "failed"
+	PayoutStatePaid    PayoutState = "paid"
+	PayoutStatePending PayoutState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the PayoutState enum.
+func (e PayoutState) Valid() bool {
+	switch e {
+	case PayoutStateFailed:
+		return true
+	case PayoutStatePaid:
+		return true
+	case PayoutStatePending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PriceClaimBasis.
 const (
 	SAMESKU              PriceClaimBasis = "SAME_SKU"
@@ -1645,6 +1666,27 @@ func (e ListLicencesParamsState) Valid() bool {
 	case ListLicencesParamsStateDeclined:
 		return true
 	case ListLicencesParamsStateFiled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListPayoutsParamsState.
+const (
+	ListPayoutsParamsStateFailed  ListPayoutsParamsState = "failed"
+	ListPayoutsParamsStatePaid    ListPayoutsParamsState = "paid"
+	ListPayoutsParamsStatePending ListPayoutsParamsState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the ListPayoutsParamsState enum.
+func (e ListPayoutsParamsState) Valid() bool {
+	switch e {
+	case ListPayoutsParamsStateFailed:
+		return true
+	case ListPayoutsParamsStatePaid:
+		return true
+	case ListPayoutsParamsStatePending:
 		return true
 	default:
 		return false
@@ -3547,6 +3589,78 @@ type PasswordChange struct {
 	OldPassword string   `json:"old_password"`
 }
 
+// Payout defines model for Payout.
+type Payout struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen `json:"amount_fen"`
+
+	// Attempt How often it was begun anew
+	Attempt   int32     `json:"attempt"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Failure Why the provider declined it
+	Failure *string `json:"failure,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// MerchantId The enterprise's; of the fund's payouts, its own
+	MerchantId Id `json:"merchant_id"`
+
+	// Month Of the fund's payouts: the month that they end
+	//
+	// Example: 2020-12
+	Month *string `json:"month,omitempty"`
+
+	// OrderId The order that it is of; none: it pays what had stayed owed
+	OrderId *Id `json:"order_id,omitempty"`
+
+	// ReversedFen Taken back of it, because its order was refunded afterwards
+	ReversedFen Fen `json:"reversed_fen"`
+
+	// SettledAt When it was paid or declined
+	SettledAt *time.Time  `json:"settled_at,omitempty"`
+	State     PayoutState `json:"state"`
+}
+
+// PayoutState defines model for Payout.State.
+type PayoutState string
+
+// PayoutAccount defines model for PayoutAccount.
+type PayoutAccount struct {
+	// Enabled It can be paid to
+	Enabled bool `json:"enabled"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// OnboardingUrl The provider's page, good for some minutes
+	OnboardingUrl *string `json:"onboarding_url,omitempty"`
+
+	// Opened The provider knows of it
+	Opened bool `json:"opened"`
+
+	// OwedLi Due and not on its way, in li (0.001 yuan). Below zero: more was paid than is due, and the next payouts are smaller
+	OwedLi int64 `json:"owed_li"`
+
+	// Submitted The holder has said all that the provider asked
+	Submitted bool `json:"submitted"`
+}
+
+// PayoutAccountOpening Example: {"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}
+type PayoutAccountOpening struct {
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+}
+
+// PayoutPage defines model for PayoutPage.
+type PayoutPage struct {
+	Data       []Payout `json:"data"`
+	NextCursor *string  `json:"next_cursor"`
+}
+
 // Phone A mobile number of the Chinese mainland, or any number with its country code; kept as E.164
 //
 // Example: 13800000000
@@ -4761,6 +4875,9 @@ type OrderId = Id
 // OwnMerchant Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type OwnMerchant = Id
 
+// PayoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type PayoutId = Id
+
 // ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ProductId = Id
 
@@ -5003,6 +5120,21 @@ type ListMerchantOrdersParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetPayoutAccountParams defines parameters for GetPayoutAccount.
+type GetPayoutAccountParams struct {
+	// MerchantId The enterprise
+	MerchantId Id `form:"merchant_id" json:"merchant_id"`
+}
+
+// ListMerchantPayoutsParams defines parameters for ListMerchantPayouts.
+type ListMerchantPayoutsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListMerchantPriceClaimsParams defines parameters for ListMerchantPriceClaims.
 type ListMerchantPriceClaimsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -5230,6 +5362,27 @@ type ListSanctionsParams struct {
 
 // RefundOrderParams defines parameters for RefundOrder.
 type RefundOrderParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListPayoutsParams defines parameters for ListPayouts.
+type ListPayoutsParams struct {
+	// State Only payouts in this state
+	State *ListPayoutsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPayoutsParamsState defines parameters for ListPayouts.
+type ListPayoutsParamsState string
+
+// RetryPayoutParams defines parameters for RetryPayout.
+type RetryPayoutParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
@@ -5508,6 +5661,9 @@ type FileLicenceJSONRequestBody = NewLicence
 
 // OpenMerchantRecallJSONRequestBody defines body for OpenMerchantRecall for application/json ContentType.
 type OpenMerchantRecallJSONRequestBody = NewRecall
+
+// OpenPayoutAccountJSONRequestBody defines body for OpenPayoutAccount for application/json ContentType.
+type OpenPayoutAccountJSONRequestBody = PayoutAccountOpening
 
 // FilePriceClaimJSONRequestBody defines body for FilePriceClaim for application/json ContentType.
 type FilePriceClaimJSONRequestBody = NewPriceClaim
@@ -5820,6 +5976,18 @@ type ServerInterface interface {
 	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(c *gin.Context, orderId OrderId)
+	// GetPayoutAccount Where an enterprise is paid to, and what stays owed to it
+	// (GET /v1/merchant/payout-account)
+	GetPayoutAccount(c *gin.Context, params GetPayoutAccountParams)
+	// OpenPayoutAccount Open the account that an enterprise is paid to, or go on with opening it
+	// (POST /v1/merchant/payout-account)
+	OpenPayoutAccount(c *gin.Context)
+	// ListMerchantPayouts What was paid to the caller's enterprises, newest first
+	// (GET /v1/merchant/payouts)
+	ListMerchantPayouts(c *gin.Context, params ListMerchantPayoutsParams)
+	// GetMerchantPayout A payout of the caller's enterprises
+	// (GET /v1/merchant/payouts/{payout_id})
+	GetMerchantPayout(c *gin.Context, payoutId PayoutId)
 	// ListMerchantPriceClaims The price claims of the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/price-claims)
 	ListMerchantPriceClaims(c *gin.Context, params ListMerchantPriceClaimsParams)
@@ -6021,6 +6189,12 @@ type ServerInterface interface {
 	// RefundOrder Refund lines of a paid order, whole or in part; exactly one tenth of it leaves the fund again
 	// (POST /v1/ops/orders/{order_id}/refunds)
 	RefundOrder(c *gin.Context, orderId OrderId, params RefundOrderParams)
+	// ListPayouts Payouts in a state, the fund's as well, newest first
+	// (GET /v1/ops/payouts)
+	ListPayouts(c *gin.Context, params ListPayoutsParams)
+	// RetryPayout Order a failed payout anew at the payment provider
+	// (POST /v1/ops/payouts/{payout_id}/retry)
+	RetryPayout(c *gin.Context, payoutId PayoutId, params RetryPayoutParams)
 	// ListPriceClaims Price claims of all enterprises, newest first
 	// (GET /v1/ops/price-claims)
 	ListPriceClaims(c *gin.Context, params ListPriceClaimsParams)
@@ -7655,6 +7829,106 @@ func (siw *ServerInterfaceWrapper) GetMerchantOrder(c *gin.Context) {
 	}
 
 	siw.Handler.GetMerchantOrder(c, orderId)
+}
+
+// GetPayoutAccount operation middleware
+func (siw *ServerInterfaceWrapper) GetPayoutAccount(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPayoutAccountParams
+
+	// ------------- Required query parameter "merchant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "merchant_id", c.Request.URL.Query(), &params.MerchantId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPayoutAccount(c, params)
+}
+
+// OpenPayoutAccount operation middleware
+func (siw *ServerInterfaceWrapper) OpenPayoutAccount(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenPayoutAccount(c)
+}
+
+// ListMerchantPayouts operation middleware
+func (siw *ServerInterfaceWrapper) ListMerchantPayouts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMerchantPayoutsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMerchantPayouts(c, params)
+}
+
+// GetMerchantPayout operation middleware
+func (siw *ServerInterfaceWrapper) GetMerchantPayout(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payout_id" -------------
+	var payoutId PayoutId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payout_id", c.Param("payout_id"), &payoutId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter payout_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetMerchantPayout(c, payoutId)
 }
 
 // ListMerchantPriceClaims operation middleware
@@ -9719,6 +9993,101 @@ func (siw *ServerInterfaceWrapper) RefundOrder(c *gin.Context) {
 	siw.Handler.RefundOrder(c, orderId, params)
 }
 
+// ListPayouts operation middleware
+func (siw *ServerInterfaceWrapper) ListPayouts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPayoutsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPayouts(c, params)
+}
+
+// RetryPayout operation middleware
+func (siw *ServerInterfaceWrapper) RetryPayout(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payout_id" -------------
+	var payoutId PayoutId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payout_id", c.Param("payout_id"), &payoutId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter payout_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RetryPayoutParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RetryPayout(c, payoutId, params)
+}
+
 // ListPriceClaims operation middleware
 func (siw *ServerInterfaceWrapper) ListPriceClaims(c *gin.Context) {
 
@@ -11302,6 +11671,12 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/merchant/webhooks/:webhook_id/ping", wrapper.PingWebhook)
 	router.GET(options.BaseURL+"/v1/merchant/webhooks/:webhook_id/deliveries", wrapper.ListWebhookDeliveries)
 	router.POST(options.BaseURL+"/v1/merchant/webhook-deliveries/:delivery_id/resend", wrapper.ResendWebhookDelivery)
+	router.GET(options.BaseURL+"/v1/merchant/payout-account", wrapper.GetPayoutAccount)
+	router.POST(options.BaseURL+"/v1/merchant/payout-account", wrapper.OpenPayoutAccount)
+	router.GET(options.BaseURL+"/v1/merchant/payouts", wrapper.ListMerchantPayouts)
+	router.GET(options.BaseURL+"/v1/merchant/payouts/:payout_id", wrapper.GetMerchantPayout)
+	router.GET(options.BaseURL+"/v1/ops/payouts", wrapper.ListPayouts)
+	router.POST(options.BaseURL+"/v1/ops/payouts/:payout_id/retry", wrapper.RetryPayout)
 	router.GET(options.BaseURL+"/v1/notices", wrapper.ListNotices)
 	router.POST(options.BaseURL+"/v1/notices/:notice_id/read", wrapper.ReadNotice)
 	router.POST(options.BaseURL+"/v1/notices/read-all", wrapper.ReadAllNotices)
@@ -17099,6 +17474,418 @@ type GetMerchantOrderdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetMerchantOrderdefaultApplicationProblemPlusJSONResponse) VisitGetMerchantOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccountRequestObject struct {
+	Params GetPayoutAccountParams
+}
+
+type GetPayoutAccountResponseObject interface {
+	VisitGetPayoutAccountResponse(w http.ResponseWriter) error
+}
+
+type GetPayoutAccount200JSONResponse PayoutAccount
+
+func (response GetPayoutAccount200JSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccount400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetPayoutAccount400ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccount401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetPayoutAccount401ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccount403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetPayoutAccount403ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccount404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetPayoutAccount404ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccountdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPayoutAccountdefaultApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenPayoutAccountRequestObject struct {
+	Body *OpenPayoutAccountJSONRequestBody
+}
+
+type OpenPayoutAccountResponseObject interface {
+	VisitOpenPayoutAccountResponse(w http.ResponseWriter) error
+}
+
+type OpenPayoutAccount200JSONResponse PayoutAccount
+
+func (response OpenPayoutAccount200JSONResponse) VisitOpenPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenPayoutAccount400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response OpenPayoutAccount400ApplicationProblemPlusJSONResponse) VisitOpenPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenPayoutAccount401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenPayoutAccount401ApplicationProblemPlusJSONResponse) VisitOpenPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenPayoutAccount403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response OpenPayoutAccount403ApplicationProblemPlusJSONResponse) VisitOpenPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenPayoutAccount404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response OpenPayoutAccount404ApplicationProblemPlusJSONResponse) VisitOpenPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenPayoutAccount422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenPayoutAccount422ApplicationProblemPlusJSONResponse) VisitOpenPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenPayoutAccountdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response OpenPayoutAccountdefaultApplicationProblemPlusJSONResponse) VisitOpenPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPayoutsRequestObject struct {
+	Params ListMerchantPayoutsParams
+}
+
+type ListMerchantPayoutsResponseObject interface {
+	VisitListMerchantPayoutsResponse(w http.ResponseWriter) error
+}
+
+type ListMerchantPayouts200JSONResponse PayoutPage
+
+func (response ListMerchantPayouts200JSONResponse) VisitListMerchantPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPayouts400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantPayouts400ApplicationProblemPlusJSONResponse) VisitListMerchantPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPayouts401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantPayouts401ApplicationProblemPlusJSONResponse) VisitListMerchantPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPayouts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantPayouts403ApplicationProblemPlusJSONResponse) VisitListMerchantPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPayoutsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListMerchantPayoutsdefaultApplicationProblemPlusJSONResponse) VisitListMerchantPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantPayoutRequestObject struct {
+	PayoutId PayoutId `json:"payout_id"`
+}
+
+type GetMerchantPayoutResponseObject interface {
+	VisitGetMerchantPayoutResponse(w http.ResponseWriter) error
+}
+
+type GetMerchantPayout200JSONResponse Payout
+
+func (response GetMerchantPayout200JSONResponse) VisitGetMerchantPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantPayout400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantPayout400ApplicationProblemPlusJSONResponse) VisitGetMerchantPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantPayout401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantPayout401ApplicationProblemPlusJSONResponse) VisitGetMerchantPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantPayout403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantPayout403ApplicationProblemPlusJSONResponse) VisitGetMerchantPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantPayout404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantPayout404ApplicationProblemPlusJSONResponse) VisitGetMerchantPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantPayoutdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMerchantPayoutdefaultApplicationProblemPlusJSONResponse) VisitGetMerchantPayoutResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -24937,6 +25724,229 @@ func (response RefundOrderdefaultApplicationProblemPlusJSONResponse) VisitRefund
 	return err
 }
 
+type ListPayoutsRequestObject struct {
+	Params ListPayoutsParams
+}
+
+type ListPayoutsResponseObject interface {
+	VisitListPayoutsResponse(w http.ResponseWriter) error
+}
+
+type ListPayouts200JSONResponse PayoutPage
+
+func (response ListPayouts200JSONResponse) VisitListPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPayouts400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPayouts400ApplicationProblemPlusJSONResponse) VisitListPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPayouts401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPayouts401ApplicationProblemPlusJSONResponse) VisitListPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPayouts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPayouts403ApplicationProblemPlusJSONResponse) VisitListPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPayoutsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPayoutsdefaultApplicationProblemPlusJSONResponse) VisitListPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayoutRequestObject struct {
+	PayoutId PayoutId `json:"payout_id"`
+	Params   RetryPayoutParams
+}
+
+type RetryPayoutResponseObject interface {
+	VisitRetryPayoutResponse(w http.ResponseWriter) error
+}
+
+type RetryPayout200JSONResponse Payout
+
+func (response RetryPayout200JSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayout400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RetryPayout400ApplicationProblemPlusJSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayout401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RetryPayout401ApplicationProblemPlusJSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayout403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RetryPayout403ApplicationProblemPlusJSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayout404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RetryPayout404ApplicationProblemPlusJSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayout409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RetryPayout409ApplicationProblemPlusJSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayout422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RetryPayout422ApplicationProblemPlusJSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayoutdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RetryPayoutdefaultApplicationProblemPlusJSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListPriceClaimsRequestObject struct {
 	Params ListPriceClaimsParams
 }
@@ -29266,6 +30276,18 @@ type StrictServerInterface interface {
 	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(ctx context.Context, request GetMerchantOrderRequestObject) (GetMerchantOrderResponseObject, error)
+	// GetPayoutAccount Where an enterprise is paid to, and what stays owed to it
+	// (GET /v1/merchant/payout-account)
+	GetPayoutAccount(ctx context.Context, request GetPayoutAccountRequestObject) (GetPayoutAccountResponseObject, error)
+	// OpenPayoutAccount Open the account that an enterprise is paid to, or go on with opening it
+	// (POST /v1/merchant/payout-account)
+	OpenPayoutAccount(ctx context.Context, request OpenPayoutAccountRequestObject) (OpenPayoutAccountResponseObject, error)
+	// ListMerchantPayouts What was paid to the caller's enterprises, newest first
+	// (GET /v1/merchant/payouts)
+	ListMerchantPayouts(ctx context.Context, request ListMerchantPayoutsRequestObject) (ListMerchantPayoutsResponseObject, error)
+	// GetMerchantPayout A payout of the caller's enterprises
+	// (GET /v1/merchant/payouts/{payout_id})
+	GetMerchantPayout(ctx context.Context, request GetMerchantPayoutRequestObject) (GetMerchantPayoutResponseObject, error)
 	// ListMerchantPriceClaims The price claims of the enterprises that the caller sells for, newest first
 	// (GET /v1/merchant/price-claims)
 	ListMerchantPriceClaims(ctx context.Context, request ListMerchantPriceClaimsRequestObject) (ListMerchantPriceClaimsResponseObject, error)
@@ -29467,6 +30489,12 @@ type StrictServerInterface interface {
 	// RefundOrder Refund lines of a paid order, whole or in part; exactly one tenth of it leaves the fund again
 	// (POST /v1/ops/orders/{order_id}/refunds)
 	RefundOrder(ctx context.Context, request RefundOrderRequestObject) (RefundOrderResponseObject, error)
+	// ListPayouts Payouts in a state, the fund's as well, newest first
+	// (GET /v1/ops/payouts)
+	ListPayouts(ctx context.Context, request ListPayoutsRequestObject) (ListPayoutsResponseObject, error)
+	// RetryPayout Order a failed payout anew at the payment provider
+	// (POST /v1/ops/payouts/{payout_id}/retry)
+	RetryPayout(ctx context.Context, request RetryPayoutRequestObject) (RetryPayoutResponseObject, error)
 	// ListPriceClaims Price claims of all enterprises, newest first
 	// (GET /v1/ops/price-claims)
 	ListPriceClaims(ctx context.Context, request ListPriceClaimsRequestObject) (ListPriceClaimsResponseObject, error)
@@ -31384,6 +32412,126 @@ func (sh *strictHandler) GetMerchantOrder(ctx *gin.Context, orderId OrderId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetMerchantOrderResponseObject); ok {
 		if err := validResponse.VisitGetMerchantOrderResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPayoutAccount operation middleware
+func (sh *strictHandler) GetPayoutAccount(ctx *gin.Context, params GetPayoutAccountParams) {
+	var request GetPayoutAccountRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPayoutAccount(ctx, request.(GetPayoutAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPayoutAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPayoutAccountResponseObject); ok {
+		if err := validResponse.VisitGetPayoutAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OpenPayoutAccount operation middleware
+func (sh *strictHandler) OpenPayoutAccount(ctx *gin.Context) {
+	var request OpenPayoutAccountRequestObject
+
+	var body OpenPayoutAccountJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenPayoutAccount(ctx, request.(OpenPayoutAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenPayoutAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OpenPayoutAccountResponseObject); ok {
+		if err := validResponse.VisitOpenPayoutAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListMerchantPayouts operation middleware
+func (sh *strictHandler) ListMerchantPayouts(ctx *gin.Context, params ListMerchantPayoutsParams) {
+	var request ListMerchantPayoutsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMerchantPayouts(ctx, request.(ListMerchantPayoutsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMerchantPayouts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListMerchantPayoutsResponseObject); ok {
+		if err := validResponse.VisitListMerchantPayoutsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMerchantPayout operation middleware
+func (sh *strictHandler) GetMerchantPayout(ctx *gin.Context, payoutId PayoutId) {
+	var request GetMerchantPayoutRequestObject
+
+	request.PayoutId = payoutId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMerchantPayout(ctx, request.(GetMerchantPayoutRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMerchantPayout")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetMerchantPayoutResponseObject); ok {
+		if err := validResponse.VisitGetMerchantPayoutResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -33701,6 +34849,59 @@ func (sh *strictHandler) RefundOrder(ctx *gin.Context, orderId OrderId, params R
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RefundOrderResponseObject); ok {
 		if err := validResponse.VisitRefundOrderResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPayouts operation middleware
+func (sh *strictHandler) ListPayouts(ctx *gin.Context, params ListPayoutsParams) {
+	var request ListPayoutsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPayouts(ctx, request.(ListPayoutsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPayouts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPayoutsResponseObject); ok {
+		if err := validResponse.VisitListPayoutsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RetryPayout operation middleware
+func (sh *strictHandler) RetryPayout(ctx *gin.Context, payoutId PayoutId, params RetryPayoutParams) {
+	var request RetryPayoutRequestObject
+
+	request.PayoutId = payoutId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetryPayout(ctx, request.(RetryPayoutRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetryPayout")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RetryPayoutResponseObject); ok {
+		if err := validResponse.VisitRetryPayoutResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
