@@ -10,6 +10,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/settlement"
 )
 
@@ -46,7 +47,7 @@ func (h payouts) ListMerchantPayouts(ctx context.Context, r oas.ListMerchantPayo
 
 // GetMerchantPayout answers GET /v1/merchant/payouts/{payout_id}.
 func (h payouts) GetMerchantPayout(ctx context.Context, r oas.GetMerchantPayoutRequestObject) (oas.GetMerchantPayoutResponseObject, error) {
-	p, err := h.settlements.Payout(ctx, callerOf(ctx), id.From[settlement.Payout](r.PayoutId))
+	p, err := h.settlements.Payout(ctx, callerOf(ctx), id.From[payout.Payout](r.PayoutId))
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func (h payouts) GetMerchantPayout(ctx context.Context, r oas.GetMerchantPayoutR
 
 // ListPayouts answers GET /v1/ops/payouts.
 func (h payouts) ListPayouts(ctx context.Context, r oas.ListPayoutsRequestObject) (oas.ListPayoutsResponseObject, error) {
-	state := cmp.Or(settlement.State(value(r.Params.State)), settlement.Failed)
+	state := cmp.Or(payout.State(value(r.Params.State)), payout.Failed)
 	p, err := h.settlements.PayoutsIn(ctx, state, fromPage(r.Params.Cursor, r.Params.Limit))
 	if err != nil {
 		return nil, err
@@ -67,7 +68,7 @@ func (h payouts) ListPayouts(ctx context.Context, r oas.ListPayoutsRequestObject
 // RetryPayout answers POST /v1/ops/payouts/{payout_id}/retry.
 func (h payouts) RetryPayout(ctx context.Context, r oas.RetryPayoutRequestObject) (oas.RetryPayoutResponseObject, error) {
 	render, answer := remember(http.StatusOK, wirePayout)
-	_, err := h.settlements.Retry(ctx, callerOf(ctx), id.From[settlement.Payout](r.PayoutId), claimOf(ctx, r.Params.IdempotencyKey), render)
+	_, err := h.settlements.Retry(ctx, callerOf(ctx), id.From[payout.Payout](r.PayoutId), claimOf(ctx, r.Params.IdempotencyKey), render)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +81,7 @@ func wirePayoutAccount(o settlement.Onboarding) oas.PayoutAccount {
 	}
 }
 
-func wirePayout(p settlement.Payout) oas.Payout {
+func wirePayout(p payout.Payout) oas.Payout {
 	out := oas.Payout{
 		Id: p.ID.UUID(), MerchantId: p.Merchant, Month: optional(p.Month), AmountFen: int64(p.Amount), ReversedFen: int64(p.Reversed),
 		State: oas.PayoutState(p.State), Failure: optional(p.Failure), Attempt: int32(p.Attempt), CreatedAt: p.CreatedAt, SettledAt: wireTime(p.SettledAt),

@@ -8,11 +8,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/identity"
-	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/trail"
@@ -20,7 +19,7 @@ import (
 
 // Onboarding is an account and the provider's page on which its holder says who he is.
 type Onboarding struct {
-	Account
+	payout.Account
 	URL string // good for some minutes
 }
 
@@ -41,21 +40,21 @@ func (s *Service) Onboard(ctx context.Context, caller identity.Caller, m merchan
 
 // Open opens the payout account of an owner, once: the same is given again. The
 // actor is written into the trail.
-func (s *Service) Open(ctx context.Context, owner, actor uuid.UUID) (Account, error) {
-	a, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Account, error) { return readAccount(ctx, tx, owner) })
+func (s *Service) Open(ctx context.Context, owner, actor uuid.UUID) (payout.Account, error) {
+	a, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (payout.Account, error) { return readAccount(ctx, tx, owner) })
 	if err != nil || a.Ref != "" {
 		return a, err
 	}
 	made, err := s.gateway.CreateAccount(ctx, owner, s.options.Mark)
 	if err != nil {
-		return Account{}, err
+		return payout.Account{}, err
 	}
-	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Account, error) {
+	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (payout.Account, error) {
 		a, err := lockAccount(ctx, tx, owner)
 		if err != nil || a.Ref != "" {
 			return a, err
 		}
-		a.says(made, tx.Now)
+		a.Says(made, tx.Now)
 		if err := saveAccount(ctx, tx, a); err != nil {
 			return a, err
 		}
@@ -63,18 +62,10 @@ func (s *Service) Open(ctx context.Context, owner, actor uuid.UUID) (Account, er
 	})
 }
 
-// says takes over what the provider says of the account.
-func (a *Account) says(now gateway.Account, at time.Time) {
-	if now.Enabled && !a.Enabled {
-		a.Failures, a.RetryAt = 0, time.Time{}
-	}
-	a.Ref, a.Submitted, a.Enabled, a.CheckedAt = now.Ref, now.Submitted, now.Enabled, at
-}
-
 // Refresh asks the provider how the account of an owner stands. An owner without
 // one is no error.
 func (s *Service) Refresh(ctx context.Context, owner uuid.UUID) error {
-	a, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Account, error) { return readAccount(ctx, tx, owner) })
+	a, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (payout.Account, error) { return readAccount(ctx, tx, owner) })
 	if err != nil || a.Ref == "" {
 		return err
 	}
@@ -87,7 +78,7 @@ func (s *Service) Refresh(ctx context.Context, owner uuid.UUID) error {
 		if err != nil {
 			return err
 		}
-		a.says(now, tx.Now)
+		a.Says(now, tx.Now)
 		return saveAccount(ctx, tx, a)
 	})
 }
@@ -95,7 +86,7 @@ func (s *Service) Refresh(ctx context.Context, owner uuid.UUID) error {
 // RefreshStale asks the provider about up to limit accounts of which it was not asked
 // for as long as age.
 func (s *Service) RefreshStale(ctx context.Context, age time.Duration, limit int) (int, error) {
-	all, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Account, error) { return stale(ctx, tx, tx.Now.Add(-age), limit) })
+	all, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]payout.Account, error) { return stale(ctx, tx, tx.Now.Add(-age), limit) })
 	if err != nil {
 		return 0, err
 	}
@@ -110,84 +101,66 @@ func (s *Service) RefreshStale(ctx context.Context, age time.Duration, limit int
 
 // Account is the payout account of an enterprise of the caller's: ErrNoAccount while
 // nothing is due to it and none was opened, merchant.ErrUnknown for somebody else's.
-func (s *Service) Account(ctx context.Context, caller identity.Caller, m merchant.ID) (Account, error) {
+func (s *Service) Account(ctx context.Context, caller identity.Caller, m merchant.ID) (payout.Account, error) {
 	if !caller.SellsFor(m.UUID()) {
-		return Account{}, merchant.ErrUnknown
+		return payout.Account{}, merchant.ErrUnknown
 	}
-	a, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Account, error) { return readAccount(ctx, tx, m.UUID()) })
+	a, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (payout.Account, error) { return readAccount(ctx, tx, m.UUID()) })
 	if err == nil && a.Ref == "" && a.Owed == 0 {
-		err = ErrNoAccount
+		err = payout.ErrNoAccount
 	}
 	return a, err
 }
 
 // Payouts are those of the caller's enterprises, newest first.
-func (s *Service) Payouts(ctx context.Context, caller identity.Caller, p page.Request) (page.Of[Payout], error) {
+func (s *Service) Payouts(ctx context.Context, caller identity.Caller, p page.Request) (page.Of[payout.Payout], error) {
 	mine := caller.Merchants()
 	if mine == nil {
-		return page.Of[Payout]{}, nil
+		return page.Of[payout.Payout]{}, nil
 	}
-	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[Payout], error) { return list(ctx, tx, mine, "", p) })
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[payout.Payout], error) { return list(ctx, tx, mine, "", p) })
 }
 
 // Payout is one of the caller's enterprises, or ErrNotFound.
-func (s *Service) Payout(ctx context.Context, caller identity.Caller, pid ID) (Payout, error) {
-	p, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Payout, error) { return readPayout(ctx, tx, pid) })
+func (s *Service) Payout(ctx context.Context, caller identity.Caller, pid payout.ID) (payout.Payout, error) {
+	p, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (payout.Payout, error) { return readPayout(ctx, tx, pid) })
 	if err == nil && !caller.SellsFor(p.Merchant) {
-		return Payout{}, ErrNotFound
+		return payout.Payout{}, payout.ErrNotFound
 	}
 	return p, err
 }
 
 // PayoutsIn are all payouts in a state, newest first: for an operator or an auditor.
-func (s *Service) PayoutsIn(ctx context.Context, state State, p page.Request) (page.Of[Payout], error) {
-	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[Payout], error) { return list(ctx, tx, nil, state, p) })
+func (s *Service) PayoutsIn(ctx context.Context, state payout.State, p page.Request) (page.Of[payout.Payout], error) {
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[payout.Payout], error) { return list(ctx, tx, nil, state, p) })
 }
 
 // Retry begins a failed payout anew, once somebody has seen to what it failed for.
 // ErrState if it has not failed, or if what it was for was paid or taken back since;
 // ErrDisabled while nothing can be paid to the account.
-func (s *Service) Retry(ctx context.Context, caller identity.Caller, pid ID, claim request.Claim, render func(Payout) (request.Answer, error)) (Payout, error) {
-	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Payout, error) {
+func (s *Service) Retry(ctx context.Context, caller identity.Caller, pid payout.ID, claim request.Claim, render func(payout.Payout) (request.Answer, error)) (payout.Payout, error) {
+	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (payout.Payout, error) {
 		p, err := readPayout(ctx, tx, pid)
 		if err != nil {
-			return Payout{}, err
+			return payout.Payout{}, err
 		}
 		a, err := lockAccount(ctx, tx, p.Merchant)
 		if err != nil {
-			return Payout{}, err
+			return payout.Payout{}, err
 		}
 		if p, err = lockPayout(ctx, tx, pid); err != nil {
-			return Payout{}, err
+			return payout.Payout{}, err
 		}
 		why := p.Failure
-		if err := a.again(&p, tx.Now); err != nil {
-			return Payout{}, err
+		if err := a.Again(&p, tx.Now); err != nil {
+			return payout.Payout{}, err
 		}
 		if err := errors.Join(savePayout(ctx, tx, p), saveAccount(ctx, tx, a), tx.Enqueue(ctx, Pay{p.Merchant, p.ID})); err != nil {
-			return Payout{}, err
+			return payout.Payout{}, err
 		}
 		return p, trail.Note(ctx, tx, trail.Entry{
 			Actor: caller.Account.UUID(), Operation: "payout.retry", Object: "payout:" + pid.String(),
 			Detail: map[string]any{"attempt": p.Attempt, "amount_fen": p.Amount, "failure": why},
 		})
 	})
-}
-
-// again makes a failed payout pending, as another attempt.
-func (a *Account) again(p *Payout, now time.Time) error {
-	switch {
-	case p.State != Failed:
-		return ErrState.With("the payout is %s: only a failed one is tried anew", p.State)
-	case p.Merchant == ledger.FundHome: // its account is a setting
-	case !a.Enabled:
-		return ErrDisabled
-	case a.Owed < p.Amount.Li():
-		return ErrState.With("%s yuan are owed: what the payout was for was paid or taken back since", a.Owed)
-	default:
-		a.Owed -= p.Amount.Li()
-		p.Account = a.Ref
-	}
-	p.State, p.Failure, p.SettledAt, p.TriedAt, p.Attempt = Pending, "", time.Time{}, now, p.Attempt+1
-	return nil
 }

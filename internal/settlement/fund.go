@@ -12,6 +12,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
@@ -33,11 +34,11 @@ func (s *Service) PayFund(ctx context.Context, log *slog.Logger) (int, error) {
 		switch {
 		case err != nil:
 			return 0, err
-		case known && (last.State != Failed || s.cfg.FundAccount == "" || tx.Now.Before(a.RetryAt)):
+		case known && (last.State != payout.Failed || s.cfg.FundAccount == "" || tx.Now.Before(a.RetryAt)):
 			return 0, nil
 		case known:
 			last.Account = s.cfg.FundAccount
-			if err := a.again(&last, tx.Now); err != nil {
+			if err := a.Again(&last, tx.Now); err != nil {
 				return 0, err
 			}
 			return 1, errors.Join(savePayout(ctx, tx, last), tx.Enqueue(ctx, Pay{last.Merchant, last.ID}))
@@ -50,9 +51,9 @@ func (s *Service) PayFund(ctx context.Context, log *slog.Logger) (int, error) {
 			log.WarnContext(ctx, "the fund has no account to be paid to: its money stays at the provider", slog.Int64("owed_fen", int64(amount)))
 			return 0, nil
 		}
-		p := Payout{ID: id.New[Payout](tx.Now), Merchant: ledger.FundHome, Month: month, Amount: amount, State: Pending, Account: s.cfg.FundAccount, CreatedAt: tx.Now, TriedAt: tx.Now}
+		p := payout.Payout{ID: id.New[payout.Payout](tx.Now), Merchant: ledger.FundHome, Month: month, Amount: amount, State: payout.Pending, Account: s.cfg.FundAccount, CreatedAt: tx.Now, TriedAt: tx.Now}
 		p.Group = p.ID.UUID()
-		return 1, place(ctx, tx, []Payout{p})
+		return 1, place(ctx, tx, []payout.Payout{p})
 	})
 }
 
@@ -63,7 +64,7 @@ func fundOwed(ctx context.Context, tx *postgres.Tx) (money.Fen, error) {
 		return 0, err
 	}
 	paid, err := fundPaid(ctx, tx, ledger.FundHome)
-	return whole(free.Li()) - paid, err
+	return payout.Whole(free.Li()) - paid, err
 }
 
 // BookYesterday books what the provider kept on the last day of the county that is
@@ -95,8 +96,8 @@ func (s *Service) BookFees(ctx context.Context, day time.Time) (money.Fen, error
 	}
 	err := postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
 		return ledger.Book(ctx, tx, []ledger.Transfer{{
-			Home: ledger.FundHome, Kind: KindFee, Ref: from.Format(time.DateOnly), Public: false,
-			Moves: []ledger.Move{{What: whatFee, From: Fees, To: order.Provider, Amount: sum.Li()}},
+			Home: ledger.FundHome, Kind: payout.KindFee, Ref: from.Format(time.DateOnly), Public: false,
+			Moves: []ledger.Move{{What: payout.WhatFee, From: payout.Fees, To: order.Provider, Amount: sum.Li()}},
 		}})
 	})
 	if errors.Is(err, ledger.ErrBooked) {

@@ -4,12 +4,13 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/payout"
 )
 
 // Pay is the job of a payout that was decided: Service.Perform.
 type Pay struct {
 	Merchant uuid.UUID `json:"merchant"`
-	Payout   ID        `json:"payout"`
+	Payout   payout.ID `json:"payout"`
 }
 
 // Kind names the job.
@@ -17,8 +18,8 @@ func (Pay) Kind() string { return "settlement_pay" }
 
 // TakeBack is the job of a reversal that was decided: Service.TakeBack.
 type TakeBack struct {
-	Merchant uuid.UUID       `json:"merchant"`
-	Reversal id.Of[Reversal] `json:"reversal"`
+	Merchant uuid.UUID              `json:"merchant"`
+	Reversal id.Of[payout.Reversal] `json:"reversal"`
 }
 
 // Kind names the job.

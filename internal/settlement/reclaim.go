@@ -12,6 +12,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
@@ -47,14 +48,14 @@ func reclaim(ctx context.Context, tx *postgres.Tx, oid order.ID) error {
 	if err != nil {
 		return err
 	}
-	a.Owed += due(o) - before
-	if need := lacking(a.Owed); need > 0 {
+	a.Owed += payout.Due(o) - before
+	if need := payout.Lacking(a.Owed); need > 0 {
 		p, ok, err := reversible(ctx, tx, o)
 		if err != nil {
 			return err
 		}
 		if ok {
-			r := Reversal{ID: id.New[Reversal](tx.Now), Merchant: a.Owner, Payout: p.ID, Order: o.ID, Amount: min(need, p.Amount-p.Reversed), State: Pending}
+			r := payout.Reversal{ID: id.New[payout.Reversal](tx.Now), Merchant: a.Owner, Payout: p.ID, Order: o.ID, Amount: min(need, p.Amount-p.Reversed), State: payout.Pending}
 			p.Reversed += r.Amount
 			a.Owed += r.Amount.Li()
 			if err := errors.Join(insertReversal(ctx, tx, r), savePayout(ctx, tx, p), tx.Enqueue(ctx, TakeBack{r.Merchant, r.ID})); err != nil {
@@ -68,31 +69,31 @@ func reclaim(ctx context.Context, tx *postgres.Tx, oid order.ID) error {
 // TakeBack makes a pending reversal at the provider and records what it says. One
 // that is declined, because the enterprise has spent the money, makes its next
 // payouts smaller.
-func (s *Service) TakeBack(ctx context.Context, owner uuid.UUID, rid id.Of[Reversal]) error {
-	var p Payout
-	r, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (r Reversal, err error) {
+func (s *Service) TakeBack(ctx context.Context, owner uuid.UUID, rid id.Of[payout.Reversal]) error {
+	var p payout.Payout
+	r, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (r payout.Reversal, err error) {
 		if r, err = readReversal(ctx, tx, owner, rid); err == nil {
 			p, err = readPayout(ctx, tx, r.Payout)
 		}
 		return r, err
 	})
-	if err != nil || r.State != Pending {
+	if err != nil || r.State != payout.Pending {
 		return err
 	}
 	ref, err := s.reverse(ctx, p, r)
 	switch {
 	case errors.Is(err, gateway.ErrDeclined):
-		r.State = Failed
+		r.State = payout.Failed
 		return s.endReversal(ctx, r, "", err.Error())
 	case err != nil:
 		return err
 	}
-	r.State = Succeeded
+	r.State = payout.Succeeded
 	return s.endReversal(ctx, r, ref, "")
 }
 
 // reverse asks for the reversal, unless the provider has made it.
-func (s *Service) reverse(ctx context.Context, p Payout, r Reversal) (string, error) {
+func (s *Service) reverse(ctx context.Context, p payout.Payout, r payout.Reversal) (string, error) {
 	made, ok, err := s.made(ctx, p)
 	if err != nil {
 		return "", err
@@ -104,7 +105,7 @@ func (s *Service) reverse(ctx context.Context, p Payout, r Reversal) (string, er
 }
 
 // endReversal records how a reversal ended, once.
-func (s *Service) endReversal(ctx context.Context, r Reversal, ref, failure string) error {
+func (s *Service) endReversal(ctx context.Context, r payout.Reversal, ref, failure string) error {
 	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
 		a, err := lockAccount(ctx, tx, r.Merchant)
 		if err != nil {
@@ -117,8 +118,8 @@ func (s *Service) endReversal(ctx context.Context, r Reversal, ref, failure stri
 		if ended, err := endReversal(ctx, tx, r, ref, failure); err != nil || !ended {
 			return err
 		}
-		if r.State == Succeeded {
-			return ledger.Book(ctx, tx, []ledger.Transfer{r.booking()})
+		if r.State == payout.Succeeded {
+			return ledger.Book(ctx, tx, []ledger.Transfer{r.Booking()})
 		}
 		p.Reversed -= r.Amount
 		a.Owed -= r.Amount.Li()

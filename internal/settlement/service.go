@@ -1,3 +1,8 @@
+// Package settlement gives enterprises and the fund their money. When an order can
+// come back no more, its tenth matures and what is left is due to its enterprise:
+// whole fen of it go to the enterprise's connected account at the provider, one
+// payout for each order; what is less than a fen stays owed. A refund afterwards
+// takes a part of a payout back, or makes the next one smaller.
 package settlement
 
 import (
@@ -18,6 +23,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
@@ -26,6 +32,10 @@ type Config struct {
 	// FundAccount is the connected account of the fund ("acct_…"). Empty: its money stays at the provider, and is owed.
 	FundAccount string `env:"FUND_ACCOUNT"`
 }
+
+// Blocked says of which orders something is open that keeps them from being
+// settled, as part of tx: a case of after-sales, a dispute.
+type Blocked func(ctx context.Context, tx *postgres.Tx, orders []order.Order) (map[order.ID]bool, error)
 
 // Options are what the shop tells settlement of itself.
 type Options struct {
@@ -114,8 +124,8 @@ func (s *Service) closeAll(ctx context.Context, tx *postgres.Tx, m merchant.ID, 
 			return 0, err
 		}
 		closed = append(closed, o)
-		if left(o) > 0 {
-			matured = append(matured, fund.Mature(m.UUID(), o.ID.String(), left(o)))
+		if payout.Left(o) > 0 {
+			matured = append(matured, fund.Mature(m.UUID(), o.ID.String(), payout.Left(o)))
 		}
 	}
 	if orders = closed; len(orders) == 0 {
@@ -154,10 +164,10 @@ func (s *Service) owe(ctx context.Context, tx *postgres.Tx, owner uuid.UUID, ord
 	if err != nil {
 		return err
 	}
-	var payouts []Payout
+	var payouts []payout.Payout
 	for _, o := range orders {
-		a.Owed += due(o)
-		if p, ok := a.pays(tx.Now, room); ok {
+		a.Owed += payout.Due(o)
+		if p, ok := a.Pays(tx.Now, room); ok {
 			p.Order, p.Group, room = o.ID, o.Checkout.UUID(), room-p.Amount
 			payouts = append(payouts, p)
 		}
@@ -170,8 +180,8 @@ func (s *Service) owe(ctx context.Context, tx *postgres.Tx, owner uuid.UUID, ord
 
 // roomOf is how much can be paid to an account without what it is owed by the book
 // falling below zero: a dispute may have set aside what an order is due.
-func roomOf(ctx context.Context, tx *postgres.Tx, a Account) (money.Fen, error) {
-	if !a.ready(tx.Now) {
+func roomOf(ctx context.Context, tx *postgres.Tx, a payout.Account) (money.Fen, error) {
+	if !a.Ready(tx.Now) {
 		return 0, nil
 	}
 	payable, err := ledger.Of(ctx, tx, ledger.Payable(a.Owner))
@@ -179,11 +189,11 @@ func roomOf(ctx context.Context, tx *postgres.Tx, a Account) (money.Fen, error) 
 		return 0, err
 	}
 	going, err := underWay(ctx, tx, a.Owner)
-	return whole(payable.Li()) - going, err
+	return payout.Whole(payable.Li()) - going, err
 }
 
 // place adds payouts and the jobs that perform them.
-func place(ctx context.Context, tx *postgres.Tx, payouts []Payout) error {
+func place(ctx context.Context, tx *postgres.Tx, payouts []payout.Payout) error {
 	if len(payouts) == 0 {
 		return nil
 	}
@@ -200,7 +210,7 @@ func place(ctx context.Context, tx *postgres.Tx, payouts []Payout) error {
 // PayArrears pays what has stayed owed to up to limit accounts that can be paid to:
 // one payout each. It returns how many those were.
 func (s *Service) PayArrears(ctx context.Context, limit int) (int, error) {
-	all, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]Account, error) { return inArrears(ctx, tx, limit) })
+	all, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]payout.Account, error) { return inArrears(ctx, tx, limit) })
 	if err != nil {
 		return 0, err
 	}
@@ -216,14 +226,14 @@ func (s *Service) PayArrears(ctx context.Context, limit int) (int, error) {
 			if err != nil {
 				return 0, err
 			}
-			p, ok := a.pays(tx.Now, room)
+			p, ok := a.Pays(tx.Now, room)
 			if !ok {
 				return 0, nil
 			}
 			if err := saveAccount(ctx, tx, a); err != nil {
 				return 0, err
 			}
-			return 1, place(ctx, tx, []Payout{p})
+			return 1, place(ctx, tx, []payout.Payout{p})
 		})
 		paid += made
 		if err != nil {
@@ -236,9 +246,9 @@ func (s *Service) PayArrears(ctx context.Context, limit int) (int, error) {
 // Perform makes a pending payout at the provider and records what it says: Paid,
 // with its booking, or Failed, and what it was for is owed again. ErrUnavailable
 // when it is to be tried again: that has no second effect.
-func (s *Service) Perform(ctx context.Context, pid ID) error {
-	p, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Payout, error) { return readPayout(ctx, tx, pid) })
-	if err != nil || p.State != Pending {
+func (s *Service) Perform(ctx context.Context, pid payout.ID) error {
+	p, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (payout.Payout, error) { return readPayout(ctx, tx, pid) })
+	if err != nil || p.State != payout.Pending {
 		return err
 	}
 	made, err := s.transfer(ctx, p)
@@ -253,7 +263,7 @@ func (s *Service) Perform(ctx context.Context, pid ID) error {
 
 // transfer makes the transfer of a payout; one whose attempt is not fresh is looked
 // for first.
-func (s *Service) transfer(ctx context.Context, p Payout) (gateway.Transfer, error) {
+func (s *Service) transfer(ctx context.Context, p payout.Payout) (gateway.Transfer, error) {
 	if s.db.Now().Sub(p.TriedAt) >= fresh {
 		if made, ok, err := s.made(ctx, p); err != nil || ok {
 			return made, err
@@ -265,7 +275,7 @@ func (s *Service) transfer(ctx context.Context, p Payout) (gateway.Transfer, err
 }
 
 // made is the transfer of a payout if the provider has it.
-func (s *Service) made(ctx context.Context, p Payout) (gateway.Transfer, bool, error) {
+func (s *Service) made(ctx context.Context, p payout.Payout) (gateway.Transfer, bool, error) {
 	all, err := s.gateway.Transfers(ctx, p.Group)
 	i := slices.IndexFunc(all, func(t gateway.Transfer) bool {
 		return t.Row == p.ID.UUID() && t.Attempt == p.Attempt && t.Mark == s.options.Mark
@@ -277,31 +287,31 @@ func (s *Service) made(ctx context.Context, p Payout) (gateway.Transfer, bool, e
 }
 
 // pay records that an attempt of a payout was paid, once.
-func (s *Service) pay(ctx context.Context, p Payout, ref string) error {
-	return s.end(ctx, p, func(tx *postgres.Tx, a *Account, p *Payout) error {
-		p.State, p.Ref, a.Failures, a.RetryAt = Paid, ref, 0, time.Time{}
-		return ledger.Book(ctx, tx, []ledger.Transfer{p.booking()})
+func (s *Service) pay(ctx context.Context, p payout.Payout, ref string) error {
+	return s.end(ctx, p, func(tx *postgres.Tx, a *payout.Account, p *payout.Payout) error {
+		p.State, p.Ref, a.Failures, a.RetryAt = payout.Paid, ref, 0, time.Time{}
+		return ledger.Book(ctx, tx, []ledger.Transfer{p.Booking()})
 	})
 }
 
 // fail records that an attempt of a payout was declined, once.
-func (s *Service) fail(ctx context.Context, p Payout, why string) error {
-	return s.end(ctx, p, func(tx *postgres.Tx, a *Account, p *Payout) error {
-		p.State, p.Failure = Failed, why
-		a.declined(*p, tx.Now)
+func (s *Service) fail(ctx context.Context, p payout.Payout, why string) error {
+	return s.end(ctx, p, func(tx *postgres.Tx, a *payout.Account, p *payout.Payout) error {
+		p.State, p.Failure = payout.Failed, why
+		a.Decline(*p, tx.Now)
 		return nil
 	})
 }
 
 // end writes how an attempt of a payout ended, unless that is written already.
-func (s *Service) end(ctx context.Context, p Payout, ends func(*postgres.Tx, *Account, *Payout) error) error {
+func (s *Service) end(ctx context.Context, p payout.Payout, ends func(*postgres.Tx, *payout.Account, *payout.Payout) error) error {
 	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
 		a, err := lockAccount(ctx, tx, p.Merchant)
 		if err != nil {
 			return err
 		}
 		held, err := lockPayout(ctx, tx, p.ID)
-		if err != nil || held.State != Pending || held.Attempt != p.Attempt {
+		if err != nil || held.State != payout.Pending || held.Attempt != p.Attempt {
 			return err
 		}
 		held.SettledAt = tx.Now
@@ -318,8 +328,8 @@ func (s *Service) end(ctx context.Context, p Payout, ends func(*postgres.Tx, *Ac
 // PerformForgotten performs up to limit payouts and reversals that have been pending
 // for longer than age: whoever was to do it was stopped.
 func (s *Service) PerformForgotten(ctx context.Context, age time.Duration, limit int) (int, error) {
-	var reversals []Reversal
-	payouts, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (all []Payout, err error) {
+	var reversals []payout.Reversal
+	payouts, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (all []payout.Payout, err error) {
 		if reversals, err = waitingReversals(ctx, tx, tx.Now.Add(-age), limit); err != nil {
 			return nil, err
 		}
@@ -345,11 +355,11 @@ func (s *Service) PerformForgotten(ctx context.Context, age time.Duration, limit
 // Follow looks what became of a payout at the provider, because an event told of its
 // transfer. What is none of ours has no effect.
 func (s *Service) Follow(ctx context.Context, row uuid.UUID) error {
-	p, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Payout, error) { return readPayout(ctx, tx, id.From[Payout](row)) })
+	p, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (payout.Payout, error) { return readPayout(ctx, tx, id.From[payout.Payout](row)) })
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, payout.ErrNotFound):
 		return nil
-	case err != nil || p.State != Pending:
+	case err != nil || p.State != payout.Pending:
 		return err
 	}
 	made, ok, err := s.made(ctx, p)

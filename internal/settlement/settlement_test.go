@@ -20,6 +20,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
@@ -77,7 +78,7 @@ func settle(t testing.TB, s *shoptest.Shop) int {
 	return n
 }
 
-func payouts(t testing.TB, s *shoptest.Shop, m merchant.ID) []settlement.Payout {
+func payouts(t testing.TB, s *shoptest.Shop, m merchant.ID) []payout.Payout {
 	t.Helper()
 	all, err := s.Settlements.Payouts(t.Context(), shoptest.Seller(m), page.Request{Limit: 100})
 	must(t, err)
@@ -97,7 +98,7 @@ type money3 struct{ Payable, Outside, Owed money.Li }
 
 func books(t testing.TB, s *shoptest.Shop, m merchant.ID) money3 {
 	t.Helper()
-	return money3{s.Held(t, ledger.Payable(m.UUID())), s.Held(t, settlement.World(m.UUID())), owed(t, s, m)}
+	return money3{s.Held(t, ledger.Payable(m.UUID())), s.Held(t, payout.World(m.UUID())), owed(t, s, m)}
 }
 
 func TestAnOrderThatCanComeBackNoMoreIsPaidOut(t *testing.T) {
@@ -112,7 +113,7 @@ func TestAnOrderThatCanComeBackNoMoreIsPaidOut(t *testing.T) {
 		t.Errorf("%d orders settled again", n)
 	}
 	all := payouts(t, s, shoptest.Distiller)
-	if len(all) != 1 || all[0].State != settlement.Paid || all[0].Amount != 26910 || all[0].Order != o.ID || all[0].Account != account || all[0].Ref == "" {
+	if len(all) != 1 || all[0].State != payout.Paid || all[0].Amount != 26910 || all[0].Order != o.ID || all[0].Account != account || all[0].Ref == "" {
 		t.Fatalf("payouts: %+v", all)
 	}
 	if diff := cmp.Diff(money3{0, 269100, 0}, books(t, s, shoptest.Distiller)); diff != "" {
@@ -121,7 +122,7 @@ func TestAnOrderThatCanComeBackNoMoreIsPaidOut(t *testing.T) {
 	if free, pending := s.Held(t, fund.Free), s.Held(t, fund.Pending); free != 29900 || pending != 0 {
 		t.Errorf("%d li are free and %d pending", free, pending)
 	}
-	if _, err := s.Settlements.Payout(t.Context(), shoptest.Seller(shoptest.Miller), all[0].ID); !errors.Is(err, settlement.ErrNotFound) {
+	if _, err := s.Settlements.Payout(t.Context(), shoptest.Seller(shoptest.Miller), all[0].ID); !errors.Is(err, payout.ErrNotFound) {
 		t.Errorf("another enterprise's payout: %v", err)
 	}
 	if got := payouts(t, s, shoptest.Miller); len(got) != 0 {
@@ -148,7 +149,7 @@ func TestWhatCannotBePaidStaysOwed(t *testing.T) {
 		s.Perform(t)
 	}
 	all := payouts(t, s, shoptest.Distiller)
-	if len(all) != 1 || all[0].Amount != 2*26910 || all[0].State != settlement.Paid || !all[0].Order.IsZero() {
+	if len(all) != 1 || all[0].Amount != 2*26910 || all[0].State != payout.Paid || !all[0].Order.IsZero() {
 		t.Errorf("payouts: %+v", all)
 	}
 }
@@ -184,39 +185,39 @@ func TestADeclinedPayoutIsOwedAgainAndRetried(t *testing.T) {
 	s.Bank.Inject(sandbox.Faults{Event: func(string) sandbox.Mishap { return sandbox.Dropped }})
 	settle(t, s)
 	failed := payouts(t, s, shoptest.Distiller)[0]
-	if failed.State != settlement.Failed || failed.Failure == "" || owed(t, s, shoptest.Distiller) != 269100 {
+	if failed.State != payout.Failed || failed.Failure == "" || owed(t, s, shoptest.Distiller) != 269100 {
 		t.Fatalf("declined: %+v, %d li owed", failed, owed(t, s, shoptest.Distiller))
 	}
 	if n, err := s.Settlements.PayArrears(t.Context(), 10); n != 0 || err != nil {
 		t.Errorf("%d accounts paid at once, %v", n, err)
 	}
-	operators, err := s.Settlements.PayoutsIn(t.Context(), settlement.Failed, page.Request{})
+	operators, err := s.Settlements.PayoutsIn(t.Context(), payout.Failed, page.Request{})
 	if err != nil || len(operators.Data) != 1 {
 		t.Errorf("failed payouts: %+v, %v", operators.Data, err)
 	}
 	must(t, s.Settlements.Refresh(t.Context(), shoptest.Distiller.UUID()))
-	if _, err := retry(t, s, failed.ID); !errors.Is(err, settlement.ErrDisabled) {
+	if _, err := retry(t, s, failed.ID); !errors.Is(err, payout.ErrDisabled) {
 		t.Errorf("retry while the account is closed: %v", err)
 	}
 	must(t, s.Bank.Onboard(account))
 	s.Clock.Advance(2 * time.Hour)
 	n, err := s.Settlements.RefreshStale(t.Context(), time.Hour, 10)
 	must(t, err)
-	wins := pgtest.AtOnce(t, 4, func(int) error { _, err := retry(t, s, failed.ID); return err }, settlement.ErrState)
+	wins := pgtest.AtOnce(t, 4, func(int) error { _, err := retry(t, s, failed.ID); return err }, payout.ErrState)
 	if wins != 1 || n != 1 {
 		t.Errorf("%d retries of 4 began, %d accounts refreshed", wins, n)
 	}
 	s.Perform(t)
 	again := payouts(t, s, shoptest.Distiller)
-	if len(again) != 1 || again[0].State != settlement.Paid || again[0].Attempt != 1 || owed(t, s, shoptest.Distiller) != 0 {
+	if len(again) != 1 || again[0].State != payout.Paid || again[0].Attempt != 1 || owed(t, s, shoptest.Distiller) != 0 {
 		t.Errorf("retried: %+v", again)
 	}
-	if _, err := retry(t, s, failed.ID); !errors.Is(err, settlement.ErrState) {
+	if _, err := retry(t, s, failed.ID); !errors.Is(err, payout.ErrState) {
 		t.Errorf("retry what is paid: %v", err)
 	}
 }
 
-func retry(t testing.TB, s *shoptest.Shop, pid settlement.ID) (settlement.Payout, error) {
+func retry(t testing.TB, s *shoptest.Shop, pid payout.ID) (payout.Payout, error) {
 	t.Helper()
 	return s.Settlements.Retry(t.Context(), shoptest.Operator, pid, request.Claim{}, nil)
 }
@@ -296,7 +297,7 @@ func TestAPayoutIsMadeOnceWhereverTheProgramDies(t *testing.T) {
 			if diff := cmp.Diff(money3{0, 269100, 0}, books(t, s, shoptest.Distiller)); diff != "" {
 				t.Errorf("the book (-want +got):\n%s", diff)
 			}
-			if p := payouts(t, s, shoptest.Distiller); len(p) != 1 || p[0].State != settlement.Paid || p[0].Ref != made[0].Ref {
+			if p := payouts(t, s, shoptest.Distiller); len(p) != 1 || p[0].State != payout.Paid || p[0].Ref != made[0].Ref {
 				t.Errorf("payouts: %+v", p)
 			}
 		})
@@ -358,7 +359,7 @@ func TestARefundAfterThePayoutIsTakenBack(t *testing.T) {
 	s.Clock.Advance(time.Second)
 	received(t, s)
 	settle(t, s)
-	if p := payouts(t, s, shoptest.Distiller)[0]; p.Amount != 26910-900 || p.State != settlement.Paid {
+	if p := payouts(t, s, shoptest.Distiller)[0]; p.Amount != 26910-900 || p.State != payout.Paid {
 		t.Errorf("the next payout: %+v, want it smaller", p)
 	}
 	if diff := cmp.Diff(money3{1, 2*269100 - 9010 - 9000, 1}, books(t, s, shoptest.Distiller)); diff != "" {
@@ -387,7 +388,7 @@ func TestTheFundIsPaidOnceAMonthAndTheProvidersFeesAreBooked(t *testing.T) {
 		}
 		s.Perform(t)
 	}
-	if got := s.Held(t, settlement.FundBank); got != 29900 {
+	if got := s.Held(t, payout.FundBank); got != 29900 {
 		t.Errorf("the fund's bank holds %d li", got)
 	}
 	for range 2 {
@@ -395,7 +396,7 @@ func TestTheFundIsPaidOnceAMonthAndTheProvidersFeesAreBooked(t *testing.T) {
 			t.Errorf("fees of %d fen, %v", sum, err)
 		}
 	}
-	if got := s.Held(t, settlement.Fees); got != -1790 {
+	if got := s.Held(t, payout.Fees); got != -1790 {
 		t.Errorf("the book says %d li of fees", got)
 	}
 }

@@ -40,6 +40,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/quote"
@@ -336,7 +337,7 @@ func (s *Shop) Decline(t testing.TB, m uuid.UUID) {
 	must(t, s.Bank.Suspend(s.Enable(t, m)))
 	_, err := s.Settlements.CloseDue(t.Context(), page.MaxSize)
 	must(t, err)
-	failed, err := s.Settlements.PayoutsIn(t.Context(), settlement.Pending, page.Request{Limit: page.MaxSize})
+	failed, err := s.Settlements.PayoutsIn(t.Context(), payout.Pending, page.Request{Limit: page.MaxSize})
 	must(t, err)
 	for _, p := range failed.Data {
 		must(t, s.Settlements.Perform(t.Context(), p.ID))

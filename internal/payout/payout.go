@@ -1,25 +1,21 @@
-// Package settlement gives enterprises and the fund their money. When an order can
-// come back no more, its tenth matures and what is left is due to its enterprise:
-// whole fen of it go to the enterprise's connected account at the provider, one
-// payout for each order; what is less than a fen stays owed. A refund afterwards
-// takes a part of a payout back, or makes the next one smaller.
-package settlement
+// Package payout is what is due to enterprises and the fund, and what was paid of it:
+// the arithmetic, the states and the bookings of settlement, without its doing.
+package payout
 
 import (
-	"context"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/fault"
+	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
-	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
-// Faults of settlement.
+// Faults of a payout.
 var (
 	ErrNotFound  = fault.New(fault.NotFound, "settlement.payout_not_found", "There is no such payout", "没有这笔结算付款")
 	ErrNoAccount = fault.New(fault.NotFound, "settlement.no_account", "The enterprise has no payout account yet", "企业尚未开通收款账户")
@@ -34,7 +30,7 @@ const (
 	KindFund     = "fund_payout"     // kind: the fund's money from the provider to its bank
 	KindFee      = "provider_fee"    // kind: what the provider kept on a day
 	whatPayout   = "payout"
-	whatFee      = "fee"
+	WhatFee      = "fee" // what
 )
 
 // The accounts of the book that only settlement moves.
@@ -101,21 +97,17 @@ type Reversal struct {
 	State    State
 }
 
-// Blocked says of which orders something is open that keeps them from being
-// settled, as part of tx: a case of after-sales, a dispute.
-type Blocked func(ctx context.Context, tx *postgres.Tx, orders []order.Order) (map[order.ID]bool, error)
+// Left is what an order sold and did not give back.
+func Left(o order.Order) money.Fen { return o.Goods - o.Returned() }
 
-// left is what an order sold and did not give back.
-func left(o order.Order) money.Fen { return o.Goods - o.Returned() }
-
-// due is what is the enterprise's of an order: goods that were kept, less their
+// Due is what is the enterprise's of an order: goods that were kept, less their
 // tenth, and shipping.
-func due(o order.Order) money.Li {
-	return left(o).Li() - left(o).Tenth() + (o.Shipping - o.ShippingRefunded).Li()
+func Due(o order.Order) money.Li {
+	return Left(o).Li() - Left(o).Tenth() + (o.Shipping - o.ShippingRefunded).Li()
 }
 
-// whole are the fen that can be paid of what is owed.
-func whole(owed money.Li) money.Fen {
+// Whole are the fen that can be paid of what is owed.
+func Whole(owed money.Li) money.Fen {
 	if owed < 0 {
 		return 0
 	}
@@ -123,8 +115,8 @@ func whole(owed money.Li) money.Fen {
 	return fen
 }
 
-// lacking are the fen that have to come back so that nothing is owed to us.
-func lacking(owed money.Li) money.Fen {
+// Lacking are the fen that have to come back so that nothing is owed to us.
+func Lacking(owed money.Li) money.Fen {
 	if owed >= 0 {
 		return 0
 	}
@@ -135,14 +127,14 @@ func lacking(owed money.Li) money.Fen {
 	return fen
 }
 
-// ready reports whether something can be paid to the account now.
-func (a Account) ready(now time.Time) bool { return a.Enabled && !now.Before(a.RetryAt) }
+// Ready reports whether something can be paid to the account now.
+func (a Account) Ready(now time.Time) bool { return a.Enabled && !now.Before(a.RetryAt) }
 
-// pays makes the next payout of what is owed, but not more than room, and reduces
+// Pays makes the next payout of what is owed, but not more than room, and reduces
 // what is owed by it; false: there is not a whole fen.
-func (a *Account) pays(now time.Time, room money.Fen) (Payout, bool) {
-	amount := min(whole(a.Owed), room)
-	if amount < 1 || !a.ready(now) {
+func (a *Account) Pays(now time.Time, room money.Fen) (Payout, bool) {
+	amount := min(Whole(a.Owed), room)
+	if amount < 1 || !a.Ready(now) {
 		return Payout{}, false
 	}
 	a.Owed -= amount.Li()
@@ -151,8 +143,8 @@ func (a *Account) pays(now time.Time, room money.Fen) (Payout, bool) {
 	return p, true
 }
 
-// declined gives back what a payout did not pay, and waits longer each time.
-func (a *Account) declined(p Payout, now time.Time) {
+// Decline gives back what a payout did not pay, and waits longer each time.
+func (a *Account) Decline(p Payout, now time.Time) {
 	const most = 5 // 32 hours
 	a.RetryAt = now.Add(time.Hour << min(a.Failures, most))
 	a.Failures++
@@ -161,8 +153,8 @@ func (a *Account) declined(p Payout, now time.Time) {
 	}
 }
 
-// booking is how a payout stands in the book once it is paid.
-func (p Payout) booking() ledger.Transfer {
+// Booking is how a payout stands in the book once it is paid.
+func (p Payout) Booking() ledger.Transfer {
 	if p.Month != "" {
 		return ledger.Transfer{Home: ledger.FundHome, Kind: KindFund, Ref: p.Month, Public: true, Moves: []ledger.Move{
 			{What: whatPayout, From: order.Provider, To: FundBank, Amount: p.Amount.Li()},
@@ -173,9 +165,35 @@ func (p Payout) booking() ledger.Transfer {
 	}}
 }
 
-// booking is how a reversal stands in the book once the money is back.
-func (r Reversal) booking() ledger.Transfer {
+// Booking is how a reversal stands in the book once the money is back.
+func (r Reversal) Booking() ledger.Transfer {
 	return ledger.Transfer{Home: r.Merchant, Kind: KindReversal, Ref: r.ID.String(), Moves: []ledger.Move{
 		{What: whatPayout, From: World(r.Merchant), To: ledger.Payable(r.Merchant), Amount: r.Amount.Li()},
 	}}
+}
+
+// Says takes over what the provider says of the account.
+func (a *Account) Says(now gateway.Account, at time.Time) {
+	if now.Enabled && !a.Enabled {
+		a.Failures, a.RetryAt = 0, time.Time{}
+	}
+	a.Ref, a.Submitted, a.Enabled, a.CheckedAt = now.Ref, now.Submitted, now.Enabled, at
+}
+
+// Again makes a failed payout pending, as another attempt.
+func (a *Account) Again(p *Payout, now time.Time) error {
+	switch {
+	case p.State != Failed:
+		return ErrState.With("the payout is %s: only a failed one is tried anew", p.State)
+	case p.Merchant == ledger.FundHome: // its account is a setting
+	case !a.Enabled:
+		return ErrDisabled
+	case a.Owed < p.Amount.Li():
+		return ErrState.With("%s yuan are owed: what the payout was for was paid or taken back since", a.Owed)
+	default:
+		a.Owed -= p.Amount.Li()
+		p.Account = a.Ref
+	}
+	p.State, p.Failure, p.SettledAt, p.TriedAt, p.Attempt = Pending, "", time.Time{}, now, p.Attempt+1
+	return nil
 }
