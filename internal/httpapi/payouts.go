@@ -17,22 +17,22 @@ import (
 // payouts answers the operations tagged "payouts".
 type payouts struct{ settlements *settlement.Service }
 
-// GetPayoutAccount answers GET /v1/merchant/payout-account.
-func (h payouts) GetPayoutAccount(ctx context.Context, r oas.GetPayoutAccountRequestObject) (oas.GetPayoutAccountResponseObject, error) {
-	a, err := h.settlements.Account(ctx, callerOf(ctx), id.From[merchant.Merchant](r.Params.MerchantId))
-	if err != nil {
-		return nil, err
-	}
-	return oas.GetPayoutAccount200JSONResponse(wirePayoutAccount(settlement.Onboarding{Account: a})), nil
-}
-
-// OpenPayoutAccount answers POST /v1/merchant/payout-account.
+// OpenPayoutAccount answers POST /v1/merchant/payout-accounts.
 func (h payouts) OpenPayoutAccount(ctx context.Context, r oas.OpenPayoutAccountRequestObject) (oas.OpenPayoutAccountResponseObject, error) {
 	o, err := h.settlements.Onboard(ctx, callerOf(ctx), id.From[merchant.Merchant](r.Body.MerchantId))
 	if err != nil {
 		return nil, err
 	}
 	return oas.OpenPayoutAccount200JSONResponse(wirePayoutAccount(o)), nil
+}
+
+// GetPayoutAccount answers GET /v1/merchant/payout-accounts/{merchant_id}.
+func (h payouts) GetPayoutAccount(ctx context.Context, r oas.GetPayoutAccountRequestObject) (oas.GetPayoutAccountResponseObject, error) {
+	a, err := h.settlements.Account(ctx, callerOf(ctx), id.From[merchant.Merchant](r.MerchantId))
+	if err != nil {
+		return nil, err
+	}
+	return oas.GetPayoutAccount200JSONResponse(wirePayoutAccount(settlement.Onboarding{Account: a})), nil
 }
 
 // ListMerchantPayouts answers GET /v1/merchant/payouts.

@@ -5121,12 +5121,6 @@ type ListMerchantOrdersParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
-// GetPayoutAccountParams defines parameters for GetPayoutAccount.
-type GetPayoutAccountParams struct {
-	// MerchantId The enterprise
-	MerchantId Id `form:"merchant_id" json:"merchant_id"`
-}
-
 // ListMerchantPayoutsParams defines parameters for ListMerchantPayouts.
 type ListMerchantPayoutsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -6346,18 +6340,13 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/merchant/orders/{order_id} (the `GetMerchantOrder` operationId).
 	GetMerchantOrder(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetPayoutAccount Where an enterprise is paid to, and what stays owed to it
-	//
-	// Corresponds with GET /v1/merchant/payout-account (the `GetPayoutAccount` operationId).
-	GetPayoutAccount(ctx context.Context, params *GetPayoutAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
-
 	// OpenPayoutAccountWithBody Open the account that an enterprise is paid to, or go on with opening it
 	//
 	// The answer names a page of the payment provider's, good for some minutes, on which the holder says who he is. The same account is given again.
 	//
 	// Takes any type of body and a specified content type.
 	//
-	// Corresponds with POST /v1/merchant/payout-account (the `OpenPayoutAccount` operationId).
+	// Corresponds with POST /v1/merchant/payout-accounts (the `OpenPayoutAccount` operationId).
 	OpenPayoutAccountWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// OpenPayoutAccount Open the account that an enterprise is paid to, or go on with opening it
@@ -6366,8 +6355,13 @@ type ClientInterface interface {
 	//
 	// Takes a body of the `application/json` content type.
 	//
-	// Corresponds with POST /v1/merchant/payout-account (the `OpenPayoutAccount` operationId).
+	// Corresponds with POST /v1/merchant/payout-accounts (the `OpenPayoutAccount` operationId).
 	OpenPayoutAccount(ctx context.Context, body OpenPayoutAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPayoutAccount Where an enterprise is paid to, and what stays owed to it
+	//
+	// Corresponds with GET /v1/merchant/payout-accounts/{merchant_id} (the `GetPayoutAccount` operationId).
+	GetPayoutAccount(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListMerchantPayouts What was paid to the caller's enterprises, newest first
 	//
@@ -8581,28 +8575,13 @@ func (c *Client) GetMerchantOrder(ctx context.Context, orderId OrderId, reqEdito
 	return c.Client.Do(req)
 }
 
-// GetPayoutAccount Where an enterprise is paid to, and what stays owed to it
-//
-// Corresponds with GET /v1/merchant/payout-account (the `GetPayoutAccount` operationId).
-func (c *Client) GetPayoutAccount(ctx context.Context, params *GetPayoutAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetPayoutAccountRequest(c.Server, params)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
 // OpenPayoutAccountWithBody Open the account that an enterprise is paid to, or go on with opening it
 //
 // The answer names a page of the payment provider's, good for some minutes, on which the holder says who he is. The same account is given again.
 //
 // Takes any type of body and a specified content type.
 //
-// Corresponds with POST /v1/merchant/payout-account (the `OpenPayoutAccount` operationId).
+// Corresponds with POST /v1/merchant/payout-accounts (the `OpenPayoutAccount` operationId).
 func (c *Client) OpenPayoutAccountWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewOpenPayoutAccountRequestWithBody(c.Server, contentType, body)
 	if err != nil {
@@ -8621,9 +8600,24 @@ func (c *Client) OpenPayoutAccountWithBody(ctx context.Context, contentType stri
 //
 // Takes a body of the `application/json` content type.
 //
-// Corresponds with POST /v1/merchant/payout-account (the `OpenPayoutAccount` operationId).
+// Corresponds with POST /v1/merchant/payout-accounts (the `OpenPayoutAccount` operationId).
 func (c *Client) OpenPayoutAccount(ctx context.Context, body OpenPayoutAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewOpenPayoutAccountRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPayoutAccount Where an enterprise is paid to, and what stays owed to it
+//
+// Corresponds with GET /v1/merchant/payout-accounts/{merchant_id} (the `GetPayoutAccount` operationId).
+func (c *Client) GetPayoutAccount(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPayoutAccountRequest(c.Server, merchantId)
 	if err != nil {
 		return nil, err
 	}
@@ -13838,56 +13832,6 @@ func NewGetMerchantOrderRequest(server string, orderId OrderId) (*http.Request, 
 	return req, nil
 }
 
-// NewGetPayoutAccountRequest constructs an http.Request for the GetPayoutAccount method
-func NewGetPayoutAccountRequest(server string, params *GetPayoutAccountParams) (*http.Request, error) {
-	var err error
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/v1/merchant/payout-account")
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	if params != nil {
-		// queryValues collects non-styled parameters (passthrough, JSON)
-		// that are safe to round-trip through url.Values.Encode().
-		queryValues := queryURL.Query()
-		// rawQueryFragments collects pre-encoded query fragments from
-		// styled parameters, preserving literal commas as delimiters
-		// per the OpenAPI spec (e.g. "color=blue,black,brown").
-		var rawQueryFragments []string
-
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "merchant_id", params.MerchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
-			return nil, err
-		} else {
-			for _, qp := range strings.Split(queryFrag, "&") {
-				rawQueryFragments = append(rawQueryFragments, qp)
-			}
-		}
-
-		if encoded := queryValues.Encode(); encoded != "" {
-			rawQueryFragments = append(rawQueryFragments, encoded)
-		}
-		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
-	}
-
-	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-
-	return req, nil
-}
-
 // NewOpenPayoutAccountRequest calls the generic OpenPayoutAccount builder with application/json body
 func NewOpenPayoutAccountRequest(server string, body OpenPayoutAccountJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -13908,7 +13852,7 @@ func NewOpenPayoutAccountRequestWithBody(server string, contentType string, body
 		return nil, err
 	}
 
-	operationPath := fmt.Sprintf("/v1/merchant/payout-account")
+	operationPath := fmt.Sprintf("/v1/merchant/payout-accounts")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -13924,6 +13868,40 @@ func NewOpenPayoutAccountRequestWithBody(server string, contentType string, body
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetPayoutAccountRequest constructs an http.Request for the GetPayoutAccount method
+func NewGetPayoutAccountRequest(server string, merchantId MerchantId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "merchant_id", merchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchant/payout-accounts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -20515,20 +20493,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/merchant/orders/{order_id} (the `GetMerchantOrder` operationId).
 	GetMerchantOrderWithResponse(ctx context.Context, orderId OrderId, reqEditors ...RequestEditorFn) (*GetMerchantOrderResponse, error)
 
-	// GetPayoutAccountWithResponse Where an enterprise is paid to, and what stays owed to it
-	//
-	// Returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with GET /v1/merchant/payout-account (the `GetPayoutAccount` operationId).
-	GetPayoutAccountWithResponse(ctx context.Context, params *GetPayoutAccountParams, reqEditors ...RequestEditorFn) (*GetPayoutAccountResponse, error)
-
 	// OpenPayoutAccountWithBodyWithResponse Open the account that an enterprise is paid to, or go on with opening it
 	//
 	// The answer names a page of the payment provider's, good for some minutes, on which the holder says who he is. The same account is given again.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /v1/merchant/payout-account (the `OpenPayoutAccount` operationId).
+	// Corresponds with POST /v1/merchant/payout-accounts (the `OpenPayoutAccount` operationId).
 	OpenPayoutAccountWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenPayoutAccountResponse, error)
 
 	// OpenPayoutAccountWithResponse Open the account that an enterprise is paid to, or go on with opening it
@@ -20537,8 +20508,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /v1/merchant/payout-account (the `OpenPayoutAccount` operationId).
+	// Corresponds with POST /v1/merchant/payout-accounts (the `OpenPayoutAccount` operationId).
 	OpenPayoutAccountWithResponse(ctx context.Context, body OpenPayoutAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenPayoutAccountResponse, error)
+
+	// GetPayoutAccountWithResponse Where an enterprise is paid to, and what stays owed to it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/merchant/payout-accounts/{merchant_id} (the `GetPayoutAccount` operationId).
+	GetPayoutAccountWithResponse(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*GetPayoutAccountResponse, error)
 
 	// ListMerchantPayoutsWithResponse What was paid to the caller's enterprises, newest first
 	//
@@ -25923,82 +25901,6 @@ func (r GetMerchantOrderResponse) ContentType() string {
 	return ""
 }
 
-type GetPayoutAccountResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *PayoutAccount
-	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationproblemJSON400 *Invalid
-	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationproblemJSON401 *Unauthenticated
-	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationproblemJSON403 *Forbidden
-	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationproblemJSON404 *NotFound
-	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationproblemJSONDefault *Problem
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetPayoutAccountResponse) GetJSON200() *PayoutAccount {
-	return r.JSON200
-}
-
-// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetPayoutAccountResponse) GetApplicationproblemJSON400() *Invalid {
-	return r.ApplicationproblemJSON400
-}
-
-// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetPayoutAccountResponse) GetApplicationproblemJSON401() *Unauthenticated {
-	return r.ApplicationproblemJSON401
-}
-
-// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetPayoutAccountResponse) GetApplicationproblemJSON403() *Forbidden {
-	return r.ApplicationproblemJSON403
-}
-
-// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetPayoutAccountResponse) GetApplicationproblemJSON404() *NotFound {
-	return r.ApplicationproblemJSON404
-}
-
-// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetPayoutAccountResponse) GetApplicationproblemJSONDefault() *Problem {
-	return r.ApplicationproblemJSONDefault
-}
-
-// GetBody returns the raw response body bytes
-func (r GetPayoutAccountResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r GetPayoutAccountResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r GetPayoutAccountResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r GetPayoutAccountResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
 type OpenPayoutAccountResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -26076,6 +25978,82 @@ func (r OpenPayoutAccountResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r OpenPayoutAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetPayoutAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PayoutAccount
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPayoutAccountResponse) GetJSON200() *PayoutAccount {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetPayoutAccountResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetPayoutAccountResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetPayoutAccountResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetPayoutAccountResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetPayoutAccountResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPayoutAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPayoutAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPayoutAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPayoutAccountResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -35958,26 +35936,13 @@ func (c *ClientWithResponses) GetMerchantOrderWithResponse(ctx context.Context, 
 	return ParseGetMerchantOrderResponse(rsp)
 }
 
-// GetPayoutAccountWithResponse Where an enterprise is paid to, and what stays owed to it
-//
-// Returns a wrapper object for the known response body format(s).
-//
-// Corresponds with GET /v1/merchant/payout-account (the `GetPayoutAccount` operationId).
-func (c *ClientWithResponses) GetPayoutAccountWithResponse(ctx context.Context, params *GetPayoutAccountParams, reqEditors ...RequestEditorFn) (*GetPayoutAccountResponse, error) {
-	rsp, err := c.GetPayoutAccount(ctx, params, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseGetPayoutAccountResponse(rsp)
-}
-
 // OpenPayoutAccountWithBodyWithResponse Open the account that an enterprise is paid to, or go on with opening it
 //
 // The answer names a page of the payment provider's, good for some minutes, on which the holder says who he is. The same account is given again.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /v1/merchant/payout-account (the `OpenPayoutAccount` operationId).
+// Corresponds with POST /v1/merchant/payout-accounts (the `OpenPayoutAccount` operationId).
 func (c *ClientWithResponses) OpenPayoutAccountWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenPayoutAccountResponse, error) {
 	rsp, err := c.OpenPayoutAccountWithBody(ctx, contentType, body, reqEditors...)
 	if err != nil {
@@ -35992,13 +35957,26 @@ func (c *ClientWithResponses) OpenPayoutAccountWithBodyWithResponse(ctx context.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /v1/merchant/payout-account (the `OpenPayoutAccount` operationId).
+// Corresponds with POST /v1/merchant/payout-accounts (the `OpenPayoutAccount` operationId).
 func (c *ClientWithResponses) OpenPayoutAccountWithResponse(ctx context.Context, body OpenPayoutAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenPayoutAccountResponse, error) {
 	rsp, err := c.OpenPayoutAccount(ctx, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseOpenPayoutAccountResponse(rsp)
+}
+
+// GetPayoutAccountWithResponse Where an enterprise is paid to, and what stays owed to it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/merchant/payout-accounts/{merchant_id} (the `GetPayoutAccount` operationId).
+func (c *ClientWithResponses) GetPayoutAccountWithResponse(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*GetPayoutAccountResponse, error) {
+	rsp, err := c.GetPayoutAccount(ctx, merchantId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPayoutAccountResponse(rsp)
 }
 
 // ListMerchantPayoutsWithResponse What was paid to the caller's enterprises, newest first
@@ -41476,67 +41454,6 @@ func ParseGetMerchantOrderResponse(rsp *http.Response) (*GetMerchantOrderRespons
 	return response, nil
 }
 
-// ParseGetPayoutAccountResponse parses an HTTP response from a GetPayoutAccountWithResponse call
-func ParseGetPayoutAccountResponse(rsp *http.Response) (*GetPayoutAccountResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &GetPayoutAccountResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest PayoutAccount
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest Invalid
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationproblemJSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest Unauthenticated
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationproblemJSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationproblemJSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationproblemJSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest Problem
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationproblemJSONDefault = &dest
-
-	}
-
-	return response, nil
-}
-
 // ParseOpenPayoutAccountResponse parses an HTTP response from a OpenPayoutAccountWithResponse call
 func ParseOpenPayoutAccountResponse(rsp *http.Response) (*OpenPayoutAccountResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -41592,6 +41509,67 @@ func ParseOpenPayoutAccountResponse(rsp *http.Response) (*OpenPayoutAccountRespo
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetPayoutAccountResponse parses an HTTP response from a GetPayoutAccountWithResponse call
+func ParseGetPayoutAccountResponse(rsp *http.Response) (*GetPayoutAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPayoutAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PayoutAccount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

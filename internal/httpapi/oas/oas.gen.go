@@ -5120,12 +5120,6 @@ type ListMerchantOrdersParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
-// GetPayoutAccountParams defines parameters for GetPayoutAccount.
-type GetPayoutAccountParams struct {
-	// MerchantId The enterprise
-	MerchantId Id `form:"merchant_id" json:"merchant_id"`
-}
-
 // ListMerchantPayoutsParams defines parameters for ListMerchantPayouts.
 type ListMerchantPayoutsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -5976,12 +5970,12 @@ type ServerInterface interface {
 	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(c *gin.Context, orderId OrderId)
-	// GetPayoutAccount Where an enterprise is paid to, and what stays owed to it
-	// (GET /v1/merchant/payout-account)
-	GetPayoutAccount(c *gin.Context, params GetPayoutAccountParams)
 	// OpenPayoutAccount Open the account that an enterprise is paid to, or go on with opening it
-	// (POST /v1/merchant/payout-account)
+	// (POST /v1/merchant/payout-accounts)
 	OpenPayoutAccount(c *gin.Context)
+	// GetPayoutAccount Where an enterprise is paid to, and what stays owed to it
+	// (GET /v1/merchant/payout-accounts/{merchant_id})
+	GetPayoutAccount(c *gin.Context, merchantId MerchantId)
 	// ListMerchantPayouts What was paid to the caller's enterprises, newest first
 	// (GET /v1/merchant/payouts)
 	ListMerchantPayouts(c *gin.Context, params ListMerchantPayoutsParams)
@@ -7831,18 +7825,29 @@ func (siw *ServerInterfaceWrapper) GetMerchantOrder(c *gin.Context) {
 	siw.Handler.GetMerchantOrder(c, orderId)
 }
 
+// OpenPayoutAccount operation middleware
+func (siw *ServerInterfaceWrapper) OpenPayoutAccount(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenPayoutAccount(c)
+}
+
 // GetPayoutAccount operation middleware
 func (siw *ServerInterfaceWrapper) GetPayoutAccount(c *gin.Context) {
 
 	var err error
 	_ = err
 
-	// Parameter object where we will unmarshal all parameters from the context
-	var params GetPayoutAccountParams
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantId MerchantId
 
-	// ------------- Required query parameter "merchant_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, true, "merchant_id", c.Request.URL.Query(), &params.MerchantId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
 		return
@@ -7855,20 +7860,7 @@ func (siw *ServerInterfaceWrapper) GetPayoutAccount(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetPayoutAccount(c, params)
-}
-
-// OpenPayoutAccount operation middleware
-func (siw *ServerInterfaceWrapper) OpenPayoutAccount(c *gin.Context) {
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.OpenPayoutAccount(c)
+	siw.Handler.GetPayoutAccount(c, merchantId)
 }
 
 // ListMerchantPayouts operation middleware
@@ -11671,8 +11663,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/merchant/webhooks/:webhook_id/ping", wrapper.PingWebhook)
 	router.GET(options.BaseURL+"/v1/merchant/webhooks/:webhook_id/deliveries", wrapper.ListWebhookDeliveries)
 	router.POST(options.BaseURL+"/v1/merchant/webhook-deliveries/:delivery_id/resend", wrapper.ResendWebhookDelivery)
-	router.GET(options.BaseURL+"/v1/merchant/payout-account", wrapper.GetPayoutAccount)
-	router.POST(options.BaseURL+"/v1/merchant/payout-account", wrapper.OpenPayoutAccount)
+	router.POST(options.BaseURL+"/v1/merchant/payout-accounts", wrapper.OpenPayoutAccount)
+	router.GET(options.BaseURL+"/v1/merchant/payout-accounts/:merchant_id", wrapper.GetPayoutAccount)
 	router.GET(options.BaseURL+"/v1/merchant/payouts", wrapper.ListMerchantPayouts)
 	router.GET(options.BaseURL+"/v1/merchant/payouts/:payout_id", wrapper.GetMerchantPayout)
 	router.GET(options.BaseURL+"/v1/ops/payouts", wrapper.ListPayouts)
@@ -17485,109 +17477,6 @@ func (response GetMerchantOrderdefaultApplicationProblemPlusJSONResponse) VisitG
 	return err
 }
 
-type GetPayoutAccountRequestObject struct {
-	Params GetPayoutAccountParams
-}
-
-type GetPayoutAccountResponseObject interface {
-	VisitGetPayoutAccountResponse(w http.ResponseWriter) error
-}
-
-type GetPayoutAccount200JSONResponse PayoutAccount
-
-func (response GetPayoutAccount200JSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetPayoutAccount400ApplicationProblemPlusJSONResponse struct {
-	InvalidApplicationProblemPlusJSONResponse
-}
-
-func (response GetPayoutAccount400ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetPayoutAccount401ApplicationProblemPlusJSONResponse struct {
-	UnauthenticatedApplicationProblemPlusJSONResponse
-}
-
-func (response GetPayoutAccount401ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetPayoutAccount403ApplicationProblemPlusJSONResponse struct {
-	ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response GetPayoutAccount403ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetPayoutAccount404ApplicationProblemPlusJSONResponse struct {
-	NotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response GetPayoutAccount404ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetPayoutAccountdefaultApplicationProblemPlusJSONResponse struct {
-	Body       Problem
-	StatusCode int
-}
-
-func (response GetPayoutAccountdefaultApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(response.StatusCode)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type OpenPayoutAccountRequestObject struct {
 	Body *OpenPayoutAccountJSONRequestBody
 }
@@ -17696,6 +17585,109 @@ type OpenPayoutAccountdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response OpenPayoutAccountdefaultApplicationProblemPlusJSONResponse) VisitOpenPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccountRequestObject struct {
+	MerchantId MerchantId `json:"merchant_id"`
+}
+
+type GetPayoutAccountResponseObject interface {
+	VisitGetPayoutAccountResponse(w http.ResponseWriter) error
+}
+
+type GetPayoutAccount200JSONResponse PayoutAccount
+
+func (response GetPayoutAccount200JSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccount400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetPayoutAccount400ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccount401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetPayoutAccount401ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccount403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetPayoutAccount403ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccount404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetPayoutAccount404ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccountdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPayoutAccountdefaultApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -30276,12 +30268,12 @@ type StrictServerInterface interface {
 	// GetMerchantOrder A paid order for an enterprise that the caller sells for; before it is paid it is not found
 	// (GET /v1/merchant/orders/{order_id})
 	GetMerchantOrder(ctx context.Context, request GetMerchantOrderRequestObject) (GetMerchantOrderResponseObject, error)
-	// GetPayoutAccount Where an enterprise is paid to, and what stays owed to it
-	// (GET /v1/merchant/payout-account)
-	GetPayoutAccount(ctx context.Context, request GetPayoutAccountRequestObject) (GetPayoutAccountResponseObject, error)
 	// OpenPayoutAccount Open the account that an enterprise is paid to, or go on with opening it
-	// (POST /v1/merchant/payout-account)
+	// (POST /v1/merchant/payout-accounts)
 	OpenPayoutAccount(ctx context.Context, request OpenPayoutAccountRequestObject) (OpenPayoutAccountResponseObject, error)
+	// GetPayoutAccount Where an enterprise is paid to, and what stays owed to it
+	// (GET /v1/merchant/payout-accounts/{merchant_id})
+	GetPayoutAccount(ctx context.Context, request GetPayoutAccountRequestObject) (GetPayoutAccountResponseObject, error)
 	// ListMerchantPayouts What was paid to the caller's enterprises, newest first
 	// (GET /v1/merchant/payouts)
 	ListMerchantPayouts(ctx context.Context, request ListMerchantPayoutsRequestObject) (ListMerchantPayoutsResponseObject, error)
@@ -32419,32 +32411,6 @@ func (sh *strictHandler) GetMerchantOrder(ctx *gin.Context, orderId OrderId) {
 	}
 }
 
-// GetPayoutAccount operation middleware
-func (sh *strictHandler) GetPayoutAccount(ctx *gin.Context, params GetPayoutAccountParams) {
-	var request GetPayoutAccountRequestObject
-
-	request.Params = params
-
-	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetPayoutAccount(ctx, request.(GetPayoutAccountRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetPayoutAccount")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(GetPayoutAccountResponseObject); ok {
-		if err := validResponse.VisitGetPayoutAccountResponse(ctx.Writer); err != nil {
-			sh.options.ResponseErrorHandlerFunc(ctx, err)
-		}
-	} else if response != nil {
-		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
-	}
-}
-
 // OpenPayoutAccount operation middleware
 func (sh *strictHandler) OpenPayoutAccount(ctx *gin.Context) {
 	var request OpenPayoutAccountRequestObject
@@ -32480,6 +32446,32 @@ func (sh *strictHandler) OpenPayoutAccount(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(OpenPayoutAccountResponseObject); ok {
 		if err := validResponse.VisitOpenPayoutAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPayoutAccount operation middleware
+func (sh *strictHandler) GetPayoutAccount(ctx *gin.Context, merchantId MerchantId) {
+	var request GetPayoutAccountRequestObject
+
+	request.MerchantId = merchantId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPayoutAccount(ctx, request.(GetPayoutAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPayoutAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPayoutAccountResponseObject); ok {
+		if err := validResponse.VisitGetPayoutAccountResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
