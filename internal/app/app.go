@@ -186,9 +186,9 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
 	s.Goodwill = compensation.New(a.db)
-	s.Aftersales, s.Disputes = aftersale.New(a.db, aftersale.Hooks{Disputed: dispute.Disputed}), dispute.New(a.db)
+	s.Aftersales, s.Disputes = aftersale.New(a.db, aftersale.Hooks{Disputed: dispute.Disputed, Void: voucher.Returned}), dispute.New(a.db)
 	s.Reconciler = reconcile.New(a.db, a.till.provider, s.Payments, s.Orders, s.Aftersales, s.Disputes, a.log)
-	s.Fulfilment, s.Dispatch = fulfilment.New(a.db, nil), dispatch.New(a.db)
+	s.Fulfilment, s.Dispatch = fulfilment.New(a.db, aftersale.Open), dispatch.New(a.db)
 	s.Intake = intake.New(a.db, s.Catalog)
 	s.Recalls = recall.New(a.db)
 	s.Claims = claim.New(a.db, s.Catalog, a.cfg.Claims)
@@ -263,7 +263,7 @@ func (a *App) newWorker() (*worker.Worker, error) {
 	return worker.New(a.cfg.Worker, a.db, worker.Deps{
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments, Reconciler: a.services.Reconciler,
 		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
-		Standing: a.services.Standing, Inventory: a.services.Inventory, Search: a.services.Search,
+		Standing: a.services.Standing, Inventory: a.services.Inventory, Search: a.services.Search, Settlements: a.services.Settlements,
 		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
 		Fulfilment: a.services.Fulfilment, Dispatch: a.services.Dispatch,
 		Receipts: a.services.Receipts, Notices: a.services.Notices, Vouchers: a.services.Vouchers,

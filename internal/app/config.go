@@ -18,6 +18,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/pgserver"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
+	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/webhook"
@@ -35,18 +36,19 @@ type Config struct {
 	// Binaries is the folder of PostgreSQL's programs, for the private database.
 	Binaries string `env:"POSTGRES_BIN"`
 	// Path is the variable PATH, where programs are found.
-	Path      string
-	Redis     redisdb.Config
-	Payment   gateway.Config
-	Log       transparency.Config
-	Files     file.Config
-	Identity  identity.Config
-	HTTP      httpapi.Config
-	Worker    worker.Config
-	Webhook   webhook.Config
-	Claims    claim.Config
-	Courier   courier.Config
-	Telemetry telemetry.Config
+	Path       string
+	Redis      redisdb.Config
+	Payment    gateway.Config
+	Log        transparency.Config
+	Files      file.Config
+	Identity   identity.Config
+	HTTP       httpapi.Config
+	Worker     worker.Config
+	Webhook    webhook.Config
+	Claims     claim.Config
+	Settlement settlement.Config
+	Courier    courier.Config
+	Telemetry  telemetry.Config
 }
 
 // Server says where requests are taken and how long they may last. All times

@@ -9,9 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/settlement"
 )
 
 // sandboxPages is where the sandbox shows its pay pages.
@@ -59,6 +62,9 @@ func (a *App) openTill(ctx context.Context, looks bool) error {
 	}
 	a.till.provider = provider
 	a.services.Payments = payment.New(a.db, provider, a.till.shop)
+	a.services.Settlements = settlement.New(a.db, provider, a.cfg.Settlement, settlement.Options{
+		Mark: a.cfg.Log.Origin, ReturnURL: base + "/", Blocked: []settlement.Blocked{aftersale.Open, dispute.Unsettled},
+	})
 	return nil
 }
 

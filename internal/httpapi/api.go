@@ -35,6 +35,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
+	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/statement"
 	"github.com/shiyi-market/shiyi/internal/trail"
@@ -71,6 +72,7 @@ type Services struct {
 	Origins      *origin.Service
 	Scrutiny     *scrutiny.Service
 	Search       *search.Service
+	Settlements  *settlement.Service
 	Trail        *trail.Service
 	Intake       *intake.Service
 	Files        *file.Service
@@ -101,6 +103,7 @@ type surface struct {
 	listings
 	operators
 	standings
+	payouts
 	disputes
 	statements
 	funds
@@ -135,6 +138,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		listings{d.Catalog, d.Scrutiny, d.Origins, d.Inventory},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
+		payouts{d.Settlements},
 		disputes{d.Disputes},
 		statements{d.Statements},
 		funds{d.Fund},

@@ -107,6 +107,10 @@ func (c *conversation) happen(t *testing.T, directive string) {
 		c.shop.ReturnPast(t, uuid.MustParse(words[2]))
 	case "arrive":
 		c.shop.Arrive(t, id.From[order.Order](uuid.MustParse(words[2])))
+	case "receive":
+		c.shop.Receive(t, id.From[order.Order](uuid.MustParse(words[2])))
+	case "decline":
+		c.shop.Decline(t, uuid.MustParse(words[2]))
 	case "work":
 		c.shop.Perform(t)
 	case "tell":
@@ -248,7 +252,7 @@ func (c *conversation) name(v any, noun string) any {
 				v[key] = c.nameOf(s, "code")
 			case key == "key" && strings.HasPrefix(s, "shy_live_"):
 				v[key] = c.nameOf(s, "secret-key")
-			case slices.Contains([]string{"token", "salt", "leaf", "proof", "key", "pay_url", "how_to_verify", "failure", "prefix", "secret"}, key):
+			case slices.Contains([]string{"token", "salt", "leaf", "proof", "key", "pay_url", "how_to_verify", "onboarding_url", "failure", "prefix", "secret"}, key):
 				v[key] = "…"
 			case uuid.Validate(s) == nil && len(s) == 36:
 				v[key] = c.nameOf(s, cmp.Or(strings.TrimSuffix(strings.TrimSuffix(key, "id"), "_"), noun))

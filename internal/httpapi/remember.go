@@ -83,3 +83,6 @@ func (r *remembered) VisitDecideCaseResponse(w http.ResponseWriter) error { retu
 
 // VisitApproveCompensationResponse sends the answer.
 func (r *remembered) VisitApproveCompensationResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitRetryPayoutResponse sends the answer.
+func (r *remembered) VisitRetryPayoutResponse(w http.ResponseWriter) error { return r.send(w) }

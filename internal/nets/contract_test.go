@@ -80,6 +80,7 @@ var objects = map[string]object{
 	"listing_id":      {owners: []string{"merchant"}}, // a product in any state
 	"case_id":         {owners: []string{"buyer", "merchant"}},
 	"compensation_id": {},
+	"payout_id":       {owners: []string{"merchant"}},
 }
 
 // headers are the required parameters of which the nets know a good value.

@@ -459,6 +459,23 @@ func (s *shop) compensation(t testing.TB, p *person, f *firm) string {
 	return c.ID.String()
 }
 
+// decline lets a paid order be settled while nothing can be paid to its enterprise:
+// its payout fails, and could be made now.
+func (s *shop) decline(t testing.TB, b bought, f *firm) (payout string) {
+	t.Helper()
+	oid, err := id.Parse[order.Order](b.Orders[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Receive(t, oid)
+	s.Decline(t, f.id.UUID())
+	all, err := s.Settlements.Payouts(t.Context(), shoptest.Seller(f.id), page.Request{})
+	if err != nil || len(all.Data) == 0 {
+		t.Fatalf("payouts: %v, %v", all.Data, err)
+	}
+	return all.Data[0].ID.String()
+}
+
 // work does all that waits, and lets the public log take up what was sold.
 func (s *shop) work(t testing.TB) {
 	t.Helper()
@@ -549,6 +566,10 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		paid := s.buy(t, p, f)
 		s.settle(t, paid)
 		return []string{s.dispute(t, paid)}
+	case "payout_id":
+		paid := s.buy(t, p, f)
+		s.settle(t, paid)
+		return []string{s.decline(t, paid, f)}
 	case "key_id":
 		return []string{s.apiKey(t, p, f)}
 	case "webhook_id":

@@ -43,6 +43,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
+	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/statement"
 	"github.com/shiyi-market/shiyi/internal/trail"
@@ -80,6 +81,7 @@ type Services struct {
 	Origins      *origin.Service
 	Scrutiny     *scrutiny.Service
 	Search       *search.Service
+	Settlements  *settlement.Service
 	Trail        *trail.Service
 	Intake       *intake.Service
 	Files        *file.Service

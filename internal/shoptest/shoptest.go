@@ -45,6 +45,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/quote"
@@ -56,6 +57,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
+	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/statement"
 	"github.com/shiyi-market/shiyi/internal/trail"
@@ -160,9 +162,9 @@ func New(t testing.TB, o Options) *Shop {
 	s.Scrutiny, s.Origins = scrutiny.New(s.DB, s.Catalog), origin.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Goodwill = compensation.New(s.DB)
-	s.Aftersales, s.Disputes = aftersale.New(s.DB, aftersale.Hooks{Disputed: dispute.Disputed}), dispute.New(s.DB)
+	s.Aftersales, s.Disputes = aftersale.New(s.DB, aftersale.Hooks{Disputed: dispute.Disputed, Void: voucher.Returned}), dispute.New(s.DB)
 	s.Reconciler = reconcile.New(s.DB, s.gateway, s.Payments, s.Orders, s.Aftersales, s.Disputes, o.Log)
-	s.Fulfilment, s.Dispatch = fulfilment.New(s.DB, nil), dispatch.New(s.DB)
+	s.Fulfilment, s.Dispatch = fulfilment.New(s.DB, aftersale.Open), dispatch.New(s.DB)
 	s.Intake = intake.New(s.DB, s.Catalog)
 	s.Recalls = recall.New(s.DB)
 	s.Search = search.New(s.DB, inventory.InStock)
@@ -171,6 +173,9 @@ func New(t testing.TB, o Options) *Shop {
 	s.Vouchers = voucher.New(s.DB)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	s.Standing = standing.New(s.DB)
+	s.Settlements = settlement.New(s.DB, s.gateway, settlement.Config{}, settlement.Options{
+		Mark: "shop.test/log", ReturnURL: "https://shop.example/merchant", Blocked: []settlement.Blocked{aftersale.Open, dispute.Unsettled},
+	})
 	s.Notices = notice.New(s.DB)
 	s.Statements = statement.New(s.DB)
 	return s
@@ -296,6 +301,14 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 		return s.Payments.SettleRefund(ctx, j.Event)
 	case payment.Moved:
 		return s.Reconciler.Follow(ctx, j.Payment)
+	case payment.TransferMoved:
+		return s.Settlements.Follow(ctx, j.Row)
+	case payment.AccountMoved:
+		return s.Settlements.Refresh(ctx, j.Owner)
+	case settlement.Pay:
+		return s.Settlements.Perform(ctx, j.Payout)
+	case settlement.TakeBack:
+		return s.Settlements.TakeBack(ctx, j.Merchant, j.Reversal)
 	case payment.Close:
 		return s.Payments.Close(ctx, j.Buyer, j.Intent)
 	case dispatch.Ship:
@@ -304,6 +317,48 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 		return s.Intake.Write(ctx, j)
 	}
 	return fmt.Errorf("nobody knows the job %s: teach Shop.do what the worker does with it", j.Kind())
+}
+
+// Receive lets an order be received, and the time in which it could come back end.
+func (s *Shop) Receive(t testing.TB, oid order.ID) {
+	t.Helper()
+	must(t, postgres.Do(t.Context(), s.DB, func(tx *postgres.Tx) error {
+		o, err := order.Lock(t.Context(), tx, oid)
+		if err == nil {
+			_, err = fulfilment.Lock(t.Context(), tx, o)
+		}
+		if err == nil {
+			_, err = tx.Exec(t.Context(), `UPDATE fulfilment SET state = 'received', received_at = ?, closes_at = ? WHERE merchant_id = ? AND order_id = ?`,
+				tx.Now, tx.Now, o.Merchant, o.ID)
+		}
+		return err
+	}))
+}
+
+// Enable opens the payout account of an enterprise, if it has none, and lets its holder
+// tell the provider all that it asks. It returns the provider's name of it.
+func (s *Shop) Enable(t testing.TB, m uuid.UUID) string {
+	t.Helper()
+	a, err := s.Settlements.Open(t.Context(), m, Operator.Account.UUID())
+	must(t, err)
+	must(t, s.Bank.Onboard(a.Ref))
+	must(t, s.Settlements.Refresh(t.Context(), m))
+	return a.Ref
+}
+
+// Decline settles all orders that are due while the provider, which does not say so,
+// pays nothing to an enterprise; afterwards it would.
+func (s *Shop) Decline(t testing.TB, m uuid.UUID) {
+	t.Helper()
+	must(t, s.Bank.Suspend(s.Enable(t, m)))
+	_, err := s.Settlements.CloseDue(t.Context(), page.MaxSize)
+	must(t, err)
+	failed, err := s.Settlements.PayoutsIn(t.Context(), payout.Pending, page.Request{Limit: page.MaxSize})
+	must(t, err)
+	for _, p := range failed.Data {
+		must(t, s.Settlements.Perform(t.Context(), p.ID))
+	}
+	s.Enable(t, m)
 }
 
 // ReturnPast gives a paid checkout back on the provider's own pages, so that no

@@ -100,6 +100,16 @@ func issue(ctx context.Context, tx *postgres.Tx, o order.Order, quantity func(or
 	return insert(ctx, tx, all)
 }
 
+// Returned ends the vouchers of what was refunded of a locked order, piece by piece.
+func Returned(ctx context.Context, tx *postgres.Tx, o order.Order, back order.Refund) error {
+	for _, l := range back.Lines {
+		if err := Void(ctx, tx, o, l.N, l.Quantity); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Void makes so many vouchers of a line of a locked order void: those that are not used.
 // ErrTooFew, and nothing is done, when there are not so many. It does nothing for goods.
 func Void(ctx context.Context, tx *postgres.Tx, o order.Order, line int, quantity int64) error {

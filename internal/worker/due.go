@@ -26,6 +26,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/search"
+	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
@@ -55,6 +56,8 @@ type Deps struct {
 	Inventory *inventory.Service
 	Search    *search.Service
 	Vouchers  *voucher.Service
+	// Settlements gives enterprises and the fund their money.
+	Settlements *settlement.Service
 }
 
 // batch is how many things one sweep ends at most in one go.
@@ -87,6 +90,14 @@ func (w *Worker) register(jobs *river.Workers) error {
 		on(w, jobs, func(ctx context.Context, j payment.Close) error { return payments.Close(ctx, j.Buyer, j.Intent) }),
 		on(w, jobs, w.deps.Intake.Write),
 		on(w, jobs, w.deps.Dispatch.Ship),
+		on(w, jobs, func(ctx context.Context, j payment.AccountMoved) error {
+			return w.deps.Settlements.Refresh(ctx, j.Owner)
+		}),
+		on(w, jobs, func(ctx context.Context, j payment.TransferMoved) error { return w.deps.Settlements.Follow(ctx, j.Row) }),
+		on(w, jobs, func(ctx context.Context, j settlement.Pay) error { return w.deps.Settlements.Perform(ctx, j.Payout) }),
+		on(w, jobs, func(ctx context.Context, j settlement.TakeBack) error {
+			return w.deps.Settlements.TakeBack(ctx, j.Merchant, j.Reversal)
+		}),
 	)
 }
 
@@ -103,6 +114,15 @@ func (w *Worker) dues() []sweep {
 			n, err := request.Forget(ctx, d.DB)
 			return int(n), err
 		}},
+		{"payment.catch_up", time.Minute, d.Payments.CatchUp},
+		{"payment.follow", time.Minute, func(ctx context.Context) (int, error) { return d.Payments.FollowPending(ctx, time.Minute, batch) }},
+		{"settlement.close", w.cfg.Sweep, func(ctx context.Context) (int, error) { return all(ctx, d.Settlements.CloseDue) }},
+		{"settlement.reclaim", time.Minute, func(ctx context.Context) (int, error) { return all(ctx, d.Settlements.Reclaim) }},
+		{"settlement.perform", time.Minute, func(ctx context.Context) (int, error) { return d.Settlements.PerformForgotten(ctx, time.Minute, batch) }},
+		{"settlement.arrears", time.Minute, func(ctx context.Context) (int, error) { return all(ctx, d.Settlements.PayArrears) }},
+		{"settlement.refresh", time.Hour, func(ctx context.Context) (int, error) { return d.Settlements.RefreshStale(ctx, time.Hour, batch) }},
+		{"settlement.fund", time.Hour, func(ctx context.Context) (int, error) { return d.Settlements.PayFund(ctx, w.log) }},
+		{"settlement.fees", time.Hour, d.Settlements.BookYesterday},
 		{"payment.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, w.forgetBodies) }},
 		{"file.sweep", time.Hour, d.Files.Sweep},
 		{"fulfilment.receive", time.Minute, func(ctx context.Context) (int, error) { return d.Fulfilment.ReceiveDue(ctx, batch) }},

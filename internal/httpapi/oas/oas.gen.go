@@ -1309,6 +1309,27 @@ func (e OriginRegionLevel) Valid() bool {
 	}
 }
 
+// Defines values for PayoutState.
+const (
+	PayoutStateFailed  PayoutState = "failed"
+	PayoutStatePaid    PayoutState = "paid"
+	PayoutStatePending PayoutState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the PayoutState enum.
+func (e PayoutState) Valid() bool {
+	switch e {
+	case PayoutStateFailed:
+		return true
+	case PayoutStatePaid:
+		return true
+	case PayoutStatePending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PriceClaimBasis.
 const (
 	SAMESKU              PriceClaimBasis = "SAME_SKU"
@@ -1978,6 +1999,27 @@ func (e ListLicencesParamsState) Valid() bool {
 	case ListLicencesParamsStateDeclined:
 		return true
 	case ListLicencesParamsStateFiled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListPayoutsParamsState.
+const (
+	ListPayoutsParamsStateFailed  ListPayoutsParamsState = "failed"
+	ListPayoutsParamsStatePaid    ListPayoutsParamsState = "paid"
+	ListPayoutsParamsStatePending ListPayoutsParamsState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the ListPayoutsParamsState enum.
+func (e ListPayoutsParamsState) Valid() bool {
+	switch e {
+	case ListPayoutsParamsStateFailed:
+		return true
+	case ListPayoutsParamsStatePaid:
+		return true
+	case ListPayoutsParamsStatePending:
 		return true
 	default:
 		return false
@@ -4211,6 +4253,78 @@ type PasswordChange struct {
 	OldPassword string   `json:"old_password"`
 }
 
+// Payout defines model for Payout.
+type Payout struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen `json:"amount_fen"`
+
+	// Attempt How often it was begun anew
+	Attempt   int32     `json:"attempt"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Failure Why the provider declined it
+	Failure *string `json:"failure,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// MerchantId The enterprise's; of the fund's payouts, its own
+	MerchantId Id `json:"merchant_id"`
+
+	// Month Of the fund's payouts: the month that they end
+	//
+	// Example: 2020-12
+	Month *string `json:"month,omitempty"`
+
+	// OrderId The order that it is of; none: it pays what had stayed owed
+	OrderId *Id `json:"order_id,omitempty"`
+
+	// ReversedFen Taken back of it, because its order was refunded afterwards
+	ReversedFen Fen `json:"reversed_fen"`
+
+	// SettledAt When it was paid or declined
+	SettledAt *time.Time  `json:"settled_at,omitempty"`
+	State     PayoutState `json:"state"`
+}
+
+// PayoutState defines model for Payout.State.
+type PayoutState string
+
+// PayoutAccount defines model for PayoutAccount.
+type PayoutAccount struct {
+	// Enabled It can be paid to
+	Enabled bool `json:"enabled"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+
+	// OnboardingUrl The provider's page, good for some minutes
+	OnboardingUrl *string `json:"onboarding_url,omitempty"`
+
+	// Opened The provider knows of it
+	Opened bool `json:"opened"`
+
+	// OwedLi Due and not on its way, in li (0.001 yuan). Below zero: more was paid than is due, and the next payouts are smaller
+	OwedLi int64 `json:"owed_li"`
+
+	// Submitted The holder has said all that the provider asked
+	Submitted bool `json:"submitted"`
+}
+
+// PayoutAccountOpening Example: {"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}
+type PayoutAccountOpening struct {
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id `json:"merchant_id"`
+}
+
+// PayoutPage defines model for PayoutPage.
+type PayoutPage struct {
+	Data       []Payout `json:"data"`
+	NextCursor *string  `json:"next_cursor"`
+}
+
 // Phone A mobile number of the Chinese mainland, or any number with its country code; kept as E.164
 //
 // Example: 13800000000
@@ -5870,6 +5984,9 @@ type OrderId = Id
 // OwnMerchant Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type OwnMerchant = Id
 
+// PayoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type PayoutId = Id
+
 // ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ProductId = Id
 
@@ -6182,6 +6299,15 @@ type CancelMerchantOrderParams struct {
 type ShipOrderParams struct {
 	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListMerchantPayoutsParams defines parameters for ListMerchantPayouts.
+type ListMerchantPayoutsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListPicksParams defines parameters for ListPicks.
@@ -6565,6 +6691,27 @@ type RefundOrderParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListPayoutsParams defines parameters for ListPayouts.
+type ListPayoutsParams struct {
+	// State Only payouts in this state
+	State *ListPayoutsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPayoutsParamsState defines parameters for ListPayouts.
+type ListPayoutsParamsState string
+
+// RetryPayoutParams defines parameters for RetryPayout.
+type RetryPayoutParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListPriceClaimsParams defines parameters for ListPriceClaims.
 type ListPriceClaimsParams struct {
 	// State Only those in this state
@@ -6899,6 +7046,9 @@ type CancelMerchantOrderJSONRequestBody = CaseReason
 
 // ShipOrderJSONRequestBody defines body for ShipOrder for application/json ContentType.
 type ShipOrderJSONRequestBody = NewShipment
+
+// OpenPayoutAccountJSONRequestBody defines body for OpenPayoutAccount for application/json ContentType.
+type OpenPayoutAccountJSONRequestBody = PayoutAccountOpening
 
 // FilePriceClaimJSONRequestBody defines body for FilePriceClaim for application/json ContentType.
 type FilePriceClaimJSONRequestBody = NewPriceClaim
@@ -7289,6 +7439,18 @@ type ServerInterface interface {
 	// ShipOrder Give a parcel of an order to its carrier, all that is left or part of it
 	// (POST /v1/merchant/orders/{order_id}/shipments)
 	ShipOrder(c *gin.Context, orderId OrderId, params ShipOrderParams)
+	// OpenPayoutAccount Open the account that an enterprise is paid to, or go on with opening it
+	// (POST /v1/merchant/payout-accounts)
+	OpenPayoutAccount(c *gin.Context)
+	// GetPayoutAccount Where an enterprise is paid to, and what stays owed to it
+	// (GET /v1/merchant/payout-accounts/{merchant_id})
+	GetPayoutAccount(c *gin.Context, merchantId MerchantId)
+	// ListMerchantPayouts What was paid to the caller's enterprises, newest first
+	// (GET /v1/merchant/payouts)
+	ListMerchantPayouts(c *gin.Context, params ListMerchantPayoutsParams)
+	// GetMerchantPayout A payout of the caller's enterprises
+	// (GET /v1/merchant/payouts/{payout_id})
+	GetMerchantPayout(c *gin.Context, payoutId PayoutId)
 	// ListPicks Paid orders of which something is still to be shipped, the overdue first
 	// (GET /v1/merchant/pick-list)
 	ListPicks(c *gin.Context, params ListPicksParams)
@@ -7559,6 +7721,12 @@ type ServerInterface interface {
 	// RefundOrder Refund lines of a paid order, whole or in part; exactly one tenth of it leaves the fund again
 	// (POST /v1/ops/orders/{order_id}/refunds)
 	RefundOrder(c *gin.Context, orderId OrderId, params RefundOrderParams)
+	// ListPayouts Payouts in a state, the fund's as well, newest first
+	// (GET /v1/ops/payouts)
+	ListPayouts(c *gin.Context, params ListPayoutsParams)
+	// RetryPayout Order a failed payout anew at the payment provider
+	// (POST /v1/ops/payouts/{payout_id}/retry)
+	RetryPayout(c *gin.Context, payoutId PayoutId, params RetryPayoutParams)
 	// ListPriceClaims Price claims of all enterprises, newest first
 	// (GET /v1/ops/price-claims)
 	ListPriceClaims(c *gin.Context, params ListPriceClaimsParams)
@@ -9782,6 +9950,104 @@ func (siw *ServerInterfaceWrapper) ShipOrder(c *gin.Context) {
 	}
 
 	siw.Handler.ShipOrder(c, orderId, params)
+}
+
+// OpenPayoutAccount operation middleware
+func (siw *ServerInterfaceWrapper) OpenPayoutAccount(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenPayoutAccount(c)
+}
+
+// GetPayoutAccount operation middleware
+func (siw *ServerInterfaceWrapper) GetPayoutAccount(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantId MerchantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPayoutAccount(c, merchantId)
+}
+
+// ListMerchantPayouts operation middleware
+func (siw *ServerInterfaceWrapper) ListMerchantPayouts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMerchantPayoutsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMerchantPayouts(c, params)
+}
+
+// GetMerchantPayout operation middleware
+func (siw *ServerInterfaceWrapper) GetMerchantPayout(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payout_id" -------------
+	var payoutId PayoutId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payout_id", c.Param("payout_id"), &payoutId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter payout_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetMerchantPayout(c, payoutId)
 }
 
 // ListPicks operation middleware
@@ -12656,6 +12922,101 @@ func (siw *ServerInterfaceWrapper) RefundOrder(c *gin.Context) {
 	siw.Handler.RefundOrder(c, orderId, params)
 }
 
+// ListPayouts operation middleware
+func (siw *ServerInterfaceWrapper) ListPayouts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPayoutsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPayouts(c, params)
+}
+
+// RetryPayout operation middleware
+func (siw *ServerInterfaceWrapper) RetryPayout(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payout_id" -------------
+	var payoutId PayoutId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payout_id", c.Param("payout_id"), &payoutId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter payout_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RetryPayoutParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RetryPayout(c, payoutId, params)
+}
+
 // ListPriceClaims operation middleware
 func (siw *ServerInterfaceWrapper) ListPriceClaims(c *gin.Context) {
 
@@ -14614,6 +14975,12 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/ops/compensations", wrapper.ProposeCompensation)
 	router.POST(options.BaseURL+"/v1/ops/compensations/:compensation_id/approve", wrapper.ApproveCompensation)
 	router.POST(options.BaseURL+"/v1/ops/compensations/:compensation_id/refuse", wrapper.RefuseCompensation)
+	router.POST(options.BaseURL+"/v1/merchant/payout-accounts", wrapper.OpenPayoutAccount)
+	router.GET(options.BaseURL+"/v1/merchant/payout-accounts/:merchant_id", wrapper.GetPayoutAccount)
+	router.GET(options.BaseURL+"/v1/merchant/payouts", wrapper.ListMerchantPayouts)
+	router.GET(options.BaseURL+"/v1/merchant/payouts/:payout_id", wrapper.GetMerchantPayout)
+	router.GET(options.BaseURL+"/v1/ops/payouts", wrapper.ListPayouts)
+	router.POST(options.BaseURL+"/v1/ops/payouts/:payout_id/retry", wrapper.RetryPayout)
 	router.GET(options.BaseURL+"/v1/notices", wrapper.ListNotices)
 	router.POST(options.BaseURL+"/v1/notices/:notice_id/read", wrapper.ReadNotice)
 	router.POST(options.BaseURL+"/v1/notices/read-all", wrapper.ReadAllNotices)
@@ -22410,6 +22777,418 @@ type ShipOrderdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ShipOrderdefaultApplicationProblemPlusJSONResponse) VisitShipOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenPayoutAccountRequestObject struct {
+	Body *OpenPayoutAccountJSONRequestBody
+}
+
+type OpenPayoutAccountResponseObject interface {
+	VisitOpenPayoutAccountResponse(w http.ResponseWriter) error
+}
+
+type OpenPayoutAccount200JSONResponse PayoutAccount
+
+func (response OpenPayoutAccount200JSONResponse) VisitOpenPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenPayoutAccount400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response OpenPayoutAccount400ApplicationProblemPlusJSONResponse) VisitOpenPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenPayoutAccount401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenPayoutAccount401ApplicationProblemPlusJSONResponse) VisitOpenPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenPayoutAccount403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response OpenPayoutAccount403ApplicationProblemPlusJSONResponse) VisitOpenPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenPayoutAccount404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response OpenPayoutAccount404ApplicationProblemPlusJSONResponse) VisitOpenPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenPayoutAccount422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenPayoutAccount422ApplicationProblemPlusJSONResponse) VisitOpenPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenPayoutAccountdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response OpenPayoutAccountdefaultApplicationProblemPlusJSONResponse) VisitOpenPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccountRequestObject struct {
+	MerchantId MerchantId `json:"merchant_id"`
+}
+
+type GetPayoutAccountResponseObject interface {
+	VisitGetPayoutAccountResponse(w http.ResponseWriter) error
+}
+
+type GetPayoutAccount200JSONResponse PayoutAccount
+
+func (response GetPayoutAccount200JSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccount400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetPayoutAccount400ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccount401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetPayoutAccount401ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccount403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetPayoutAccount403ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccount404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetPayoutAccount404ApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPayoutAccountdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPayoutAccountdefaultApplicationProblemPlusJSONResponse) VisitGetPayoutAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPayoutsRequestObject struct {
+	Params ListMerchantPayoutsParams
+}
+
+type ListMerchantPayoutsResponseObject interface {
+	VisitListMerchantPayoutsResponse(w http.ResponseWriter) error
+}
+
+type ListMerchantPayouts200JSONResponse PayoutPage
+
+func (response ListMerchantPayouts200JSONResponse) VisitListMerchantPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPayouts400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantPayouts400ApplicationProblemPlusJSONResponse) VisitListMerchantPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPayouts401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantPayouts401ApplicationProblemPlusJSONResponse) VisitListMerchantPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPayouts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMerchantPayouts403ApplicationProblemPlusJSONResponse) VisitListMerchantPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMerchantPayoutsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListMerchantPayoutsdefaultApplicationProblemPlusJSONResponse) VisitListMerchantPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantPayoutRequestObject struct {
+	PayoutId PayoutId `json:"payout_id"`
+}
+
+type GetMerchantPayoutResponseObject interface {
+	VisitGetMerchantPayoutResponse(w http.ResponseWriter) error
+}
+
+type GetMerchantPayout200JSONResponse Payout
+
+func (response GetMerchantPayout200JSONResponse) VisitGetMerchantPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantPayout400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantPayout400ApplicationProblemPlusJSONResponse) VisitGetMerchantPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantPayout401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantPayout401ApplicationProblemPlusJSONResponse) VisitGetMerchantPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantPayout403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantPayout403ApplicationProblemPlusJSONResponse) VisitGetMerchantPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantPayout404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetMerchantPayout404ApplicationProblemPlusJSONResponse) VisitGetMerchantPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantPayoutdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMerchantPayoutdefaultApplicationProblemPlusJSONResponse) VisitGetMerchantPayoutResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -32825,6 +33604,229 @@ func (response RefundOrderdefaultApplicationProblemPlusJSONResponse) VisitRefund
 	return err
 }
 
+type ListPayoutsRequestObject struct {
+	Params ListPayoutsParams
+}
+
+type ListPayoutsResponseObject interface {
+	VisitListPayoutsResponse(w http.ResponseWriter) error
+}
+
+type ListPayouts200JSONResponse PayoutPage
+
+func (response ListPayouts200JSONResponse) VisitListPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPayouts400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPayouts400ApplicationProblemPlusJSONResponse) VisitListPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPayouts401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPayouts401ApplicationProblemPlusJSONResponse) VisitListPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPayouts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPayouts403ApplicationProblemPlusJSONResponse) VisitListPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPayoutsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPayoutsdefaultApplicationProblemPlusJSONResponse) VisitListPayoutsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayoutRequestObject struct {
+	PayoutId PayoutId `json:"payout_id"`
+	Params   RetryPayoutParams
+}
+
+type RetryPayoutResponseObject interface {
+	VisitRetryPayoutResponse(w http.ResponseWriter) error
+}
+
+type RetryPayout200JSONResponse Payout
+
+func (response RetryPayout200JSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayout400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RetryPayout400ApplicationProblemPlusJSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayout401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RetryPayout401ApplicationProblemPlusJSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayout403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RetryPayout403ApplicationProblemPlusJSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayout404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RetryPayout404ApplicationProblemPlusJSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayout409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RetryPayout409ApplicationProblemPlusJSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayout422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RetryPayout422ApplicationProblemPlusJSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryPayoutdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RetryPayoutdefaultApplicationProblemPlusJSONResponse) VisitRetryPayoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListPriceClaimsRequestObject struct {
 	Params ListPriceClaimsParams
 }
@@ -38327,6 +39329,18 @@ type StrictServerInterface interface {
 	// ShipOrder Give a parcel of an order to its carrier, all that is left or part of it
 	// (POST /v1/merchant/orders/{order_id}/shipments)
 	ShipOrder(ctx context.Context, request ShipOrderRequestObject) (ShipOrderResponseObject, error)
+	// OpenPayoutAccount Open the account that an enterprise is paid to, or go on with opening it
+	// (POST /v1/merchant/payout-accounts)
+	OpenPayoutAccount(ctx context.Context, request OpenPayoutAccountRequestObject) (OpenPayoutAccountResponseObject, error)
+	// GetPayoutAccount Where an enterprise is paid to, and what stays owed to it
+	// (GET /v1/merchant/payout-accounts/{merchant_id})
+	GetPayoutAccount(ctx context.Context, request GetPayoutAccountRequestObject) (GetPayoutAccountResponseObject, error)
+	// ListMerchantPayouts What was paid to the caller's enterprises, newest first
+	// (GET /v1/merchant/payouts)
+	ListMerchantPayouts(ctx context.Context, request ListMerchantPayoutsRequestObject) (ListMerchantPayoutsResponseObject, error)
+	// GetMerchantPayout A payout of the caller's enterprises
+	// (GET /v1/merchant/payouts/{payout_id})
+	GetMerchantPayout(ctx context.Context, request GetMerchantPayoutRequestObject) (GetMerchantPayoutResponseObject, error)
 	// ListPicks Paid orders of which something is still to be shipped, the overdue first
 	// (GET /v1/merchant/pick-list)
 	ListPicks(ctx context.Context, request ListPicksRequestObject) (ListPicksResponseObject, error)
@@ -38597,6 +39611,12 @@ type StrictServerInterface interface {
 	// RefundOrder Refund lines of a paid order, whole or in part; exactly one tenth of it leaves the fund again
 	// (POST /v1/ops/orders/{order_id}/refunds)
 	RefundOrder(ctx context.Context, request RefundOrderRequestObject) (RefundOrderResponseObject, error)
+	// ListPayouts Payouts in a state, the fund's as well, newest first
+	// (GET /v1/ops/payouts)
+	ListPayouts(ctx context.Context, request ListPayoutsRequestObject) (ListPayoutsResponseObject, error)
+	// RetryPayout Order a failed payout anew at the payment provider
+	// (POST /v1/ops/payouts/{payout_id}/retry)
+	RetryPayout(ctx context.Context, request RetryPayoutRequestObject) (RetryPayoutResponseObject, error)
 	// ListPriceClaims Price claims of all enterprises, newest first
 	// (GET /v1/ops/price-claims)
 	ListPriceClaims(ctx context.Context, request ListPriceClaimsRequestObject) (ListPriceClaimsResponseObject, error)
@@ -41114,6 +42134,126 @@ func (sh *strictHandler) ShipOrder(ctx *gin.Context, orderId OrderId, params Shi
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ShipOrderResponseObject); ok {
 		if err := validResponse.VisitShipOrderResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OpenPayoutAccount operation middleware
+func (sh *strictHandler) OpenPayoutAccount(ctx *gin.Context) {
+	var request OpenPayoutAccountRequestObject
+
+	var body OpenPayoutAccountJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenPayoutAccount(ctx, request.(OpenPayoutAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenPayoutAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OpenPayoutAccountResponseObject); ok {
+		if err := validResponse.VisitOpenPayoutAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPayoutAccount operation middleware
+func (sh *strictHandler) GetPayoutAccount(ctx *gin.Context, merchantId MerchantId) {
+	var request GetPayoutAccountRequestObject
+
+	request.MerchantId = merchantId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPayoutAccount(ctx, request.(GetPayoutAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPayoutAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPayoutAccountResponseObject); ok {
+		if err := validResponse.VisitGetPayoutAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListMerchantPayouts operation middleware
+func (sh *strictHandler) ListMerchantPayouts(ctx *gin.Context, params ListMerchantPayoutsParams) {
+	var request ListMerchantPayoutsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMerchantPayouts(ctx, request.(ListMerchantPayoutsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMerchantPayouts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListMerchantPayoutsResponseObject); ok {
+		if err := validResponse.VisitListMerchantPayoutsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMerchantPayout operation middleware
+func (sh *strictHandler) GetMerchantPayout(ctx *gin.Context, payoutId PayoutId) {
+	var request GetMerchantPayoutRequestObject
+
+	request.PayoutId = payoutId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMerchantPayout(ctx, request.(GetMerchantPayoutRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMerchantPayout")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetMerchantPayoutResponseObject); ok {
+		if err := validResponse.VisitGetMerchantPayoutResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -44157,6 +45297,59 @@ func (sh *strictHandler) RefundOrder(ctx *gin.Context, orderId OrderId, params R
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RefundOrderResponseObject); ok {
 		if err := validResponse.VisitRefundOrderResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPayouts operation middleware
+func (sh *strictHandler) ListPayouts(ctx *gin.Context, params ListPayoutsParams) {
+	var request ListPayoutsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPayouts(ctx, request.(ListPayoutsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPayouts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPayoutsResponseObject); ok {
+		if err := validResponse.VisitListPayoutsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RetryPayout operation middleware
+func (sh *strictHandler) RetryPayout(ctx *gin.Context, payoutId PayoutId, params RetryPayoutParams) {
+	var request RetryPayoutRequestObject
+
+	request.PayoutId = payoutId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetryPayout(ctx, request.(RetryPayoutRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetryPayout")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RetryPayoutResponseObject); ok {
+		if err := validResponse.VisitRetryPayoutResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
