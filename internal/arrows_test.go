@@ -49,6 +49,7 @@ var arrows = map[string][]string{
 	"price":        {},
 	"quote":        {"cart", "catalog", "identity", "merchant", "offer"},
 	"recall":       {"identity", "inventory", "trail"},
+	"reconcile":    {"aftersale", "dispute", "gateway", "order", "payment"},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "notice", "order", "transparency"},
 	"review":       {"catalog", "identity", "merchant", "order", "trail"},
 	"scrutiny":     {"catalog", "identity", "listing", "merchant", "webhook"},

@@ -34,6 +34,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/schema"
@@ -181,6 +182,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Orders = order.New(a.db, s.Payments, a.log)
 	s.Aftersales, s.Disputes = aftersale.New(a.db), dispute.New(a.db)
 	s.Fulfilment, s.Dispatch = fulfilment.New(a.db, nil), dispatch.New(a.db)
+	s.Reconciler = reconcile.New(a.db, a.till.provider, s.Payments, s.Orders, s.Aftersales, s.Disputes, a.log)
 	s.Intake = intake.New(a.db, s.Catalog)
 	s.Recalls = recall.New(a.db)
 	s.Claims = claim.New(a.db, s.Catalog, a.cfg.Claims)
@@ -251,7 +253,7 @@ func (d database) current(ctx context.Context) (err error) {
 // newWorker makes the worker over the assembled contexts.
 func (a *App) newWorker() (*worker.Worker, error) {
 	return worker.New(a.cfg.Worker, a.db, worker.Deps{
-		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments,
+		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments, Reconciler: a.services.Reconciler,
 		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
 		Standing: a.services.Standing, Inventory: a.services.Inventory, Search: a.services.Search,
 		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,

@@ -19,10 +19,11 @@ const sandboxPages = "/sandbox/pay/"
 
 // till is who takes the payments.
 type till struct {
-	sandbox *sandbox.Sandbox // nil when Stripe does
-	says    string           // for people
-	shop    payment.Shop     // what its pages say of us
-	pages   http.Handler     // of the sandbox, or nil
+	provider gateway.Gateway
+	sandbox  *sandbox.Sandbox // nil when Stripe does
+	says     string           // for people
+	shop     payment.Shop     // what its pages say of us
+	pages    http.Handler     // of the sandbox, or nil
 }
 
 // openTill chooses between Stripe and the sandbox. There is no third: with a key
@@ -56,6 +57,7 @@ func (a *App) openTill(ctx context.Context, looks bool) error {
 	a.till.shop = payment.Shop{
 		Name: "什一 Shiyi", SuccessURL: base + "/?paid={checkout}", CancelURL: base + "/?unpaid={checkout}", Mark: a.cfg.Log.Origin,
 	}
+	a.till.provider = provider
 	a.services.Payments = payment.New(a.db, provider, a.till.shop)
 	return nil
 }

@@ -82,49 +82,18 @@ func (d *Dispute) aside() ledger.Account { return ledger.Account("disputed:" + d
 // Losses is what the platform loses without any enterprise's fault.
 const Losses ledger.Account = "platform:losses"
 
-// spread shares what is disputed of a checkout out among its orders, in proportion to
-// what each has left; of an order, goods come before shipping. The amount is at most
-// what is left of all. The ids follow from the dispute's, so that it is the same however
-// often it is done.
-func spread(d ID, amount money.Fen, orders []order.Order, matured map[order.ID]bool) []Part {
-	left := make([]int64, len(orders))
-	for i := range orders {
-		goods, shipping := remains(&orders[i])
-		left[i] = int64(goods + shipping)
+// parts is what is disputed of each order of a checkout. The ids follow from the
+// dispute's, so that they are the same however often it is done.
+func parts(d ID, amount money.Fen, orders []order.Order, matured map[order.ID]bool) []Part {
+	var all []Part
+	for _, s := range order.Spread(amount, orders) {
+		o := &orders[s.N]
+		all = append(all, Part{
+			ID: id.FromName[Part]("dispute", d.String()+o.ID.String()), Merchant: o.Merchant, Order: o.ID,
+			Goods: s.Goods, Shipping: s.Shipping, Matured: matured[o.ID],
+		})
 	}
-	var parts []Part
-	for i, share := range money.Split(amount, left) {
-		if share == 0 {
-			continue
-		}
-		o := &orders[i]
-		goods, _ := remains(o)
-		p := Part{
-			ID: id.FromName[Part]("dispute", d.String()+o.ID.String()), Merchant: o.Merchant, Order: o.ID, Goods: min(share, goods), Matured: matured[o.ID],
-		}
-		p.Shipping = share - p.Goods
-		parts = append(parts, p)
-	}
-	return parts
-}
-
-// remains is what has not been given back of an order.
-func remains(o *order.Order) (goods, shipping money.Fen) {
-	return o.Goods - o.Returned(), o.Shipping - o.ShippingRefunded
-}
-
-// forfeit is the part as a refund of its order that nobody asked for: line by line,
-// from the first on.
-func (p Part) forfeit(o *order.Order, why string) order.Refunding {
-	r := order.Refunding{Shipping: p.Shipping, Reason: why}
-	left := p.Goods
-	for _, l := range o.Lines {
-		if amount := min(left, l.Total-l.Refunded); amount > 0 {
-			r.Lines = append(r.Lines, order.RefundLine{N: l.N, Amount: amount})
-			left -= amount
-		}
-	}
-	return r
+	return all
 }
 
 // opened is how the dispute stands in the book, a transfer for each part, and one for

@@ -64,7 +64,7 @@ func open(ctx context.Context, tx *postgres.Tx, c *order.Checkout, said Said) (D
 			return d, err
 		}
 	}
-	d.Parts, d.Beyond = spread(d.ID, withheld, c.Orders, matured), said.Amount-withheld
+	d.Parts, d.Beyond = parts(d.ID, withheld, c.Orders, matured), said.Amount-withheld
 	if err := insert(ctx, tx, d); err != nil {
 		return d, err
 	}
@@ -92,7 +92,7 @@ func end(ctx context.Context, tx *postgres.Tx, c *order.Checkout, d Dispute, to 
 				return fmt.Errorf("dispute %s is of order %s, which checkout %s does not have", d.ID, p.Order, c.ID)
 			}
 			o := &c.Orders[i]
-			if err := aftersale.Forfeit(ctx, tx, o, p.ID.UUID(), p.forfeit(o, "dispute lost: "+d.Reason)); err != nil {
+			if err := aftersale.Forfeit(ctx, tx, o, p.ID.UUID(), o.Take(order.Share{Goods: p.Goods, Shipping: p.Shipping}, "dispute lost: "+d.Reason)); err != nil {
 				return err
 			}
 		}

@@ -26,6 +26,8 @@ type Connect interface {
 	Reverse(ctx context.Context, r Reversing) (ref string, err error)
 	// Transfers are all of a group, the newest first.
 	Transfers(ctx context.Context, group uuid.UUID) ([]Transfer, error)
+	// Payment is what is known of a payment by the provider's name of it, as the event that told of it; one that is not for anything of a shop's is Unconcerned.
+	Payment(ctx context.Context, payment string) (Event, error)
 	// Refunds are all of a payment, the newest first, whoever made them.
 	Refunds(ctx context.Context, payment string) ([]Refund, error)
 	// Disputes are all of a payment, the newest first.
@@ -122,6 +124,9 @@ type Entry struct {
 	Ref      string
 	Type     string    // the provider's: "charge", "payment", "refund", "transfer", "transfer_refund", "adjustment", "refund_failure", …
 	Source   string    // the provider's name of what moved it
+	Payment  string    // the provider's name of the payment that it is about; "" when it is about none
+	Row      uuid.UUID // ours, of what moved it; Nil: we did not
+	Mark     string    // of the shop that moved it; "" when none did, as for payments and disputes
 	Amount   money.Fen // what came, negative: what went
 	Fee      money.Fen // what the provider kept besides
 	Currency string

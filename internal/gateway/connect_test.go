@@ -286,3 +286,54 @@ func TestFaultsOfARequestHaveTheEffectThatTheyAreNamedFor(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatMovedOurBalanceIsNamed(t *testing.T) {
+	t.Parallel()
+	for name, open := range gateways() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, owner := open(t), row()
+			asked := opening(7)
+			opened, err := b.gateway.Open(t.Context(), asked)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.pay(t, opened.Session, "")
+			paid := b.heard(t)[0]
+			looked, err := b.gateway.Payment(t.Context(), paid.Payment)
+			if err != nil || looked.Kind != gateway.Paid || looked.Intent != asked.Intent || looked.Amount != asked.Amount || looked.Session != opened.Session || looked.Mark != mark {
+				t.Errorf("the payment looked up is %+v, %v", looked, err)
+			}
+			if none, err := b.gateway.Payment(t.Context(), "pi_none"); err != nil || none.Kind != gateway.Unconcerned {
+				t.Errorf("a payment that nobody knows is %+v, %v", none, err)
+			}
+			back, sent, taken := row(), row(), row()
+			if _, err := b.gateway.Refund(t.Context(), gateway.Refunding{Refund: back, Buyer: buyer, Payment: paid.Payment, Amount: 1, Mark: mark}); err != nil {
+				t.Fatal(err)
+			}
+			moved, err := b.gateway.Transfer(t.Context(), gateway.Transferring{Row: sent, Account: b.enabled(t, owner).Ref, Amount: 3, Group: asked.Intent, Mark: mark})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.gateway.Reverse(t.Context(), gateway.Reversing{Row: taken, Transfer: moved.Ref, Amount: 1, Mark: mark}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.bank.Dispute(paid.Payment, 2, "fraudulent"); err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]gateway.Entry{
+				"charge": {Payment: paid.Payment}, "refund": {Payment: paid.Payment, Row: back, Mark: mark}, "adjustment": {Payment: paid.Payment},
+				"transfer": {Row: sent, Mark: mark}, "transfer_refund": {Row: taken, Mark: mark},
+			}
+			for e, err := range b.gateway.Entries(t.Context(), pgtest.Noon, b.clock.Now().Add(time.Second)) {
+				if w := want[e.Type]; err != nil || e.Payment != w.Payment || e.Row != w.Row || e.Mark != w.Mark {
+					t.Errorf("entry %+v, %v, want %+v", e, err, w)
+				}
+				delete(want, e.Type)
+			}
+			if len(want) != 0 {
+				t.Errorf("no entries of %v", want)
+			}
+		})
+	}
+}

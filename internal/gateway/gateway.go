@@ -116,6 +116,7 @@ const (
 	Paid           Kind = "paid"            // the buyer has paid an intent
 	SessionExpired Kind = "expired"         // a page closed without a payment
 	RefundUpdated  Kind = "refund_updated"  // a refund of ours has another state
+	RefundSeen     Kind = "refund_seen"     // somebody has given a payment back, or a part of it, on the provider's own pages
 	DisputeMoved   Kind = "dispute_moved"   // a bank disputes a payment, or has decided
 	TransferMoved  Kind = "transfer_moved"  // a transfer of ours was made or taken back
 	AccountMoved   Kind = "account_moved"   // a connected account of ours can do more or less
@@ -132,7 +133,7 @@ type Event struct {
 	Intent     uuid.UUID // of Paid and SessionExpired
 	Buyer      uuid.UUID // whose intent or refund it is
 	Session    string    // of Paid and SessionExpired
-	Payment    string    // of Paid and DisputeMoved
+	Payment    string    // of Paid, RefundSeen and DisputeMoved
 	Amount     money.Fen // of Paid and RefundUpdated; of the currency, whatever that is
 	Currency   string
 	Refund     uuid.UUID   // of RefundUpdated

@@ -281,13 +281,14 @@ func (e *Event) expired(o object) bool {
 }
 
 func (e *Event) refund(o object) bool {
+	e.Currency, e.RefundRef, e.RefundTo, e.Amount = o.Currency, o.ID, refundState(o.Status), money.Fen(o.Amount)
 	buyer, err := uuid.Parse(o.Metadata["buyer"])
-	if err != nil {
-		return false
+	if err != nil { // somebody made it on the provider's own pages
+		e.Kind, e.Payment = RefundSeen, o.PaymentIntent
+		return o.ID != "" && o.PaymentIntent != ""
 	}
-	e.Kind, e.Mark, e.Buyer, e.Currency = RefundUpdated, o.Metadata[markKey], buyer, o.Currency
+	e.Kind, e.Mark, e.Buyer = RefundUpdated, o.Metadata[markKey], buyer
 	e.Refund, e.Attempt = rowOf(o.Metadata, "refund")
-	e.RefundRef, e.RefundTo, e.Amount = o.ID, refundState(o.Status), money.Fen(o.Amount)
 	return e.Refund != uuid.Nil
 }
 

@@ -167,6 +167,24 @@ func (g *stripeGateway) Transfers(ctx context.Context, group uuid.UUID) (all []T
 	return all, failure("list transfers", found.Err())
 }
 
+// Payment finds the Checkout Session of a PaymentIntent.
+func (g *stripeGateway) Payment(ctx context.Context, payment string) (Event, error) {
+	e := Event{ID: "look:" + payment, Type: "look", Kind: Unconcerned, Provider: g.name, Payment: payment}
+	found := g.sessions.List(&stripe.CheckoutSessionListParams{ListParams: paged(ctx), PaymentIntent: &payment})
+	if !found.Next() {
+		return e, failure("look for a payment", found.Err())
+	}
+	s := found.CheckoutSession()
+	e.OccurredAt = time.Unix(s.Created, 0).UTC()
+	if !e.paid(object{
+		ID: s.ID, Reference: s.ClientReferenceID, Metadata: s.Metadata, AmountTotal: s.AmountTotal, Currency: string(s.Currency),
+		PaymentIntent: payment, PaymentStatus: string(s.PaymentStatus),
+	}) {
+		e.Kind = Unconcerned
+	}
+	return e, nil
+}
+
 // Refunds lists the Refunds of a PaymentIntent.
 func (g *stripeGateway) Refunds(ctx context.Context, payment string) (all []Refund, err error) {
 	found := g.refunds.List(&stripe.RefundListParams{ListParams: paged(ctx), PaymentIntent: &payment})
@@ -218,18 +236,18 @@ func disputeState(s stripe.DisputeStatus) DisputeState {
 // Entries lists BalanceTransactions.
 func (g *stripeGateway) Entries(ctx context.Context, from, to time.Time) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		found := g.entries.List(&stripe.BalanceTransactionListParams{
+		params := &stripe.BalanceTransactionListParams{
 			ListParams: paged(ctx), CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: from.Unix(), LesserThan: to.Unix()},
-		})
+		}
+		params.AddExpand("data.source")
+		found := g.entries.List(params)
 		for found.Next() {
 			each := found.BalanceTransaction()
 			e := Entry{
 				Ref: each.ID, Type: string(each.Type), Amount: money.Fen(each.Amount), Fee: money.Fen(each.Fee), Currency: string(each.Currency),
 				At: time.Unix(each.Created, 0).UTC(),
 			}
-			if each.Source != nil {
-				e.Source = each.Source.ID
-			}
+			e.of(each.Source)
 			if !yield(e, nil) {
 				return
 			}
@@ -237,6 +255,33 @@ func (g *stripeGateway) Entries(ctx context.Context, from, to time.Time) iter.Se
 		if err := failure("list balance transactions", found.Err()); err != nil {
 			yield(Entry{}, err)
 		}
+	}
+}
+
+// of says what moved our balance.
+func (e *Entry) of(s *stripe.BalanceTransactionSource) {
+	if s == nil {
+		return
+	}
+	e.Source = s.ID
+	var by *stripe.PaymentIntent
+	switch {
+	case s.Charge != nil:
+		by = s.Charge.PaymentIntent
+	case s.Refund != nil:
+		by, e.Mark = s.Refund.PaymentIntent, s.Refund.Metadata[markKey]
+		e.Row, _ = rowOf(s.Refund.Metadata, "refund")
+	case s.Dispute != nil:
+		by = s.Dispute.PaymentIntent
+	case s.Transfer != nil:
+		e.Mark = s.Transfer.Metadata[markKey]
+		e.Row, _ = rowOf(s.Transfer.Metadata, "row")
+	case s.TransferReversal != nil:
+		e.Mark = s.TransferReversal.Metadata[markKey]
+		e.Row, _ = rowOf(s.TransferReversal.Metadata, "row")
+	}
+	if by != nil {
+		e.Payment = by.ID
 	}
 }
 

@@ -541,7 +541,7 @@ func TestWebhooksAreReadAsWhatTheyMean(t *testing.T) {
 		{"a refund that failed", event(stripe.APIVersion, "charge.refund.updated", refund("failed")), gateway.RefundUpdated, gateway.RefundFailed, nil},
 		{"a refund that was canceled", event(stripe.APIVersion, "charge.refund.updated", refund("canceled")), gateway.RefundUpdated, gateway.RefundFailed, nil},
 		{"a refund under way", event(stripe.APIVersion, "charge.refund.updated", refund("pending")), gateway.RefundUpdated, gateway.RefundPending, nil},
-		{"a refund made by hand", event(stripe.APIVersion, "charge.refund.updated", `{"id":"re_1","status":"succeeded"}`), gateway.Unconcerned, "", nil},
+		{"a refund made by hand", event(stripe.APIVersion, "charge.refund.updated", `{"id":"re_1","status":"succeeded","payment_intent":"pi_1"}`), gateway.RefundSeen, gateway.RefundSucceeded, nil},
 		{"something else", event(stripe.APIVersion, "customer.created", `{}`), gateway.Unconcerned, "", nil},
 		{"another API version", event("2024-04-10", "checkout.session.completed", session("")), "", "", gateway.ErrEvent},
 		{"live money", strings.Replace(event(stripe.APIVersion, "customer.created", `{}`), `"created"`, `"livemode":true,"created"`, 1), "", "", gateway.ErrEvent},

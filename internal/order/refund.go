@@ -73,3 +73,48 @@ func (l *Line) refund(want RefundLine, pointer string) (RefundLine, error) {
 	l.Refunded += want.Amount
 	return want, nil
 }
+
+// Share is what of an amount that goes back on a whole checkout falls on one order.
+type Share struct {
+	N        int // of the order in the checkout, from 0
+	Goods    money.Fen
+	Shipping money.Fen
+}
+
+// Spread shares an amount out among the orders of a checkout, in proportion to what
+// each has left; of an order, goods come before shipping. The amount is at most what is
+// left of all.
+func Spread(amount money.Fen, orders []Order) []Share {
+	left := make([]int64, len(orders))
+	for i := range orders {
+		goods, shipping := orders[i].Left()
+		left[i] = int64(goods + shipping)
+	}
+	var shares []Share
+	for i, share := range money.Split(amount, left) {
+		if share > 0 {
+			goods, _ := orders[i].Left()
+			goods = min(share, goods)
+			shares = append(shares, Share{i, goods, share - goods})
+		}
+	}
+	return shares
+}
+
+// Left is what has not been given back of the order.
+func (o *Order) Left() (goods, shipping money.Fen) {
+	return o.Goods - o.Returned(), o.Shipping - o.ShippingRefunded
+}
+
+// Take is the refund of a share that nobody asked for by line: line by line, from the
+// first on, and no pieces come back.
+func (o *Order) Take(s Share, reason string) Refunding {
+	r := Refunding{Shipping: s.Shipping, Reason: reason}
+	for _, l := range o.Lines {
+		if amount := min(s.Goods, l.Total-l.Refunded); amount > 0 {
+			r.Lines = append(r.Lines, RefundLine{N: l.N, Amount: amount})
+			s.Goods -= amount
+		}
+	}
+	return r
+}

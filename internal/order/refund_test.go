@@ -106,3 +106,38 @@ func TestARefundIsRefusedWithAWordOnWhere(t *testing.T) {
 		t.Errorf("no reason: %v", err)
 	}
 }
+
+// TestAnAmountIsSpreadToTheFen: the shares add up to the amount, none takes more
+// than its order has left, and each share can be taken line by line.
+func TestAnAmountIsSpreadToTheFen(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var orders []order.Order
+		var left money.Fen
+		for range rapid.IntRange(1, 4).Draw(t, "orders") {
+			o := order.Order{ID: id.New[order.Order](pgtest.Noon), State: order.Paid, Shipping: money.Fen(rapid.Int64Range(0, 900).Draw(t, "shipping"))}
+			o.ShippingRefunded = money.Fen(rapid.Int64Range(0, int64(o.Shipping)).Draw(t, "shipping back"))
+			for n := range rapid.IntRange(1, 3).Draw(t, "lines") {
+				l := order.Line{N: n + 1, Quantity: 1, Price: money.Fen(rapid.Int64Range(1, 5000).Draw(t, "price"))}
+				l.Total = l.Price
+				l.Refunded = money.Fen(rapid.Int64Range(0, int64(l.Total)).Draw(t, "back"))
+				o.Goods, o.Lines = o.Goods+l.Total, append(o.Lines, l)
+			}
+			goods, shipping := o.Left()
+			left, orders = left+goods+shipping, append(orders, o)
+		}
+		amount := money.Fen(rapid.Int64Range(0, int64(left)).Draw(t, "amount"))
+		var sum money.Fen
+		for _, s := range order.Spread(amount, orders) {
+			o := &orders[s.N]
+			back, err := o.Refund(o.Take(s, "lost"), identity.ID{}, pgtest.Noon)
+			if err != nil || back.Goods != s.Goods || back.Shipping != s.Shipping {
+				t.Fatalf("share %+v is taken as %+v: %v", s, back, err)
+			}
+			sum += s.Goods + s.Shipping
+		}
+		if sum != amount {
+			t.Fatalf("%d fen of %d were spread as %d", amount, left, sum)
+		}
+	})
+}

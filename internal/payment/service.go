@@ -122,22 +122,25 @@ func (s *Service) Receive(ctx context.Context, body []byte, signature string) er
 	if err != nil {
 		return err
 	}
-	if e.Mark != s.shop.Mark {
+	_, err = s.receive(ctx, e, body)
+	return err
+}
+
+// receive stores an event and enqueues its job; false when it was stored before.
+func (s *Service) receive(ctx context.Context, e gateway.Event, body []byte) (bool, error) {
+	unmarked := e.Kind == gateway.DisputeMoved || e.Kind == gateway.RefundSeen // the payment tells whose it is
+	if e.Mark != s.shop.Mark && !unmarked {
 		e.Kind = gateway.Unconcerned
 	}
-	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
+	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (bool, error) {
 		fresh, err := insertEvent(ctx, tx, e, body)
 		if err != nil || !fresh {
-			return err
+			return false, err
 		}
-		switch e.Kind {
-		case gateway.Paid:
-			return tx.Enqueue(ctx, Received{Event: e.ID})
-		case gateway.RefundUpdated:
-			return tx.Enqueue(ctx, RefundMoved{Event: e.ID})
-		case gateway.SessionExpired, gateway.Unconcerned: // an intent ends by our clock, not by its page's
+		if job := jobOf(e); job != nil {
+			err = tx.Enqueue(ctx, job)
 		}
-		return nil
+		return true, err
 	})
 }
 

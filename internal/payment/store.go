@@ -300,6 +300,18 @@ func insertLate(ctx context.Context, tx *postgres.Tx, r Refund) (bool, error) {
 	return n == 1, nil
 }
 
+// insertAdopted adds a refund that is at the provider already.
+func insertAdopted(ctx context.Context, tx *postgres.Tx, r Refund) error {
+	err := postgres.On[refundRow](tx).Create(ctx, refundRow{
+		BuyerID: r.Buyer, ID: r.ID.UUID(), IntentID: r.Intent.UUID(), AmountFen: int64(r.Amount), Reason: r.Reason, State: string(gateway.RefundPending),
+		Provider: r.Provider, Payment: r.Payment, Ref: r.Ref, CreatedAt: tx.Now,
+	})
+	if err != nil {
+		return fmt.Errorf("adopt refund %s: %w", r.Ref, err)
+	}
+	return nil
+}
+
 func readRefund(ctx context.Context, tx *postgres.Tx, refund RefundID) (Refund, error) {
 	r, err := postgres.On[refundRow](tx).Where("id = ?", refund).Take(ctx)
 	switch {
@@ -390,4 +402,53 @@ func value[T any](p *T) (v T) {
 		v = *p
 	}
 	return v
+}
+
+// byPayment is the intent that was paid as the payment.
+func byPayment(ctx context.Context, tx *postgres.Tx, payment string) (Intent, error) {
+	r, err := postgres.On[intentRow](tx).Where("payment = ? AND payment <> ''", payment).Take(ctx)
+	switch {
+	case errors.Is(err, postgres.ErrNoRows):
+		return Intent{}, ErrNotFound
+	case err != nil:
+		return Intent{}, fmt.Errorf("find the payment %s: %w", payment, err)
+	}
+	return r.intent(), nil
+}
+
+// pending are refunds that were asked for before and have not come to an end.
+func pending(ctx context.Context, tx *postgres.Tx, before time.Time, limit int) ([]Refund, error) {
+	rows, err := postgres.On[refundRow](tx).Where("state = 'pending' AND created_at < ?", before).Order("created_at").Limit(limit).Find(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find pending refunds: %w", err)
+	}
+	return mapped(rows, refundRow.refund), nil
+}
+
+// watermarkRow is a row of the table payment_watermark.
+type watermarkRow struct {
+	Provider  string `gorm:"primaryKey"`
+	ToldUntil time.Time
+}
+
+// TableName is payment_watermark.
+func (watermarkRow) TableName() string { return "payment_watermark" }
+
+// toldUntil is until when the provider's events were listed, or the year 1.
+func toldUntil(ctx context.Context, tx *postgres.Tx, provider string) (time.Time, error) {
+	r, err := postgres.On[watermarkRow](tx).Where("provider = ?", provider).Take(ctx)
+	if err != nil && !errors.Is(err, postgres.ErrNoRows) {
+		return time.Time{}, fmt.Errorf("read until when %s was asked: %w", provider, err)
+	}
+	return r.ToldUntil.UTC(), nil
+}
+
+func setToldUntil(ctx context.Context, tx *postgres.Tx, provider string, until time.Time) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO payment_watermark AS w (provider, told_until) VALUES (?, ?)
+		ON CONFLICT (provider) DO UPDATE SET told_until = greatest(w.told_until, excluded.told_until)`, provider, until)
+	if err != nil {
+		return fmt.Errorf("keep until when %s was asked: %w", provider, err)
+	}
+	return nil
 }

@@ -1,5 +1,10 @@
 package sandbox
 
+import (
+	"slices"
+	"strings"
+)
+
 // What one payment costs the shop, when Config does not say it: 0.6 %, and a
 // dispute 15 yuan.
 const (
@@ -85,5 +90,39 @@ func (s *state) enter(r record) {
 func (s *Sandbox) listEntries(c call) (any, error) {
 	kind, source := c.form.Get("type"), c.form.Get("source")
 	fits := func(e *entry) bool { return (kind == "" || e.Type == kind) && (source == "" || e.Source == source) }
-	return listed(c, &s.entries, fits, (*entry).object, "type", "source")
+	show := (*entry).object
+	if slices.Contains(c.form["expand[]"], "data.source") || c.form.Get("expand[0]") == "data.source" {
+		show = s.expanded
+	}
+	return listed(c, &s.entries, fits, show, "type", "source", "expand")
+}
+
+// expanded is the entry with what moved it in the place of its id.
+func (s *Sandbox) expanded(e *entry) any {
+	shown, _ := e.object().(map[string]any)
+	switch {
+	case s.refunds[e.Source] != nil:
+		shown["source"] = s.refunds[e.Source].object(s.refunds[e.Source].Status)
+	case s.transfers[e.Source] != nil:
+		shown["source"] = s.transfers[e.Source].object(s.reversals[e.Source])
+	case s.disputes[e.Source] != nil:
+		shown["source"] = map[string]any{"id": e.Source, "object": "dispute", "payment_intent": s.disputes[e.Source].Intent}
+	case e.Type == "charge":
+		shown["source"] = map[string]any{"id": e.Source, "object": "charge", "payment_intent": "pi_" + strings.TrimPrefix(e.Source, "ch_")}
+	default:
+		shown["source"] = s.reversal(e.Source)
+	}
+	return shown
+}
+
+// reversal is one by its id; they are few.
+func (s *Sandbox) reversal(id string) any {
+	for _, of := range s.reversals {
+		for _, each := range of {
+			if each.ID == id {
+				return each.object()
+			}
+		}
+	}
+	return id
 }

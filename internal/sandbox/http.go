@@ -437,8 +437,8 @@ func (s *Sandbox) createRefund(c call) (any, error) {
 	return s.giveBack(c, paid, amount)
 }
 
-// giveBack makes the refund. To a card it is done; to a wallet it is under way,
-// and an event tells that it arrived.
+// giveBack makes the refund, of which an event tells. To a card it is done; to a
+// wallet it is under way, and another event tells that it arrived.
 func (s *Sandbox) giveBack(c call, paid *session, amount int64) (any, error) {
 	made := &refund{
 		ID: "re_" + rand.Text(), Intent: paid.Intent, Amount: amount, Currency: paid.Currency, Metadata: c.group("metadata"),
@@ -446,19 +446,20 @@ func (s *Sandbox) giveBack(c call, paid *session, amount int64) (any, error) {
 	}
 	next := *paid
 	next.Refunded += amount
-	r := record{Session: &next, Refund: made}
 	switch {
 	case s.back == RefundsWait:
 		made.Answer, made.Status = "pending", "pending"
 	case s.back == RefundsFail:
 		made.Answer, made.Status, made.Failed = "pending", "failed", c.now
 		next.Refunded -= amount
-		r.Event = newEvent("charge.refund.updated", paid.ID, c.now, made.object(made.Status))
 	case paid.Method != Card:
 		made.Answer = "pending"
-		r.Event = newEvent("charge.refund.updated", paid.ID, c.now, made.object(made.Status))
 	}
-	if err := s.save(r); err != nil {
+	err := s.save(record{Session: &next, Refund: made, Event: newEvent("refund.created", paid.ID, c.now, made.object(made.Answer))})
+	if err == nil && made.Answer != made.Status {
+		err = s.save(record{Event: newEvent("charge.refund.updated", paid.ID, c.now, made.object(made.Status))})
+	}
+	if err != nil {
 		return nil, err
 	}
 	return made.object(made.Answer), nil

@@ -394,7 +394,7 @@ func TestEventsComeInOrderAndAgainUntilTheyAreReceived(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- s.Run(ctx, got.deliver) }()
 		synctest.Wait()
-		if diff := cmp.Diff([]string{"checkout.session.completed " + id, "charge.refund.updated " + fmt.Sprint(re["id"])}, got.events); diff != "" {
+		if diff := cmp.Diff([]string{"checkout.session.completed " + id, "refund.created " + fmt.Sprint(re["id"]), "charge.refund.updated " + fmt.Sprint(re["id"])}, got.events); diff != "" {
 			t.Errorf("delivered (-want +got):\n%s", diff)
 		}
 

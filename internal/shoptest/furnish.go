@@ -37,6 +37,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
@@ -65,6 +66,7 @@ type Services struct {
 	Disputes     *dispute.Service
 	Fulfilment   *fulfilment.Service
 	Dispatch     *dispatch.Service
+	Reconciler   *reconcile.Service
 	Receipts     *receipt.Service
 	Reviews      *review.Service
 	Claims       *claim.Service

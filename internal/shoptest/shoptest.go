@@ -6,9 +6,11 @@ package shoptest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"sync"
@@ -46,6 +48,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/quote"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
@@ -153,6 +156,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Aftersales, s.Disputes = aftersale.New(s.DB), dispute.New(s.DB)
 	s.Fulfilment, s.Dispatch = fulfilment.New(s.DB, nil), dispatch.New(s.DB)
+	s.Reconciler = reconcile.New(s.DB, s.gateway, s.Payments, s.Orders, s.Aftersales, s.Disputes, o.Log)
 	s.Intake = intake.New(s.DB, s.Catalog)
 	s.Recalls = recall.New(s.DB)
 	s.Search = search.New(s.DB, inventory.InStock)
@@ -282,6 +286,8 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 		return s.Payments.PerformRefund(ctx, j.Buyer, j.Refund)
 	case payment.RefundMoved:
 		return s.Payments.SettleRefund(ctx, j.Event)
+	case payment.Moved:
+		return s.Reconciler.Follow(ctx, j.Payment)
 	case payment.Close:
 		return s.Payments.Close(ctx, j.Buyer, j.Intent)
 	case dispatch.Ship:
@@ -302,6 +308,32 @@ func (s *Shop) ReturnPast(t testing.TB, checkout uuid.UUID) {
 	must(t, err)
 	_, err = s.gateway.Refund(t.Context(), back)
 	must(t, err)
+}
+
+// PaidAs is the provider's name of what was paid for a checkout.
+func (s *Shop) PaidAs(t testing.TB, checkout order.CheckoutID) string {
+	t.Helper()
+	var name string
+	must(t, s.DB.SQL().QueryRowContext(t.Context(), "SELECT payment FROM payment_intent WHERE id = $1", checkout).Scan(&name))
+	return name
+}
+
+// ByHand does something on the provider's own pages, of which it knows nothing of ours,
+// and returns the provider's name of what was made.
+func (s *Shop) ByHand(t testing.TB, path string, form url.Values) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://api.stripe.com"+path, strings.NewReader(form.Encode()))
+	must(t, err)
+	r.Header.Set("Authorization", "Bearer sk_test_hand")
+	answer, err := s.Bank.RoundTrip(r)
+	must(t, err)
+	defer func() { must(t, answer.Body.Close()) }()
+	var made struct{ ID string }
+	must(t, json.NewDecoder(answer.Body).Decode(&made))
+	if answer.StatusCode != http.StatusOK {
+		t.Fatalf("POST %s by hand: %s", path, answer.Status)
+	}
+	return made.ID
 }
 
 // Sequence takes what is booked up into the public log, and signs it.

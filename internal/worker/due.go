@@ -23,6 +23,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/standing"
@@ -35,6 +36,7 @@ type Deps struct {
 	DB         *postgres.DB
 	Orders     *order.Service
 	Payments   *payment.Service
+	Reconciler *reconcile.Service
 	Log        *transparency.Service
 	Fund       *fund.Service
 	Identity   *identity.Service
@@ -79,6 +81,7 @@ func (w *Worker) register(jobs *river.Workers) error {
 		on(w, jobs, func(ctx context.Context, j payment.PerformRefund) error {
 			return payments.PerformRefund(ctx, j.Buyer, j.Refund)
 		}),
+		on(w, jobs, func(ctx context.Context, j payment.Moved) error { return w.deps.Reconciler.Follow(ctx, j.Payment) }),
 		on(w, jobs, func(ctx context.Context, j payment.Close) error { return payments.Close(ctx, j.Buyer, j.Intent) }),
 		on(w, jobs, w.deps.Intake.Write),
 		on(w, jobs, w.deps.Dispatch.Ship),

@@ -44,7 +44,7 @@ func newWorker(t *testing.T, s *shoptest.Shop) (*worker.Worker, *telemetry.Metri
 	must(t, err)
 	cfg := worker.Config{Jobs: 1, Poll: 20 * time.Millisecond, Sequence: time.Hour, Sweep: time.Hour}
 	w, err := worker.New(cfg, s.DB, worker.Deps{
-		DB: s.DB, Orders: s.Orders, Payments: s.Payments, Log: s.Transparency, Fund: s.Fund, Identity: s.Identity, Files: s.Files, Standing: s.Standing, Inventory: s.Inventory, Search: s.Search,
+		DB: s.DB, Orders: s.Orders, Payments: s.Payments, Reconciler: s.Reconciler, Log: s.Transparency, Fund: s.Fund, Identity: s.Identity, Files: s.Files, Standing: s.Standing, Inventory: s.Inventory, Search: s.Search,
 		Aftersales: s.Aftersales, Merchants: s.Merchants, Webhooks: s.Webhooks, Intake: s.Intake, Receipts: s.Receipts, Notices: s.Notices,
 		Fulfilment: s.Fulfilment, Dispatch: s.Dispatch,
 	}, slog.New(slog.DiscardHandler), metrics)
