@@ -97,6 +97,11 @@ func (f *fuzzer) round() {
 			f.add("import_id", i)
 			f.seller[i] = []uuid.UUID{m.id.UUID()}
 		}
+		for _, param := range []string{"shipment_id", "batch_id"} {
+			thing := f.things(t, param, f.people[0], m)[0]
+			f.add(param, thing)
+			f.seller[thing] = []uuid.UUID{m.id.UUID()}
+		}
 	}
 	for _, p := range f.things(t, "listing_id", nil, f.mine) {
 		f.add("listing_id", p)

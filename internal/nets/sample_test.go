@@ -57,7 +57,7 @@ func (s *shop) sample(t testing.TB, op *operation, who caller, f *firm, in map[s
 	}
 	switch {
 	case op.id == "checkShipmentBatch":
-		r.body = s.parcels(t, who.person, f)
+		r.body = s.parcels(t, s.person(t), f)
 	case op.media != nil:
 		r.body = s.sheet(f)
 	case op.raw:

@@ -845,6 +845,9 @@ func (s *shop) leaks(r request, a answer, who caller) []violation {
 			continue // he has said it himself
 		}
 		sec := found.(secret)
+		if r.op.id == "listPicks" && sec.what == "the phone number" {
+			continue // an enterprise is shown where its parcels go; that they are its own, the ids of their orders tell
+		}
 		mine := who.person != nil && sec.person == who.person
 		sells := who.firm != nil && slices.Contains(sec.firms, who.firm.id.UUID())
 		if owner == "merchant" && !sells || owner != "merchant" && !mine {
