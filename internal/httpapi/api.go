@@ -65,9 +65,6 @@ type Services struct {
 	Reconciler   *reconcile.Service
 	Fulfilment   *fulfilment.Service
 	Dispatch     *dispatch.Service
-	Fulfilment   *fulfilment.Service
-	Dispatch     *dispatch.Service
-	Reconciler   *reconcile.Service
 	Receipts     *receipt.Service
 	Reviews      *review.Service
 	Claims       *claim.Service
