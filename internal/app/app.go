@@ -187,7 +187,10 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Orders = order.New(a.db, s.Payments, a.log)
 	s.Goodwill = compensation.New(a.db)
 	s.Aftersales, s.Disputes = aftersale.New(a.db, aftersale.Hooks{Disputed: dispute.Disputed, Void: voucher.Returned}), dispute.New(a.db)
-	s.Reconciler = reconcile.New(a.db, a.till.provider, s.Payments, s.Orders, s.Aftersales, s.Disputes, a.log)
+	s.Reconciler = reconcile.New(a.db, reconcile.Deps{
+		Gateway: a.till.provider, Mark: a.till.shop.Mark, Payments: s.Payments, Orders: s.Orders, Aftersales: s.Aftersales, Disputes: s.Disputes,
+		Settlements: s.Settlements, Log: a.log,
+	})
 	s.Fulfilment, s.Dispatch = fulfilment.New(a.db, aftersale.Open), dispatch.New(a.db)
 	s.Intake = intake.New(a.db, s.Catalog)
 	s.Recalls = recall.New(a.db)

@@ -105,6 +105,7 @@ type surface struct {
 	standings
 	payouts
 	disputes
+	reconciliations
 	statements
 	funds
 	imports
@@ -140,6 +141,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
 		payouts{d.Settlements},
 		disputes{d.Disputes},
+		reconciliations{d.Reconciler},
 		statements{d.Statements},
 		funds{d.Fund},
 		imports{d.Intake},

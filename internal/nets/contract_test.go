@@ -58,6 +58,7 @@ var objects = map[string]object{
 	"account_id":      {owners: []string{"account"}},
 	"refund_id":       {owners: []string{"buyer"}},
 	"dispute_id":      {},
+	"break_id":        {},
 	"key_id":          {owners: []string{"merchant"}},
 	"notice_id":       {owners: []string{"account"}},
 	"path":            {},

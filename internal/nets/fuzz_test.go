@@ -157,6 +157,7 @@ func (f *fuzzer) round() {
 		f.bought(p, taken)
 		f.settle(t, taken)
 		f.add("dispute_id", f.dispute(t, taken))
+		f.add("break_id", f.discrepancy(t))
 		f.add("payout_id", f.decline(t, b, f.mine))
 		f.bought(p, f.buy(t, p, f.mine))
 	}
@@ -314,7 +315,7 @@ func (f *fuzzer) pathParam(t *rapid.T, op *operation, who caller, name string, b
 		return f.missing(name)
 	case 7: // of another kind
 		*broken = true
-		kind := rapid.SampledFrom([]string{"account_id", "alert_id", "case_id", "checkout_id", "claim_id", "compensation_id", "dispute_id", "file_id", "licence_id", "lot_id", "merchant_id", "notice_id", "order_id", "payout_id", "product_id", "recall_id", "refund_id", "report_id", "review_id", "session_id", "sku_id"}).Draw(t, "kind")
+		kind := rapid.SampledFrom([]string{"account_id", "alert_id", "break_id", "case_id", "checkout_id", "claim_id", "compensation_id", "dispute_id", "file_id", "licence_id", "lot_id", "merchant_id", "notice_id", "order_id", "payout_id", "product_id", "recall_id", "refund_id", "report_id", "review_id", "session_id", "sku_id"}).Draw(t, "kind")
 		return rapid.SampledFrom(f.ids[kind]).Draw(t, "other "+name)
 	case 0, 1, 2: // his own, where there is such a thing
 		own := slices.DeleteFunc(slices.Clone(f.ids[name]), func(id string) bool { return !f.mineOf(op, who, id) })

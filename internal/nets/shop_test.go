@@ -476,6 +476,17 @@ func (s *shop) decline(t testing.TB, b bought, f *firm) (payout string) {
 	return all.Data[0].ID.String()
 }
 
+// discrepancy is a break of a day that is over, which nobody has looked at.
+func (s *shop) discrepancy(t testing.TB) string {
+	t.Helper()
+	b := uuid.Must(uuid.NewV7()).String()
+	const plant = `INSERT INTO recon_break (id, day, kind, object, expected_li, found_li, state, found_at) VALUES ($1, '2026-01-01', 'refund_unknown', $2, 0, -10, 'open', $3)`
+	if _, err := s.DB.SQL().ExecContext(t.Context(), plant, b, "refund:re_"+b, s.Clock.Now()); err != nil {
+		t.Fatalf("plant a break: %v", err)
+	}
+	return b
+}
+
 // work does all that waits, and lets the public log take up what was sold.
 func (s *shop) work(t testing.TB) {
 	t.Helper()
@@ -562,6 +573,8 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		return s.cases(t, p, f)
 	case "compensation_id":
 		return []string{s.compensation(t, p, f), s.compensation(t, p, f)}
+	case "break_id":
+		return []string{s.discrepancy(t)}
 	case "dispute_id":
 		paid := s.buy(t, p, f)
 		s.settle(t, paid)

@@ -20,38 +20,47 @@ import (
 // buyer's bank disputes. What it is told of, in which order and how often, does not
 // matter: it asks. A payment that is not for anything of this shop's is left alone.
 func (s *Service) Follow(ctx context.Context, payment string) error {
-	i, err := s.paid(ctx, payment)
-	if err != nil || i.Payment == "" {
-		return err
-	}
-	if err := s.payments.Follow(ctx, i.Buyer, i.ID); err != nil {
-		return err
-	}
-	if err := s.adopt(ctx, i); err != nil {
-		return err
-	}
-	return s.disputed(ctx, i)
+	_, err := s.follow(ctx, payment)
+	return err
 }
 
-// paid is the intent that the payment paid, captured if we had not heard of it; one
-// without a payment when it is not ours.
-func (s *Service) paid(ctx context.Context, name string) (payment.Intent, error) {
-	i, err := s.payments.ByPayment(ctx, name)
+// follow is Follow; it reports whether the payment is this shop's.
+func (s *Service) follow(ctx context.Context, payment string) (ours bool, err error) {
+	i, ours, err := s.paid(ctx, payment)
+	if err != nil || i.Payment == "" {
+		return ours, err
+	}
+	if err := s.payments.Follow(ctx, i.Buyer, i.ID); err != nil {
+		return true, err
+	}
+	if err := s.adopt(ctx, i); err != nil {
+		return true, err
+	}
+	return true, s.disputed(ctx, i)
+}
+
+// paid is the intent that the payment paid, captured if we had not heard of it. It has
+// no payment when that bought nothing, or is not this shop's.
+func (s *Service) paid(ctx context.Context, name string) (i payment.Intent, ours bool, err error) {
+	i, err = s.payments.ByPayment(ctx, name)
 	if !errors.Is(err, payment.ErrNotFound) {
-		return i, err
+		return i, true, err
 	}
 	event, err := s.payments.Look(ctx, name)
 	if err != nil || event == "" {
-		return payment.Intent{}, err
+		return payment.Intent{}, false, err
 	}
-	if err := s.orders.Capture(ctx, event); err != nil {
-		return payment.Intent{}, err
+	switch err := s.orders.Capture(ctx, event); {
+	case errors.Is(err, order.ErrNotFound): // it bears our mark, and was for nothing that we know: a break will say so
+		return payment.Intent{}, true, nil
+	case err != nil:
+		return payment.Intent{}, true, err
 	}
 	i, err = s.payments.ByPayment(ctx, name)
 	if errors.Is(err, payment.ErrNotFound) {
-		return payment.Intent{}, nil // it bought nothing and goes back
+		return payment.Intent{}, true, nil // it goes back
 	}
-	return i, err
+	return i, true, err
 }
 
 // adopt takes the refunds that were not ordered by us, the oldest first.

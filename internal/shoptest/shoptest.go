@@ -163,7 +163,6 @@ func New(t testing.TB, o Options) *Shop {
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Goodwill = compensation.New(s.DB)
 	s.Aftersales, s.Disputes = aftersale.New(s.DB, aftersale.Hooks{Disputed: dispute.Disputed, Void: voucher.Returned}), dispute.New(s.DB)
-	s.Reconciler = reconcile.New(s.DB, s.gateway, s.Payments, s.Orders, s.Aftersales, s.Disputes, o.Log)
 	s.Fulfilment, s.Dispatch = fulfilment.New(s.DB, aftersale.Open), dispatch.New(s.DB)
 	s.Intake = intake.New(s.DB, s.Catalog)
 	s.Recalls = recall.New(s.DB)
@@ -175,6 +174,10 @@ func New(t testing.TB, o Options) *Shop {
 	s.Standing = standing.New(s.DB)
 	s.Settlements = settlement.New(s.DB, s.gateway, settlement.Config{}, settlement.Options{
 		Mark: "shop.test/log", ReturnURL: "https://shop.example/merchant", Blocked: []settlement.Blocked{aftersale.Open, dispute.Unsettled},
+	})
+	s.Reconciler = reconcile.New(s.DB, reconcile.Deps{
+		Gateway: s.gateway, Mark: "shop.test/log", Payments: s.Payments, Orders: s.Orders, Aftersales: s.Aftersales, Disputes: s.Disputes,
+		Settlements: s.Settlements, Log: o.Log,
 	})
 	s.Notices = notice.New(s.DB)
 	s.Statements = statement.New(s.DB)

@@ -110,6 +110,7 @@ func (w *Worker) dues() []sweep {
 		{"aftersale.sweep", time.Minute, func(ctx context.Context) (int, error) { return all(ctx, d.Aftersales.Sweep) }},
 		{"payment.open", w.cfg.Sweep, func(ctx context.Context) (int, error) { return d.Payments.OpenForgotten(ctx, patience, batch) }},
 		{"payment.capture", w.cfg.Sweep, w.captureNeglected},
+		{"reconcile.day", time.Hour, w.deps.Reconciler.RunYesterday},
 		{"request.forget", time.Hour, func(ctx context.Context) (int, error) {
 			n, err := request.Forget(ctx, d.DB)
 			return int(n), err

@@ -338,6 +338,24 @@ func (e AppointmentState) Valid() bool {
 	}
 }
 
+// Defines values for BreakState.
+const (
+	BreakStateOpen     BreakState = "open"
+	BreakStateResolved BreakState = "resolved"
+)
+
+// Valid indicates whether the value is a known member of the BreakState enum.
+func (e BreakState) Valid() bool {
+	switch e {
+	case BreakStateOpen:
+		return true
+	case BreakStateResolved:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BuyerClass.
 const (
 	BuyerClassConsumer    BuyerClass = "consumer"
@@ -2536,6 +2554,49 @@ type BrandPage struct {
 	Data       []Brand `json:"data"`
 	NextCursor *string `json:"next_cursor"`
 }
+
+// Break Example: {"day":"2020-12-31","expected_li":0,"found_at":"2021-01-01T02:00:00Z","found_li":-5000,"id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","kind":"refund_unknown","object":"refund:re_3Nc","state":"open"}
+type Break struct {
+	// Day Of which it was found
+	Day openapi_types.Date `json:"day"`
+
+	// ExpectedLi By our record; positive, what came
+	ExpectedLi int64     `json:"expected_li"`
+	FoundAt    time.Time `json:"found_at"`
+
+	// FoundLi At the provider, or in the book
+	FoundLi int64 `json:"found_li"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Kind A thing (payment, refund, refund_failure, transfer, reversal, dispute, dispute_won, entry) and what is wrong: `_unknown` (the provider has it, we do not), `_absent` (the other way round), `_amount` (they differ), `_book` (the book has something else)
+	//
+	// Example: refund_unknown
+	Kind string `json:"kind"`
+
+	// Object The provider's name of it
+	//
+	// Example: refund:re_3Nc
+	Object string `json:"object"`
+
+	// OwnerId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OwnerId    *Id        `json:"owner_id,omitempty"`
+	Resolution *string    `json:"resolution,omitempty"`
+	ResolvedAt *time.Time `json:"resolved_at,omitempty"`
+
+	// State Example: open
+	State BreakState `json:"state"`
+}
+
+// BreakPage Example: {"data":[],"next_cursor":null}
+type BreakPage struct {
+	Data       []Break `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// BreakState Example: open
+type BreakState string
 
 // BuyerClass defines model for BuyerClass.
 type BuyerClass string
@@ -4916,6 +4977,29 @@ type Recommendation struct {
 	RecommendationNo string `json:"recommendation_no"`
 }
 
+// Reconciliation Example: {"amount_fen":705800,"day":"2020-12-31","entries":31,"fee_fen":4235,"open_breaks":0,"ran_at":"2021-01-01T02:00:00Z"}
+type Reconciliation struct {
+	// AmountFen What came to our balance at the provider, less what left it; fees apart
+	AmountFen int64 `json:"amount_fen"`
+
+	// Day Asia/Shanghai
+	Day openapi_types.Date `json:"day"`
+
+	// Entries Of the provider's
+	Entries int64 `json:"entries"`
+
+	// FeeFen What the provider kept
+	FeeFen     int64     `json:"fee_fen"`
+	OpenBreaks int64     `json:"open_breaks"`
+	RanAt      time.Time `json:"ran_at"`
+}
+
+// ReconciliationPage Example: {"data":[],"next_cursor":null}
+type ReconciliationPage struct {
+	Data       []Reconciliation `json:"data"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
 // RedeemedVoucher defines model for RedeemedVoucher.
 type RedeemedVoucher struct {
 	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
@@ -5073,6 +5157,12 @@ type RepaymentState string
 type RepaymentPage struct {
 	Data       []Repayment `json:"data"`
 	NextCursor *string     `json:"next_cursor"`
+}
+
+// Resolution Example: {"resolution":"支付渠道页面上的手工转账，已与企业核对"}
+type Resolution struct {
+	// Resolution How it was resolved
+	Resolution string `json:"resolution"`
 }
 
 // ReturnedPlace defines model for ReturnedPlace.
@@ -5922,6 +6012,9 @@ type AppointmentId = Id
 // BatchId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type BatchId = Id
 
+// BreakId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type BreakId = Id
+
 // CaseId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type CaseId = Id
 
@@ -6581,6 +6674,18 @@ type ListOpsApplicationsParams struct {
 // ListOpsApplicationsParamsState defines parameters for ListOpsApplications.
 type ListOpsApplicationsParamsState string
 
+// ListBreaksParams defines parameters for ListBreaks.
+type ListBreaksParams struct {
+	// State Only those in this state
+	State *BreakState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListOpsCasesParams defines parameters for ListOpsCases.
 type ListOpsCasesParams struct {
 	// State Only cases in this state
@@ -6751,6 +6856,15 @@ type CloseOpsRecallParams struct {
 
 // ListOpsRecallOrdersParams defines parameters for ListOpsRecallOrders.
 type ListOpsRecallOrdersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListReconciliationsParams defines parameters for ListReconciliations.
+type ListReconciliationsParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -7122,6 +7236,9 @@ type RefuseApplicationJSONRequestBody = Reason
 
 // ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
 type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
+
+// ResolveBreakJSONRequestBody defines body for ResolveBreak for application/json ContentType.
+type ResolveBreakJSONRequestBody = Resolution
 
 // DecideCaseJSONRequestBody defines body for DecideCase for application/json ContentType.
 type DecideCaseJSONRequestBody = CaseDecision
@@ -8538,6 +8655,30 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
 	ReturnOpsApplication(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListBreaks Differences between the provider, our records and the book, newest first
+	//
+	// Corresponds with GET /v1/ops/breaks (the `ListBreaks` operationId).
+	ListBreaks(ctx context.Context, params *ListBreaksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveBreakWithBody Say how a break was resolved
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/breaks/{break_id}/resolve (the `ResolveBreak` operationId).
+	ResolveBreakWithBody(ctx context.Context, breakId BreakId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveBreak Say how a break was resolved
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/breaks/{break_id}/resolve (the `ResolveBreak` operationId).
+	ResolveBreak(ctx context.Context, breakId BreakId, body ResolveBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TakeBreak Answer for a break
+	//
+	// Corresponds with POST /v1/ops/breaks/{break_id}/take (the `TakeBreak` operationId).
+	TakeBreak(ctx context.Context, breakId BreakId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListOpsCases Cases in a state, newest first; those that are escalated wait for a decision
 	//
 	// Corresponds with GET /v1/ops/cases (the `ListOpsCases` operationId).
@@ -8930,6 +9071,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/ops/recalls/{recall_id}/orders (the `ListOpsRecallOrders` operationId).
 	ListOpsRecallOrders(ctx context.Context, recallId RecallId, params *ListOpsRecallOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListReconciliations The days that were compared with the payment provider, newest first
+	//
+	// Corresponds with GET /v1/ops/reconciliations (the `ListReconciliations` operationId).
+	ListReconciliations(ctx context.Context, params *ListReconciliationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRefunds Refunds by how far their money has come, newest first; those that failed wait for a decision
 	//
@@ -12392,6 +12538,70 @@ func (c *Client) ReturnOpsApplication(ctx context.Context, applicationId Applica
 	return c.Client.Do(req)
 }
 
+// ListBreaks Differences between the provider, our records and the book, newest first
+//
+// Corresponds with GET /v1/ops/breaks (the `ListBreaks` operationId).
+func (c *Client) ListBreaks(ctx context.Context, params *ListBreaksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListBreaksRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveBreakWithBody Say how a break was resolved
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/breaks/{break_id}/resolve (the `ResolveBreak` operationId).
+func (c *Client) ResolveBreakWithBody(ctx context.Context, breakId BreakId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveBreakRequestWithBody(c.Server, breakId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveBreak Say how a break was resolved
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/breaks/{break_id}/resolve (the `ResolveBreak` operationId).
+func (c *Client) ResolveBreak(ctx context.Context, breakId BreakId, body ResolveBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveBreakRequest(c.Server, breakId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TakeBreak Answer for a break
+//
+// Corresponds with POST /v1/ops/breaks/{break_id}/take (the `TakeBreak` operationId).
+func (c *Client) TakeBreak(ctx context.Context, breakId BreakId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTakeBreakRequest(c.Server, breakId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListOpsCases Cases in a state, newest first; those that are escalated wait for a decision
 //
 // Corresponds with GET /v1/ops/cases (the `ListOpsCases` operationId).
@@ -13385,6 +13595,21 @@ func (c *Client) CloseOpsRecall(ctx context.Context, recallId RecallId, params *
 // Corresponds with GET /v1/ops/recalls/{recall_id}/orders (the `ListOpsRecallOrders` operationId).
 func (c *Client) ListOpsRecallOrders(ctx context.Context, recallId RecallId, params *ListOpsRecallOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListOpsRecallOrdersRequest(c.Server, recallId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListReconciliations The days that were compared with the payment provider, newest first
+//
+// Corresponds with GET /v1/ops/reconciliations (the `ListReconciliations` operationId).
+func (c *Client) ListReconciliations(ctx context.Context, params *ListReconciliationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListReconciliationsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -21132,6 +21357,165 @@ func NewReturnOpsApplicationRequestWithBody(server string, applicationId Applica
 	return req, nil
 }
 
+// NewListBreaksRequest constructs an http.Request for the ListBreaks method
+func NewListBreaksRequest(server string, params *ListBreaksParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/breaks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewResolveBreakRequest calls the generic ResolveBreak builder with application/json body
+func NewResolveBreakRequest(server string, breakId BreakId, body ResolveBreakJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewResolveBreakRequestWithBody(server, breakId, "application/json", bodyReader)
+}
+
+// NewResolveBreakRequestWithBody constructs an http.Request for the ResolveBreak method, with any body, and a specified content type
+func NewResolveBreakRequestWithBody(server string, breakId BreakId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "break_id", breakId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/breaks/%s/resolve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewTakeBreakRequest constructs an http.Request for the TakeBreak method
+func NewTakeBreakRequest(server string, breakId BreakId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "break_id", breakId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/breaks/%s/take", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListOpsCasesRequest constructs an http.Request for the ListOpsCases method
 func NewListOpsCasesRequest(server string, params *ListOpsCasesParams) (*http.Request, error) {
 	var err error
@@ -23279,6 +23663,72 @@ func NewListOpsRecallOrdersRequest(server string, recallId RecallId, params *Lis
 	}
 
 	operationPath := fmt.Sprintf("/v1/ops/recalls/%s/orders", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListReconciliationsRequest constructs an http.Request for the ListReconciliations method
+func NewListReconciliationsRequest(server string, params *ListReconciliationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/reconciliations")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -27003,6 +27453,34 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
 	ReturnOpsApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnOpsApplicationResponse, error)
 
+	// ListBreaksWithResponse Differences between the provider, our records and the book, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/breaks (the `ListBreaks` operationId).
+	ListBreaksWithResponse(ctx context.Context, params *ListBreaksParams, reqEditors ...RequestEditorFn) (*ListBreaksResponse, error)
+
+	// ResolveBreakWithBodyWithResponse Say how a break was resolved
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/breaks/{break_id}/resolve (the `ResolveBreak` operationId).
+	ResolveBreakWithBodyWithResponse(ctx context.Context, breakId BreakId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResolveBreakResponse, error)
+
+	// ResolveBreakWithResponse Say how a break was resolved
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/breaks/{break_id}/resolve (the `ResolveBreak` operationId).
+	ResolveBreakWithResponse(ctx context.Context, breakId BreakId, body ResolveBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveBreakResponse, error)
+
+	// TakeBreakWithResponse Answer for a break
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/breaks/{break_id}/take (the `TakeBreak` operationId).
+	TakeBreakWithResponse(ctx context.Context, breakId BreakId, reqEditors ...RequestEditorFn) (*TakeBreakResponse, error)
+
 	// ListOpsCasesWithResponse Cases in a state, newest first; those that are escalated wait for a decision
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -27433,6 +27911,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/ops/recalls/{recall_id}/orders (the `ListOpsRecallOrders` operationId).
 	ListOpsRecallOrdersWithResponse(ctx context.Context, recallId RecallId, params *ListOpsRecallOrdersParams, reqEditors ...RequestEditorFn) (*ListOpsRecallOrdersResponse, error)
+
+	// ListReconciliationsWithResponse The days that were compared with the payment provider, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ops/reconciliations (the `ListReconciliations` operationId).
+	ListReconciliationsWithResponse(ctx context.Context, params *ListReconciliationsParams, reqEditors ...RequestEditorFn) (*ListReconciliationsResponse, error)
 
 	// ListRefundsWithResponse Refunds by how far their money has come, newest first; those that failed wait for a decision
 	//
@@ -38880,6 +39365,248 @@ func (r ReturnOpsApplicationResponse) ContentType() string {
 	return ""
 }
 
+type ListBreaksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BreakPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListBreaksResponse) GetJSON200() *BreakPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListBreaksResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListBreaksResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListBreaksResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListBreaksResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListBreaksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListBreaksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListBreaksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListBreaksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ResolveBreakResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Break
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ResolveBreakResponse) GetJSON200() *Break {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ResolveBreakResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ResolveBreakResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ResolveBreakResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ResolveBreakResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ResolveBreakResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ResolveBreakResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResolveBreakResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ResolveBreakResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResolveBreakResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResolveBreakResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResolveBreakResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type TakeBreakResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Break
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TakeBreakResponse) GetJSON200() *Break {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TakeBreakResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r TakeBreakResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r TakeBreakResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r TakeBreakResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r TakeBreakResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TakeBreakResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TakeBreakResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TakeBreakResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TakeBreakResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TakeBreakResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListOpsCasesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -42229,6 +42956,75 @@ func (r ListOpsRecallOrdersResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListOpsRecallOrdersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListReconciliationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReconciliationPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListReconciliationsResponse) GetJSON200() *ReconciliationPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListReconciliationsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListReconciliationsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListReconciliationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListReconciliationsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListReconciliationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListReconciliationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListReconciliationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListReconciliationsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -47645,6 +48441,58 @@ func (c *ClientWithResponses) ReturnOpsApplicationWithResponse(ctx context.Conte
 	return ParseReturnOpsApplicationResponse(rsp)
 }
 
+// ListBreaksWithResponse Differences between the provider, our records and the book, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/breaks (the `ListBreaks` operationId).
+func (c *ClientWithResponses) ListBreaksWithResponse(ctx context.Context, params *ListBreaksParams, reqEditors ...RequestEditorFn) (*ListBreaksResponse, error) {
+	rsp, err := c.ListBreaks(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListBreaksResponse(rsp)
+}
+
+// ResolveBreakWithBodyWithResponse Say how a break was resolved
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/breaks/{break_id}/resolve (the `ResolveBreak` operationId).
+func (c *ClientWithResponses) ResolveBreakWithBodyWithResponse(ctx context.Context, breakId BreakId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResolveBreakResponse, error) {
+	rsp, err := c.ResolveBreakWithBody(ctx, breakId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResolveBreakResponse(rsp)
+}
+
+// ResolveBreakWithResponse Say how a break was resolved
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/breaks/{break_id}/resolve (the `ResolveBreak` operationId).
+func (c *ClientWithResponses) ResolveBreakWithResponse(ctx context.Context, breakId BreakId, body ResolveBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveBreakResponse, error) {
+	rsp, err := c.ResolveBreak(ctx, breakId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResolveBreakResponse(rsp)
+}
+
+// TakeBreakWithResponse Answer for a break
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/breaks/{break_id}/take (the `TakeBreak` operationId).
+func (c *ClientWithResponses) TakeBreakWithResponse(ctx context.Context, breakId BreakId, reqEditors ...RequestEditorFn) (*TakeBreakResponse, error) {
+	rsp, err := c.TakeBreak(ctx, breakId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTakeBreakResponse(rsp)
+}
+
 // ListOpsCasesWithResponse Cases in a state, newest first; those that are escalated wait for a decision
 //
 // Returns a wrapper object for the known response body format(s).
@@ -48440,6 +49288,19 @@ func (c *ClientWithResponses) ListOpsRecallOrdersWithResponse(ctx context.Contex
 		return nil, err
 	}
 	return ParseListOpsRecallOrdersResponse(rsp)
+}
+
+// ListReconciliationsWithResponse The days that were compared with the payment provider, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ops/reconciliations (the `ListReconciliations` operationId).
+func (c *ClientWithResponses) ListReconciliationsWithResponse(ctx context.Context, params *ListReconciliationsParams, reqEditors ...RequestEditorFn) (*ListReconciliationsResponse, error) {
+	rsp, err := c.ListReconciliations(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListReconciliationsResponse(rsp)
 }
 
 // ListRefundsWithResponse Refunds by how far their money has come, newest first; those that failed wait for a decision
@@ -58090,6 +58951,203 @@ func ParseReturnOpsApplicationResponse(rsp *http.Response) (*ReturnOpsApplicatio
 	return response, nil
 }
 
+// ParseListBreaksResponse parses an HTTP response from a ListBreaksWithResponse call
+func ParseListBreaksResponse(rsp *http.Response) (*ListBreaksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListBreaksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BreakPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseResolveBreakResponse parses an HTTP response from a ResolveBreakWithResponse call
+func ParseResolveBreakResponse(rsp *http.Response) (*ResolveBreakResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResolveBreakResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Break
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseTakeBreakResponse parses an HTTP response from a TakeBreakWithResponse call
+func ParseTakeBreakResponse(rsp *http.Response) (*TakeBreakResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TakeBreakResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Break
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListOpsCasesResponse parses an HTTP response from a ListOpsCasesWithResponse call
 func ParseListOpsCasesResponse(rsp *http.Response) (*ListOpsCasesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -60856,6 +61914,60 @@ func ParseListOpsRecallOrdersResponse(rsp *http.Response) (*ListOpsRecallOrdersR
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListReconciliationsResponse parses an HTTP response from a ListReconciliationsWithResponse call
+func ParseListReconciliationsResponse(rsp *http.Response) (*ListReconciliationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListReconciliationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReconciliationPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

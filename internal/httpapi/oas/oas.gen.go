@@ -337,6 +337,24 @@ func (e AppointmentState) Valid() bool {
 	}
 }
 
+// Defines values for BreakState.
+const (
+	BreakStateOpen     BreakState = "open"
+	BreakStateResolved BreakState = "resolved"
+)
+
+// Valid indicates whether the value is a known member of the BreakState enum.
+func (e BreakState) Valid() bool {
+	switch e {
+	case BreakStateOpen:
+		return true
+	case BreakStateResolved:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BuyerClass.
 const (
 	BuyerClassConsumer    BuyerClass = "consumer"
@@ -2535,6 +2553,49 @@ type BrandPage struct {
 	Data       []Brand `json:"data"`
 	NextCursor *string `json:"next_cursor"`
 }
+
+// Break Example: {"day":"2020-12-31","expected_li":0,"found_at":"2021-01-01T02:00:00Z","found_li":-5000,"id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","kind":"refund_unknown","object":"refund:re_3Nc","state":"open"}
+type Break struct {
+	// Day Of which it was found
+	Day openapi_types.Date `json:"day"`
+
+	// ExpectedLi By our record; positive, what came
+	ExpectedLi int64     `json:"expected_li"`
+	FoundAt    time.Time `json:"found_at"`
+
+	// FoundLi At the provider, or in the book
+	FoundLi int64 `json:"found_li"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Kind A thing (payment, refund, refund_failure, transfer, reversal, dispute, dispute_won, entry) and what is wrong: `_unknown` (the provider has it, we do not), `_absent` (the other way round), `_amount` (they differ), `_book` (the book has something else)
+	//
+	// Example: refund_unknown
+	Kind string `json:"kind"`
+
+	// Object The provider's name of it
+	//
+	// Example: refund:re_3Nc
+	Object string `json:"object"`
+
+	// OwnerId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OwnerId    *Id        `json:"owner_id,omitempty"`
+	Resolution *string    `json:"resolution,omitempty"`
+	ResolvedAt *time.Time `json:"resolved_at,omitempty"`
+
+	// State Example: open
+	State BreakState `json:"state"`
+}
+
+// BreakPage Example: {"data":[],"next_cursor":null}
+type BreakPage struct {
+	Data       []Break `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// BreakState Example: open
+type BreakState string
 
 // BuyerClass defines model for BuyerClass.
 type BuyerClass string
@@ -4915,6 +4976,29 @@ type Recommendation struct {
 	RecommendationNo string `json:"recommendation_no"`
 }
 
+// Reconciliation Example: {"amount_fen":705800,"day":"2020-12-31","entries":31,"fee_fen":4235,"open_breaks":0,"ran_at":"2021-01-01T02:00:00Z"}
+type Reconciliation struct {
+	// AmountFen What came to our balance at the provider, less what left it; fees apart
+	AmountFen int64 `json:"amount_fen"`
+
+	// Day Asia/Shanghai
+	Day openapi_types.Date `json:"day"`
+
+	// Entries Of the provider's
+	Entries int64 `json:"entries"`
+
+	// FeeFen What the provider kept
+	FeeFen     int64     `json:"fee_fen"`
+	OpenBreaks int64     `json:"open_breaks"`
+	RanAt      time.Time `json:"ran_at"`
+}
+
+// ReconciliationPage Example: {"data":[],"next_cursor":null}
+type ReconciliationPage struct {
+	Data       []Reconciliation `json:"data"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
 // RedeemedVoucher defines model for RedeemedVoucher.
 type RedeemedVoucher struct {
 	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
@@ -5072,6 +5156,12 @@ type RepaymentState string
 type RepaymentPage struct {
 	Data       []Repayment `json:"data"`
 	NextCursor *string     `json:"next_cursor"`
+}
+
+// Resolution Example: {"resolution":"支付渠道页面上的手工转账，已与企业核对"}
+type Resolution struct {
+	// Resolution How it was resolved
+	Resolution string `json:"resolution"`
 }
 
 // ReturnedPlace defines model for ReturnedPlace.
@@ -5921,6 +6011,9 @@ type AppointmentId = Id
 // BatchId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type BatchId = Id
 
+// BreakId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type BreakId = Id
+
 // CaseId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type CaseId = Id
 
@@ -6580,6 +6673,18 @@ type ListOpsApplicationsParams struct {
 // ListOpsApplicationsParamsState defines parameters for ListOpsApplications.
 type ListOpsApplicationsParamsState string
 
+// ListBreaksParams defines parameters for ListBreaks.
+type ListBreaksParams struct {
+	// State Only those in this state
+	State *BreakState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListOpsCasesParams defines parameters for ListOpsCases.
 type ListOpsCasesParams struct {
 	// State Only cases in this state
@@ -6750,6 +6855,15 @@ type CloseOpsRecallParams struct {
 
 // ListOpsRecallOrdersParams defines parameters for ListOpsRecallOrders.
 type ListOpsRecallOrdersParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListReconciliationsParams defines parameters for ListReconciliations.
+type ListReconciliationsParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -7121,6 +7235,9 @@ type RefuseApplicationJSONRequestBody = Reason
 
 // ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
 type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
+
+// ResolveBreakJSONRequestBody defines body for ResolveBreak for application/json ContentType.
+type ResolveBreakJSONRequestBody = Resolution
 
 // DecideCaseJSONRequestBody defines body for DecideCase for application/json ContentType.
 type DecideCaseJSONRequestBody = CaseDecision
@@ -7643,6 +7760,15 @@ type ServerInterface interface {
 	// ReturnOpsApplication Give an application back and say for what, place by place
 	// (POST /v1/ops/applications/{application_id}/return)
 	ReturnOpsApplication(c *gin.Context, applicationId ApplicationId)
+	// ListBreaks Differences between the provider, our records and the book, newest first
+	// (GET /v1/ops/breaks)
+	ListBreaks(c *gin.Context, params ListBreaksParams)
+	// ResolveBreak Say how a break was resolved
+	// (POST /v1/ops/breaks/{break_id}/resolve)
+	ResolveBreak(c *gin.Context, breakId BreakId)
+	// TakeBreak Answer for a break
+	// (POST /v1/ops/breaks/{break_id}/take)
+	TakeBreak(c *gin.Context, breakId BreakId)
 	// ListOpsCases Cases in a state, newest first; those that are escalated wait for a decision
 	// (GET /v1/ops/cases)
 	ListOpsCases(c *gin.Context, params ListOpsCasesParams)
@@ -7763,6 +7889,9 @@ type ServerInterface interface {
 	// ListOpsRecallOrders The orders that were served from the recalled lot
 	// (GET /v1/ops/recalls/{recall_id}/orders)
 	ListOpsRecallOrders(c *gin.Context, recallId RecallId, params ListOpsRecallOrdersParams)
+	// ListReconciliations The days that were compared with the payment provider, newest first
+	// (GET /v1/ops/reconciliations)
+	ListReconciliations(c *gin.Context, params ListReconciliationsParams)
 	// ListRefunds Refunds by how far their money has come, newest first; those that failed wait for a decision
 	// (GET /v1/ops/refunds)
 	ListRefunds(c *gin.Context, params ListRefundsParams)
@@ -12038,6 +12167,99 @@ func (siw *ServerInterfaceWrapper) ReturnOpsApplication(c *gin.Context) {
 	siw.Handler.ReturnOpsApplication(c, applicationId)
 }
 
+// ListBreaks operation middleware
+func (siw *ServerInterfaceWrapper) ListBreaks(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBreaksParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListBreaks(c, params)
+}
+
+// ResolveBreak operation middleware
+func (siw *ServerInterfaceWrapper) ResolveBreak(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "break_id" -------------
+	var breakId BreakId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "break_id", c.Param("break_id"), &breakId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter break_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ResolveBreak(c, breakId)
+}
+
+// TakeBreak operation middleware
+func (siw *ServerInterfaceWrapper) TakeBreak(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "break_id" -------------
+	var breakId BreakId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "break_id", c.Param("break_id"), &breakId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter break_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TakeBreak(c, breakId)
+}
+
 // ListOpsCases operation middleware
 func (siw *ServerInterfaceWrapper) ListOpsCases(c *gin.Context) {
 
@@ -13412,6 +13634,41 @@ func (siw *ServerInterfaceWrapper) ListOpsRecallOrders(c *gin.Context) {
 	}
 
 	siw.Handler.ListOpsRecallOrders(c, recallId, params)
+}
+
+// ListReconciliations operation middleware
+func (siw *ServerInterfaceWrapper) ListReconciliations(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReconciliationsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListReconciliations(c, params)
 }
 
 // ListRefunds operation middleware
@@ -14995,6 +15252,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/merchant/disputes", wrapper.ListMerchantDisputes)
 	router.GET(options.BaseURL+"/v1/ops/disputes", wrapper.ListDisputes)
 	router.GET(options.BaseURL+"/v1/ops/disputes/:dispute_id", wrapper.GetDispute)
+	router.GET(options.BaseURL+"/v1/ops/reconciliations", wrapper.ListReconciliations)
+	router.GET(options.BaseURL+"/v1/ops/breaks", wrapper.ListBreaks)
+	router.POST(options.BaseURL+"/v1/ops/breaks/:break_id/take", wrapper.TakeBreak)
+	router.POST(options.BaseURL+"/v1/ops/breaks/:break_id/resolve", wrapper.ResolveBreak)
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -30500,6 +30761,348 @@ func (response ReturnOpsApplicationdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type ListBreaksRequestObject struct {
+	Params ListBreaksParams
+}
+
+type ListBreaksResponseObject interface {
+	VisitListBreaksResponse(w http.ResponseWriter) error
+}
+
+type ListBreaks200JSONResponse BreakPage
+
+func (response ListBreaks200JSONResponse) VisitListBreaksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBreaks400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListBreaks400ApplicationProblemPlusJSONResponse) VisitListBreaksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBreaks401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListBreaks401ApplicationProblemPlusJSONResponse) VisitListBreaksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBreaks403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListBreaks403ApplicationProblemPlusJSONResponse) VisitListBreaksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBreaksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListBreaksdefaultApplicationProblemPlusJSONResponse) VisitListBreaksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveBreakRequestObject struct {
+	BreakId BreakId `json:"break_id"`
+	Body    *ResolveBreakJSONRequestBody
+}
+
+type ResolveBreakResponseObject interface {
+	VisitResolveBreakResponse(w http.ResponseWriter) error
+}
+
+type ResolveBreak200JSONResponse Break
+
+func (response ResolveBreak200JSONResponse) VisitResolveBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveBreak400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveBreak400ApplicationProblemPlusJSONResponse) VisitResolveBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveBreak401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveBreak401ApplicationProblemPlusJSONResponse) VisitResolveBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveBreak403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveBreak403ApplicationProblemPlusJSONResponse) VisitResolveBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveBreak404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveBreak404ApplicationProblemPlusJSONResponse) VisitResolveBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveBreak409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveBreak409ApplicationProblemPlusJSONResponse) VisitResolveBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveBreak422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveBreak422ApplicationProblemPlusJSONResponse) VisitResolveBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveBreakdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResolveBreakdefaultApplicationProblemPlusJSONResponse) VisitResolveBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBreakRequestObject struct {
+	BreakId BreakId `json:"break_id"`
+}
+
+type TakeBreakResponseObject interface {
+	VisitTakeBreakResponse(w http.ResponseWriter) error
+}
+
+type TakeBreak200JSONResponse Break
+
+func (response TakeBreak200JSONResponse) VisitTakeBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBreak400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response TakeBreak400ApplicationProblemPlusJSONResponse) VisitTakeBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBreak401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response TakeBreak401ApplicationProblemPlusJSONResponse) VisitTakeBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBreak403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TakeBreak403ApplicationProblemPlusJSONResponse) VisitTakeBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBreak404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TakeBreak404ApplicationProblemPlusJSONResponse) VisitTakeBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBreak409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response TakeBreak409ApplicationProblemPlusJSONResponse) VisitTakeBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBreakdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response TakeBreakdefaultApplicationProblemPlusJSONResponse) VisitTakeBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListOpsCasesRequestObject struct {
 	Params ListOpsCasesParams
 }
@@ -35331,6 +35934,93 @@ func (response ListOpsRecallOrdersdefaultApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
+type ListReconciliationsRequestObject struct {
+	Params ListReconciliationsParams
+}
+
+type ListReconciliationsResponseObject interface {
+	VisitListReconciliationsResponse(w http.ResponseWriter) error
+}
+
+type ListReconciliations200JSONResponse ReconciliationPage
+
+func (response ListReconciliations200JSONResponse) VisitListReconciliationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReconciliations400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListReconciliations400ApplicationProblemPlusJSONResponse) VisitListReconciliationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReconciliations401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListReconciliations401ApplicationProblemPlusJSONResponse) VisitListReconciliationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReconciliations403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListReconciliations403ApplicationProblemPlusJSONResponse) VisitListReconciliationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReconciliationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListReconciliationsdefaultApplicationProblemPlusJSONResponse) VisitListReconciliationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRefundsRequestObject struct {
 	Params ListRefundsParams
 }
@@ -39533,6 +40223,15 @@ type StrictServerInterface interface {
 	// ReturnOpsApplication Give an application back and say for what, place by place
 	// (POST /v1/ops/applications/{application_id}/return)
 	ReturnOpsApplication(ctx context.Context, request ReturnOpsApplicationRequestObject) (ReturnOpsApplicationResponseObject, error)
+	// ListBreaks Differences between the provider, our records and the book, newest first
+	// (GET /v1/ops/breaks)
+	ListBreaks(ctx context.Context, request ListBreaksRequestObject) (ListBreaksResponseObject, error)
+	// ResolveBreak Say how a break was resolved
+	// (POST /v1/ops/breaks/{break_id}/resolve)
+	ResolveBreak(ctx context.Context, request ResolveBreakRequestObject) (ResolveBreakResponseObject, error)
+	// TakeBreak Answer for a break
+	// (POST /v1/ops/breaks/{break_id}/take)
+	TakeBreak(ctx context.Context, request TakeBreakRequestObject) (TakeBreakResponseObject, error)
 	// ListOpsCases Cases in a state, newest first; those that are escalated wait for a decision
 	// (GET /v1/ops/cases)
 	ListOpsCases(ctx context.Context, request ListOpsCasesRequestObject) (ListOpsCasesResponseObject, error)
@@ -39653,6 +40352,9 @@ type StrictServerInterface interface {
 	// ListOpsRecallOrders The orders that were served from the recalled lot
 	// (GET /v1/ops/recalls/{recall_id}/orders)
 	ListOpsRecallOrders(ctx context.Context, request ListOpsRecallOrdersRequestObject) (ListOpsRecallOrdersResponseObject, error)
+	// ListReconciliations The days that were compared with the payment provider, newest first
+	// (GET /v1/ops/reconciliations)
+	ListReconciliations(ctx context.Context, request ListReconciliationsRequestObject) (ListReconciliationsResponseObject, error)
 	// ListRefunds Refunds by how far their money has come, newest first; those that failed wait for a decision
 	// (GET /v1/ops/refunds)
 	ListRefunds(ctx context.Context, request ListRefundsRequestObject) (ListRefundsResponseObject, error)
@@ -44354,6 +45056,102 @@ func (sh *strictHandler) ReturnOpsApplication(ctx *gin.Context, applicationId Ap
 	}
 }
 
+// ListBreaks operation middleware
+func (sh *strictHandler) ListBreaks(ctx *gin.Context, params ListBreaksParams) {
+	var request ListBreaksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBreaks(ctx, request.(ListBreaksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBreaks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListBreaksResponseObject); ok {
+		if err := validResponse.VisitListBreaksResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResolveBreak operation middleware
+func (sh *strictHandler) ResolveBreak(ctx *gin.Context, breakId BreakId) {
+	var request ResolveBreakRequestObject
+
+	request.BreakId = breakId
+
+	var body ResolveBreakJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResolveBreak(ctx, request.(ResolveBreakRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResolveBreak")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ResolveBreakResponseObject); ok {
+		if err := validResponse.VisitResolveBreakResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TakeBreak operation middleware
+func (sh *strictHandler) TakeBreak(ctx *gin.Context, breakId BreakId) {
+	var request TakeBreakRequestObject
+
+	request.BreakId = breakId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TakeBreak(ctx, request.(TakeBreakRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TakeBreak")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(TakeBreakResponseObject); ok {
+		if err := validResponse.VisitTakeBreakResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListOpsCases operation middleware
 func (sh *strictHandler) ListOpsCases(ctx *gin.Context, params ListOpsCasesParams) {
 	var request ListOpsCasesRequestObject
@@ -45771,6 +46569,32 @@ func (sh *strictHandler) ListOpsRecallOrders(ctx *gin.Context, recallId RecallId
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListOpsRecallOrdersResponseObject); ok {
 		if err := validResponse.VisitListOpsRecallOrdersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListReconciliations operation middleware
+func (sh *strictHandler) ListReconciliations(ctx *gin.Context, params ListReconciliationsParams) {
+	var request ListReconciliationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReconciliations(ctx, request.(ListReconciliationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReconciliations")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListReconciliationsResponseObject); ok {
+		if err := validResponse.VisitListReconciliationsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
