@@ -31599,6 +31599,22 @@ func (response GetDispute403ApplicationProblemPlusJSONResponse) VisitGetDisputeR
 	return err
 }
 
+type GetDispute404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetDispute404ApplicationProblemPlusJSONResponse) VisitGetDisputeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDisputedefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
 	StatusCode int
