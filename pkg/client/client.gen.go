@@ -4283,7 +4283,7 @@ type Payout struct {
 	OrderId *Id `json:"order_id,omitempty"`
 
 	// ReversedFen Taken back of it, because its order was refunded afterwards
-	ReversedFen Fen `json:"reversed_fen"`
+	ReversedFen int64 `json:"reversed_fen"`
 
 	// SettledAt When it was paid or declined
 	SettledAt *time.Time  `json:"settled_at,omitempty"`
