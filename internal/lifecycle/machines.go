@@ -126,7 +126,7 @@ func Payout() Machine {
 		{"pending", "paid", "pay", []Role{System}},
 		{"pending", "failed", "fail", []Role{System}},
 		{"failed", "pending", "retry", []Role{Operator, System}},
-		{"paid", "reversed", "reverse", []Role{System}},
+		{"paid", "paid", "reverse", []Role{System}}, // what was refunded afterwards, or as much as the account gives back
 	}}
 }
 

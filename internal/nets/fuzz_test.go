@@ -181,7 +181,10 @@ func (f *fuzzer) round() {
 		f.add("claim_id", f.claim(t, f.mine, false))
 		f.add("claim_id", f.claim(t, f.mine, true))
 		f.add("report_id", f.report(t, f.mine))
-		v, a := f.voucher(t, f.people[0], f.mine).ID.String(), f.appointment(t, f.people[0], f.mine)
+		asked := f.asked(t, f.people[0], f.mine)
+		f.add("voucher_id", asked.Voucher.String()) // to be canceled
+		f.owner[asked.Voucher.String()] = f.people[0]
+		v, a := f.voucher(t, f.people[0], f.mine).ID.String(), asked.ID.String()
 		f.add("voucher_id", v)
 		f.add("appointment_id", a)
 		f.owner[v], f.seller[a] = f.people[0], []uuid.UUID{f.mine.id.UUID()}
@@ -223,7 +226,7 @@ func (f *fuzzer) known(t *rapid.T, name string) (string, bool) {
 	}
 	p := f.people[0]
 	switch name {
-	case "sku_id", "merchant_id":
+	case "sku_id", "merchant_id", "order_id":
 		return draw(f.ids[name])
 	case "login":
 		return draw([]string{p.phone, f.people[1].phone, "root@shop.example"})
@@ -402,7 +405,7 @@ func (f *fuzzer) body(t *rapid.T, op *operation, who caller, r *request, broken 
 	case op.body != nil:
 		var n *node
 		if rapid.Bool().Draw(t, "the example") { // which gets further than what is made up
-			n = nodeOf(f.fill(op.example(f.tb), who, f.mine))
+			n = nodeOf(f.shop.body(f.tb, op, who, f.mine, f.named(*r)))
 		} else {
 			n = f.valid(t, op.body, "")
 		}

@@ -65,10 +65,8 @@ func (s *shop) sample(t testing.TB, op *operation, who caller, f *firm, in map[s
 	case op.upload:
 		r.body = form(t)
 		r.header.Set("Content-Type", formType)
-	case op.id == "redeemVoucher": // the code of a voucher is no name that one could make up
-		r.body = fmt.Appendf(nil, `{"code":%q}`, s.voucher(t, s.person(t), f).Code)
 	case op.body != nil:
-		raw, err := json.Marshal(s.fill(op.example(t), who, f))
+		raw, err := json.Marshal(s.body(t, op, who, f, in))
 		if err != nil {
 			t.Fatalf("%s: write the example: %v", op.id, err)
 		}
@@ -150,6 +148,30 @@ func (op *operation) example(t testing.TB) any {
 		t.Fatalf("%s: the example: %v", op.id, err)
 	}
 	return v
+}
+
+// body is the contract's example with what belongs to the caller, and with what cannot be
+// made up: it must be that of a thing which is there.
+func (s *shop) body(t testing.TB, op *operation, who caller, f *firm, in map[string]string) any {
+	t.Helper()
+	v := s.fill(op.example(t), who, f)
+	body, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	switch op.id {
+	case "redeemVoucher":
+		body["code"] = s.voucher(t, s.person(t), f).Code
+	case "proposeCompensation":
+		body["order_id"], body["amount_fen"] = s.over(t, s.person(t), f).String(), 100
+	case "approveCompensation":
+		if digest := s.digest(t, in["compensation_id"]); digest != "" {
+			body["digest"] = digest
+		}
+	case "setShippingFees":
+		body["version"] = s.feesVersion(t, f)
+	}
+	return body
 }
 
 // fill puts into an example what its names say.

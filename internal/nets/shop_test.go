@@ -3,7 +3,9 @@ package nets_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
@@ -55,9 +57,10 @@ type shop struct {
 	handler http.Handler
 	errors  *errorLog
 
-	root    identity.Caller // an operator who is in no test's way
-	serial  atomic.Int64
-	secrets sync.Map // what is shown to some only → secret
+	root      identity.Caller // an operator who is in no test's way
+	declining sync.Mutex
+	serial    atomic.Int64
+	secrets   sync.Map // what is shown to some only → secret
 }
 
 // secret says who may see something: one person, and who sells for these enterprises.
@@ -372,14 +375,14 @@ func (s *shop) voucher(t testing.TB, p *person, f *firm) voucher.Voucher {
 	return all.Data[0]
 }
 
-// appointment asks an enterprise for a day, ten days from now.
-func (s *shop) appointment(t testing.TB, p *person, f *firm) string {
+// asked is an appointment that somebody asks an enterprise for, ten days from now.
+func (s *shop) asked(t testing.TB, p *person, f *firm) voucher.Appointment {
 	t.Helper()
 	a, err := s.Vouchers.Ask(t.Context(), identity.Caller{Account: p.id}, s.voucher(t, p, f).ID, merchant.DateOf(s.Clock.Now().AddDate(0, 0, 10)), 2)
 	if err != nil {
 		t.Fatalf("ask for an appointment: %v", err)
 	}
-	return a.ID.String()
+	return a
 }
 
 // dispute lets the bank take a paid checkout back, all of it.
@@ -438,25 +441,49 @@ func (s *shop) cases(t testing.TB, p *person, f *firm) []string {
 	}
 }
 
-// compensation is goodwill for somebody, which the root operator has proposed.
-func (s *shop) compensation(t testing.TB, p *person, f *firm) string {
+// over is an order of somebody's whose time for returns is over.
+func (s *shop) over(t testing.TB, p *person, f *firm) order.ID {
 	t.Helper()
-	b := s.buy(t, p, f)
-	s.settle(t, b)
-	oid, err := id.Parse[order.Order](b.Orders[0].ID)
-	if err != nil {
-		t.Fatal(err)
-	}
+	oid := s.paid(t, p, f)
 	s.Arrive(t, oid)
 	const long = `UPDATE fulfilment SET received_at = $1, closes_at = $1 WHERE order_id = $2` // it came long ago
 	if _, err := s.DB.SQL().ExecContext(t.Context(), long, s.Clock.Now().AddDate(0, 0, -1), oid); err != nil {
 		t.Fatalf("let the window of returns be over: %v", err)
 	}
-	c, err := s.Goodwill.Propose(t.Context(), s.root, oid, 100, "for a test")
+	return oid
+}
+
+// compensation is goodwill for somebody, which the root operator has proposed.
+func (s *shop) compensation(t testing.TB, p *person, f *firm) string {
+	t.Helper()
+	c, err := s.Goodwill.Propose(t.Context(), s.root, s.over(t, p, f), 100, "for a test")
 	if err != nil {
 		t.Fatalf("propose a compensation: %v", err)
 	}
 	return c.ID.String()
+}
+
+// digest is that of a compensation, or "" when there is none of this name.
+func (s *shop) digest(t testing.TB, compensation string) (digest string) {
+	t.Helper()
+	err := s.DB.SQL().QueryRowContext(t.Context(), `SELECT encode(digest, 'hex') FROM compensation WHERE id::text = $1`, compensation).Scan(&digest)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		t.Fatalf("read a compensation: %v", err)
+	}
+	return digest
+}
+
+// feesVersion is the version of an enterprise's shipping fees, 0 when it has none.
+func (s *shop) feesVersion(t testing.TB, f *firm) int64 {
+	t.Helper()
+	all, err := s.Carriage.Schedules(t.Context(), shoptest.Seller(f.id), page.Request{Limit: 1})
+	if err != nil {
+		t.Fatalf("read the shipping fees: %v", err)
+	}
+	if len(all.Data) == 0 {
+		return 0
+	}
+	return all.Data[0].Version
 }
 
 // decline lets a paid order be settled while nothing can be paid to its enterprise:
@@ -467,6 +494,8 @@ func (s *shop) decline(t testing.TB, b bought, f *firm) (payout string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.declining.Lock() // for it settles whatever is due
+	defer s.declining.Unlock()
 	s.Receive(t, oid)
 	s.Decline(t, f.id.UUID())
 	all, err := s.Settlements.Payouts(t.Context(), shoptest.Seller(f.id), page.Request{})
@@ -602,7 +631,7 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 	case "voucher_id":
 		return []string{s.voucher(t, p, f).ID.String()}
 	case "appointment_id":
-		return []string{s.appointment(t, p, f)}
+		return []string{s.asked(t, p, f).ID.String()}
 	case "claim_id":
 		return []string{s.claim(t, f, false), s.claim(t, f, true)}
 	case "report_id":
