@@ -4343,7 +4343,7 @@ type Payout struct {
 	OrderId *Id `json:"order_id,omitempty"`
 
 	// ReversedFen Taken back of it, because its order was refunded afterwards
-	ReversedFen Fen `json:"reversed_fen"`
+	ReversedFen int64 `json:"reversed_fen"`
 
 	// SettledAt When it was paid or declined
 	SettledAt *time.Time  `json:"settled_at,omitempty"`
@@ -32198,6 +32198,22 @@ func (response GetDispute403ApplicationProblemPlusJSONResponse) VisitGetDisputeR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDispute404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetDispute404ApplicationProblemPlusJSONResponse) VisitGetDisputeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
