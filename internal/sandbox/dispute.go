@@ -84,3 +84,13 @@ func (s *Sandbox) listDisputes(c call) (any, error) {
 	}
 	return out, nil
 }
+
+// PaidAs is the payment intent of a session that was paid; "" before.
+func (s *Sandbox) PaidAs(session string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if found := s.sessions[session]; found != nil {
+		return found.Intent
+	}
+	return ""
+}
