@@ -157,7 +157,7 @@ func (f *fuzzer) round() {
 		f.bought(p, taken)
 		f.settle(t, taken)
 		f.add("dispute_id", f.dispute(t, taken))
-		f.add("payout_id", f.decline(t, b, f.mine))
+		f.add("payout_id", f.decline(t, p, f.mine))
 		f.bought(p, f.buy(t, p, f.mine))
 	}
 	for _, c := range f.cases(t, f.people[0], f.mine) {
