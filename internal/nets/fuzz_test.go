@@ -159,6 +159,7 @@ func (f *fuzzer) round() {
 		f.add("dispute_id", f.dispute(t, taken))
 		f.add("break_id", f.discrepancy(t))
 		f.add("payout_id", f.decline(t, b, f.mine))
+		f.add("payout_id", f.decline(t, p, f.mine))
 		f.bought(p, f.buy(t, p, f.mine))
 	}
 	for _, c := range f.cases(t, f.people[0], f.mine) {

@@ -190,7 +190,7 @@ func (s *stage) matrix(t testing.TB, op *operation) []violation {
 		if op.authz.Owner == "merchant" {
 			f = s.theirs
 		}
-		m.foreign[param] = m.things(t, param, m.other, f)[0]
+		m.foreign[param] = s.thingsFor(t, op, param, m.other, f)[0]
 		m.missing[param] = s.missing(param)
 	}
 	for _, who := range s.cast(t) {
@@ -206,6 +206,20 @@ func (s *stage) matrix(t testing.TB, op *operation) []violation {
 	return m.found
 }
 
+// thingsFor are the shop's things, but where the operation wants some of them alone.
+func (s *stage) thingsFor(t testing.TB, op *operation, param string, p *person, f *firm) []string {
+	t.Helper()
+	switch {
+	case param == "merchant_id" && op.authz.Owner == "merchant": // reached by selling for it
+		return []string{f.id.String()}
+	case op.id == "cancelAppointment": // of a voucher without one there is none
+		return []string{s.asked(t, p, f).Voucher.String()}
+	case op.id == "retryPayout": // what becomes of an enterprise's payout holds up its next
+		return s.things(t, param, p, s.firm(t))
+	}
+	return s.things(t, param, p, f)
+}
+
 // play is one operation's way through the matrix.
 type play struct {
 	*stage
@@ -213,20 +227,6 @@ type play struct {
 	other            *person           // whose things are foreign to all
 	foreign, missing map[string]string // by path parameter
 	found            []violation
-}
-
-// things are those of the shop, but where the operation wants one of them alone.
-func (m *play) things(t testing.TB, param string, p *person, f *firm) []string {
-	t.Helper()
-	switch {
-	case param == "merchant_id" && m.op.authz.Owner == "merchant": // reached by selling for it
-		return []string{f.id.String()}
-	case m.op.id == "cancelAppointment": // of a voucher without one there is none
-		return []string{m.asked(t, p, f).Voucher.String()}
-	case m.op.id == "retryPayout": // what becomes of an enterprise's payout changes its next
-		return m.shop.things(t, param, p, m.firm(t))
-	}
-	return m.shop.things(t, param, p, f)
 }
 
 func (m *play) say(format string, args ...any) {
@@ -272,7 +272,7 @@ func (m *play) reached(t testing.TB, who caller) {
 	own := []map[string]string{{}}
 	for _, param := range m.op.pathParams() {
 		var next []map[string]string
-		for _, thing := range m.things(t, param, owner, f) {
+		for _, thing := range m.thingsFor(t, m.op, param, owner, f) {
 			for _, in := range own {
 				in := maps.Clone(in)
 				in[param] = thing
@@ -304,7 +304,7 @@ func (m *play) unseen(t testing.TB, who caller, param string) {
 		all := maps.Clone(m.foreign)
 		for _, other := range m.op.pathParams() {
 			if other != param {
-				all[other] = m.things(t, other, who.person, m.mine)[0]
+				all[other] = m.thingsFor(t, m.op, other, who.person, m.mine)[0]
 			}
 		}
 		all[param] = of[param]

@@ -486,14 +486,12 @@ func (s *shop) feesVersion(t testing.TB, f *firm) int64 {
 	return all.Data[0].Version
 }
 
-// decline lets a paid order be settled while nothing can be paid to its enterprise:
-// its payout fails, and could be made now.
-func (s *shop) decline(t testing.TB, b bought, f *firm) (payout string) {
+// decline lets an enterprise's order be settled while nothing can be paid to it: the
+// payout fails, and could be made now. After one that failed there is no other for some
+// hours: then it is that one.
+func (s *shop) decline(t testing.TB, p *person, f *firm) (payout string) {
 	t.Helper()
-	oid, err := id.Parse[order.Order](b.Orders[0].ID)
-	if err != nil {
-		t.Fatal(err)
-	}
+	oid := s.paid(t, p, f)
 	s.declining.Lock() // for it settles whatever is due
 	defer s.declining.Unlock()
 	s.Receive(t, oid)
@@ -609,9 +607,7 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		s.settle(t, paid)
 		return []string{s.dispute(t, paid)}
 	case "payout_id":
-		paid := s.buy(t, p, f)
-		s.settle(t, paid)
-		return []string{s.decline(t, paid, f)}
+		return []string{s.decline(t, p, f)}
 	case "key_id":
 		return []string{s.apiKey(t, p, f)}
 	case "webhook_id":

@@ -14,16 +14,23 @@ import (
 	"github.com/google/uuid"
 )
 
-// allowed is an insider's request of an operation, for a thing of his own.
+// wanted says which of its things an operation takes, where that is not the first.
+var wanted = map[string]int{"decideCase": 4, "receiveCaseGoods": 2, "receiveOrder": 1}
+
+// allowed is an insider's request of an operation, for a thing of his own, if it is
+// anybody's own.
 func (s *stage) allowed(t testing.TB, op *operation) request {
 	t.Helper()
 	who := signedIn("insider", s.insider(t))
-	in, f := make(map[string]string), s.mine
+	in, f, owner := make(map[string]string), s.mine, who.person
 	if op.authz.Owner != "merchant" { // nobody reviews or decides on what he sells himself
 		f = s.nobodys
 	}
+	if op.authz.Owner == "none" { // nor on what he asked for
+		owner = s.person(t)
+	}
 	for _, param := range op.pathParams() {
-		in[param] = s.things(t, param, who.person, f)[0]
+		in[param] = s.thingsFor(t, op, param, owner, f)[wanted[op.id]]
 	}
 	return s.sample(t, op, who, s.mine, in)
 }
