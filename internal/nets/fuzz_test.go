@@ -158,7 +158,6 @@ func (f *fuzzer) round() {
 		f.settle(t, taken)
 		f.add("dispute_id", f.dispute(t, taken))
 		f.add("break_id", f.discrepancy(t))
-		f.add("payout_id", f.decline(t, b, f.mine))
 		f.add("payout_id", f.decline(t, p, f.mine))
 		f.bought(p, f.buy(t, p, f.mine))
 	}
