@@ -129,6 +129,11 @@ func (s *Service) Breaks(ctx context.Context, state BreakState, p page.Request) 
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Break], error) { return breaks(ctx, tx, state, p) })
 }
 
+// OpenBreaks is how many breaks are open.
+func (s *Service) OpenBreaks(ctx context.Context) (int64, error) {
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (int64, error) { return countOpen(ctx, tx) })
+}
+
 // Take makes the caller the one who answers for an open break. ErrNotFound, ErrState.
 func (s *Service) Take(ctx context.Context, caller identity.Caller, bid ID) (Break, error) {
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Break, error) {

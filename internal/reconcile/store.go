@@ -296,6 +296,10 @@ func breaks(ctx context.Context, tx *postgres.Tx, state BreakState, p page.Reque
 	return page.Cut(all, p.Size(), func(b Break) (string, uuid.UUID) { return "", b.ID.UUID() }), nil
 }
 
+func countOpen(ctx context.Context, tx *postgres.Tx) (int64, error) {
+	return postgres.On[breakRow](tx).Where("state = 'open'").Count(ctx)
+}
+
 func lockOpen(ctx context.Context, tx *postgres.Tx, bid ID) (Break, error) {
 	r, err := postgres.Row[breakRow](ctx, tx, `SELECT * FROM recon_break WHERE id = ? FOR UPDATE`, bid)
 	switch {

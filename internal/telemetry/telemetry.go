@@ -54,6 +54,7 @@ type Metrics struct {
 	pending      prometheus.Gauge
 	refunds      prometheus.Gauge
 	overdue      prometheus.Gauge
+	breaks       prometheus.Gauge
 }
 
 // New makes the measures, those of the Go runtime and the process among them.
@@ -85,9 +86,12 @@ func New() (*Metrics, error) {
 		overdue: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "shiyi_reverifications_overdue", Help: "Enterprises that should have been verified again by now; they go on selling.",
 		}),
+		breaks: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "shiyi_breaks_open", Help: "Differences between the payment provider, our records and the book that nobody has resolved.",
+		}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.jobs, m.transactions, m.retries, m.levied, m.imbalance, m.pending, m.refunds, m.overdue,
+		m.jobs, m.transactions, m.retries, m.levied, m.imbalance, m.pending, m.refunds, m.overdue, m.breaks,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := m.registry.Register(c); err != nil {
@@ -125,6 +129,9 @@ func (m *Metrics) Book(levied, imbalance int64) {
 
 // Waiting records how many leaves wait to enter the public log.
 func (m *Metrics) Waiting(leaves int64) { m.pending.Set(float64(leaves)) }
+
+// OpenBreaks records how many differences with the provider or the book are open.
+func (m *Metrics) OpenBreaks(n int64) { m.breaks.Set(float64(n)) }
 
 // FailedRefunds records how many refunds have failed and wait for a decision.
 func (m *Metrics) FailedRefunds(n int64) { m.refunds.Set(float64(n)) }

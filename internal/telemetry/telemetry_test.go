@@ -79,6 +79,7 @@ func TestPrivatePortServesMeasuresAndReadiness(t *testing.T) {
 	m.Book(261_000_000, 0)
 	m.Waiting(7)
 	m.FailedRefunds(2)
+	m.OpenBreaks(3)
 
 	status, body := ask(t, p, "/metrics")
 	if status != http.StatusOK {
@@ -93,6 +94,7 @@ func TestPrivatePortServesMeasuresAndReadiness(t *testing.T) {
 		`shiyi_book_imbalance 0`,
 		`shiyi_log_pending 7`,
 		`shiyi_refunds_failed 2`,
+		`shiyi_breaks_open 3`,
 		`go_goroutines `,
 	} {
 		if !strings.Contains(body, want) {

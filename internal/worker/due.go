@@ -191,7 +191,7 @@ func all(ctx context.Context, f func(ctx context.Context, limit int) (int, error
 	}
 }
 
-// measure tells how the fund, the log, the refunds and the re-verifications stand: what the fund was
+// measure tells how the fund, the log, the refunds, the breaks and the re-verifications stand: what the fund was
 // levied must be one tenth of net sales, n li for n fen.
 func (w *Worker) measure(ctx context.Context) (int, error) {
 	st, err := w.deps.Fund.Statement(ctx)
@@ -209,6 +209,11 @@ func (w *Worker) measure(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	w.metrics.FailedRefunds(failed)
+	open, err := w.deps.Reconciler.OpenBreaks(ctx)
+	if err != nil {
+		return 0, err
+	}
+	w.metrics.OpenBreaks(open)
 	overdue, err := w.deps.Standing.Overdue(ctx)
 	if err != nil {
 		return 0, err
