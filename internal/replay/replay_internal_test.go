@@ -78,7 +78,7 @@ func TestABrokenReplayGoesOnWhereItStopped(t *testing.T) {
 	if wanted, err := Wanted(t.Context(), r.DB); wanted || err != nil {
 		t.Errorf("a replayed shop: %v, %v", wanted, err)
 	}
-	if st.SoldFen != want || st.LeviedLi != want.Tenth() || st.PendingLi != want.Tenth() || st.FreeLi != 0 {
+	if st.SoldFen != want || st.LeviedLi != want.Tenth() || st.PendingLi != 0 || st.FreeLi != want.Tenth() || st.HeldLi != 0 {
 		t.Errorf("sold %d fen, want %d: %+v", st.SoldFen, want, st)
 	}
 	if report, err := ledger.Check(t.Context(), r.DB); err != nil || len(report.Differences) > 0 {
