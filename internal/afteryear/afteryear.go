@@ -7,7 +7,6 @@ package afteryear
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -32,9 +31,9 @@ import (
 // The terms, from the payment of an order.
 const (
 	day      = 24 * time.Hour
-	Shipped  = day
-	Received = 4 * day
-	Redeemed = 30 * day
+	Shipped  = day      // goods
+	Received = 4 * day  // goods
+	Redeemed = 30 * day // vouchers, at the next midnight
 )
 
 // Span is how much of the year Carry looks at: the orders that were received in it.
@@ -49,7 +48,6 @@ type After struct {
 	Sandbox *sandbox.Sandbox
 	Mark    string                              // of the shop, as on all that it makes at the provider
 	Seller  func(m merchant.ID) identity.Caller // who acts for an enterprise
-	Logger  *slog.Logger
 }
 
 // at is the database as of a time. What it leaves to be done is found by who looks for it.

@@ -21,7 +21,7 @@ func (r *Replay) after(y Year) []step {
 		codes[MerchantID(e.Code())] = e.Code()
 	}
 	a := afteryear.After{
-		DB: r.DB, Sandbox: r.Sandbox, Mark: r.Shop.Mark, Logger: r.Logger,
+		DB: r.DB, Sandbox: r.Sandbox, Mark: r.Shop.Mark,
 		Seller: func(m merchant.ID) identity.Caller { return seller(codes[m]) },
 	}
 	var all []step
