@@ -4,6 +4,7 @@
 package fulfilment
 
 import (
+	"slices"
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/fault"
@@ -77,22 +78,12 @@ type Line struct {
 
 // Ships reports whether anything of the order is goods that are shipped.
 func (f *Fulfilment) Ships() bool {
-	for _, l := range f.Lines {
-		if !l.Voucher {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(f.Lines, func(l Line) bool { return !l.Voucher })
 }
 
 // Serves reports whether the order has vouchers.
 func (f *Fulfilment) Serves() bool {
-	for _, l := range f.Lines {
-		if l.Voucher {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(f.Lines, func(l Line) bool { return l.Voucher })
 }
 
 // Left is how many pieces are still to be shipped.

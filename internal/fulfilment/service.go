@@ -90,22 +90,6 @@ func Receive(ctx context.Context, tx *postgres.Tx, o order.Order, at, closesAt t
 	return save(ctx, tx, f)
 }
 
-// Due are up to limit orders that were received, whose window of returns has ended and
-// that are not closed, the oldest first.
-func Due(ctx context.Context, tx *postgres.Tx, limit int) ([]Key, error) {
-	return due(ctx, tx, limit)
-}
-
-// Close ends a received order for good, now: its window of returns has ended, and
-// nothing of it is open. ErrState if it is not due, or was closed before.
-func Close(ctx context.Context, tx *postgres.Tx, k Key) error {
-	closed, err := closeOne(ctx, tx, k)
-	if err == nil && !closed {
-		return ErrState.With("order %s is not to be closed", k.Order)
-	}
-	return err
-}
-
 // ofSeller locks an order that was paid, for who sells for its merchant; else it is
 // order.ErrNotFound.
 func ofSeller(ctx context.Context, tx *postgres.Tx, caller identity.Caller, oid order.ID) (order.Order, Course, error) {
@@ -188,7 +172,11 @@ func ShipAll(ctx context.Context, tx *postgres.Tx, actor uuid.UUID, orders []ord
 	var parcels []Shipment
 	refused = make(map[order.ID]error)
 	for i, o := range orders {
-		parcel, err := all[i].ship(o, what[o.ID], actor, tx.Now)
+		at := tx.Now
+		if !what[o.ID].At.IsZero() {
+			at = what[o.ID].At
+		}
+		parcel, err := all[i].ship(o, what[o.ID], actor, at)
 		if err != nil {
 			refused[o.ID] = err
 			continue
@@ -196,6 +184,18 @@ func ShipAll(ctx context.Context, tx *postgres.Tx, actor uuid.UUID, orders []ord
 		shipped, parcels = append(shipped, all[i]), append(parcels, parcel)
 	}
 	return refused, insert(ctx, tx, shipped, parcels)
+}
+
+// ReceiveAll says that the goods of locked orders were received, each at its time. ErrState.
+func ReceiveAll(ctx context.Context, tx *postgres.Tx, orders []order.Order, at map[order.ID]time.Time) error {
+	all, err := lockAll(ctx, tx, orders)
+	for i := range all {
+		err = errors.Join(err, all[i].goodsReceived(at[all[i].Order]))
+	}
+	if err != nil {
+		return err
+	}
+	return save(ctx, tx, all...)
 }
 
 // checkLots refuses lots that there are not, or that may not leave.

@@ -87,6 +87,7 @@ type Shipping struct {
 	Number      string
 	Lines       []ShippedLine // none: all that is left of the order
 	Temperature string        // 1 to 60 characters where goods are chilled or frozen
+	At          time.Time     // when it was; zero: now. ShipAll alone reads it
 }
 
 // Course is how far an order has come, with its parcels, the oldest first.

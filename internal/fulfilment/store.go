@@ -155,7 +155,9 @@ func save(ctx context.Context, tx *postgres.Tx, all ...Fulfilment) error {
 	return nil
 }
 
-func due(ctx context.Context, tx *postgres.Tx, limit int) ([]Key, error) {
+// Due are up to limit orders that were received, whose window of returns has ended and
+// that are not closed, the oldest first.
+func Due(ctx context.Context, tx *postgres.Tx, limit int) ([]Key, error) {
 	rows, err := postgres.Rows[fulfilmentRow](ctx, tx, `SELECT merchant_id, order_id FROM fulfilment
 		WHERE received_at IS NOT NULL AND closed_at IS NULL AND closes_at <= ? ORDER BY closes_at LIMIT ?`, tx.Now, limit)
 	if err != nil {
@@ -168,11 +170,16 @@ func due(ctx context.Context, tx *postgres.Tx, limit int) ([]Key, error) {
 	return keys, nil
 }
 
-func closeOne(ctx context.Context, tx *postgres.Tx, k Key) (bool, error) {
+// Close ends a received order for good, now: its window of returns has ended, and
+// nothing of it is open. ErrState if it is not due, or was closed before.
+func Close(ctx context.Context, tx *postgres.Tx, k Key) error {
 	n, err := tx.Exec(ctx, `UPDATE fulfilment SET closed_at = ?
 		WHERE merchant_id = ? AND order_id = ? AND received_at IS NOT NULL AND closed_at IS NULL AND closes_at <= ?`, tx.Now, k.Merchant, k.Order, tx.Now)
 	if err != nil {
-		return false, fmt.Errorf("close order %s: %w", k.Order, err)
+		return fmt.Errorf("close order %s: %w", k.Order, err)
 	}
-	return n == 1, nil
+	if n == 0 {
+		return ErrState.With("order %s is not to be closed", k.Order)
+	}
+	return nil
 }

@@ -139,18 +139,20 @@ func count(ctx context.Context, tx *postgres.Tx, all []Fulfilment) error {
 	var n []int32
 	var shipped []int64
 	var states []string
+	var at []time.Time
 	for _, f := range all {
-		merchants, orders, states = append(merchants, f.Merchant.UUID()), append(orders, f.Order.UUID()), append(states, string(f.State))
+		merchants, orders = append(merchants, f.Merchant.UUID()), append(orders, f.Order.UUID())
+		states, at = append(states, string(f.State)), append(at, f.ShippedAt)
 		for _, l := range f.Lines {
 			homes, keys, n, shipped = append(homes, f.Merchant.UUID()), append(keys, f.Order.UUID()), append(n, int32(l.N)), append(shipped, l.Shipped)
 		}
 	}
 	_, err := tx.Exec(ctx, `WITH moved AS (
-			UPDATE fulfilment f SET state = x.state, shipped_at = ? FROM unnest(?::uuid[], ?::uuid[], ?::text[]) AS x(m, o, state)
+			UPDATE fulfilment f SET state = x.state, shipped_at = x.at FROM unnest(?::uuid[], ?::uuid[], ?::text[], ?::timestamptz[]) AS x(m, o, state, at)
 			WHERE f.merchant_id = x.m AND f.order_id = x.o)
 		UPDATE fulfilment_line l SET shipped = x.shipped FROM unnest(?::uuid[], ?::uuid[], ?::integer[], ?::bigint[]) AS x(m, o, n, shipped)
 		WHERE l.merchant_id = x.m AND l.order_id = x.o AND l.n = x.n AND l.shipped <> x.shipped`,
-		tx.Now, postgres.Array(merchants), postgres.Array(orders), postgres.Array(states),
+		postgres.Array(merchants), postgres.Array(orders), postgres.Array(states), postgres.Array(at),
 		postgres.Array(homes), postgres.Array(keys), postgres.Array(n), postgres.Array(shipped))
 	if err != nil {
 		return fmt.Errorf("count what was shipped: %w", err)

@@ -362,6 +362,12 @@ func LockMany(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) ([]Order, e
 	return fetchOrders(ctx, tx, `o.id = ANY(?::uuid[])`, `o.merchant_id, o.id, l.n`, postgres.Array(ids))
 }
 
+// PaidBetween are the orders that were paid after one time and until another, and of
+// which not every fen was given back, by (merchant, id).
+func PaidBetween(ctx context.Context, tx *postgres.Tx, after, until time.Time) ([]Order, error) {
+	return fetchOrders(ctx, tx, `o.state = 'paid' AND o.paid_at > ? AND o.paid_at <= ?`, `o.merchant_id, o.id, l.n`, after, until)
+}
+
 // Addresses are where the orders' checkouts go, for who ships them; nil where nothing
 // is shipped.
 func Addresses(ctx context.Context, tx *postgres.Tx, orders []Order) (map[CheckoutID]*quote.Address, error) {

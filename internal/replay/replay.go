@@ -45,7 +45,7 @@ const ever = 100 * 365 * 24 * time.Hour
 // Replay puts the recorded year into a shop.
 type Replay struct {
 	DB      *postgres.DB     // its clock is today's
-	Sandbox *sandbox.Sandbox // pays the year; nothing of it need be kept
+	Sandbox *sandbox.Sandbox // pays the year; its payout accounts are to be kept
 	Log     interface {      // numbers and signs the year's leaves
 		Drain(ctx context.Context) (int, error)
 	}
@@ -134,9 +134,9 @@ func (r *Replay) note(ctx context.Context, operation string) error {
 // steps are what happens beside the sales, by time: enterprises are let in and
 // list their goods, are re-verified in June, one renews its licence in October,
 // price claims are filed, and the log is drained each month; last, today, everybody
-// renews, is verified, stocks up and claims anew.
+// renews, is verified, stocks up and claims anew. What follows the sales is after.
 func (r *Replay) steps(y Year) []step {
-	var all []step
+	all := r.after(y)
 	goods := map[string][]Product{}
 	for _, p := range y.Products {
 		goods[p.Enterprise] = append(goods[p.Enterprise], p)

@@ -78,8 +78,14 @@ func TestABrokenReplayGoesOnWhereItStopped(t *testing.T) {
 	if wanted, err := Wanted(t.Context(), r.DB); wanted || err != nil {
 		t.Errorf("a replayed shop: %v, %v", wanted, err)
 	}
-	if st.SoldFen != want || st.LeviedLi != want.Tenth() || st.PendingLi != want.Tenth() || st.FreeLi != 0 {
+	if st.SoldFen != want || st.LeviedLi != want.Tenth() || st.PendingLi != 0 || st.FreeLi != want.Tenth() || st.HeldLi != 0 {
 		t.Errorf("sold %d fen, want %d: %+v", st.SoldFen, want, st)
+	}
+	var paid, owed, begun int64
+	err = r.DB.SQL().QueryRowContext(t.Context(), `SELECT (SELECT 10 * sum(amount_fen) FROM payout WHERE state = 'paid'), (SELECT sum(owed_li) FROM settlement_account),
+		(SELECT count(*) FROM fulfilment WHERE closed_at IS NULL)`).Scan(&paid, &owed, &begun)
+	if err != nil || money.Li(paid+owed) != want.Li()-want.Tenth() || owed >= 13*10 || begun != 0 {
+		t.Errorf("%d li are paid and %d owed to the enterprises of %d sold, and %d orders are not settled, %v", paid, owed, want.Li(), begun, err)
 	}
 	if report, err := ledger.Check(t.Context(), r.DB); err != nil || len(report.Differences) > 0 {
 		t.Errorf("the book: %+v, %v", report, err)

@@ -73,18 +73,12 @@ func (s *Service) CloseDue(ctx context.Context, limit int) (int, error) {
 		return 0, err
 	}
 	of := map[merchant.ID][]fulfilment.Key{}
-	var merchants []merchant.ID
 	for _, k := range keys {
-		if of[k.Merchant] == nil {
-			merchants = append(merchants, k.Merchant)
-		}
 		of[k.Merchant] = append(of[k.Merchant], k)
 	}
-	closed := 0
-	var errs []error
-	for _, m := range merchants {
-		slices.SortFunc(of[m], func(a, b fulfilment.Key) int { return slices.Compare(bytesOf(a), bytesOf(b)) })
-		for part := range slices.Chunk(of[m], together) {
+	closed, errs := 0, []error(nil)
+	for m, all := range of {
+		for part := range slices.Chunk(all, together) {
 			n, err := postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (int, error) { return s.closeAll(ctx, tx, m, part) })
 			closed += n
 			if err != nil {
@@ -95,22 +89,12 @@ func (s *Service) CloseDue(ctx context.Context, limit int) (int, error) {
 	return closed, errors.Join(errs...)
 }
 
-func bytesOf(k fulfilment.Key) []byte {
-	u := k.Order.UUID()
-	return u[:]
-}
-
-// closeAll settles orders of one enterprise, whose ids ascend.
+// closeAll settles orders of one enterprise.
 func (s *Service) closeAll(ctx context.Context, tx *postgres.Tx, m merchant.ID, keys []fulfilment.Key) (int, error) {
-	orders := make([]order.Order, len(keys))
-	for i, k := range keys {
-		o, err := order.Lock(ctx, tx, k.Order)
-		if err != nil {
-			return 0, err
-		}
-		orders[i] = o
+	orders, err := order.LockMany(ctx, tx, mapped(keys, func(k fulfilment.Key) uuid.UUID { return k.Order.UUID() }))
+	if err == nil {
+		orders, err = s.free(ctx, tx, orders)
 	}
-	orders, err := s.free(ctx, tx, orders)
 	if err != nil || len(orders) == 0 {
 		return 0, err
 	}
@@ -288,41 +272,70 @@ func (s *Service) made(ctx context.Context, p payout.Payout) (gateway.Transfer, 
 
 // pay records that an attempt of a payout was paid, once.
 func (s *Service) pay(ctx context.Context, p payout.Payout, ref string) error {
-	return s.end(ctx, p, func(tx *postgres.Tx, a *payout.Account, p *payout.Payout) error {
-		p.State, p.Ref, a.Failures, a.RetryAt = payout.Paid, ref, 0, time.Time{}
-		return ledger.Book(ctx, tx, []ledger.Transfer{p.Booking()})
-	})
+	p.Ref = ref
+	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error { return payAll(ctx, tx, []payout.Payout{p}) })
+}
+
+// payAll records that attempts of payouts of one account were paid, once.
+func payAll(ctx context.Context, tx *postgres.Tx, made []payout.Payout) error {
+	a, err := lockAccount(ctx, tx, made[0].Merchant)
+	if err != nil {
+		return err
+	}
+	made, err = lockPending(ctx, tx, made)
+	if err != nil || len(made) == 0 {
+		return err
+	}
+	a.Failures, a.RetryAt = 0, time.Time{}
+	for _, p := range made {
+		p.State, p.SettledAt = payout.Paid, tx.Now
+		err = errors.Join(err, savePayout(ctx, tx, p))
+	}
+	return errors.Join(err, ledger.Book(ctx, tx, mapped(made, payout.Payout.Booking)), saveAccount(ctx, tx, a))
 }
 
 // fail records that an attempt of a payout was declined, once.
 func (s *Service) fail(ctx context.Context, p payout.Payout, why string) error {
-	return s.end(ctx, p, func(tx *postgres.Tx, a *payout.Account, p *payout.Payout) error {
-		p.State, p.Failure = payout.Failed, why
-		a.Decline(*p, tx.Now)
-		return nil
-	})
-}
-
-// end writes how an attempt of a payout ended, unless that is written already.
-func (s *Service) end(ctx context.Context, p payout.Payout, ends func(*postgres.Tx, *payout.Account, *payout.Payout) error) error {
 	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
 		a, err := lockAccount(ctx, tx, p.Merchant)
 		if err != nil {
 			return err
 		}
-		held, err := lockPayout(ctx, tx, p.ID)
-		if err != nil || held.State != payout.Pending || held.Attempt != p.Attempt {
+		held, err := lockPending(ctx, tx, []payout.Payout{p})
+		if err != nil || len(held) == 0 {
 			return err
 		}
-		held.SettledAt = tx.Now
-		if err := ends(tx, &a, &held); err != nil {
-			return err
-		}
-		if err := savePayout(ctx, tx, held); err != nil {
-			return err
-		}
-		return saveAccount(ctx, tx, a)
+		p.State, p.Failure, p.SettledAt = payout.Failed, why, tx.Now
+		a.Decline(p, tx.Now)
+		return errors.Join(savePayout(ctx, tx, p), saveAccount(ctx, tx, a))
 	})
+}
+
+// performAll performs pending payouts as Perform does, and records those of one account
+// that were paid together. It returns what went wrong with how many.
+func (s *Service) performAll(ctx context.Context, all []payout.Payout) (errs []error) {
+	made := map[uuid.UUID][]payout.Payout{}
+	for _, p := range all {
+		t, err := s.transfer(ctx, p)
+		if p.Ref = t.Ref; err == nil {
+			made[p.Merchant] = append(made[p.Merchant], p)
+			continue
+		}
+		if errors.Is(err, gateway.ErrDeclined) {
+			err = s.fail(ctx, p, err.Error())
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("payout %s: %w", p.ID, err))
+		}
+	}
+	for _, of := range made {
+		for part := range slices.Chunk(of, together) {
+			if err := postgres.Do(ctx, s.db, func(tx *postgres.Tx) error { return payAll(ctx, tx, part) }); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errs
 }
 
 // PerformForgotten performs up to limit payouts and reversals that have been pending
@@ -338,12 +351,7 @@ func (s *Service) PerformForgotten(ctx context.Context, age time.Duration, limit
 	if err != nil {
 		return 0, err
 	}
-	var errs []error
-	for _, p := range payouts {
-		if err := s.Perform(ctx, p.ID); err != nil {
-			errs = append(errs, fmt.Errorf("payout %s: %w", p.ID, err))
-		}
-	}
+	errs := s.performAll(ctx, payouts)
 	for _, r := range reversals {
 		if err := s.TakeBack(ctx, r.Merchant, r.ID); err != nil {
 			errs = append(errs, fmt.Errorf("reversal %s: %w", r.ID, err))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -231,6 +232,19 @@ func forgotten(ctx context.Context, tx *postgres.Tx, before time.Time, limit int
 		return nil, fmt.Errorf("find forgotten payouts: %w", err)
 	}
 	return mapped(rows, payoutRow.payout), nil
+}
+
+// lockPending keeps payouts of one owner from others until tx ends, after its account,
+// and leaves out those of which this attempt is not pending any more.
+func lockPending(ctx context.Context, tx *postgres.Tx, all []payout.Payout) ([]payout.Payout, error) {
+	rows, err := postgres.Rows[payoutRow](ctx, tx, `SELECT * FROM payout WHERE merchant_id = ? AND id = ANY(?::uuid[]) AND state = 'pending' ORDER BY id FOR UPDATE`,
+		all[0].Merchant, postgres.Array(mapped(all, func(p payout.Payout) uuid.UUID { return p.ID.UUID() })))
+	if err != nil {
+		return nil, fmt.Errorf("lock %d payouts of %s: %w", len(all), all[0].Merchant, err)
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(p payout.Payout) bool {
+		return !slices.ContainsFunc(rows, func(r payoutRow) bool { return r.ID == p.ID.UUID() && r.Attempt == p.Attempt })
+	}), nil
 }
 
 // sumRow is a sum of fen.
