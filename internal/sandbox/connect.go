@@ -335,3 +335,13 @@ func (s *state) keep(key, id string) {
 		s.keys[key] = id
 	}
 }
+
+// Holds is what a connected account was paid, less what was taken back of it.
+func (s *Sandbox) Holds(account string) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if held := s.accounts[account]; held != nil {
+		return held.got
+	}
+	return 0
+}
