@@ -254,9 +254,9 @@ func (s *Service) Sweep(ctx context.Context, limit int) (int, error) {
 				return s.conclude(ctx, tx, o, c, by, "approve", c.Granted(), "", false)
 			case returns.SentBack:
 				return s.conclude(ctx, tx, o, c, by, "goods_received", returns.Refunded, "", false)
-			default:
-				return by.take(c, "lapse", returns.Lapsed, "")
+			case returns.Approved, returns.Refused, returns.Escalated, returns.Refunded, returns.Rejected, returns.Withdrawn, returns.Lapsed:
 			}
+			return by.take(c, "lapse", returns.Lapsed, "")
 		})
 		switch {
 		case errors.Is(err, returns.ErrState), errors.Is(err, ErrDisputed):
@@ -274,7 +274,7 @@ func Open(ctx context.Context, tx *postgres.Tx, orders []order.Order) (map[order
 	return openOf(ctx, tx, orders)
 }
 
-// returns.Case is the buyer's own; another's is returns.ErrUnknown.
+// Case is the buyer's own; another's is returns.ErrUnknown.
 func (s *Service) Case(ctx context.Context, caller identity.Caller, cid returns.ID) (returns.Case, error) {
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (returns.Case, error) {
 		c, err := caseByID(ctx, tx, cid, "")

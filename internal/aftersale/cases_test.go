@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,11 +96,12 @@ func TestGoodsComeBackAndTheMoneyFollows(t *testing.T) {
 	if c = done(t)(s.Aftersales.Case(ctx, ann, c.ID)); c.Repayment.State != gateway.RefundSucceeded || c.Repayment.Amount != 6600 {
 		t.Errorf("the money is %s of %d, want it to have come", c.Repayment.State, c.Repayment.Amount)
 	}
-	var story string
+	var done []string
 	for _, e := range c.Events {
-		story += fmt.Sprintf("%s:%s>%s ", e.Role, e.Action, e.State)
+		done = append(done, fmt.Sprintf("%s:%s>%s", e.Role, e.Action, e.State))
 	}
-	if want := "merchant:approve>approved buyer:send_back>sent_back merchant:goods_received>refunded "; story != want {
+	story := strings.Join(done, " ")
+	if want := "merchant:approve>approved buyer:send_back>sent_back merchant:goods_received>refunded"; story != want {
 		t.Errorf("what was done: %s, want %s", story, want)
 	}
 }

@@ -30,9 +30,11 @@ type Config struct {
 	// StateDir holds what must outlive the program: the private database, the
 	// log's key, the sandbox's journal, the files. Empty: see Load.
 	StateDir string `env:"STATE_DIR"`
-	Server   Server
-	Operator Operator
-	Postgres postgres.Config
+	// WholeYear lets the recorded year, when it is replayed, go on after its sales: see replay.Replay.
+	WholeYear bool `env:"REPLAY_WHOLE"`
+	Server    Server
+	Operator  Operator
+	Postgres  postgres.Config
 	// Binaries is the folder of PostgreSQL's programs, for the private database.
 	Binaries string `env:"POSTGRES_BIN"`
 	// Path is the variable PATH, where programs are found.

@@ -53,6 +53,7 @@ func (a *App) Replay(ctx context.Context, out io.Writer) (done bool, err error) 
 	}
 	r := replay.Replay{
 		DB: db, Sandbox: a.till.sandbox, Shop: a.till.shop, Log: log, Files: a.cfg.Files, Claims: a.cfg.Claims, Logger: a.log, Progress: progress(out),
+		Whole: a.cfg.WholeYear,
 	}
 	st, err := r.Run(ctx)
 	if err != nil {

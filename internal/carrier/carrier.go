@@ -44,7 +44,7 @@ func Of(code string) (Carrier, bool) {
 }
 
 // number is what the numbers of all carriers look like.
-var number = regexp.MustCompile(`^[A-Z0-9-]{6,32}$`) //nolint:gochecknoglobals // compiled once
+var number = regexp.MustCompile(`^[A-Z0-9-]{6,32}$`)
 
 // Number is a tracking number as it is kept: 6 to 32 capital letters, digits and
 // hyphens, at least one digit among them; blanks are left out. False: it is none.

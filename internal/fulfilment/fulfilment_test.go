@@ -26,9 +26,9 @@ func newShop(t testing.TB) *shoptest.Shop {
 }
 
 // sell sells somebody of one enterprise what he chooses.
-func sell(t testing.TB, s *shoptest.Shop, who string, pairs ...any) order.Order {
+func sell(t testing.TB, s *shoptest.Shop, pairs ...any) order.Order {
 	t.Helper()
-	c := s.Place(t, who, shoptest.Choose(pairs...))
+	c := s.Place(t, "ann", shoptest.Choose(pairs...))
 	s.Pay(t, c.PayURL)
 	return s.Checkout(t, c).Orders[0]
 }
@@ -71,7 +71,7 @@ func TestTheWindowOfReturnsEndsWithTheSeventhDay(t *testing.T) {
 func TestAnOrderOfVouchersIsReceivedDueAndClosedOnce(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	o := sell(t, s, "ann", "stay", 2)
+	o := sell(t, s, "stay", 2)
 	if f := of(t, s, o); f.State != fulfilment.Unfulfilled || f.Ships() || f.Left() != 0 || len(f.Lines) != 1 {
 		t.Errorf("after the sale: %+v", f)
 	}
@@ -113,7 +113,7 @@ func TestAnOrderOfVouchersIsReceivedDueAndClosedOnce(t *testing.T) {
 func TestGoodsOfAMixedOrderAreWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	o := sell(t, s, "ann", "stay", 1, "liquor", 2)
+	o := sell(t, s, "stay", 1, "liquor", 2)
 	must(t, receive(t, s, o.ID, s.Clock.Now()))
 	f := of(t, s, o)
 	if f.State != fulfilment.Unfulfilled || f.Left() != 2 || !f.ReceivedAt.IsZero() || f.ServicesAt.IsZero() {

@@ -231,18 +231,18 @@ type object struct {
 // shop's stays Unconcerned: other programs may share the account.
 func (e *Event) read(raw json.RawMessage) error {
 	var fill func(o object) bool
-	switch stripe.EventType(e.Type) {
-	case stripe.EventTypeCheckoutSessionCompleted, stripe.EventTypeCheckoutSessionAsyncPaymentSucceeded:
+	switch e.Type {
+	case string(stripe.EventTypeCheckoutSessionCompleted), string(stripe.EventTypeCheckoutSessionAsyncPaymentSucceeded):
 		fill = e.paid
-	case stripe.EventTypeCheckoutSessionExpired:
+	case string(stripe.EventTypeCheckoutSessionExpired):
 		fill = e.expired
-	case stripe.EventTypeChargeRefundUpdated, stripe.EventTypeRefundCreated, stripe.EventTypeRefundUpdated:
+	case string(stripe.EventTypeChargeRefundUpdated), string(stripe.EventTypeRefundCreated), string(stripe.EventTypeRefundUpdated):
 		fill = e.refund
-	case stripe.EventTypeChargeDisputeCreated, stripe.EventTypeChargeDisputeUpdated, stripe.EventTypeChargeDisputeClosed:
+	case string(stripe.EventTypeChargeDisputeCreated), string(stripe.EventTypeChargeDisputeUpdated), string(stripe.EventTypeChargeDisputeClosed):
 		fill = e.dispute
-	case stripe.EventTypeTransferCreated, stripe.EventTypeTransferReversed, stripe.EventTypeTransferUpdated:
+	case string(stripe.EventTypeTransferCreated), string(stripe.EventTypeTransferReversed), string(stripe.EventTypeTransferUpdated):
 		fill = e.transfer
-	case stripe.EventTypeAccountUpdated:
+	case string(stripe.EventTypeAccountUpdated):
 		fill = e.account
 	default:
 		return nil

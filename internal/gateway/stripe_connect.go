@@ -37,8 +37,13 @@ type stripeConnect struct {
 
 func newStripeConnect(b stripe.Backend, key string) stripeConnect {
 	return stripeConnect{
-		account.Client{B: b, Key: key}, accountlink.Client{B: b, Key: key}, transfer.Client{B: b, Key: key}, transferreversal.Client{B: b, Key: key},
-		dispute.Client{B: b, Key: key}, balancetransaction.Client{B: b, Key: key}, event.Client{B: b, Key: key},
+		account.Client{B: b, Key: key},
+		accountlink.Client{B: b, Key: key},
+		transfer.Client{B: b, Key: key},
+		transferreversal.Client{B: b, Key: key},
+		dispute.Client{B: b, Key: key},
+		balancetransaction.Client{B: b, Key: key},
+		event.Client{B: b, Key: key},
 	}
 }
 

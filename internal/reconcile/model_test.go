@@ -147,7 +147,7 @@ func (p *paper) pay(r *rapid.T, w world, heard bool) {
 func (p *paper) hear(w world) {
 	w.Perform(w.t)
 	for _, b := range p.late {
-		if now := w.Shop.Checkout(w.t, b.Checkout); now.State == order.Paid {
+		if now := w.Checkout(w.t, b.Checkout); now.State == order.Paid {
 			for _, o := range now.Orders {
 				b.orders = append(b.orders, &sold{Order: o, left: o.Goods})
 			}

@@ -103,7 +103,8 @@ func compare(ctx context.Context, tx *postgres.Tx, provider string, day merchant
 		"provider": provider, "from": begin(day), "to": begin(day).Add(24 * time.Hour), "foreign": postgres.Array(append([]string{}, foreign...)),
 	}
 	var all []difference
-	for _, query := range []string{`
+	for _, query := range []string{
+		`
 		WITH record AS (` + records + `)
 		SELECT e.thing || CASE WHEN r.key IS NULL THEN '_unknown' ELSE '_amount' END AS kind, e.thing || ':' || e.key AS object,
 		  coalesce(r.fen, 0) * 10 AS expected_li, e.amount_fen * 10 AS found_li

@@ -19,7 +19,8 @@ import (
 func newReplay(t testing.TB) *Replay {
 	t.Helper()
 	r := &Replay{
-		DB: pgtest.New(t), Logger: slog.New(slog.DiscardHandler),
+		Whole: true,
+		DB:    pgtest.New(t), Logger: slog.New(slog.DiscardHandler),
 		Files: file.Config{Folder: t.TempDir(), MaxBytes: 1 << 20},
 		Shop:  payment.Shop{Name: "test", SuccessURL: "http://localhost/paid/{checkout}", CancelURL: "http://localhost/unpaid/{checkout}"},
 	}

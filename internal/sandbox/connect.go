@@ -126,7 +126,7 @@ func (s *Sandbox) createAccount(c call) (any, error) {
 	if c.form.Get("type") != "express" {
 		return nil, bad("type", "", "Invalid type: must be express")
 	}
-	made := &account{ID: "acct_" + rand.Text(), Metadata: c.group("metadata"), Created: c.now, Key: c.key, Hash: c.hash}
+	made := &account{ID: "acct_" + rand.Text(), Metadata: c.metadata(), Created: c.now, Key: c.key, Hash: c.hash}
 	return made.object(), s.save(record{Account: made})
 }
 
@@ -245,7 +245,7 @@ func (s *Sandbox) createTransfer(c call) (any, error) {
 	}
 	made := &transfer{
 		ID: "tr_" + rand.Text(), Account: to.ID, Amount: amount, Currency: c.form.Get("currency"), Group: c.form.Get("transfer_group"),
-		Metadata: c.group("metadata"), Created: c.now, Key: c.key, Hash: c.hash,
+		Metadata: c.metadata(), Created: c.now, Key: c.key, Hash: c.hash,
 	}
 	return made.object(nil), s.save(record{Transfer: made, Event: newEvent("transfer.created", made.ID, c.now, made.object(nil))})
 }
@@ -277,7 +277,7 @@ func (s *Sandbox) reverse(c call, id string) (any, error) {
 		return nil, bad("", "balance_insufficient", "The connected account has insufficient funds to reverse this transfer.")
 	}
 	made := &reversal{
-		ID: "trr_" + rand.Text(), Transfer: id, Amount: amount, Currency: held.Currency, Metadata: c.group("metadata"), Created: c.now, Key: c.key, Hash: c.hash,
+		ID: "trr_" + rand.Text(), Transfer: id, Amount: amount, Currency: held.Currency, Metadata: c.metadata(), Created: c.now, Key: c.key, Hash: c.hash,
 	}
 	next := *held
 	next.Reversed += amount

@@ -43,7 +43,7 @@ func (d *dispute) object() any {
 }
 
 // Dispute opens a dispute of a payment, as the bank of a buyer would, and returns
-// its id. The reason is one of Stripe's: "fraudulent", "product_not_received", …
+// its id. The reason is one of Stripe's: "fraudulent", "product_not_received" and so on.
 func (s *Sandbox) Dispute(intent string, amount int64, reason string) (id string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

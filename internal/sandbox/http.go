@@ -191,11 +191,11 @@ func (c call) integer(name string, preset, least, most int64) (int64, error) {
 	return n, nil
 }
 
-// group is what name[a]=…, name[b]=… hold.
-func (c call) group(name string) map[string]string {
+// metadata is what metadata[a]=…, metadata[b]=… hold.
+func (c call) metadata() map[string]string {
 	var out map[string]string
 	for key, values := range c.form {
-		inner, ok := strings.CutPrefix(key, name+"[")
+		inner, ok := strings.CutPrefix(key, "metadata[")
 		if !ok || !strings.HasSuffix(inner, "]") {
 			continue
 		}
@@ -266,7 +266,7 @@ func (c call) session() (*session, error) {
 		return nil, bad("mode", "", "Invalid mode: must be payment")
 	}
 	made := &session{
-		ID: "cs_test_" + rand.Text() + rand.Text(), Ref: c.form.Get("client_reference_id"), Status: open, Metadata: c.group("metadata"),
+		ID: "cs_test_" + rand.Text() + rand.Text(), Ref: c.form.Get("client_reference_id"), Status: open, Metadata: c.metadata(),
 		Success: c.form.Get("success_url"), Cancel: c.form.Get("cancel_url"), Methods: c.list("payment_method_types"),
 		Created: c.now, Key: c.key, Hash: c.hash,
 	}
@@ -441,7 +441,7 @@ func (s *Sandbox) createRefund(c call) (any, error) {
 // wallet it is under way, and another event tells that it arrived.
 func (s *Sandbox) giveBack(c call, paid *session, amount int64) (any, error) {
 	made := &refund{
-		ID: "re_" + rand.Text(), Intent: paid.Intent, Amount: amount, Currency: paid.Currency, Metadata: c.group("metadata"),
+		ID: "re_" + rand.Text(), Intent: paid.Intent, Amount: amount, Currency: paid.Currency, Metadata: c.metadata(),
 		Reason: c.form.Get("reason"), Created: c.now, Answer: "succeeded", Status: "succeeded", Key: c.key, Hash: c.hash,
 	}
 	next := *paid

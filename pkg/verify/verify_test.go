@@ -289,9 +289,9 @@ func FuzzParseLeaf(f *testing.F) {
 	})
 }
 
-// disputed is what is moved of goods, shipping and tenth on account of a dispute.
-func disputed(kind string, goods, shipping, tenth int64, payer, payee, levied, fund string) verify.Leaf {
-	l := verify.Leaf{Kind: kind, Home: merchant, Moves: []verify.Move{{"goods", payer, payee, goods}}}
+// disputed is what is moved of 1,000 li of goods, shipping and tenth on account of a dispute.
+func disputed(kind string, shipping, tenth int64, payer, payee, levied, fund string) verify.Leaf {
+	l := verify.Leaf{Kind: kind, Home: merchant, Moves: []verify.Move{{"goods", payer, payee, 1000}}}
 	if shipping > 0 {
 		l.Moves = append(l.Moves, verify.Move{What: "shipping", Source: payer, Target: payee, Li: shipping})
 	}
@@ -315,14 +315,14 @@ func TestTenthIsExact(t *testing.T) {
 		{"a refund after maturity", mirrored(with(verify.Leaf{Home: merchant, Moves: sale(10, 0, 1).Moves[:1]}, verify.Move{What: "tenth", Source: verify.Payable(merchant), Target: verify.FundFree, Li: 1})), true},
 		{"sealed", verify.Leaf{Sealed: digest("x")}, true},
 		{"a maturing", verify.Leaf{Kind: "mature", Home: "fund", Moves: []verify.Move{{"tenth", verify.FundPending, verify.FundFree, 5}}}, true},
-		{"a dispute", disputed("dispute", 1000, 80, 100, verify.Payable(merchant), "disputed:1", verify.FundFree, verify.FundHeld), true},
-		{"a dispute won", disputed("dispute_won", 1000, 80, 100, "disputed:1", verify.Payable(merchant), verify.FundHeld, verify.FundPending), true},
-		{"a dispute lost", disputed("dispute_lost", 1000, 80, 100, "disputed:1", "world:stripe", verify.FundHeld, verify.Payable(merchant)), true},
+		{"a dispute", disputed("dispute", 80, 100, verify.Payable(merchant), "disputed:1", verify.FundFree, verify.FundHeld), true},
+		{"a dispute won", disputed("dispute_won", 80, 100, "disputed:1", verify.Payable(merchant), verify.FundHeld, verify.FundPending), true},
+		{"a dispute lost", disputed("dispute_lost", 80, 100, "disputed:1", "world:stripe", verify.FundHeld, verify.Payable(merchant)), true},
 		{"a payout", verify.Leaf{Kind: "payout", Home: merchant, Moves: []verify.Move{{"payout", verify.Payable(merchant), "world:bank", 5}}}, true},
 
-		{"a dispute that holds less than a tenth", disputed("dispute", 1000, 0, 99, verify.Payable(merchant), "disputed:1", verify.FundPending, verify.FundHeld), false},
-		{"a dispute lost whose tenth is kept", disputed("dispute_lost", 1000, 0, 100, "disputed:1", "world:stripe", verify.FundHeld, verify.FundFree), false},
-		{"a dispute lost to the merchant", disputed("dispute_lost", 1000, 0, 100, "disputed:1", verify.Payable(merchant), verify.FundHeld, verify.Payable(merchant)), false},
+		{"a dispute that holds less than a tenth", disputed("dispute", 0, 99, verify.Payable(merchant), "disputed:1", verify.FundPending, verify.FundHeld), false},
+		{"a dispute lost whose tenth is kept", disputed("dispute_lost", 0, 100, "disputed:1", "world:stripe", verify.FundHeld, verify.FundFree), false},
+		{"a dispute lost to the merchant", disputed("dispute_lost", 0, 100, "disputed:1", verify.Payable(merchant), verify.FundHeld, verify.Payable(merchant)), false},
 		{"one li too little", sale(90000, 0, 8999), false},
 		{"one li too much", sale(90000, 0, 9001), false},
 		{"a tenth of shipping too", sale(90000, 10000, 10000), false},
