@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"flag"
 	"net/url"
 	"path"
 	"strconv"
@@ -23,6 +24,17 @@ import (
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
+
+// TestMain tries few sequences, unless somebody says how many (-rapid.checks=500).
+func TestMain(m *testing.M) {
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
+	if !asked {
+		_ = flag.Set("rapid.checks", "20")
+	}
+	m.Run()
+}
 
 // sold is an order as a person with pencil and paper would keep it.
 type sold struct {
@@ -102,6 +114,7 @@ func (w world) begin() *paper {
 	_, err := w.Orders.ExpireDue(w.t.Context(), 1000)
 	must(w.t, err)
 	w.settle()
+	w.Sequence(w.t) // what is numbered need not be summed up each time
 	p := &paper{stock: map[string]int64{}, before: w.figures()}
 	for _, code := range codes {
 		p.stock[code] = w.Pieces(w.t, code)[0]
