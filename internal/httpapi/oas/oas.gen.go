@@ -4984,7 +4984,7 @@ type Reconciliation struct {
 	// Day Asia/Shanghai
 	Day openapi_types.Date `json:"day"`
 
-	// Entries Of the provider's
+	// Entries Entries of the provider of that day
 	Entries int64 `json:"entries"`
 
 	// FeeFen What the provider kept
