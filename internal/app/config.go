@@ -31,7 +31,7 @@ type Config struct {
 	// log's key, the sandbox's journal, the files. Empty: see Load.
 	StateDir string `env:"STATE_DIR"`
 	// WholeYear lets the recorded year, when it is replayed, go on after its sales: see replay.Replay.
-	WholeYear bool `env:"REPLAY_WHOLE"`
+	WholeYear bool `env:"REPLAY_WHOLE, default=false"`
 	Server    Server
 	Operator  Operator
 	Postgres  postgres.Config
