@@ -267,7 +267,7 @@ func (a *App) newWorker() (*worker.Worker, error) {
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments, Reconciler: a.services.Reconciler,
 		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
 		Standing: a.services.Standing, Inventory: a.services.Inventory, Search: a.services.Search, Settlements: a.services.Settlements,
-		Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
+		Payees: a.services.Payees, Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
 		Fulfilment: a.services.Fulfilment, Dispatch: a.services.Dispatch,
 		Receipts: a.services.Receipts, Notices: a.services.Notices, Vouchers: a.services.Vouchers,
 	}, a.log, a.metrics)

@@ -12,6 +12,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/gateway"
+	"github.com/shiyi-market/shiyi/internal/payee"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/settlement"
@@ -62,8 +63,9 @@ func (a *App) openTill(ctx context.Context, looks bool) error {
 	}
 	a.till.provider = provider
 	a.services.Payments = payment.New(a.db, provider, a.till.shop)
+	a.services.Payees = payee.New(a.db, provider, payee.Shop{Mark: a.cfg.Log.Origin, ReturnURL: base + "/"})
 	a.services.Settlements = settlement.New(a.db, provider, a.cfg.Settlement, settlement.Options{
-		Mark: a.cfg.Log.Origin, ReturnURL: base + "/", Blocked: []settlement.Blocked{aftersale.Open, dispute.Unsettled},
+		Mark: a.cfg.Log.Origin, Blocked: []settlement.Blocked{aftersale.Open, dispute.Unsettled},
 	})
 	return nil
 }

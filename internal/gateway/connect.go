@@ -14,8 +14,10 @@ import (
 // connected accounts, and everything that happened can be asked for again. The
 // rules of Gateway hold for its methods.
 type Connect interface {
-	// CreateAccount makes the connected account of an owner; again, it is the same.
+	// CreateAccount makes the connected account of an owner; again within a day, it is the same.
 	CreateAccount(ctx context.Context, owner uuid.UUID, mark string) (Account, error)
+	// FindAccount is the account that CreateAccount made of an owner, however long ago; without a Ref: it made none. All accounts are looked through.
+	FindAccount(ctx context.Context, owner uuid.UUID, mark string) (Account, error)
 	// OnboardingURL is a page, for some minutes, on which the account's holder says who he is. He comes back to the return address.
 	OnboardingURL(ctx context.Context, account, returnURL string) (string, error)
 	// Account is what the provider says of an account now.

@@ -60,6 +60,13 @@ func TestAnAccountIsMadeOnceAndOnboarded(t *testing.T) {
 			if again, err := b.gateway.CreateAccount(t.Context(), owner, mark); err != nil || again.Ref != first.Ref {
 				t.Errorf("the same owner's: %+v, %v, want %s", again, err, first.Ref)
 			}
+			b.clock.Advance(25 * time.Hour)
+			if found, err := b.gateway.FindAccount(t.Context(), owner, mark); err != nil || found.Ref != first.Ref {
+				t.Errorf("the same owner's, the next day: %+v, %v, want %s", found, err, first.Ref)
+			}
+			if found, err := b.gateway.FindAccount(t.Context(), owner, "other/shop"); err != nil || found.Ref != "" {
+				t.Errorf("another shop's account of the same owner: %+v, %v", found, err)
+			}
 			page, err := b.gateway.OnboardingURL(t.Context(), first.Ref, "http://shop.test/back")
 			if err != nil || !strings.HasSuffix(page, first.Ref) {
 				t.Errorf("where its holder says who he is: %q, %v", page, err)

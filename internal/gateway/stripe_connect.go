@@ -63,6 +63,17 @@ func (g *stripeGateway) CreateAccount(ctx context.Context, owner uuid.UUID, mark
 	return accountOf(made), nil
 }
 
+// FindAccount looks through the list of accounts: Stripe cannot search it by metadata.
+func (g *stripeGateway) FindAccount(ctx context.Context, owner uuid.UUID, mark string) (Account, error) {
+	found := g.accounts.List(&stripe.AccountListParams{ListParams: paged(ctx)})
+	for found.Next() {
+		if of := found.Account(); of.Metadata[markKey] == mark && of.Metadata["owner"] == owner.String() {
+			return accountOf(of), nil
+		}
+	}
+	return Account{}, failure("look for a connected account", found.Err())
+}
+
 // OnboardingURL makes an account link.
 func (g *stripeGateway) OnboardingURL(ctx context.Context, account, returnURL string) (string, error) {
 	params := &stripe.AccountLinkParams{

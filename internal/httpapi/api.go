@@ -28,6 +28,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/payee"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
@@ -72,6 +73,7 @@ type Services struct {
 	Origins      *origin.Service
 	Scrutiny     *scrutiny.Service
 	Search       *search.Service
+	Payees       *payee.Service
 	Settlements  *settlement.Service
 	Trail        *trail.Service
 	Intake       *intake.Service
@@ -139,7 +141,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		listings{d.Catalog, d.Scrutiny, d.Origins, d.Inventory},
 		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
 		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
-		payouts{d.Settlements},
+		payouts{d.Payees, d.Settlements},
 		disputes{d.Disputes},
 		reconciliations{d.Reconciler},
 		statements{d.Statements},

@@ -10,16 +10,20 @@ import (
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/payee"
 	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/settlement"
 )
 
 // payouts answers the operations tagged "payouts".
-type payouts struct{ settlements *settlement.Service }
+type payouts struct {
+	payees      *payee.Service
+	settlements *settlement.Service
+}
 
 // OpenPayoutAccount answers POST /v1/merchant/payout-accounts.
 func (h payouts) OpenPayoutAccount(ctx context.Context, r oas.OpenPayoutAccountRequestObject) (oas.OpenPayoutAccountResponseObject, error) {
-	o, err := h.settlements.Onboard(ctx, callerOf(ctx), id.From[merchant.Merchant](r.Body.MerchantId))
+	o, err := h.payees.Onboard(ctx, callerOf(ctx), id.From[merchant.Merchant](r.Body.MerchantId))
 	if err != nil {
 		return nil, err
 	}
@@ -28,11 +32,11 @@ func (h payouts) OpenPayoutAccount(ctx context.Context, r oas.OpenPayoutAccountR
 
 // GetPayoutAccount answers GET /v1/merchant/payout-accounts/{merchant_id}.
 func (h payouts) GetPayoutAccount(ctx context.Context, r oas.GetPayoutAccountRequestObject) (oas.GetPayoutAccountResponseObject, error) {
-	a, err := h.settlements.Account(ctx, callerOf(ctx), id.From[merchant.Merchant](r.MerchantId))
+	a, err := h.payees.Account(ctx, callerOf(ctx), id.From[merchant.Merchant](r.MerchantId))
 	if err != nil {
 		return nil, err
 	}
-	return oas.GetPayoutAccount200JSONResponse(wirePayoutAccount(settlement.Onboarding{Account: a})), nil
+	return oas.GetPayoutAccount200JSONResponse(wirePayoutAccount(payee.Onboarding{Account: a})), nil
 }
 
 // ListMerchantPayouts answers GET /v1/merchant/payouts.
@@ -75,7 +79,7 @@ func (h payouts) RetryPayout(ctx context.Context, r oas.RetryPayoutRequestObject
 	return answer, nil
 }
 
-func wirePayoutAccount(o settlement.Onboarding) oas.PayoutAccount {
+func wirePayoutAccount(o payee.Onboarding) oas.PayoutAccount {
 	return oas.PayoutAccount{
 		MerchantId: o.Owner, Opened: o.Ref != "", Submitted: o.Submitted, Enabled: o.Enabled, OwedLi: int64(o.Owed), OnboardingUrl: optional(o.URL),
 	}

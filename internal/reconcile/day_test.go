@@ -120,7 +120,7 @@ func TestEachPlantedBreakIsFoundAndNamed(t *testing.T) {
 		_, err := db.ExecContext(t.Context(), query, args...)
 		must(t, err)
 	}
-	account := one(`SELECT ref FROM settlement_account WHERE ref <> '' LIMIT 1`)
+	account := one(`SELECT ref FROM payee WHERE ref <> '' LIMIT 1`)
 	var want []string
 
 	sent := s.ByHand(t, "/v1/transfers", url.Values{"amount": {"70"}, "currency": {"cny"}, "destination": {account}})

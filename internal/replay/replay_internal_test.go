@@ -83,7 +83,7 @@ func TestABrokenReplayGoesOnWhereItStopped(t *testing.T) {
 		t.Errorf("sold %d fen, want %d: %+v", st.SoldFen, want, st)
 	}
 	var paid, owed, begun int64
-	err = r.DB.SQL().QueryRowContext(t.Context(), `SELECT (SELECT 10 * sum(amount_fen) FROM payout WHERE state = 'paid'), (SELECT sum(owed_li) FROM settlement_account),
+	err = r.DB.SQL().QueryRowContext(t.Context(), `SELECT (SELECT 10 * sum(amount_fen) FROM payout WHERE state = 'paid'), (SELECT sum(owed_li) FROM payee),
 		(SELECT count(*) FROM fulfilment WHERE closed_at IS NULL)`).Scan(&paid, &owed, &begun)
 	if err != nil || money.Li(paid+owed) != want.Li()-want.Tenth() || owed >= 13*10 || begun != 0 {
 		t.Errorf("%d li are paid and %d owed to the enterprises of %d sold, and %d orders are not settled, %v", paid, owed, want.Li(), begun, err)

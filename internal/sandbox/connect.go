@@ -40,6 +40,9 @@ type transfer struct {
 	Hash     string            `json:"hash,omitempty"`
 }
 
+func (a *account) name() string { return a.ID }
+func (a *account) when() int64  { return a.Created }
+
 func (t *transfer) name() string { return t.ID }
 func (t *transfer) when() int64  { return t.Created }
 
@@ -61,6 +64,8 @@ func (s *Sandbox) connect(c call, parts []string) (answer any, err error, served
 	switch {
 	case posts && rest == "accounts":
 		answer, err = s.createAccount(c)
+	case !posts && rest == "accounts":
+		answer, err = listed(c, &s.opened, nil, func(a *account) any { return s.accounts[a.ID].object() })
 	case !posts && len(parts) == 2 && parts[0] == "accounts":
 		answer, err = s.account(parts[1])
 	case posts && rest == "account_links":
@@ -111,7 +116,7 @@ func (a *account) object() any {
 }
 
 func (s *Sandbox) createAccount(c call) (any, error) {
-	id, err := s.again(c, s.hash)
+	id, err := s.again(c)
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +223,7 @@ func (r *reversal) object() any {
 }
 
 func (s *Sandbox) createTransfer(c call) (any, error) {
-	id, err := s.again(c, s.hash)
+	id, err := s.again(c)
 	if err != nil {
 		return nil, err
 	}
@@ -251,7 +256,7 @@ func (s *Sandbox) createTransfer(c call) (any, error) {
 }
 
 func (s *Sandbox) reverse(c call, id string) (any, error) {
-	before, err := s.again(c, s.hash)
+	before, err := s.again(c)
 	if err != nil {
 		return nil, err
 	}
@@ -285,17 +290,6 @@ func (s *Sandbox) reverse(c call, id string) (any, error) {
 	return made.object(), s.save(record{Transfer: &next, Reversal: made, Event: newEvent("transfer.reversed", id, c.now, shown)})
 }
 
-// hash is of the request that made the thing.
-func (s *state) hash(id string) string {
-	if made := s.accounts[id]; made != nil {
-		return made.Hash
-	}
-	if made := s.transfers[id]; made != nil {
-		return made.Hash
-	}
-	return s.reversed[id]
-}
-
 // applyConnect makes a record of connected accounts true.
 func (s *state) applyConnect(r record) {
 	if a := r.Account; a != nil {
@@ -304,7 +298,8 @@ func (s *state) applyConnect(r record) {
 			next.got = held.got
 		}
 		s.accounts[a.ID] = &next
-		s.keep(a.Key, a.ID)
+		s.opened.add(&next)
+		s.keep(a.Key, kept{a.ID, a.Hash, a.Created})
 	}
 	if t := r.Transfer; t != nil {
 		if held := s.transfers[t.ID]; held != nil {
@@ -320,19 +315,11 @@ func (s *state) applyConnect(r record) {
 			s.groups[t.Group].add(&held)
 			s.accounts[t.Account].got += t.Amount - t.Reversed
 		}
-		s.keep(t.Key, t.ID)
+		s.keep(t.Key, kept{t.ID, t.Hash, t.Created})
 	}
 	if v := r.Reversal; v != nil {
 		s.reversals[v.Transfer] = append(s.reversals[v.Transfer], v)
-		s.reversed[v.ID] = v.Hash
-		s.keep(v.Key, v.ID)
-	}
-}
-
-// keep remembers what a key made.
-func (s *state) keep(key, id string) {
-	if key != "" {
-		s.keys[key] = id
+		s.keep(v.Key, kept{v.ID, v.Hash, v.Created})
 	}
 }
 

@@ -216,28 +216,39 @@ func (c call) list(name string) []string {
 	return out
 }
 
+// kept is what an idempotency key made.
+type kept struct {
+	id, hash string // hash is of the request
+	at       int64
+}
+
+// keep remembers what a key made.
+func (s *state) keep(key string, made kept) {
+	if key != "" {
+		s.keys[key] = made
+	}
+}
+
+// remembered is for how many seconds a key is known: as at Stripe, a day.
+const remembered = 24 * 60 * 60
+
 // again finds what was made with the request's idempotency key.
-func (s *Sandbox) again(c call, hash func(id string) string) (id string, err error) {
-	id, ok := s.keys[c.key]
-	if c.key == "" || !ok {
+func (s *Sandbox) again(c call) (id string, err error) {
+	made, ok := s.keys[c.key]
+	if c.key == "" || !ok || c.now-made.at >= remembered {
 		return "", nil
 	}
-	if hash(id) != c.hash {
+	if made.hash != c.hash {
 		return "", &problem{
 			Status: http.StatusBadRequest, Type: idempotency, Code: "idempotency_key_in_use",
 			Message: "Keys for idempotent requests can only be used with the same parameters they were first used with.",
 		}
 	}
-	return id, nil
+	return made.id, nil
 }
 
 func (s *Sandbox) createSession(c call) (any, error) {
-	id, err := s.again(c, func(id string) string {
-		if made := s.sessions[id]; made != nil {
-			return made.Hash
-		}
-		return ""
-	})
+	id, err := s.again(c)
 	if err != nil {
 		return nil, err
 	}
@@ -399,12 +410,7 @@ func (s *Sandbox) listRefunds(c call) (any, error) {
 }
 
 func (s *Sandbox) createRefund(c call) (any, error) {
-	id, err := s.again(c, func(id string) string {
-		if made := s.refunds[id]; made != nil {
-			return made.Hash
-		}
-		return ""
-	})
+	id, err := s.again(c)
 	if err != nil {
 		return nil, err
 	}

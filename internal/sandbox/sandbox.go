@@ -87,17 +87,17 @@ type state struct {
 	sessions  map[string]*session
 	intents   map[string]*session
 	refunds   map[string]*refund
-	keys      map[string]string // idempotency key → id of what was made with it
-	waiting   *list.List        // of *event, oldest first
+	keys      map[string]kept // by idempotency key
+	waiting   *list.List      // of *event, oldest first
 	events    map[string]*list.Element
 	past      timeline[*event] // of the last 30 days
 	entries   timeline[*entry]
 	accounts  map[string]*account
+	opened    timeline[*account]
 	transfers map[string]*transfer
 	all       timeline[*transfer]
 	groups    map[string]*timeline[*transfer]
 	reversals map[string][]*reversal // of a transfer
-	reversed  map[string]string      // id of a reversal → hash of its request
 	disputes  map[string]*dispute
 	contested map[string][]string // payment intent → ids of disputes
 	returned  map[string][]string // payment intent → ids of refunds, oldest first
@@ -165,10 +165,10 @@ func Open(cfg Config, log *slog.Logger) (*Sandbox, error) {
 	s := &Sandbox{clock: cfg.Clock, state: &state{
 		cfg: cfg, log: log, page: page, news: make(chan struct{}, 1), secret: "whsec_" + rand.Text() + rand.Text(),
 		sessions: map[string]*session{}, intents: map[string]*session{}, refunds: map[string]*refund{},
-		keys: map[string]string{}, waiting: list.New(), events: map[string]*list.Element{}, busy: map[string]bool{},
+		keys: map[string]kept{}, waiting: list.New(), events: map[string]*list.Element{}, busy: map[string]bool{},
 		accounts: map[string]*account{}, transfers: map[string]*transfer{}, groups: map[string]*timeline[*transfer]{},
-		reversals: map[string][]*reversal{}, reversed: map[string]string{},
-		disputes: map[string]*dispute{}, contested: map[string][]string{}, returned: map[string][]string{},
+		reversals: map[string][]*reversal{},
+		disputes:  map[string]*dispute{}, contested: map[string][]string{}, returned: map[string][]string{},
 	}}
 	if cfg.Journal == "" {
 		return s, nil
@@ -330,9 +330,7 @@ func (s *state) apply(r record) {
 			s.sessions[next.ID] = held
 		}
 		*held = *next
-		if held.Key != "" {
-			s.keys[held.Key] = held.ID
-		}
+		s.keep(held.Key, kept{held.ID, held.Hash, held.Created})
 		if held.Intent != "" {
 			s.intents[held.Intent] = held
 		}
@@ -350,9 +348,7 @@ func (s *state) apply(r record) {
 			s.returned[r.Refund.Intent] = append(s.returned[r.Refund.Intent], r.Refund.ID)
 		}
 		s.refunds[r.Refund.ID] = r.Refund
-		if r.Refund.Key != "" {
-			s.keys[r.Refund.Key] = r.Refund.ID
-		}
+		s.keep(r.Refund.Key, kept{r.Refund.ID, r.Refund.Hash, r.Refund.Created})
 	}
 	if r.Event != nil {
 		s.events[r.Event.ID] = s.waiting.PushBack(r.Event)

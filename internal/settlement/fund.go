@@ -12,6 +12,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/payee"
 	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
@@ -26,7 +27,7 @@ func (s *Service) PayFund(ctx context.Context, log *slog.Logger) (int, error) {
 	now := s.db.Now().In(county)
 	month := time.Date(now.Year(), now.Month(), 0, 0, 0, 0, 0, county).Format("2006-01")
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (int, error) {
-		a, err := lockAccount(ctx, tx, ledger.FundHome)
+		a, err := payee.Lock(ctx, tx, ledger.FundHome)
 		if err != nil {
 			return 0, err
 		}

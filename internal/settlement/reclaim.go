@@ -12,6 +12,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/payee"
 	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
@@ -40,7 +41,7 @@ func reclaim(ctx context.Context, tx *postgres.Tx, oid order.ID) error {
 	if err != nil {
 		return err
 	}
-	a, err := lockAccount(ctx, tx, o.Merchant.UUID())
+	a, err := payee.Lock(ctx, tx, o.Merchant.UUID())
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func reclaim(ctx context.Context, tx *postgres.Tx, oid order.ID) error {
 			}
 		}
 	}
-	return saveAccount(ctx, tx, a)
+	return payee.Save(ctx, tx, a)
 }
 
 // TakeBack makes a pending reversal at the provider and records what it says. One
@@ -107,7 +108,7 @@ func (s *Service) reverse(ctx context.Context, p payout.Payout, r payout.Reversa
 // endReversal records how a reversal ended, once.
 func (s *Service) endReversal(ctx context.Context, r payout.Reversal, ref, failure string) error {
 	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
-		a, err := lockAccount(ctx, tx, r.Merchant)
+		a, err := payee.Lock(ctx, tx, r.Merchant)
 		if err != nil {
 			return err
 		}
@@ -123,6 +124,6 @@ func (s *Service) endReversal(ctx context.Context, r payout.Reversal, ref, failu
 		}
 		p.Reversed -= r.Amount
 		a.Owed -= r.Amount.Li()
-		return errors.Join(savePayout(ctx, tx, p), saveAccount(ctx, tx, a))
+		return errors.Join(savePayout(ctx, tx, p), payee.Save(ctx, tx, a))
 	})
 }

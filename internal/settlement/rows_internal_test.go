@@ -8,5 +8,5 @@ import (
 
 func TestRowsAreWhatTheirTablesHold(t *testing.T) {
 	t.Parallel()
-	pgtest.Columns(t, pgtest.New(t), accountRow{}, settledRow{}, payoutRow{}, reversalRow{})
+	pgtest.Columns(t, pgtest.New(t), settledRow{}, payoutRow{}, reversalRow{})
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/payee"
 	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
@@ -39,9 +40,8 @@ type Blocked func(ctx context.Context, tx *postgres.Tx, orders []order.Order) (m
 
 // Options are what the shop tells settlement of itself.
 type Options struct {
-	Mark      string    // of the shop, as on all that it makes at the provider
-	ReturnURL string    // where an enterprise comes back to from the provider's pages
-	Blocked   []Blocked // what keeps an order from being settled
+	Mark    string    // of the shop, as on all that it makes at the provider
+	Blocked []Blocked // what keeps an order from being settled
 }
 
 // Service settles, through one gateway.
@@ -140,7 +140,7 @@ func (s *Service) free(ctx context.Context, tx *postgres.Tx, orders []order.Orde
 
 // owe adds to an account what these orders are due, and makes the payouts.
 func (s *Service) owe(ctx context.Context, tx *postgres.Tx, owner uuid.UUID, orders []order.Order) error {
-	a, err := lockAccount(ctx, tx, owner)
+	a, err := payee.Lock(ctx, tx, owner)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (s *Service) owe(ctx context.Context, tx *postgres.Tx, owner uuid.UUID, ord
 			payouts = append(payouts, p)
 		}
 	}
-	if err := saveAccount(ctx, tx, a); err != nil {
+	if err := payee.Save(ctx, tx, a); err != nil {
 		return err
 	}
 	return place(ctx, tx, payouts)
@@ -194,7 +194,7 @@ func place(ctx context.Context, tx *postgres.Tx, payouts []payout.Payout) error 
 // PayArrears pays what has stayed owed to up to limit accounts that can be paid to:
 // one payout each. It returns how many those were.
 func (s *Service) PayArrears(ctx context.Context, limit int) (int, error) {
-	all, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]payout.Account, error) { return inArrears(ctx, tx, limit) })
+	all, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]payout.Account, error) { return payee.InArrears(ctx, tx, limit) })
 	if err != nil {
 		return 0, err
 	}
@@ -202,7 +202,7 @@ func (s *Service) PayArrears(ctx context.Context, limit int) (int, error) {
 	var errs []error
 	for _, each := range all {
 		made, err := postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (int, error) {
-			a, err := lockAccount(ctx, tx, each.Owner)
+			a, err := payee.Lock(ctx, tx, each.Owner)
 			if err != nil {
 				return 0, err
 			}
@@ -214,7 +214,7 @@ func (s *Service) PayArrears(ctx context.Context, limit int) (int, error) {
 			if !ok {
 				return 0, nil
 			}
-			if err := saveAccount(ctx, tx, a); err != nil {
+			if err := payee.Save(ctx, tx, a); err != nil {
 				return 0, err
 			}
 			return 1, place(ctx, tx, []payout.Payout{p})
@@ -278,7 +278,7 @@ func (s *Service) pay(ctx context.Context, p payout.Payout, ref string) error {
 
 // payAll records that attempts of payouts of one account were paid, once.
 func payAll(ctx context.Context, tx *postgres.Tx, made []payout.Payout) error {
-	a, err := lockAccount(ctx, tx, made[0].Merchant)
+	a, err := payee.Lock(ctx, tx, made[0].Merchant)
 	if err != nil {
 		return err
 	}
@@ -291,13 +291,13 @@ func payAll(ctx context.Context, tx *postgres.Tx, made []payout.Payout) error {
 		p.State, p.SettledAt = payout.Paid, tx.Now
 		err = errors.Join(err, savePayout(ctx, tx, p))
 	}
-	return errors.Join(err, ledger.Book(ctx, tx, mapped(made, payout.Payout.Booking)), saveAccount(ctx, tx, a))
+	return errors.Join(err, ledger.Book(ctx, tx, mapped(made, payout.Payout.Booking)), payee.Save(ctx, tx, a))
 }
 
 // fail records that an attempt of a payout was declined, once.
 func (s *Service) fail(ctx context.Context, p payout.Payout, why string) error {
 	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
-		a, err := lockAccount(ctx, tx, p.Merchant)
+		a, err := payee.Lock(ctx, tx, p.Merchant)
 		if err != nil {
 			return err
 		}
@@ -307,7 +307,7 @@ func (s *Service) fail(ctx context.Context, p payout.Payout, why string) error {
 		}
 		p.State, p.Failure, p.SettledAt = payout.Failed, why, tx.Now
 		a.Decline(p, tx.Now)
-		return errors.Join(savePayout(ctx, tx, p), saveAccount(ctx, tx, a))
+		return errors.Join(savePayout(ctx, tx, p), payee.Save(ctx, tx, a))
 	})
 }
 
@@ -360,19 +360,31 @@ func (s *Service) PerformForgotten(ctx context.Context, age time.Duration, limit
 	return len(payouts) + len(reversals) - len(errs), errors.Join(errs...)
 }
 
-// Follow looks what became of a payout at the provider, because an event told of its
-// transfer. What is none of ours has no effect.
+// Follow looks what became of a payout or a reversal at the provider, because something
+// there bears its row. What is none of ours has no effect.
 func (s *Service) Follow(ctx context.Context, row uuid.UUID) error {
-	p, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (payout.Payout, error) { return readPayout(ctx, tx, id.From[payout.Payout](row)) })
+	var back []payout.Reversal
+	p, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (p payout.Payout, err error) {
+		if back, err = pendingReversals(ctx, tx, row); err != nil {
+			return p, err
+		}
+		return readPayout(ctx, tx, id.From[payout.Payout](row))
+	})
 	switch {
-	case errors.Is(err, payout.ErrNotFound):
-		return nil
-	case err != nil || p.State != payout.Pending:
+	case errors.Is(err, payout.ErrNotFound): // a reversal's, or another program's
+	case err != nil:
 		return err
+	case p.State == payout.Pending:
+		made, ok, err := s.made(ctx, p)
+		if err != nil || !ok {
+			return err
+		}
+		return s.pay(ctx, p, made.Ref)
 	}
-	made, ok, err := s.made(ctx, p)
-	if err != nil || !ok {
-		return err
+	for _, r := range back {
+		if err := s.TakeBack(ctx, r.Merchant, r.ID); err != nil {
+			return err
+		}
 	}
-	return s.pay(ctx, p, made.Ref)
+	return nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -37,7 +35,7 @@ func must(t testing.TB, err error) {
 }
 
 // options are those of the shop of tests.
-var options = settlement.Options{Mark: "shop.test/log", ReturnURL: "https://shop.example/merchant"}
+var options = settlement.Options{Mark: "shop.test/log"}
 
 func newShop(t testing.TB) *shoptest.Shop {
 	t.Helper()
@@ -49,7 +47,7 @@ func newShop(t testing.TB) *shoptest.Shop {
 // enabled opens the payout account of an enterprise, whose holder says who he is.
 func enabled(t testing.TB, s *shoptest.Shop, m merchant.ID) string {
 	t.Helper()
-	o, err := s.Settlements.Onboard(t.Context(), shoptest.Seller(m), m)
+	o, err := s.Payees.Onboard(t.Context(), shoptest.Seller(m), m)
 	must(t, err)
 	must(t, s.Bank.Onboard(o.Ref))
 	s.Perform(t)
@@ -88,7 +86,7 @@ func payouts(t testing.TB, s *shoptest.Shop, m merchant.ID) []payout.Payout {
 // owed is what stays owed to an enterprise.
 func owed(t testing.TB, s *shoptest.Shop, m merchant.ID) money.Li {
 	t.Helper()
-	a, err := s.Settlements.Account(t.Context(), shoptest.Seller(m), m)
+	a, err := s.Payees.Account(t.Context(), shoptest.Seller(m), m)
 	must(t, err)
 	return a.Owed
 }
@@ -128,7 +126,7 @@ func TestAnOrderThatCanComeBackNoMoreIsPaidOut(t *testing.T) {
 	if got := payouts(t, s, shoptest.Miller); len(got) != 0 {
 		t.Errorf("another enterprise's payouts: %+v", got)
 	}
-	if _, err := s.Settlements.Onboard(t.Context(), shoptest.Seller(shoptest.Miller), shoptest.Distiller); !errors.Is(err, merchant.ErrUnknown) {
+	if _, err := s.Payees.Onboard(t.Context(), shoptest.Seller(shoptest.Miller), shoptest.Distiller); !errors.Is(err, merchant.ErrUnknown) {
 		t.Errorf("open another's account: %v", err)
 	}
 }
@@ -195,13 +193,13 @@ func TestADeclinedPayoutIsOwedAgainAndRetried(t *testing.T) {
 	if err != nil || len(operators.Data) != 1 {
 		t.Errorf("failed payouts: %+v, %v", operators.Data, err)
 	}
-	must(t, s.Settlements.Refresh(t.Context(), shoptest.Distiller.UUID()))
+	must(t, s.Payees.Refresh(t.Context(), shoptest.Distiller.UUID()))
 	if _, err := retry(t, s, failed.ID); !errors.Is(err, payout.ErrDisabled) {
 		t.Errorf("retry while the account is closed: %v", err)
 	}
 	must(t, s.Bank.Onboard(account))
 	s.Clock.Advance(2 * time.Hour)
-	n, err := s.Settlements.RefreshStale(t.Context(), time.Hour, 10)
+	n, err := s.Payees.RefreshStale(t.Context(), time.Hour, 10)
 	must(t, err)
 	wins := pgtest.AtOnce(t, 4, func(int) error { _, err := retry(t, s, failed.ID); return err }, payout.ErrState)
 	if wins != 1 || n != 1 {
@@ -220,88 +218,6 @@ func TestADeclinedPayoutIsOwedAgainAndRetried(t *testing.T) {
 func retry(t testing.TB, s *shoptest.Shop, pid payout.ID) (payout.Payout, error) {
 	t.Helper()
 	return s.Settlements.Retry(t.Context(), shoptest.Operator, pid, request.Claim{}, nil)
-}
-
-// dying is a gateway in front of which, or behind which, the program dies.
-type dying struct {
-	gateway.Gateway
-	before, after bool
-}
-
-var errDied = errors.New("the program died")
-
-func (d dying) Transfer(ctx context.Context, to gateway.Transferring) (gateway.Transfer, error) {
-	if d.before {
-		return gateway.Transfer{}, errDied
-	}
-	made, err := d.Gateway.Transfer(ctx, to)
-	if d.after {
-		err = errDied
-	}
-	return made, err
-}
-
-// Wherever the program dies, and whatever of the provider's words is lost, there is
-// one transfer in the end, and the book says so.
-func TestAPayoutIsMadeOnceWhereverTheProgramDies(t *testing.T) {
-	t.Parallel()
-	type crash struct {
-		dying
-		fault sandbox.Fault
-		later time.Duration // after which somebody looks again
-		event sandbox.Mishap
-	}
-	for name, c := range map[string]crash{
-		"before the call":                           {dying{before: true}, sandbox.Fine, time.Minute, sandbox.Arrives},
-		"before the record":                         {dying{after: true}, sandbox.Fine, time.Minute, sandbox.Dropped},
-		"before the record, and the event tells":    {dying{after: true}, sandbox.Fine, time.Minute, sandbox.Doubled},
-		"before the record, looked at 3 days later": {dying{after: true}, sandbox.Fine, 72 * time.Hour, sandbox.Dropped},
-		"the request is lost":                       {dying{}, sandbox.LoseRequest, time.Minute, sandbox.Arrives},
-		"the answer is lost":                        {dying{}, sandbox.LoseAnswer, time.Minute, sandbox.Dropped},
-		"an internal error after the effect":        {dying{}, sandbox.FailAfter, 72 * time.Hour, sandbox.Dropped},
-		"too many requests":                         {dying{}, sandbox.TooMany, time.Minute, sandbox.Swapped},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newShop(t)
-			enabled(t, s, shoptest.Distiller)
-			o := received(t, s)
-			provider, err := gateway.NewSandbox(s.Bank, s.Bank.Secret())
-			must(t, err)
-			if _, err := s.Settlements.CloseDue(t.Context(), 10); err != nil {
-				t.Fatal(err)
-			}
-			pid := payouts(t, s, shoptest.Distiller)[0].ID
-			s.Bank.Inject(sandbox.Faults{Event: func(string) sandbox.Mishap { return c.event }, Request: func(method, path string) sandbox.Fault {
-				if method == http.MethodPost && strings.HasSuffix(path, "/transfers") {
-					return c.fault
-				}
-				return sandbox.Fine
-			}})
-			c.Gateway = provider
-			if err := settlement.New(s.DB, c.dying, settlement.Config{}, options).Perform(t.Context(), pid); err == nil {
-				t.Fatal("nothing went wrong")
-			}
-			s.Bank.Inject(sandbox.Faults{Event: func(string) sandbox.Mishap { return c.event }})
-			s.Clock.Advance(c.later)
-			s.Settlements = settlement.New(s.DB, provider, settlement.Config{}, options) // after a restart
-			for range 2 {
-				_, err := s.Settlements.PerformForgotten(t.Context(), time.Minute, 10)
-				must(t, err)
-				s.Perform(t)
-			}
-			made, err := provider.Transfers(t.Context(), o.Checkout.UUID())
-			if err != nil || len(made) != 1 || made[0].Amount != 26910 || made[0].Row != pid.UUID() {
-				t.Errorf("the provider made %+v, %v", made, err)
-			}
-			if diff := cmp.Diff(money3{0, 269100, 0}, books(t, s, shoptest.Distiller)); diff != "" {
-				t.Errorf("the book (-want +got):\n%s", diff)
-			}
-			if p := payouts(t, s, shoptest.Distiller); len(p) != 1 || p[0].State != payout.Paid || p[0].Ref != made[0].Ref {
-				t.Errorf("payouts: %+v", p)
-			}
-		})
-	}
 }
 
 func TestAtTheSameTimeAnOrderIsSettledOnce(t *testing.T) {

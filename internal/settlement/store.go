@@ -18,81 +18,6 @@ import (
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
-// accountRow is a row of the table settlement_account.
-type accountRow struct {
-	MerchantID uuid.UUID `gorm:"primaryKey"`
-	Ref        string
-	Submitted  bool
-	Enabled    bool
-	OwedLi     int64
-	Failures   int
-	RetryAt    *time.Time
-	CheckedAt  *time.Time
-}
-
-// TableName is settlement_account.
-func (accountRow) TableName() string { return "settlement_account" }
-
-func (r accountRow) account() payout.Account {
-	return payout.Account{
-		Owner: r.MerchantID, Ref: r.Ref, Submitted: r.Submitted, Enabled: r.Enabled, Owed: money.Li(r.OwedLi), Failures: r.Failures,
-		RetryAt: orZero(r.RetryAt), CheckedAt: orZero(r.CheckedAt),
-	}
-}
-
-// lockAccount keeps an owner's account from others until tx ends; it is made if it
-// is missing.
-func lockAccount(ctx context.Context, tx *postgres.Tx, owner uuid.UUID) (payout.Account, error) {
-	_, err := tx.Exec(ctx, `INSERT INTO settlement_account (merchant_id) VALUES (?) ON CONFLICT ON CONSTRAINT settlement_account_pkey DO NOTHING`, owner)
-	if err != nil {
-		return payout.Account{}, fmt.Errorf("make the payout account of %s: %w", owner, err)
-	}
-	r, err := postgres.On[accountRow](tx, clause.Locking{Strength: "UPDATE"}).Where("merchant_id = ?", owner).Take(ctx)
-	if err != nil {
-		return payout.Account{}, fmt.Errorf("lock the payout account of %s: %w", owner, err)
-	}
-	return r.account(), nil
-}
-
-func readAccount(ctx context.Context, tx *postgres.Tx, owner uuid.UUID) (payout.Account, error) {
-	r, err := postgres.On[accountRow](tx).Where("merchant_id = ?", owner).Take(ctx)
-	switch {
-	case errors.Is(err, postgres.ErrNoRows):
-		return payout.Account{Owner: owner}, nil
-	case err != nil:
-		return payout.Account{}, fmt.Errorf("read the payout account of %s: %w", owner, err)
-	}
-	return r.account(), nil
-}
-
-func saveAccount(ctx context.Context, tx *postgres.Tx, a payout.Account) error {
-	_, err := tx.Exec(ctx, `UPDATE settlement_account SET ref = ?, submitted = ?, enabled = ?, owed_li = ?, failures = ?, retry_at = ?, checked_at = ? WHERE merchant_id = ?`,
-		a.Ref, a.Submitted, a.Enabled, int64(a.Owed), a.Failures, orNull(a.RetryAt), orNull(a.CheckedAt), a.Owner)
-	if err != nil {
-		return fmt.Errorf("save the payout account of %s: %w", a.Owner, err)
-	}
-	return nil
-}
-
-// accounts are the owners of accounts for which the condition holds.
-func accounts(ctx context.Context, tx *postgres.Tx, limit int, order, condition string, args ...any) ([]payout.Account, error) {
-	rows, err := postgres.On[accountRow](tx).Where(condition, args...).Order(order).Limit(limit).Find(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("find payout accounts: %w", err)
-	}
-	return mapped(rows, accountRow.account), nil
-}
-
-// stale are accounts of which the provider was not asked since.
-func stale(ctx context.Context, tx *postgres.Tx, since time.Time, limit int) ([]payout.Account, error) {
-	return accounts(ctx, tx, limit, "checked_at", "ref <> '' AND checked_at <= ?", since)
-}
-
-// inArrears are enabled accounts to which whole fen have stayed owed.
-func inArrears(ctx context.Context, tx *postgres.Tx, limit int) ([]payout.Account, error) {
-	return accounts(ctx, tx, limit, "merchant_id", "enabled AND owed_li >= 10 AND (retry_at IS NULL OR retry_at <= ?)", tx.Now)
-}
-
 // settledRow is a row of the table settled_order.
 type settledRow struct {
 	MerchantID uuid.UUID `gorm:"primaryKey"`
@@ -342,6 +267,15 @@ func waitingReversals(ctx context.Context, tx *postgres.Tx, before time.Time, li
 	rows, err := postgres.On[reversalRow](tx).Where("state = 'pending' AND created_at <= ?", before).Order("created_at").Limit(limit).Find(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find forgotten reversals: %w", err)
+	}
+	return mapped(rows, reversalRow.reversal), nil
+}
+
+// pendingReversals are those that a row names: itself, or those of the payout that it is.
+func pendingReversals(ctx context.Context, tx *postgres.Tx, row uuid.UUID) ([]payout.Reversal, error) {
+	rows, err := postgres.On[reversalRow](tx).Where("state = 'pending' AND (id = ? OR payout_id = ?)", row, row).Find(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find the reversals of %s: %w", row, err)
 	}
 	return mapped(rows, reversalRow.reversal), nil
 }

@@ -44,6 +44,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/payee"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
@@ -73,6 +74,9 @@ type Shop struct {
 	Clock *pgtest.Clock // stands at pgtest.Noon
 	Bank  *sandbox.Sandbox
 
+	// Failed hears of jobs that fail; nil: they fail the test. Perform forgets them: see Again.
+	Failed func(j river.JobArgs, err error)
+
 	gateway gateway.Gateway // to the bank
 
 	performing sync.Mutex
@@ -84,6 +88,8 @@ type Shop struct {
 type Options struct {
 	Log   *slog.Logger   // nil: nobody reads it
 	Cache *catalog.Cache // nil: the catalogue is read anew each time
+	// Between stands between the shop and its provider; nil: nothing does.
+	Between func(gateway.Gateway) gateway.Gateway
 }
 
 // The two enterprises of a shop that is stocked. They may sell through the first
@@ -143,6 +149,9 @@ func New(t testing.TB, o Options) *Shop {
 	must(t, err)
 	s.gateway, err = gateway.NewSandbox(s.Bank, s.Bank.Secret())
 	must(t, err)
+	if o.Between != nil {
+		s.gateway = o.Between(s.gateway)
+	}
 	s.Payments = payment.New(s.DB, s.gateway, payment.Shop{
 		Name: "Shop", Mark: "shop.test/log", SuccessURL: "https://shop.example/?paid={checkout}", CancelURL: "https://shop.example/?unpaid={checkout}",
 	})
@@ -172,8 +181,9 @@ func New(t testing.TB, o Options) *Shop {
 	s.Vouchers = voucher.New(s.DB)
 	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
 	s.Standing = standing.New(s.DB)
+	s.Payees = payee.New(s.DB, s.gateway, payee.Shop{Mark: "shop.test/log", ReturnURL: "https://shop.example/merchant"})
 	s.Settlements = settlement.New(s.DB, s.gateway, settlement.Config{}, settlement.Options{
-		Mark: "shop.test/log", ReturnURL: "https://shop.example/merchant", Blocked: []settlement.Blocked{aftersale.Open, dispute.Unsettled},
+		Mark: "shop.test/log", Blocked: []settlement.Blocked{aftersale.Open, dispute.Unsettled},
 	})
 	s.Reconciler = reconcile.New(s.DB, reconcile.Deps{
 		Gateway: s.gateway, Mark: "shop.test/log", Payments: s.Payments, Orders: s.Orders, Aftersales: s.Aftersales, Disputes: s.Disputes,
@@ -272,12 +282,23 @@ func (s *Shop) Perform(t testing.TB) {
 		s.jobs = nil
 		s.mu.Unlock()
 		for _, j := range jobs {
-			if err := s.do(t.Context(), j); err != nil {
+			switch err := s.do(t.Context(), j); {
+			case err == nil:
+			case s.Failed != nil:
+				s.Failed(j, err)
+			default:
 				t.Fatalf("the job %s %+v: %v", j.Kind(), j, err)
 			}
 		}
 		more = len(jobs) > 0
 	}
+}
+
+// Again puts jobs into the queue that Perform had done, or tried to do.
+func (s *Shop) Again(jobs ...river.JobArgs) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.jobs = append(s.jobs, jobs...)
 }
 
 // Tell sends what waits to be sent to enterprises' own systems.
@@ -307,7 +328,7 @@ func (s *Shop) do(ctx context.Context, j river.JobArgs) error {
 	case payment.TransferMoved:
 		return s.Settlements.Follow(ctx, j.Row)
 	case payment.AccountMoved:
-		return s.Settlements.Refresh(ctx, j.Owner)
+		return s.Payees.Refresh(ctx, j.Owner)
 	case settlement.Pay:
 		return s.Settlements.Perform(ctx, j.Payout)
 	case settlement.TakeBack:
@@ -342,10 +363,10 @@ func (s *Shop) Receive(t testing.TB, oid order.ID) {
 // tell the provider all that it asks. It returns the provider's name of it.
 func (s *Shop) Enable(t testing.TB, m uuid.UUID) string {
 	t.Helper()
-	a, err := s.Settlements.Open(t.Context(), m, Operator.Account.UUID())
+	a, err := s.Payees.Open(t.Context(), m, Operator.Account.UUID())
 	must(t, err)
 	must(t, s.Bank.Onboard(a.Ref))
-	must(t, s.Settlements.Refresh(t.Context(), m))
+	must(t, s.Payees.Refresh(t.Context(), m))
 	return a.Ref
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/payee"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/receipt"
@@ -56,6 +57,8 @@ type Deps struct {
 	Inventory *inventory.Service
 	Search    *search.Service
 	Vouchers  *voucher.Service
+	// Payees asks the provider how the accounts of enterprises stand.
+	Payees *payee.Service
 	// Settlements gives enterprises and the fund their money.
 	Settlements *settlement.Service
 }
@@ -91,7 +94,7 @@ func (w *Worker) register(jobs *river.Workers) error {
 		on(w, jobs, w.deps.Intake.Write),
 		on(w, jobs, w.deps.Dispatch.Ship),
 		on(w, jobs, func(ctx context.Context, j payment.AccountMoved) error {
-			return w.deps.Settlements.Refresh(ctx, j.Owner)
+			return w.deps.Payees.Refresh(ctx, j.Owner)
 		}),
 		on(w, jobs, func(ctx context.Context, j payment.TransferMoved) error { return w.deps.Settlements.Follow(ctx, j.Row) }),
 		on(w, jobs, func(ctx context.Context, j settlement.Pay) error { return w.deps.Settlements.Perform(ctx, j.Payout) }),
@@ -121,7 +124,7 @@ func (w *Worker) dues() []sweep {
 		{"settlement.reclaim", time.Minute, func(ctx context.Context) (int, error) { return all(ctx, d.Settlements.Reclaim) }},
 		{"settlement.perform", time.Minute, func(ctx context.Context) (int, error) { return d.Settlements.PerformForgotten(ctx, time.Minute, batch) }},
 		{"settlement.arrears", time.Minute, func(ctx context.Context) (int, error) { return all(ctx, d.Settlements.PayArrears) }},
-		{"settlement.refresh", time.Hour, func(ctx context.Context) (int, error) { return d.Settlements.RefreshStale(ctx, time.Hour, batch) }},
+		{"payee.refresh", time.Hour, func(ctx context.Context) (int, error) { return d.Payees.RefreshStale(ctx, time.Hour, batch) }},
 		{"settlement.fund", time.Hour, func(ctx context.Context) (int, error) { return d.Settlements.PayFund(ctx, w.log) }},
 		{"settlement.fees", time.Hour, d.Settlements.BookYesterday},
 		{"payment.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, w.forgetBodies) }},

@@ -14,7 +14,7 @@ COMMENT ON TABLE payment_watermark IS 'home: shared. Until when the provider''s 
 GRANT SELECT, INSERT ON payment_watermark TO shiyi_app;
 GRANT UPDATE (told_until) ON payment_watermark TO shiyi_app;
 
-CREATE TABLE settlement_account (
+CREATE TABLE payee (
   merchant_id uuid        NOT NULL,
   ref         text        NOT NULL DEFAULT '',
   submitted   boolean     NOT NULL DEFAULT false,
@@ -23,12 +23,13 @@ CREATE TABLE settlement_account (
   failures    integer     NOT NULL DEFAULT 0,
   retry_at    timestamptz,
   checked_at  timestamptz,
-  CONSTRAINT settlement_account_pkey PRIMARY KEY (merchant_id),
-  CONSTRAINT settlement_account_enabled_has_ref CHECK (NOT enabled OR ref <> ''),
-  CONSTRAINT settlement_account_failures CHECK (failures >= 0)
+  opening_at  timestamptz,
+  CONSTRAINT payee_pkey PRIMARY KEY (merchant_id),
+  CONSTRAINT payee_enabled_has_ref CHECK (NOT enabled OR ref <> ''),
+  CONSTRAINT payee_failures CHECK (failures >= 0)
 );
-CREATE INDEX settlement_account_checked ON settlement_account (checked_at) WHERE ref <> '';
-COMMENT ON TABLE settlement_account IS 'home: merchant. The connected account of an enterprise, or of the fund, and what is due to it and not on its way; below zero: it was paid more than is due now.';
+CREATE INDEX payee_checked ON payee (checked_at) WHERE ref <> '';
+COMMENT ON TABLE payee IS 'home: merchant. The connected account of an enterprise, or of the fund, and what is due to it and not on its way; below zero: it was paid more than is due now.';
 
 CREATE TABLE settled_order (
   merchant_id uuid        NOT NULL,
@@ -106,8 +107,8 @@ CREATE TRIGGER payout_reversal_state_begins BEFORE INSERT ON payout_reversal FOR
 ALTER TABLE payout ENABLE ALWAYS TRIGGER payout_state_moves, ENABLE ALWAYS TRIGGER payout_state_begins;
 ALTER TABLE payout_reversal ENABLE ALWAYS TRIGGER payout_reversal_state_moves, ENABLE ALWAYS TRIGGER payout_reversal_state_begins;
 
-GRANT SELECT, INSERT ON settlement_account, settled_order, payout, payout_reversal TO shiyi_app;
-GRANT UPDATE (ref, submitted, enabled, owed_li, failures, retry_at, checked_at) ON settlement_account TO shiyi_app;
+GRANT SELECT, INSERT ON payee, settled_order, payout, payout_reversal TO shiyi_app;
+GRANT UPDATE (ref, submitted, enabled, owed_li, failures, retry_at, checked_at, opening_at) ON payee TO shiyi_app;
 GRANT UPDATE (due_li, refunds) ON settled_order TO shiyi_app;
 GRANT UPDATE (state, reversed_fen, account, ref, failure, attempt, tried_at, settled_at) ON payout TO shiyi_app;
 GRANT UPDATE (state, ref, failure, settled_at) ON payout_reversal TO shiyi_app;
