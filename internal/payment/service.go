@@ -248,9 +248,28 @@ func GiveBack(ctx context.Context, tx *postgres.Tx, e gateway.Event) error {
 	return tx.Enqueue(ctx, PerformRefund{Buyer: r.Buyer, Refund: r.ID})
 }
 
+// fresh is for how long after its beginning a refund is ordered without looking first. The
+// provider forgets our keys after a day: what is older may be there already, and must not
+// be made again.
+const fresh = time.Hour
+
 // PerformRefund orders a pending refund at the provider. ErrUnavailable when it
 // is to be tried again; a refund that the provider declines is RefundFailed.
 func (s *Service) PerformRefund(ctx context.Context, buyer uuid.UUID, refund RefundID) error {
+	r, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Refund, error) { return readRefund(ctx, tx, refund) })
+	if err != nil || r.State != gateway.RefundPending || r.Ref != "" {
+		return err
+	}
+	if s.db.Now().Sub(r.CreatedAt) >= fresh && r.Provider == s.gateway.Name() {
+		if err := s.follow(ctx, buyer, r.Payment); err != nil {
+			return err
+		}
+	}
+	return s.perform(ctx, buyer, refund)
+}
+
+// perform is PerformRefund for a refund that the provider was asked about.
+func (s *Service) perform(ctx context.Context, buyer uuid.UUID, refund RefundID) error {
 	r, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Refund, error) { return readRefund(ctx, tx, refund) })
 	if err != nil || r.State != gateway.RefundPending || r.Ref != "" {
 		return err
