@@ -32,7 +32,13 @@ func (s *Service) Adopt(ctx context.Context, checkout order.CheckoutID, r paymen
 		if err != nil || amount == 0 {
 			return err
 		}
-		for _, share := range order.Spread(amount, c.Orders) {
+		var aside map[order.ID]order.Share
+		if s.hooks.Aside != nil {
+			if aside, err = s.hooks.Aside(ctx, tx, c.ID); err != nil {
+				return err
+			}
+		}
+		for _, share := range order.Spread(amount, c.Orders, aside) {
 			if err := s.adopt(ctx, tx, &c.Orders[share.N], r, share); err != nil {
 				return err
 			}
