@@ -32,8 +32,14 @@ func (s *Service) Adopt(ctx context.Context, checkout order.CheckoutID, r paymen
 		if err != nil || amount == 0 {
 			return err
 		}
-		for _, share := range order.Spread(amount, c.Orders) {
-			if err := adopt(ctx, tx, &c.Orders[share.N], r, share); err != nil {
+		var aside map[order.ID]order.Share
+		if s.hooks.Aside != nil {
+			if aside, err = s.hooks.Aside(ctx, tx, c.ID); err != nil {
+				return err
+			}
+		}
+		for _, share := range order.Spread(amount, c.Orders, aside) {
+			if err := s.adopt(ctx, tx, &c.Orders[share.N], r, share); err != nil {
 				return err
 			}
 		}
@@ -44,7 +50,7 @@ func (s *Service) Adopt(ctx context.Context, checkout order.CheckoutID, r paymen
 }
 
 // adopt records what one order has of an adopted refund.
-func adopt(ctx context.Context, tx *postgres.Tx, o *order.Order, r payment.Refund, share order.Share) error {
+func (s *Service) adopt(ctx context.Context, tx *postgres.Tx, o *order.Order, r payment.Refund, share order.Share) error {
 	back, err := o.Refund(o.Take(share, r.Reason), identity.ID{}, tx.Now)
 	if err != nil {
 		return err
@@ -55,6 +61,11 @@ func adopt(ctx context.Context, tx *postgres.Tx, o *order.Order, r payment.Refun
 	}
 	if err := insert(ctx, tx, *o, back); err != nil {
 		return err
+	}
+	if s.hooks.Void != nil {
+		if err := s.hooks.Void(ctx, tx, *o, back); err != nil {
+			return err
+		}
 	}
 	matured, err := fund.Matured(ctx, tx, o.Merchant.UUID(), o.ID.String())
 	if err != nil {

@@ -29,6 +29,8 @@ type Hooks struct {
 	// Disputed reports whether the buyer's bank has taken the payment of a locked order back:
 	// then nothing of it is refunded.
 	Disputed func(ctx context.Context, tx *postgres.Tx, o order.Order) (bool, error)
+	// Aside is what of the orders of a locked checkout a bank has taken back for the time being.
+	Aside func(ctx context.Context, tx *postgres.Tx, checkout order.CheckoutID) (map[order.ID]order.Share, error)
 	// Void ends the vouchers of what was refunded of a locked order.
 	Void func(ctx context.Context, tx *postgres.Tx, o order.Order, back order.Refund) error
 }

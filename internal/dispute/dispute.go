@@ -82,11 +82,11 @@ func (d *Dispute) aside() ledger.Account { return ledger.Account("disputed:" + d
 // Losses is what the platform loses without any enterprise's fault.
 const Losses ledger.Account = "platform:losses"
 
-// parts is what is disputed of each order of a checkout. The ids follow from the
-// dispute's, so that they are the same however often it is done.
-func parts(d ID, amount money.Fen, orders []order.Order, matured map[order.ID]bool) []Part {
+// parts is what is disputed of each order of a checkout, beside what others have set aside.
+// The ids follow from the dispute's, so that they are the same however often it is done.
+func parts(d ID, amount money.Fen, orders []order.Order, aside map[order.ID]order.Share, matured map[order.ID]bool) []Part {
 	var all []Part
-	for _, s := range order.Spread(amount, orders) {
+	for _, s := range order.Spread(amount, orders, aside) {
 		o := &orders[s.N]
 		all = append(all, Part{
 			ID: id.FromName[Part]("dispute", d.String()+o.ID.String()), Merchant: o.Merchant, Order: o.ID,

@@ -2,10 +2,12 @@ package dispute_test
 
 import (
 	"errors"
+	"net/url"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/ledger"
@@ -151,5 +153,48 @@ func TestADisputeIsSeenByItsEnterprisesAndHoldsUpTheirOrders(t *testing.T) {
 	})
 	if err != nil || len(open) != 2 {
 		t.Errorf("%v are held up, %v", open, err)
+	}
+}
+
+func TestNothingIsTakenBackTwiceWhileADisputeIsOpen(t *testing.T) {
+	t.Parallel()
+	s := shoptest.New(t, shoptest.Options{})
+	s.StockUp(t, 10)
+	var rates []carriage.Rate
+	for _, r := range carriage.Regions() {
+		rates = append(rates, carriage.Rate{Region: r.Code, First: 800})
+	}
+	if _, err := s.Carriage.Set(t.Context(), shoptest.Seller(shoptest.Miller), shoptest.Miller, 0, rates); err != nil {
+		t.Fatal(err)
+	}
+	for name, rest := range map[string]func(c order.Checkout, first, second dispute.Said) error{
+		"a refund by hand": func(c order.Checkout, first, _ dispute.Said) error {
+			s.ByHand(t, "/v1/refunds", url.Values{"payment_intent": {s.PaidAs(t, c.ID)}, "amount": {"1100"}})
+			s.Perform(t)
+			first.State = dispute.Lost
+			return s.Disputes.Follow(t.Context(), c.ID, first)
+		},
+		"another dispute": func(c order.Checkout, first, second dispute.Said) error {
+			second.State, first.State = dispute.Lost, dispute.Lost
+			return errors.Join(s.Disputes.Follow(t.Context(), c.ID, second), s.Disputes.Follow(t.Context(), c.ID, first))
+		},
+	} {
+		// Goods for 33.00 and shipping for 8.00 yuan, of which the bank takes 30.00 back, and then the rest goes.
+		c := s.Place(t, "ann", shoptest.Choose("flour", 1))
+		s.Pay(t, c.PayURL)
+		first, second := said(3000, dispute.Open), said(1100, dispute.Open)
+		first.Ref, second.Ref = "dp_1 "+name, "dp_2 "+name
+		if err := s.Disputes.Follow(t.Context(), c.ID, first); err != nil {
+			t.Fatal(err)
+		}
+		if err := rest(c, first, second); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(story{}, told(t, s)); diff != "" {
+			t.Errorf("%s: all was given back (-want +got):\n%s", name, diff)
+		}
+		if o := s.Checkout(t, c).Orders[0]; o.State != order.Refunded || o.Returned() != 3300 || o.ShippingRefunded != 800 {
+			t.Errorf("%s: the order is %s, %s and %s are returned", name, o.State, o.Returned(), o.ShippingRefunded)
+		}
 	}
 }

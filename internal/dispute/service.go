@@ -64,7 +64,11 @@ func open(ctx context.Context, tx *postgres.Tx, c *order.Checkout, said Said) (D
 			return d, err
 		}
 	}
-	d.Parts, d.Beyond = parts(d.ID, withheld, c.Orders, matured), said.Amount-withheld
+	aside, err := Aside(ctx, tx, c.ID)
+	if err != nil {
+		return d, err
+	}
+	d.Parts, d.Beyond = parts(d.ID, withheld, c.Orders, aside, matured), said.Amount-withheld
 	if err := insert(ctx, tx, d); err != nil {
 		return d, err
 	}
@@ -113,6 +117,19 @@ func note(ctx context.Context, tx *postgres.Tx, d Dispute, operation string) err
 // them is refunded, and their tenths do not mature.
 func Unsettled(ctx context.Context, tx *postgres.Tx, orders []order.Order) (map[order.ID]bool, error) {
 	return unsettled(ctx, tx, orders)
+}
+
+// Aside is what of the orders of a locked checkout is set aside by open disputes: it is
+// neither refunded nor disputed a second time.
+func Aside(ctx context.Context, tx *postgres.Tx, checkout order.CheckoutID) (map[order.ID]order.Share, error) {
+	parts, err := openParts(ctx, tx, checkout)
+	all := make(map[order.ID]order.Share, len(parts))
+	for _, p := range parts {
+		of := all[p.Order]
+		of.Goods, of.Shipping = of.Goods+p.Goods, of.Shipping+p.Shipping
+		all[p.Order] = of
+	}
+	return all, err
 }
 
 // Disputes are all disputes in a state ("" is any), newest first: for an operator or an

@@ -171,6 +171,20 @@ func withParts(ctx context.Context, tx *postgres.Tx, rows []disputeRow) ([]Dispu
 	return all, nil
 }
 
+// openParts are the parts of the open disputes of a checkout.
+func openParts(ctx context.Context, tx *postgres.Tx, checkout order.CheckoutID) ([]Part, error) {
+	rows, err := postgres.Rows[partRow](ctx, tx, `SELECT p.* FROM dispute d JOIN dispute_part p ON p.dispute_id = d.id
+		WHERE d.state = 'open' AND d.checkout_id = ?`, checkout)
+	if err != nil {
+		return nil, fmt.Errorf("read what is disputed of checkout %s: %w", checkout, err)
+	}
+	all := make([]Part, len(rows))
+	for i, r := range rows {
+		all[i] = r.part()
+	}
+	return all, nil
+}
+
 func unsettled(ctx context.Context, tx *postgres.Tx, orders []order.Order) (map[order.ID]bool, error) {
 	ids := make([]uuid.UUID, len(orders))
 	for i, o := range orders {

@@ -82,20 +82,21 @@ type Share struct {
 }
 
 // Spread shares an amount out among the orders of a checkout, in proportion to what
-// each has left; of an order, goods come before shipping. The amount is at most what is
-// left of all.
-func Spread(amount money.Fen, orders []Order) []Share {
-	left := make([]int64, len(orders))
+// each has left beside what is set aside of it already; of an order, goods come before
+// shipping. The amount is at most what is left of all.
+func Spread(amount money.Fen, orders []Order, aside map[ID]Share) []Share {
+	left, goods := make([]int64, len(orders)), make([]money.Fen, len(orders))
 	for i := range orders {
-		goods, shipping := orders[i].Left()
-		left[i] = int64(goods + shipping)
+		ofGoods, ofShipping := orders[i].Left()
+		held := aside[orders[i].ID]
+		goods[i] = ofGoods - held.Goods
+		left[i] = int64(goods[i] + ofShipping - held.Shipping)
 	}
 	var shares []Share
 	for i, share := range money.Split(amount, left) {
 		if share > 0 {
-			goods, _ := orders[i].Left()
-			goods = min(share, goods)
-			shares = append(shares, Share{i, goods, share - goods})
+			of := min(share, goods[i])
+			shares = append(shares, Share{i, of, share - of})
 		}
 	}
 	return shares

@@ -128,7 +128,7 @@ func TestAnAmountIsSpreadToTheFen(t *testing.T) {
 		}
 		amount := money.Fen(rapid.Int64Range(0, int64(left)).Draw(t, "amount"))
 		var sum money.Fen
-		for _, s := range order.Spread(amount, orders) {
+		for _, s := range order.Spread(amount, orders, nil) {
 			o := &orders[s.N]
 			back, err := o.Refund(o.Take(s, "lost"), identity.ID{}, pgtest.Noon)
 			if err != nil || back.Goods != s.Goods || back.Shipping != s.Shipping {

@@ -53,8 +53,9 @@ func (s *Service) CatchUp(ctx context.Context) (int, error) {
 	return missed, postgres.Do(ctx, s.db, func(tx *postgres.Tx) error { return setToldUntil(ctx, tx, s.gateway.Name(), now) })
 }
 
-// Follow asks the provider for the refunds of an intent, and settles those of ours
-// that it says have arrived or failed: so an event that never came is not missed.
+// Follow asks the provider for the refunds of an intent, and brings those of ours to
+// where it says that they are: so an event that never came is not missed, nor an answer
+// that was lost.
 func (s *Service) Follow(ctx context.Context, buyer uuid.UUID, intent ID) error {
 	i, err := s.Intent(ctx, buyer, intent)
 	if err != nil {
@@ -63,7 +64,7 @@ func (s *Service) Follow(ctx context.Context, buyer uuid.UUID, intent ID) error 
 	return s.follow(ctx, buyer, i.Payment)
 }
 
-// follow settles the refunds of a payment of the buyer's.
+// follow brings the refunds of a payment of the buyer's to where the provider says.
 func (s *Service) follow(ctx context.Context, buyer uuid.UUID, payment string) error {
 	if payment == "" {
 		return nil
@@ -73,7 +74,7 @@ func (s *Service) follow(ctx context.Context, buyer uuid.UUID, payment string) e
 		return err
 	}
 	for _, r := range refunds {
-		if r.Row == uuid.Nil || r.Mark != s.shop.Mark || r.State == gateway.RefundPending {
+		if r.Row == uuid.Nil || r.Mark != s.shop.Mark {
 			continue
 		}
 		err := postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
@@ -96,9 +97,12 @@ func (s *Service) FollowPending(ctx context.Context, age time.Duration, limit in
 	}
 	var errs []error
 	for _, r := range all {
-		err := s.follow(ctx, r.Buyer, r.Payment)
+		var err error
+		if r.Provider == s.gateway.Name() {
+			err = s.follow(ctx, r.Buyer, r.Payment)
+		}
 		if err == nil {
-			err = s.PerformRefund(ctx, r.Buyer, r.ID)
+			err = s.perform(ctx, r.Buyer, r.ID)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("refund %s: %w", r.ID, err))

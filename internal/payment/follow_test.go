@@ -2,6 +2,7 @@ package payment_test
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 	"time"
 
@@ -87,5 +88,66 @@ func TestARefundOfWhichNoEventTellsIsFollowed(t *testing.T) {
 	}
 	if got := s.refunds(t, i)[0]; got.State != gateway.RefundFailed {
 		t.Errorf("the refund is %s, want it failed after all", got.State)
+	}
+}
+
+// forgetful is a provider that does not know our keys any more.
+type forgetful struct{ http.RoundTripper }
+
+func (f forgetful) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	if key := r.Header.Get("Idempotency-Key"); key != "" {
+		r.Header.Set("Idempotency-Key", key+" a day later")
+	}
+	return f.RoundTripper.RoundTrip(r)
+}
+
+// A provider forgets our keys after a day: what was asked before, and is still on its
+// way, must be found and not be asked again.
+func TestARefundWhoseAnswerWasLostIsNotMadeAgainWhenTheProviderHasForgottenItsKey(t *testing.T) {
+	t.Parallel()
+	for name, again := range map[string]func(shop, payment.Intent, payment.RefundID) error{
+		"by the sweep": func(s shop, _ payment.Intent, _ payment.RefundID) error {
+			_, err := s.payments.FollowPending(t.Context(), time.Minute, 10)
+			return err
+		},
+		"by its job": func(s shop, i payment.Intent, rid payment.RefundID) error {
+			return s.payments.PerformRefund(t.Context(), i.Buyer, rid)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			i := s.paid(t, 1000, "")
+			s.bank.SetRefunds(sandbox.RefundsWait)
+			rid := s.request(t, i, 400)
+			lost := false
+			s.bank.Inject(sandbox.Faults{Request: func(method, path string) sandbox.Fault {
+				if method == "POST" && path == "/v1/refunds" && !lost {
+					lost = true
+					return sandbox.LoseAnswer
+				}
+				return sandbox.Fine
+			}, Event: func(string) sandbox.Mishap { return sandbox.Dropped }})
+			if err := s.payments.PerformRefund(t.Context(), i.Buyer, rid); !errors.Is(err, gateway.ErrUnavailable) {
+				t.Fatalf("the answer was lost: %v", err)
+			}
+			s.clock.Advance(30 * time.Hour)
+			s.wire.RoundTripper = forgetful{s.wire.RoundTripper}
+			if err := again(s, i, rid); err != nil {
+				t.Fatal(err)
+			}
+			provider, err := gateway.NewSandbox(s.bank, s.bank.Secret())
+			if err != nil {
+				t.Fatal(err)
+			}
+			made, err := provider.Refunds(t.Context(), i.Payment)
+			if err != nil || len(made) != 1 {
+				t.Fatalf("the provider gives back %+v, %v: want one refund", made, err)
+			}
+			if got := s.refunds(t, i); len(got) != 1 || got[0].Ref != made[0].Ref || got[0].State != gateway.RefundPending {
+				t.Errorf("our refund is %+v, want it pending as %s", got, made[0].Ref)
+			}
+		})
 	}
 }

@@ -248,20 +248,38 @@ func GiveBack(ctx context.Context, tx *postgres.Tx, e gateway.Event) error {
 	return tx.Enqueue(ctx, PerformRefund{Buyer: r.Buyer, Refund: r.ID})
 }
 
-// fresh is for how long after its beginning a refund is ordered again without looking
-// first. The provider forgets our keys after a day: what is older may be there already,
-// and must not be given back twice.
+// fresh is for how long after its beginning a refund is ordered without looking first. The
+// provider forgets our keys after a day: what is older may be there already, and must not
+// be made again.
 const fresh = time.Hour
 
-// PerformRefund orders a pending refund at the provider, unless it is there already.
-// ErrUnavailable when it is to be tried again; a refund that the provider declines is
-// RefundFailed.
+// PerformRefund orders a pending refund at the provider. ErrUnavailable when it
+// is to be tried again; a refund that the provider declines is RefundFailed.
 func (s *Service) PerformRefund(ctx context.Context, buyer uuid.UUID, refund RefundID) error {
 	r, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Refund, error) { return readRefund(ctx, tx, refund) })
 	if err != nil || r.State != gateway.RefundPending || r.Ref != "" {
 		return err
 	}
-	done, err := s.refund(ctx, r)
+	if s.db.Now().Sub(r.CreatedAt) >= fresh && r.Provider == s.gateway.Name() {
+		if err := s.follow(ctx, buyer, r.Payment); err != nil {
+			return err
+		}
+	}
+	return s.perform(ctx, buyer, refund)
+}
+
+// perform is PerformRefund for a refund that the provider was asked about.
+func (s *Service) perform(ctx context.Context, buyer uuid.UUID, refund RefundID) error {
+	r, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Refund, error) { return readRefund(ctx, tx, refund) })
+	if err != nil || r.State != gateway.RefundPending || r.Ref != "" {
+		return err
+	}
+	var done gateway.Refunded
+	if r.Provider == s.gateway.Name() {
+		done, err = s.gateway.Refund(ctx, gateway.Refunding{Refund: r.ID.UUID(), Buyer: r.Buyer, Attempt: r.Attempt, Payment: r.Payment, Amount: r.Amount, Mark: s.shop.Mark})
+	} else {
+		err = gateway.ErrDeclined.With("it was taken by %s, and %s is what we pay with now", r.Provider, s.gateway.Name())
+	}
 	switch {
 	case errors.Is(err, gateway.ErrDeclined):
 		done = gateway.Refunded{State: gateway.RefundFailed, Failure: err.Error()}
@@ -269,25 +287,6 @@ func (s *Service) PerformRefund(ctx context.Context, buyer uuid.UUID, refund Ref
 		return err
 	}
 	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error { return settle(ctx, tx, buyer, refund, r.Attempt, done) })
-}
-
-// refund orders a refund; one that is not fresh is looked for first.
-func (s *Service) refund(ctx context.Context, r Refund) (gateway.Refunded, error) {
-	if r.Provider != s.gateway.Name() {
-		return gateway.Refunded{}, gateway.ErrDeclined.With("it was taken by %s, and %s is what we pay with now", r.Provider, s.gateway.Name())
-	}
-	if s.db.Now().Sub(r.CreatedAt) >= fresh {
-		all, err := s.gateway.Refunds(ctx, r.Payment)
-		if err != nil {
-			return gateway.Refunded{}, err
-		}
-		for _, there := range all {
-			if there.Row == r.ID.UUID() && there.Attempt == r.Attempt && there.Mark == s.shop.Mark {
-				return gateway.Refunded{Ref: there.Ref, State: there.State}, nil
-			}
-		}
-	}
-	return s.gateway.Refund(ctx, gateway.Refunding{Refund: r.ID.UUID(), Buyer: r.Buyer, Attempt: r.Attempt, Payment: r.Payment, Amount: r.Amount, Mark: s.shop.Mark})
 }
 
 // SettleRefund does what a RefundUpdated event says, once.

@@ -171,7 +171,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Scrutiny, s.Origins = scrutiny.New(s.DB, s.Catalog), origin.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Goodwill = compensation.New(s.DB)
-	s.Aftersales, s.Disputes = aftersale.New(s.DB, aftersale.Hooks{Disputed: dispute.Disputed, Void: voucher.Returned}), dispute.New(s.DB)
+	s.Aftersales, s.Disputes = aftersale.New(s.DB, aftersale.Hooks{Disputed: dispute.Disputed, Aside: dispute.Aside, Void: voucher.Returned}), dispute.New(s.DB)
 	s.Fulfilment, s.Dispatch = fulfilment.New(s.DB, aftersale.Open), dispatch.New(s.DB)
 	s.Intake = intake.New(s.DB, s.Catalog)
 	s.Recalls = recall.New(s.DB)

@@ -100,14 +100,31 @@ func issue(ctx context.Context, tx *postgres.Tx, o order.Order, quantity func(or
 	return insert(ctx, tx, all)
 }
 
-// Returned ends the vouchers of what was refunded of a locked order, piece by piece.
+// Returned ends the vouchers of what was refunded of a locked order, piece by piece; of a
+// line whose every fen was given back, all that are unused, whatever number that was for.
 func Returned(ctx context.Context, tx *postgres.Tx, o order.Order, back order.Refund) error {
 	for _, l := range back.Lines {
 		if err := Void(ctx, tx, o, l.N, l.Quantity); err != nil {
 			return err
 		}
+		if !unpaid(o, l.N) || o.Lines[l.N-1].VoucherDays == 0 {
+			continue
+		}
+		n, err := void(ctx, tx, o, l.N, o.Lines[l.N-1].Quantity)
+		if err == nil && n > 0 {
+			err = ended(ctx, tx, o)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// unpaid reports whether every fen of a line was given back: by us, on the provider's own
+// pages or by the buyer's bank. Nobody is owed its service any more.
+func unpaid(o order.Order, line int) bool {
+	return line >= 1 && line <= len(o.Lines) && o.Lines[line-1].Refunded == o.Lines[line-1].Total
 }
 
 // Void makes so many vouchers of a line of a locked order void: those that are not used.
@@ -166,6 +183,9 @@ func (s *Service) Redeem(ctx context.Context, caller identity.Caller, typed stri
 		}
 		if v, err = lock(ctx, tx, v.ID); err != nil {
 			return Voucher{}, err
+		}
+		if v.State == Issued && unpaid(o, v.Line) {
+			return Voucher{}, ErrVoid
 		}
 		if err := v.Redeem(tx.Now); err != nil {
 			return Voucher{}, err

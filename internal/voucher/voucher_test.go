@@ -3,6 +3,7 @@ package voucher_test
 import (
 	"context"
 	"errors"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/merchant"
@@ -342,4 +344,33 @@ func TestTheDatabaseLetsNoVoucherBeUsedTwice(t *testing.T) {
 	}
 	pgtest.Moves(t, s.DB, "voucher", `state = $1::text, ended_at = CASE WHEN $1 <> 'issued' THEN now() END,
 		ended_by = CASE WHEN $1 = 'redeemed' THEN gen_random_uuid() END`, at, "issued>redeemed", "issued>expired", "issued>void")
+}
+
+func TestAVoucherWhoseMoneyWentBackIsNotTaken(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	for name, back := range map[string]func(o order.Order){
+		"on the provider's own pages": func(o order.Order) {
+			s.ByHand(t, "/v1/refunds", url.Values{"payment_intent": {s.PaidAs(t, o.Checkout)}})
+			s.Perform(t)
+		},
+		"by the bank": func(o order.Order) {
+			must(t, s.Disputes.Follow(t.Context(), o.Checkout, dispute.Said{
+				Provider: "sandbox", Ref: "dp_1", Payment: s.PaidAs(t, o.Checkout), Amount: o.Goods, Currency: "cny", State: dispute.Lost, OpenedAt: pgtest.Noon,
+			}))
+		},
+		"without a number of pieces": func(o order.Order) {
+			_, err := s.Aftersales.Refund(t.Context(), shoptest.Operator, o.ID, order.Refunding{Lines: []order.RefundLine{{N: 1, Amount: o.Goods}}, Reason: "关门"}, request.Claim{}, nil)
+			must(t, err)
+		},
+	} {
+		o := bought(t, s, "stay", 2)
+		back(o)
+		if err := redeem(t, s, inn, string(held(t, s, o)[0].Code)); !errors.Is(err, voucher.ErrVoid) {
+			t.Errorf("all given back %s: %v, want %v", name, err, voucher.ErrVoid)
+		}
+		if got := states(t, s, o); got != "void void" && name != "by the bank" {
+			t.Errorf("all given back %s: %s", name, got)
+		}
+	}
 }
