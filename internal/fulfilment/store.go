@@ -156,18 +156,20 @@ func save(ctx context.Context, tx *postgres.Tx, all ...Fulfilment) error {
 }
 
 // Due are up to limit orders that were received, whose window of returns has ended and
-// that are not closed, the oldest first.
-func Due(ctx context.Context, tx *postgres.Tx, limit int) ([]Key, error) {
-	rows, err := postgres.Rows[fulfilmentRow](ctx, tx, `SELECT merchant_id, order_id FROM fulfilment
-		WHERE received_at IS NOT NULL AND closed_at IS NULL AND closes_at <= ? ORDER BY closes_at LIMIT ?`, tx.Now, limit)
+// that are not closed: the oldest first, from behind after, which is zero for the first page.
+// Only Key and ClosesAt of them are read.
+func Due(ctx context.Context, tx *postgres.Tx, after Fulfilment, limit int) ([]Fulfilment, error) {
+	rows, err := postgres.Rows[fulfilmentRow](ctx, tx, `SELECT merchant_id, order_id, closes_at FROM fulfilment
+		WHERE received_at IS NOT NULL AND closed_at IS NULL AND closes_at <= ? AND (closes_at, merchant_id, order_id) > (?, ?, ?)
+		ORDER BY closes_at, merchant_id, order_id LIMIT ?`, tx.Now, after.ClosesAt, after.Merchant, after.Order, limit)
 	if err != nil {
 		return nil, fmt.Errorf("find orders that can be closed: %w", err)
 	}
-	keys := make([]Key, len(rows))
+	due := make([]Fulfilment, len(rows))
 	for i, r := range rows {
-		keys[i] = keyOf(r.MerchantID, r.OrderID)
+		due[i] = r.fulfilment()
 	}
-	return keys, nil
+	return due, nil
 }
 
 // Close ends a received order for good, now: its window of returns has ended, and

@@ -20,7 +20,7 @@ CREATE TABLE fulfilment (
   CONSTRAINT fulfilment_window_begins_with_receipt CHECK (received_at IS NULL OR closes_at >= received_at),
   CONSTRAINT fulfilment_closed_after_its_window CHECK (closed_at IS NULL OR closed_at >= closes_at)
 );
-CREATE INDEX fulfilment_due ON fulfilment (closes_at) WHERE received_at IS NOT NULL AND closed_at IS NULL;
+CREATE INDEX fulfilment_due ON fulfilment (closes_at, merchant_id, order_id) WHERE received_at IS NOT NULL AND closed_at IS NULL;
 CREATE INDEX fulfilment_on_the_way ON fulfilment (shipped_at) WHERE state IN ('partly_shipped', 'shipped', 'delivered') AND goods_received_at IS NULL;
 CREATE TRIGGER fulfilment_state_begins BEFORE INSERT ON fulfilment FOR EACH ROW WHEN (NEW.state <> 'unfulfilled') EXECUTE FUNCTION state_begins();
 CREATE TRIGGER fulfilment_state_moves BEFORE UPDATE OF state ON fulfilment FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
