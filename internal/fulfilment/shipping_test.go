@@ -21,6 +21,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/shipment"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
@@ -45,7 +46,7 @@ func furnish(t testing.TB) (*shoptest.Shop, *fulfilment.Service) {
 	return s, fulfilment.New(s.DB, nil)
 }
 
-func parcel(lines ...fulfilment.ShippedLine) fulfilment.Shipping {
+func parcel(lines ...shipment.Line) fulfilment.Shipping {
 	return fulfilment.Shipping{Carrier: "SF", Number: "SF1234567890", Lines: lines, Temperature: "-18 ℃"}
 }
 
@@ -76,7 +77,7 @@ func TestAnOrderGoesItsWay(t *testing.T) {
 		_, err := f.Confirm(t.Context(), ann, o.ID, request.Claim{}, nil)
 		return err
 	}
-	first, err := ship(t, f, o, parcel(fulfilment.ShippedLine{N: 1, Quantity: 2}))
+	first, err := ship(t, f, o, parcel(shipment.Line{N: 1, Quantity: 2}))
 	must(t, err)
 	if first.State != fulfilment.PartlyShipped || first.Left() != 3 || !errors.Is(confirm(), fulfilment.ErrState) {
 		t.Errorf("in part, it is %+v", first)
@@ -87,7 +88,7 @@ func TestAnOrderGoesItsWay(t *testing.T) {
 	if c.State != fulfilment.Shipped || c.Left() != 0 || len(c.Shipments) != 2 || !c.ShippedAt.Equal(s.Clock.Now()) {
 		t.Errorf("whole, it is %+v", c)
 	}
-	want := []fulfilment.ShippedLine{{N: 1, Quantity: 1}, {N: 2, Quantity: 2}}
+	want := []shipment.Line{{N: 1, Quantity: 1}, {N: 2, Quantity: 2}}
 	if diff := cmp.Diff(want, c.Shipments[1].Lines); diff != "" {
 		t.Errorf("the rest (-want +got):\n%s", diff)
 	}
@@ -99,7 +100,7 @@ func TestAnOrderGoesItsWay(t *testing.T) {
 	if tr := c.Shipments[0].Tracking; len(tr) != 2 || tr[0].Number != "SF1234567890" || c.Shipments[0].Now().Number != "JD9876543210" {
 		t.Errorf("corrected, it is %+v", tr)
 	}
-	if _, err := f.Correct(t.Context(), miller, c.Shipments[1].ID, "ZTO", "ZT123456", "another"); !errors.Is(err, fulfilment.ErrColdCarrier) {
+	if _, err := f.Correct(t.Context(), miller, c.Shipments[1].ID, "ZTO", "ZT123456", "another"); !errors.Is(err, shipment.ErrColdCarrier) {
 		t.Errorf("frozen goods are corrected into a warm van: %v", err)
 	}
 	for i, want := range []fulfilment.State{fulfilment.Shipped, fulfilment.Delivered} {
@@ -149,10 +150,10 @@ func TestWhatMustNotBeShippedIsRefused(t *testing.T) {
 	must(t, err)
 	_, err = s.Recalls.Open(t.Context(), shoptest.Operator, bad.ID, recall.Opening{Level: 1, Reason: "for a test", Notice: "for a test, ten letters"}, request.Claim{}, nil)
 	must(t, err)
-	one := func(n int, q int64, lot string) fulfilment.ShippedLine {
-		return fulfilment.ShippedLine{N: n, Quantity: q, Lot: lot}
+	one := func(n int, q int64, lot string) shipment.Line {
+		return shipment.Line{N: n, Quantity: q, Lot: lot}
 	}
-	with := func(change func(*fulfilment.Shipping), lines ...fulfilment.ShippedLine) fulfilment.Shipping {
+	with := func(change func(*fulfilment.Shipping), lines ...shipment.Line) fulfilment.Shipping {
 		p := parcel(lines...)
 		change(&p)
 		return p
@@ -175,10 +176,10 @@ func TestWhatMustNotBeShippedIsRefused(t *testing.T) {
 		"no such lot":        {o, parcel(one(1, 1, "L9")), fulfilment.ErrLot, "/lines/0/lot"},
 		"a recalled lot":     {o, parcel(one(1, 1, "L1"), one(1, 1, "L2")), fulfilment.ErrLot, "/lines/1/lot"},
 		"another SKU's lot":  {o, parcel(one(2, 1, "L1")), fulfilment.ErrLot, "/lines/0/lot"},
-		"no such carrier":    {o, with(func(p *fulfilment.Shipping) { p.Carrier = "OWL" }), fulfilment.ErrCarrier, "/carrier"},
-		"no number":          {o, with(func(p *fulfilment.Shipping) { p.Number = "?" }), fulfilment.ErrNumber, "/tracking_number"},
-		"a warm van":         {o, with(func(p *fulfilment.Shipping) { p.Carrier = "ZTO" }), fulfilment.ErrColdCarrier, "/carrier"},
-		"no temperature":     {o, with(func(p *fulfilment.Shipping) { p.Temperature = " " }, one(2, 1, "")), fulfilment.ErrTemperature, "/temperature"},
+		"no such carrier":    {o, with(func(p *fulfilment.Shipping) { p.Carrier = "OWL" }), shipment.ErrCarrier, "/carrier"},
+		"no number":          {o, with(func(p *fulfilment.Shipping) { p.Number = "?" }), shipment.ErrNumber, "/tracking_number"},
+		"a warm van":         {o, with(func(p *fulfilment.Shipping) { p.Carrier = "ZTO" }), shipment.ErrColdCarrier, "/carrier"},
+		"no temperature":     {o, with(func(p *fulfilment.Shipping) { p.Temperature = " " }, one(2, 1, "")), shipment.ErrTemperature, "/temperature"},
 	} {
 		_, err := ship(t, f, tt.of, tt.what)
 		if !errors.Is(err, tt.want) {
@@ -236,7 +237,7 @@ func TestTheLastPiecesAreShippedOnceHoweverManyShipThem(t *testing.T) {
 	s, f := furnish(t)
 	o := sell(t, s, "flour", 3)
 	done := pgtest.AtOnce(t, 8, func(int) error {
-		_, err := ship(t, f, o, parcel(fulfilment.ShippedLine{N: 1, Quantity: 2}))
+		_, err := ship(t, f, o, parcel(shipment.Line{N: 1, Quantity: 2}))
 		return err
 	}, fulfilment.ErrTooMany)
 	if c, err := f.MerchantCourse(t.Context(), miller, o.ID); done != 1 || err != nil || c.Left() != 1 || len(c.Shipments) != 1 {
@@ -256,7 +257,7 @@ func TestNoSequenceOfShipmentsAndRefundsShipsMoreThanIsOwed(t *testing.T) {
 		for range rapid.IntRange(1, 5).Draw(r, "steps") {
 			n := int64(rapid.IntRange(1, 4).Draw(r, "n"))
 			if rapid.Bool().Draw(r, "ships") {
-				_, err := ship(t, f, o, parcel(fulfilment.ShippedLine{N: 1, Quantity: n}))
+				_, err := ship(t, f, o, parcel(shipment.Line{N: 1, Quantity: n}))
 				if fits := n <= pieces-back-shipped; fits != (err == nil) {
 					r.Fatalf("%d more of %d, %d shipped and %d refunded: %v", n, pieces, shipped, back, err)
 				}
@@ -304,7 +305,7 @@ func TestWhatIsNotConfirmedIsReceivedTenDaysAfterItLeft(t *testing.T) {
 		must(t, err)
 	}
 	for _, o := range []order.Order{part, rest} {
-		_, err := ship(t, f, o, parcel(fulfilment.ShippedLine{N: 1, Quantity: 1}))
+		_, err := ship(t, f, o, parcel(shipment.Line{N: 1, Quantity: 1}))
 		must(t, err)
 	}
 	must(t, refund(t, s, rest, order.RefundLine{N: 1, Quantity: 1}))
@@ -344,7 +345,7 @@ func TestGoodsThatAreOrderedAheadShipByTheEndOfTheirWindow(t *testing.T) {
 	if want := time.Date(2040, 12, 31, 16, 0, 0, 0, time.UTC); !ahead.ShipBy.Equal(want) || !plain.ShipBy.Equal(o.PaidAt.Add(fulfilment.ShipWithin)) || !now.ShipBy().Equal(plain.ShipBy) {
 		t.Errorf("they ship by %+v", now.Lines)
 	}
-	_, err := ship(t, f, o, parcel(fulfilment.ShippedLine{N: plain.N, Quantity: 1}))
+	_, err := ship(t, f, o, parcel(shipment.Line{N: plain.N, Quantity: 1}))
 	must(t, err)
 	if now := of(t, s, o); !now.ShipBy().Equal(ahead.ShipBy) {
 		t.Errorf("what is left ships by %s", now.ShipBy())
