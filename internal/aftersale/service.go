@@ -142,6 +142,11 @@ func (s *Service) giveBack(ctx context.Context, tx *postgres.Tx, o *order.Order,
 	if err := order.SaveRefunded(ctx, tx, *o); err != nil {
 		return back, err
 	}
+	if r.Shipped {
+		if err := fulfilment.Return(ctx, tx, *o, back.Lines); err != nil {
+			return back, err
+		}
+	}
 	if err := insert(ctx, tx, *o, back); err != nil {
 		return back, err
 	}

@@ -70,7 +70,7 @@ type Line struct {
 	N         int
 	Quantity  int64 // bought
 	Shipped   int64
-	Left      int64  // still to be shipped: bought, not refunded, not shipped
+	Left      int64  // still to be shipped: bought, not shipped, not refunded before that
 	ColdChain string // "N", "CHILLED", "FROZEN" or "VOUCHER"
 	Voucher   bool
 	ShipBy    time.Time // zero for vouchers

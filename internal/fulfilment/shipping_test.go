@@ -21,6 +21,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/returns"
 	"github.com/shiyi-market/shiyi/internal/shipment"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 	"github.com/shiyi-market/shiyi/internal/trail"
@@ -279,6 +280,59 @@ func TestNoSequenceOfShipmentsAndRefundsShipsMoreThanIsOwed(t *testing.T) {
 			r.Fatalf("%d of %d shipped, %d refunded: %+v", shipped, pieces, back, now)
 		}
 	})
+}
+
+// Whatever of a line is refunded, and whether it had left or not, the other pieces are shipped.
+func TestWhatIsRefundedOfALineKeepsNoOtherPieceFromShipping(t *testing.T) {
+	t.Parallel()
+	s, f := furnish(t)
+	part := func(n int64) fulfilment.Shipping { return parcel(shipment.Line{N: 1, Quantity: n}) }
+	comeBack := func(o order.Order, kind returns.Kind, why returns.Reason, pieces int64) {
+		t.Helper()
+		c, err := s.Aftersales.Ask(t.Context(), ann, o.ID, returns.Asking{Kind: kind, Reason: why, Lines: []order.RefundLine{{N: 1, Quantity: pieces}}})
+		must(t, err)
+		_, err = s.Aftersales.Approve(t.Context(), miller, c.ID, request.Claim{}, nil)
+		must(t, err)
+		if kind == returns.ReturnRefund {
+			_, err = s.Aftersales.SendBack(t.Context(), ann, c.ID, "顺丰", "SF1")
+			must(t, err)
+			_, err = s.Aftersales.GoodsReceived(t.Context(), miller, c.ID, true, request.Claim{}, nil)
+			must(t, err)
+		}
+	}
+	for name, tt := range map[string]struct {
+		shipped int64
+		refund  func(order.Order)
+		left    int64
+	}{
+		"two before it ships": {0, func(o order.Order) { must(t, refund(t, s, o, order.RefundLine{N: 1, Quantity: 2})) }, 1},
+		"a reduction, and two before it ships": {0, func(o order.Order) {
+			must(t, refund(t, s, o, order.RefundLine{N: 1, Amount: 1000}))
+			must(t, refund(t, s, o, order.RefundLine{N: 1, Quantity: 2}))
+		}, 1},
+		"a reduction":                       {1, func(o order.Order) { must(t, refund(t, s, o, order.RefundLine{N: 1, Amount: 5000})) }, 2},
+		"one of two that had not left":      {1, func(o order.Order) { must(t, refund(t, s, o, order.RefundLine{N: 1, Quantity: 1})) }, 1},
+		"two that had left, and came back":  {2, func(o order.Order) { comeBack(o, returns.ReturnRefund, returns.Quality, 2) }, 1},
+		"two that had left, and are spoilt": {2, func(o order.Order) { comeBack(o, returns.RefundOnly, returns.Damaged, 2) }, 1},
+		"one that is missing is not sent":   {1, func(o order.Order) { comeBack(o, returns.RefundOnly, returns.Missing, 1) }, 1},
+		"two, of which one had left":        {1, func(o order.Order) { comeBack(o, returns.RefundOnly, returns.Quality, 2) }, 1},
+	} {
+		o := sell(t, s, "flour", 3)
+		if tt.shipped > 0 {
+			_, err := ship(t, f, o, part(tt.shipped))
+			must(t, err)
+		}
+		tt.refund(o)
+		if now := of(t, s, at(t, s, o)); now.Left() != tt.left || now.ShipBy().IsZero() {
+			t.Errorf("%s: %d are left, want %d", name, now.Left(), tt.left)
+		}
+		if _, err := ship(t, f, o, part(tt.left+1)); !errors.Is(err, fulfilment.ErrTooMany) {
+			t.Errorf("%s: one more than is left is shipped: %v", name, err)
+		}
+		if c, err := ship(t, f, o, parcel()); err != nil || c.State != fulfilment.Shipped || c.Left() != 0 {
+			t.Errorf("%s: the rest is shipped: %s, %v", name, c.State, err)
+		}
+	}
 }
 
 // at is an order as it stands now.

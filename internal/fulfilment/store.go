@@ -39,6 +39,7 @@ type lineRow struct {
 	N          int
 	Quantity   int64
 	Shipped    int64
+	Returned   int64
 	ColdChain  string
 	Voucher    bool
 	ShipBy     *time.Time
@@ -132,8 +133,8 @@ func begin(ctx context.Context, tx *postgres.Tx, orders []order.Order) error {
 			INSERT INTO fulfilment (merchant_id, order_id, state, created_at)
 			SELECT m, o, 'unfulfilled', ? FROM unnest(?::uuid[], ?::uuid[]) AS x(m, o) ORDER BY m, o
 			ON CONFLICT DO NOTHING RETURNING merchant_id, order_id)
-		INSERT INTO fulfilment_line (merchant_id, order_id, n, quantity, shipped, cold_chain, voucher, ship_by)
-		SELECT merchant_id, order_id, n, quantity, 0, cold_chain, voucher, ship_by FROM fresh JOIN line_course USING (merchant_id, order_id)`,
+		INSERT INTO fulfilment_line (merchant_id, order_id, n, quantity, shipped, returned, cold_chain, voucher, ship_by)
+		SELECT merchant_id, order_id, n, quantity, 0, 0, cold_chain, voucher, ship_by FROM fresh JOIN line_course USING (merchant_id, order_id)`,
 		tx.Now, postgres.Array(merchants), postgres.Array(ids))
 	if err != nil {
 		return fmt.Errorf("begin fulfilments: %w", err)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/shipment"
 )
@@ -48,6 +49,21 @@ func count(ctx context.Context, tx *postgres.Tx, all []Fulfilment) error {
 		postgres.Array(homes), postgres.Array(keys), postgres.Array(n), postgres.Array(shipped))
 	if err != nil {
 		return fmt.Errorf("count what was shipped: %w", err)
+	}
+	return nil
+}
+
+// Return says of pieces that are refunded of the lines of a locked order that they had been
+// shipped, as far as so many were: what has not left yet is still owed.
+func Return(ctx context.Context, tx *postgres.Tx, o order.Order, lines []order.RefundLine) error {
+	n, pieces := make([]int32, len(lines)), make([]int64, len(lines))
+	for i, l := range lines {
+		n[i], pieces[i] = int32(l.N), l.Quantity
+	}
+	_, err := tx.Exec(ctx, `UPDATE fulfilment_line l SET returned = least(l.shipped, l.returned + x.pieces) FROM unnest(?::integer[], ?::bigint[]) AS x(n, pieces)
+		WHERE l.merchant_id = ? AND l.order_id = ? AND l.n = x.n AND x.pieces > 0`, postgres.Array(n), postgres.Array(pieces), o.Merchant, o.ID)
+	if err != nil {
+		return fmt.Errorf("count what came back of order %s: %w", o.ID, err)
 	}
 	return nil
 }
