@@ -155,6 +155,11 @@ func (s *Service) giveBack(ctx context.Context, tx *postgres.Tx, o *order.Order,
 			return back, err
 		}
 	}
+	if goodsBack(o) {
+		if err := fulfilment.GiveUp(ctx, tx, *o); err != nil {
+			return back, err
+		}
+	}
 	_, err = payment.RequestRefund(ctx, tx, payment.Refund{
 		ID: id.From[payment.Refund](back.ID.UUID()), Intent: id.From[payment.Intent](o.Checkout.UUID()),
 		Buyer: o.Buyer.UUID(), Amount: back.Goods + back.Shipping, Reason: back.Reason,
@@ -214,6 +219,11 @@ func Forfeit(ctx context.Context, tx *postgres.Tx, o *order.Order, refund uuid.U
 	back.ID = id.From[order.Refund](refund)
 	if err := order.SaveRefunded(ctx, tx, *o); err != nil {
 		return err
+	}
+	if goodsBack(o) {
+		if err := fulfilment.GiveUp(ctx, tx, *o); err != nil {
+			return err
+		}
 	}
 	return insert(ctx, tx, *o, back)
 }

@@ -91,6 +91,21 @@ func Receive(ctx context.Context, tx *postgres.Tx, o order.Order, at, closesAt t
 	return save(ctx, tx, f)
 }
 
+// GiveUp ends the way of a locked order of which nothing has left and nothing will, because all
+// of its goods were refunded, once its vouchers have ended, too. Nothing has come that could go
+// back: its window of returns ends with that, and what is left of the payment, such as the
+// shipping fee, is settled. It does nothing to other orders.
+func GiveUp(ctx context.Context, tx *postgres.Tx, o order.Order) error {
+	f, err := Lock(ctx, tx, o)
+	if err != nil || f.State == Received || f.Left() > 0 || !f.ShippedAt.IsZero() {
+		return err
+	}
+	if f.receive(tx.Now); f.State != Received {
+		return nil
+	}
+	return save(ctx, tx, f)
+}
+
 // ofSeller locks an order that was paid, for who sells for its merchant; else it is
 // order.ErrNotFound.
 func ofSeller(ctx context.Context, tx *postgres.Tx, caller identity.Caller, oid order.ID) (order.Order, Course, error) {
