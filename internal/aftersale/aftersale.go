@@ -68,6 +68,21 @@ func stock(o *order.Order, r order.Refund) []inventory.Line {
 	return lines
 }
 
+// goodsBack reports whether every piece of the goods of an order that is not wholly refunded
+// was given back: its fulfilment may be over with that.
+func goodsBack(o *order.Order) bool {
+	goods := false
+	for _, l := range o.Lines {
+		if l.VoucherDays > 0 {
+			continue
+		}
+		if goods = true; l.RefundedQty < l.Quantity && l.Refunded < l.Total {
+			return false
+		}
+	}
+	return goods && o.State == order.Paid
+}
+
 // Next are the actions that somebody may take on a sale now: those of the order, and of how
 // far its goods have come. Canceling is allowed where both allow it; a return within its
 // window, while no case is open.

@@ -18,10 +18,12 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/fault"
+	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/lifecycle"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
@@ -316,6 +318,55 @@ func TestShippingComesBackWithoutATenth(t *testing.T) {
 		State: order.Refunded, Goods: 3300, Shipping: 800, Quantities: []int64{1}, Refunds: 2, Asked: 4100, Shelf: pieces, Leaves: 3, Trail: 2,
 	}
 	stands(t, s, o.ID, "everything back", want)
+}
+
+// Whoever gives the goods of an order back, at once or in parts, before anything of it has left,
+// leaves an order that ends: the enterprise gets what was not refunded.
+func TestAnOrderOfWhichNothingIsLeftToShipEnds(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	seller := shoptest.Seller(shoptest.Miller)
+	for name, tt := range map[string]struct {
+		packed  bool
+		refunds [][]order.RefundLine
+		due     money.Li
+	}{
+		"all pieces at once":             {false, [][]order.RefundLine{{{N: 1, Quantity: 2}}}, 8000},
+		"one after the other, packed":    {true, [][]order.RefundLine{{{N: 1, Quantity: 1}}, {{N: 1, Quantity: 1}}}, 8000},
+		"every fen, whatever the pieces": {false, [][]order.RefundLine{{{N: 1, Amount: 6600}}}, 8000},
+		"all pieces for a part of it":    {false, [][]order.RefundLine{{{N: 1, Quantity: 2, Amount: 6500}}}, 8000 + 900},
+	} {
+		o := sellShipped(t, s, 2, 800)
+		if tt.packed {
+			if _, err := s.Fulfilment.Pack(t.Context(), seller, o.ID); err != nil {
+				t.Fatalf("%s: pack: %v", name, err)
+			}
+		}
+		before := s.Held(t, o.Payable())
+		for i, lines := range tt.refunds {
+			if n, err := s.Settlements.CloseDue(t.Context(), 10); n != 0 || err != nil {
+				t.Errorf("%s: %d orders settled before refund %d, %v", name, n, i, err)
+			}
+			give(t, s, o, order.Refunding{Lines: lines, Restock: true})
+		}
+		if _, err := s.Fulfilment.Pack(t.Context(), seller, o.ID); !errors.Is(err, fulfilment.ErrState) {
+			t.Errorf("%s: it is packed afterwards: %v", name, err)
+		}
+		if now, err := s.Aftersales.Order(t.Context(), ann, o.ID); err != nil || now.State != order.Paid || now.Way.State != fulfilment.Received || len(now.Next(lifecycle.Buyer)) != 0 {
+			t.Errorf("%s: the order is %s and %s, its buyer may %v, %v", name, now.State, now.Way.State, now.Next(lifecycle.Buyer), err)
+		}
+		if n, err := s.Settlements.CloseDue(t.Context(), 10); n != 1 || err != nil {
+			t.Errorf("%s: %d orders settled, %v", name, n, err)
+		}
+		if got := before - s.Held(t, o.Payable()); got != 66000-6600-tt.due+8000 {
+			t.Errorf("%s: the enterprise lost %d li", name, got)
+		}
+	}
+	whole := sellShipped(t, s, 1, 800)
+	c, err := s.Aftersales.Cancel(t.Context(), ann, whole.ID, request.Claim{}, nil)
+	if err != nil || c.State != order.Refunded || c.ShippingRefunded != 800 {
+		t.Errorf("canceled before it shipped, it is %s with %d fen of the shipping back, %v", c.State, c.ShippingRefunded, err)
+	}
 }
 
 // The other order of the checkout leaves room in the payment, so that only what

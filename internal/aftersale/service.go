@@ -144,11 +144,21 @@ func (s *Service) giveBack(ctx context.Context, tx *postgres.Tx, o *order.Order,
 	if err := order.SaveRefunded(ctx, tx, *o); err != nil {
 		return back, err
 	}
+	if r.Shipped {
+		if err := fulfilment.Return(ctx, tx, *o, back.Lines); err != nil {
+			return back, err
+		}
+	}
 	if err := insert(ctx, tx, *o, back); err != nil {
 		return back, err
 	}
 	if s.hooks.Void != nil {
 		if err := s.hooks.Void(ctx, tx, *o, back); err != nil {
+			return back, err
+		}
+	}
+	if goodsBack(o) {
+		if err := fulfilment.GiveUp(ctx, tx, *o); err != nil {
 			return back, err
 		}
 	}
@@ -211,6 +221,11 @@ func Forfeit(ctx context.Context, tx *postgres.Tx, o *order.Order, refund uuid.U
 	back.ID = id.From[order.Refund](refund)
 	if err := order.SaveRefunded(ctx, tx, *o); err != nil {
 		return err
+	}
+	if goodsBack(o) {
+		if err := fulfilment.GiveUp(ctx, tx, *o); err != nil {
+			return err
+		}
 	}
 	return insert(ctx, tx, *o, back)
 }

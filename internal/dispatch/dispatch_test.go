@@ -24,6 +24,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sheet"
+	"github.com/shiyi-market/shiyi/internal/shipment"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
 
@@ -156,8 +157,8 @@ func TestASheetShipsFiveThousandOrdersOnceEachAlthoughItsJobIsKilled(t *testing.
 	b, err := d.Check(t.Context(), miller, merchant.ID{}, sheet.CSV, csvOf(t, wrong...))
 	must(t, err)
 	want := []string{
-		"A2 order.not_found", "A11 order.not_found", "A21 order.not_found", "A31 fulfilment.nothing_to_ship", "B41 fulfilment.unknown_carrier",
-		"C51 fulfilment.invalid_tracking_number", "A61 duplicate", "A71 order.not_found", "B81 fulfilment.cold_carrier_required", "D5001 fulfilment.temperature_required",
+		"A2 order.not_found", "A11 order.not_found", "A21 order.not_found", "A31 fulfilment.nothing_to_ship", "B41 shipment.unknown_carrier",
+		"C51 shipment.invalid_tracking_number", "A61 duplicate", "A71 order.not_found", "B81 shipment.cold_carrier_required", "D5001 shipment.temperature_required",
 	}
 	if diff := cmp.Diff(want, bad(t, d, b)); diff != "" || b.State != dispatch.Failed || b.BadCells != len(want) {
 		t.Errorf("the batch is %+v; bad cells (-want +got):\n%s", b, diff)
@@ -297,7 +298,7 @@ func TestThePickListIsWhatIsToBeShippedTheMostUrgentFirst(t *testing.T) {
 	sell(t, s, "liquor", 1)
 	_, err := f.Ship(t.Context(), miller, done.ID, fulfilment.Shipping{Carrier: "SF", Number: "SF1234567890"}, request.Claim{}, nil)
 	must(t, err)
-	_, err = f.Ship(t.Context(), miller, first.ID, fulfilment.Shipping{Carrier: "SF", Number: "SF1234567890", Lines: []fulfilment.ShippedLine{{N: 1, Quantity: 1}}}, request.Claim{}, nil)
+	_, err = f.Ship(t.Context(), miller, first.ID, fulfilment.Shipping{Carrier: "SF", Number: "SF1234567890", Lines: []shipment.Line{{N: 1, Quantity: 1}}}, request.Claim{}, nil)
 	must(t, err)
 	_, err = s.Aftersales.Refund(t.Context(), shoptest.Operator, back.ID, order.Refunding{Lines: []order.RefundLine{{N: 1, Quantity: 1}}, Reason: "for a test"}, request.Claim{}, nil)
 	must(t, err)

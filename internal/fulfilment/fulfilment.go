@@ -41,7 +41,7 @@ const (
 	PartlyShipped State = "partly_shipped" // something is still to leave
 	Shipped       State = "shipped"        // all that is to leave has left
 	Delivered     State = "delivered"      // the carrier has handed all of it over
-	Received      State = "received"       // the buyer has all of it, and vouchers are used or void
+	Received      State = "received"       // the buyer has all that was not refunded, and vouchers are used or void
 )
 
 // Key names the fulfilment of an order.
@@ -70,7 +70,7 @@ type Line struct {
 	N         int
 	Quantity  int64 // bought
 	Shipped   int64
-	Left      int64  // still to be shipped: bought, not refunded, not shipped
+	Left      int64  // still to be shipped: bought, not shipped, not refunded before that
 	ColdChain string // "N", "CHILLED", "FROZEN" or "VOUCHER"
 	Voucher   bool
 	ShipBy    time.Time // zero for vouchers

@@ -79,12 +79,12 @@ func TestAnOrderOfVouchersIsReceivedDueAndClosedOnce(t *testing.T) {
 	if err := receive(t, s, unpaid.ID, s.Clock.Now()); !errors.Is(err, fulfilment.ErrUnpaid) {
 		t.Errorf("an unpaid order is received: %v", err)
 	}
-	due := func() []fulfilment.Key {
-		keys, err := postgres.View(t.Context(), s.DB, func(tx *postgres.Tx) ([]fulfilment.Key, error) {
-			return fulfilment.Due(t.Context(), tx, 10)
+	due := func() []fulfilment.Fulfilment {
+		all, err := postgres.View(t.Context(), s.DB, func(tx *postgres.Tx) ([]fulfilment.Fulfilment, error) {
+			return fulfilment.Due(t.Context(), tx, fulfilment.Fulfilment{}, 10)
 		})
 		must(t, err)
-		return keys
+		return all
 	}
 	key := fulfilment.Key{Merchant: o.Merchant, Order: o.ID}
 	shut := func() error {
@@ -101,7 +101,7 @@ func TestAnOrderOfVouchersIsReceivedDueAndClosedOnce(t *testing.T) {
 		t.Errorf("before its window ends: %v, due are %v", err, due())
 	}
 	s.Clock.Advance(time.Hour)
-	if d := due(); len(d) != 1 || d[0] != key {
+	if d := due(); len(d) != 1 || d[0].Key != key {
 		t.Errorf("due are %v", d)
 	}
 	must(t, shut())

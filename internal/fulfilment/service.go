@@ -13,6 +13,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/shipment"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
@@ -90,6 +91,21 @@ func Receive(ctx context.Context, tx *postgres.Tx, o order.Order, at, closesAt t
 	return save(ctx, tx, f)
 }
 
+// GiveUp ends the way of a locked order of which nothing has left and nothing will, because all
+// of its goods were refunded, once its vouchers have ended, too. Nothing has come that could go
+// back: its window of returns ends with that, and what is left of the payment, such as the
+// shipping fee, is settled. It does nothing to other orders.
+func GiveUp(ctx context.Context, tx *postgres.Tx, o order.Order) error {
+	f, err := Lock(ctx, tx, o)
+	if err != nil || f.State == Received || f.Left() > 0 || !f.ShippedAt.IsZero() {
+		return err
+	}
+	if f.receive(tx.Now); f.State != Received {
+		return nil
+	}
+	return save(ctx, tx, f)
+}
+
 // ofSeller locks an order that was paid, for who sells for its merchant; else it is
 // order.ErrNotFound.
 func ofSeller(ctx context.Context, tx *postgres.Tx, caller identity.Caller, oid order.ID) (order.Order, Course, error) {
@@ -110,7 +126,7 @@ func lockCourse(ctx context.Context, tx *postgres.Tx, o order.Order) (Course, er
 	if err != nil {
 		return Course{}, err
 	}
-	parcels, err := shipments(ctx, tx, f.Key)
+	parcels, err := shipment.Of(ctx, tx, f.Merchant, f.Order)
 	return Course{f, parcels}, err
 }
 
@@ -138,8 +154,8 @@ func (s *Service) Pack(ctx context.Context, caller identity.Caller, oid order.ID
 
 // Ship gives a parcel of an order to its carrier: so much of its lines, by lot where the
 // enterprise says so, never more than is left of them. order.ErrNotFound, ErrUnpaid,
-// ErrNothing, ErrLine, ErrTooMany, ErrCarrier, ErrNumber, ErrColdCarrier, ErrTemperature
-// or ErrLot.
+// ErrNothing, ErrLine, ErrTooMany, ErrLot, or shipment.ErrCarrier, ErrNumber, ErrColdCarrier
+// or ErrTemperature.
 func (s *Service) Ship(ctx context.Context, caller identity.Caller, oid order.ID, what Shipping, claim request.Claim, render func(Course) (request.Answer, error)) (Course, error) {
 	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Course, error) {
 		o, c, err := ofSeller(ctx, tx, caller, oid)
@@ -153,7 +169,7 @@ func (s *Service) Ship(ctx context.Context, caller identity.Caller, oid order.ID
 		if err := checkLots(ctx, tx, o, parcel); err != nil {
 			return Course{}, err
 		}
-		if err := insert(ctx, tx, []Fulfilment{c.Fulfilment}, []Shipment{parcel}); err != nil {
+		if err := insert(ctx, tx, []Fulfilment{c.Fulfilment}, []shipment.Shipment{parcel}); err != nil {
 			return Course{}, err
 		}
 		c.Shipments = append(c.Shipments, parcel)
@@ -169,7 +185,7 @@ func ShipAll(ctx context.Context, tx *postgres.Tx, actor uuid.UUID, orders []ord
 		return nil, err
 	}
 	var shipped []Fulfilment
-	var parcels []Shipment
+	var parcels []shipment.Shipment
 	refused = make(map[order.ID]error)
 	for i, o := range orders {
 		at := tx.Now
@@ -199,7 +215,7 @@ func ReceiveAll(ctx context.Context, tx *postgres.Tx, orders []order.Order, at m
 }
 
 // checkLots refuses lots that there are not, or that may not leave.
-func checkLots(ctx context.Context, tx *postgres.Tx, o order.Order, parcel Shipment) error {
+func checkLots(ctx context.Context, tx *postgres.Tx, o order.Order, parcel shipment.Shipment) error {
 	for i, l := range parcel.Lines {
 		if l.Lot == "" {
 			continue
@@ -216,48 +232,48 @@ func checkLots(ctx context.Context, tx *postgres.Tx, o order.Order, parcel Shipm
 }
 
 // ofShipment locks the order of a shipment, for who sells for its merchant, and gives
-// the place of the shipment among the order's. ErrShipment.
-func ofShipment(ctx context.Context, tx *postgres.Tx, caller identity.Caller, sid ShipmentID) (Course, int, error) {
-	oid, err := orderOf(ctx, tx, sid)
+// the place of the shipment among the order's. shipment.ErrUnknown.
+func ofShipment(ctx context.Context, tx *postgres.Tx, caller identity.Caller, sid shipment.ID) (Course, int, error) {
+	oid, err := shipment.OrderOf(ctx, tx, sid)
 	if err != nil {
 		return Course{}, 0, err
 	}
 	_, c, err := ofSeller(ctx, tx, caller, oid)
 	if errors.Is(err, order.ErrNotFound) {
-		err = ErrShipment
+		err = shipment.ErrUnknown
 	}
 	if err != nil {
 		return Course{}, 0, err
 	}
-	return c, slices.IndexFunc(c.Shipments, func(s Shipment) bool { return s.ID == sid }), nil
+	return c, slices.IndexFunc(c.Shipments, func(s shipment.Shipment) bool { return s.ID == sid }), nil
 }
 
 // Correct says who really carries a parcel, under which number, and why that was wrong;
-// what was said before stays to be read. ErrShipment, ErrCarrier, ErrNumber,
+// what was said before stays to be read. shipment.ErrUnknown, ErrCarrier, ErrNumber,
 // ErrColdCarrier, ErrReason or ErrState.
-func (s *Service) Correct(ctx context.Context, caller identity.Caller, sid ShipmentID, carrier, number, reason string) (Course, error) {
+func (s *Service) Correct(ctx context.Context, caller identity.Caller, sid shipment.ID, carrier, number, reason string) (Course, error) {
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Course, error) {
 		c, i, err := ofShipment(ctx, tx, caller, sid)
 		if err != nil {
 			return Course{}, err
 		}
-		right, err := tracking(carrier, number, caller.Account.UUID(), tx.Now)
+		right, err := shipment.Track(carrier, number, caller.Account.UUID(), tx.Now)
 		if err != nil {
 			return Course{}, err
 		}
 		parcel := &c.Shipments[i]
-		if err := parcel.correct(c.cold(*parcel), right, reason); err != nil {
+		if err := parcel.Correct(c.cold(*parcel), right, reason); err != nil {
 			return Course{}, err
 		}
-		if err := insertTracking(ctx, tx, c.Merchant, *parcel); err != nil {
+		if err := shipment.InsertTracking(ctx, tx, c.Merchant, *parcel); err != nil {
 			return Course{}, err
 		}
 		return c, note(ctx, tx, caller, "fulfilment.correct", c.Order, map[string]any{"shipment": sid.String(), "carrier": carrier, "reason": parcel.Now().Reason})
 	})
 }
 
-// Deliver says that a parcel was handed over to the buyer. ErrShipment or ErrState.
-func (s *Service) Deliver(ctx context.Context, caller identity.Caller, sid ShipmentID) (Course, error) {
+// Deliver says that a parcel was handed over to the buyer. shipment.ErrUnknown or shipment.ErrState.
+func (s *Service) Deliver(ctx context.Context, caller identity.Caller, sid shipment.ID) (Course, error) {
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Course, error) {
 		c, i, err := ofShipment(ctx, tx, caller, sid)
 		if err != nil {
@@ -266,7 +282,7 @@ func (s *Service) Deliver(ctx context.Context, caller identity.Caller, sid Shipm
 		if err := c.deliver(&c.Shipments[i], tx.Now); err != nil {
 			return Course{}, err
 		}
-		if err := saveDelivered(ctx, tx, c.Merchant, c.Shipments[i]); err != nil {
+		if err := shipment.SaveDelivered(ctx, tx, c.Merchant, c.Shipments[i]); err != nil {
 			return Course{}, err
 		}
 		if err := save(ctx, tx, c.Fulfilment); err != nil {
@@ -381,7 +397,7 @@ func (s *Service) course(ctx context.Context, find func(*postgres.Tx) (order.Ord
 		if err != nil {
 			return Course{}, err
 		}
-		parcels, err := shipments(ctx, tx, all[o.ID].Key)
+		parcels, err := shipment.Of(ctx, tx, o.Merchant, o.ID)
 		return Course{all[o.ID], parcels}, err
 	})
 }

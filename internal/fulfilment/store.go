@@ -39,6 +39,7 @@ type lineRow struct {
 	N          int
 	Quantity   int64
 	Shipped    int64
+	Returned   int64
 	ColdChain  string
 	Voucher    bool
 	ShipBy     *time.Time
@@ -132,8 +133,8 @@ func begin(ctx context.Context, tx *postgres.Tx, orders []order.Order) error {
 			INSERT INTO fulfilment (merchant_id, order_id, state, created_at)
 			SELECT m, o, 'unfulfilled', ? FROM unnest(?::uuid[], ?::uuid[]) AS x(m, o) ORDER BY m, o
 			ON CONFLICT DO NOTHING RETURNING merchant_id, order_id)
-		INSERT INTO fulfilment_line (merchant_id, order_id, n, quantity, shipped, cold_chain, voucher, ship_by)
-		SELECT merchant_id, order_id, n, quantity, 0, cold_chain, voucher, ship_by FROM fresh JOIN line_course USING (merchant_id, order_id)`,
+		INSERT INTO fulfilment_line (merchant_id, order_id, n, quantity, shipped, returned, cold_chain, voucher, ship_by)
+		SELECT merchant_id, order_id, n, quantity, 0, 0, cold_chain, voucher, ship_by FROM fresh JOIN line_course USING (merchant_id, order_id)`,
 		tx.Now, postgres.Array(merchants), postgres.Array(ids))
 	if err != nil {
 		return fmt.Errorf("begin fulfilments: %w", err)
@@ -156,18 +157,20 @@ func save(ctx context.Context, tx *postgres.Tx, all ...Fulfilment) error {
 }
 
 // Due are up to limit orders that were received, whose window of returns has ended and
-// that are not closed, the oldest first.
-func Due(ctx context.Context, tx *postgres.Tx, limit int) ([]Key, error) {
-	rows, err := postgres.Rows[fulfilmentRow](ctx, tx, `SELECT merchant_id, order_id FROM fulfilment
-		WHERE received_at IS NOT NULL AND closed_at IS NULL AND closes_at <= ? ORDER BY closes_at LIMIT ?`, tx.Now, limit)
+// that are not closed: the oldest first, from behind after, which is zero for the first page.
+// Only Key and ClosesAt of them are read.
+func Due(ctx context.Context, tx *postgres.Tx, after Fulfilment, limit int) ([]Fulfilment, error) {
+	rows, err := postgres.Rows[fulfilmentRow](ctx, tx, `SELECT merchant_id, order_id, closes_at FROM fulfilment
+		WHERE received_at IS NOT NULL AND closed_at IS NULL AND closes_at <= ? AND (closes_at, merchant_id, order_id) > (?, ?, ?)
+		ORDER BY closes_at, merchant_id, order_id LIMIT ?`, tx.Now, after.ClosesAt, after.Merchant, after.Order, limit)
 	if err != nil {
 		return nil, fmt.Errorf("find orders that can be closed: %w", err)
 	}
-	keys := make([]Key, len(rows))
+	due := make([]Fulfilment, len(rows))
 	for i, r := range rows {
-		keys[i] = keyOf(r.MerchantID, r.OrderID)
+		due[i] = r.fulfilment()
 	}
-	return keys, nil
+	return due, nil
 }
 
 // Close ends a received order for good, now: its window of returns has ended, and

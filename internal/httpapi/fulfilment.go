@@ -15,6 +15,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/sheet"
+	"github.com/shiyi-market/shiyi/internal/shipment"
 )
 
 // fulfilments answers the operations tagged "fulfilment".
@@ -80,7 +81,7 @@ func (h fulfilments) ShipOrder(ctx context.Context, r oas.ShipOrderRequestObject
 
 // CorrectTracking answers POST /v1/merchant/shipments/{shipment_id}/tracking.
 func (h fulfilments) CorrectTracking(ctx context.Context, r oas.CorrectTrackingRequestObject) (oas.CorrectTrackingResponseObject, error) {
-	c, err := h.fulfilment.Correct(ctx, callerOf(ctx), id.From[fulfilment.Shipment](r.ShipmentId), r.Body.Carrier, r.Body.TrackingNumber, r.Body.Reason)
+	c, err := h.fulfilment.Correct(ctx, callerOf(ctx), id.From[shipment.Shipment](r.ShipmentId), r.Body.Carrier, r.Body.TrackingNumber, r.Body.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func (h fulfilments) CorrectTracking(ctx context.Context, r oas.CorrectTrackingR
 
 // DeliverShipment answers POST /v1/merchant/shipments/{shipment_id}/delivered.
 func (h fulfilments) DeliverShipment(ctx context.Context, r oas.DeliverShipmentRequestObject) (oas.DeliverShipmentResponseObject, error) {
-	c, err := h.fulfilment.Deliver(ctx, callerOf(ctx), id.From[fulfilment.Shipment](r.ShipmentId))
+	c, err := h.fulfilment.Deliver(ctx, callerOf(ctx), id.From[shipment.Shipment](r.ShipmentId))
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +177,7 @@ func (d download) VisitGetShipmentTemplateResponse(w http.ResponseWriter) error 
 func fromShipment(b oas.NewShipment) fulfilment.Shipping {
 	s := fulfilment.Shipping{Carrier: b.Carrier, Number: b.TrackingNumber, Temperature: value(b.Temperature)}
 	for _, l := range b.Lines {
-		s.Lines = append(s.Lines, fulfilment.ShippedLine{N: l.Line, Quantity: l.Quantity, Lot: value(l.Lot)})
+		s.Lines = append(s.Lines, shipment.Line{N: l.Line, Quantity: l.Quantity, Lot: value(l.Lot)})
 	}
 	return s
 }
@@ -192,14 +193,14 @@ func wireCourse(c fulfilment.Course) oas.Fulfilment {
 	}
 }
 
-func wireShipment(s fulfilment.Shipment) oas.Shipment {
+func wireShipment(s shipment.Shipment) oas.Shipment {
 	return oas.Shipment{
 		Id: s.ID.UUID(), Carrier: s.Now().Carrier, TrackingNumber: s.Now().Number, Temperature: optional(s.Temperature),
 		ShippedAt: s.ShippedAt.UTC(), DeliveredAt: wireTime(s.DeliveredAt),
-		Lines: wireAll(s.Lines, func(l fulfilment.ShippedLine) oas.ShippedLine {
+		Lines: wireAll(s.Lines, func(l shipment.Line) oas.ShippedLine {
 			return oas.ShippedLine{Line: l.N, Quantity: l.Quantity, Lot: optional(l.Lot)}
 		}),
-		Tracking: wireAll(s.Tracking, func(t fulfilment.Tracking) oas.Tracking {
+		Tracking: wireAll(s.Tracking, func(t shipment.Tracking) oas.Tracking {
 			return oas.Tracking{Carrier: t.Carrier, TrackingNumber: t.Number, Reason: optional(t.Reason), At: t.At.UTC()}
 		}),
 	}

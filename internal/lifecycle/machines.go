@@ -37,7 +37,7 @@ func Fulfilment() Machine {
 		{"unfulfilled", "packed", "pack", []Role{Merchant}},
 		{"unfulfilled", "partly_shipped", "ship", []Role{Merchant}},
 		{"unfulfilled", "shipped", "ship", []Role{Merchant}},
-		{"unfulfilled", "received", "receive", []Role{System}}, // vouchers: redeemed or expired
+		{"unfulfilled", "received", "receive", []Role{System}}, // vouchers: none can be used any more; goods: all were refunded
 		{"packed", "packed", "cancel", []Role{Buyer, Merchant}},
 		{"packed", "partly_shipped", "ship", []Role{Merchant}},
 		{"packed", "shipped", "ship", []Role{Merchant}},

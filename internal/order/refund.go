@@ -17,6 +17,7 @@ type Refunding struct {
 	Lines    []RefundLine
 	Shipping money.Fen
 	Restock  bool // the goods came back and can be sold again
+	Shipped  bool // its pieces are such as were shipped: those that were not are still owed
 	Reason   string
 }
 

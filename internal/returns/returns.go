@@ -228,9 +228,10 @@ func (c *Case) Granted() State {
 
 // Refunding is what a case gives back of an order: no more than is left of it, for an
 // operator may have given something back meanwhile. Where it is the merchant's fault and
-// nothing is left of the goods, the shipping fee goes back, too.
+// nothing is left of the goods, the shipping fee goes back, too. What the buyer says he has
+// had was shipped; what he misses may be what has not left yet.
 func (c *Case) Refunding(o *order.Order, restock bool) order.Refunding {
-	r := order.Refunding{Restock: restock, Reason: "售后退款 " + string(c.Reason)}
+	r := order.Refunding{Restock: restock, Shipped: c.Reason != Missing && c.Reason != NotReceived, Reason: "售后退款 " + string(c.Reason)}
 	goods := o.Returned()
 	for _, want := range c.Lines {
 		l := o.Lines[want.N-1]

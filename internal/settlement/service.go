@@ -65,28 +65,28 @@ const (
 	fresh = time.Hour
 )
 
-// CloseDue settles up to limit orders whose time to come back is over, and returns
-// how many it could. Those of which something is open wait.
-func (s *Service) CloseDue(ctx context.Context, limit int) (int, error) {
-	keys, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]fulfilment.Key, error) { return fulfilment.Due(ctx, tx, limit) })
-	if err != nil {
-		return 0, err
-	}
-	of := map[merchant.ID][]fulfilment.Key{}
-	for _, k := range keys {
-		of[k.Merchant] = append(of[k.Merchant], k)
-	}
-	closed, errs := 0, []error(nil)
-	for m, all := range of {
-		for part := range slices.Chunk(all, together) {
-			n, err := postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (int, error) { return s.closeAll(ctx, tx, m, part) })
-			closed += n
-			if err != nil {
-				errs = append(errs, fmt.Errorf("settle orders of %s: %w", m, err))
+// CloseDue settles orders whose time to come back is over, limit of them at a time, until
+// limit are settled or it has seen all: those of which something is open wait, and keep
+// nobody behind them waiting. It returns how many it settled.
+func (s *Service) CloseDue(ctx context.Context, limit int) (closed int, err error) {
+	var after fulfilment.Fulfilment
+	for more := true; more && closed < limit; {
+		due, unread := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]fulfilment.Fulfilment, error) { return fulfilment.Due(ctx, tx, after, limit) })
+		of := map[merchant.ID][]fulfilment.Key{}
+		for _, after = range due {
+			of[after.Merchant] = append(of[after.Merchant], after.Key)
+		}
+		for m, all := range of {
+			for part := range slices.Chunk(all, together) {
+				n, unsettled := postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (int, error) { return s.closeAll(ctx, tx, m, part) })
+				if closed += n; unsettled != nil {
+					err = errors.Join(err, fmt.Errorf("settle orders of %s: %w", m, unsettled))
+				}
 			}
 		}
+		err, more = errors.Join(err, unread), len(due) == limit
 	}
-	return closed, errors.Join(errs...)
+	return closed, err
 }
 
 // closeAll settles orders of one enterprise.

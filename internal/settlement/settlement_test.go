@@ -13,6 +13,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/gateway"
+	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
@@ -171,6 +172,59 @@ func TestADisputedOrderWaits(t *testing.T) {
 	held = false
 	if n := settle(t, s); n != 1 || s.Held(t, fund.Free) != 29900 {
 		t.Errorf("%d settled afterwards", n)
+	}
+}
+
+// copied are n orders like one that was received, which were received a second before it.
+func copied(t testing.TB, s *shoptest.Shop, o order.Order, n int) map[order.ID]bool {
+	t.Helper()
+	rows, err := pgtest.Owner(t, s.DB).QueryContext(t.Context(), `WITH n AS (
+			SELECT gen_random_uuid() AS c, gen_random_uuid() AS o FROM generate_series(1, $2::integer)
+		), c AS (
+			INSERT INTO checkout (buyer_id, id, state, merchants, goods_fen, shipping_fen, placed_at, expires_at)
+			SELECT buyer_id, c, 'placed', merchants, goods_fen, shipping_fen, placed_at, expires_at FROM n, checkout WHERE id = $3
+		), o AS (
+			INSERT INTO orders (merchant_id, id, checkout_id, buyer_id, merchant, state, goods_fen, shipping_fen, placed_at)
+			SELECT merchant_id, o, c, buyer_id, merchant, 'placed', goods_fen, shipping_fen, placed_at FROM n, orders WHERE id = $1 RETURNING merchant_id, id
+		), f AS (
+			INSERT INTO fulfilment (merchant_id, order_id, state, created_at) SELECT merchant_id, id, 'unfulfilled', now() FROM o
+		) SELECT o FROM n`, o.ID, n, o.Checkout)
+	must(t, err)
+	defer func() { _ = rows.Close() }()
+	all := make(map[order.ID]bool)
+	for rows.Next() {
+		var oid uuid.UUID
+		must(t, rows.Scan(&oid))
+		all[id.From[order.Order](oid)] = true
+	}
+	must(t, rows.Err())
+	for _, update := range []string{
+		`UPDATE orders SET state = 'paid', paid_at = placed_at WHERE state = 'placed' AND merchant_id = $1`,
+		`UPDATE fulfilment SET state = 'received', received_at = now.at, closes_at = now.at
+			FROM (SELECT min(received_at) - interval '1 second' AS at FROM fulfilment) now WHERE state = 'unfulfilled' AND merchant_id = $1`,
+	} {
+		_, err := pgtest.Owner(t, s.DB).ExecContext(t.Context(), update, o.Merchant)
+		must(t, err)
+	}
+	return all
+}
+
+func TestWhatWaitsKeepsNobodyBehindItWaiting(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	enabled(t, s, shoptest.Distiller)
+	o := received(t, s)
+	held := copied(t, s, o, 250)
+	waiting := options
+	waiting.Blocked = []settlement.Blocked{func(context.Context, *postgres.Tx, []order.Order) (map[order.ID]bool, error) { return held, nil }}
+	provider, err := gateway.NewSandbox(s.Bank, s.Bank.Secret())
+	must(t, err)
+	s.Settlements = settlement.New(s.DB, provider, settlement.Config{}, waiting)
+	if n := settle(t, s); n != 1 {
+		t.Errorf("%d orders settled behind 250 that are held, a hundred at a time", n)
+	}
+	if all := payouts(t, s, shoptest.Distiller); len(all) != 1 || all[0].Order != o.ID {
+		t.Errorf("payouts: %+v", all)
 	}
 }
 

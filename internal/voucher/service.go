@@ -147,18 +147,11 @@ func Void(ctx context.Context, tx *postgres.Tx, o order.Order, line int, quantit
 }
 
 // ended tells fulfilment that the services of a locked order have ended, once none of
-// its vouchers can be used any more. An order that was wholly refunded is told nothing.
+// its vouchers can be used any more. Of an order that was wholly refunded nothing is told.
 func ended(ctx context.Context, tx *postgres.Tx, o order.Order) error {
 	c, err := count(ctx, tx, o)
 	if err != nil || c.Open > 0 || o.State != order.Paid {
 		return err
-	}
-	goods := false
-	for _, l := range o.Lines {
-		goods = goods || l.VoucherDays == 0
-	}
-	if c.Used == 0 && !goods {
-		return nil
 	}
 	return fulfilment.Receive(ctx, tx, o, tx.Now, tx.Now)
 }

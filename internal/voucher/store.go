@@ -106,11 +106,11 @@ func insert(ctx context.Context, tx *postgres.Tx, all []Voucher) error {
 }
 
 // counted is how many vouchers an order has.
-type counted struct{ All, Open, Used int64 }
+type counted struct{ All, Open int64 }
 
 func count(ctx context.Context, tx *postgres.Tx, o order.Order) (counted, error) {
-	c, err := postgres.Row[counted](ctx, tx, `SELECT count(*) AS "all", count(*) FILTER (WHERE state = 'issued') AS open,
-		count(*) FILTER (WHERE state IN ('redeemed', 'expired')) AS used FROM voucher WHERE merchant_id = ? AND order_id = ?`, o.Merchant, o.ID)
+	c, err := postgres.Row[counted](ctx, tx, `SELECT count(*) AS "all", count(*) FILTER (WHERE state = 'issued') AS open
+		FROM voucher WHERE merchant_id = ? AND order_id = ?`, o.Merchant, o.ID)
 	if err != nil {
 		return c, fmt.Errorf("count the vouchers of order %s: %w", o.ID, err)
 	}

@@ -251,6 +251,22 @@ func TestARefundTakesUnusedVouchersAndNoOthers(t *testing.T) {
 	}
 }
 
+// A buyer gives all of them back for a part of the money: what is left of it is settled.
+func TestAnOrderWhoseVouchersAreAllVoidEnds(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := bought(t, s, "stay", 2)
+	_, err := s.Aftersales.Refund(t.Context(), shoptest.Operator, o.ID,
+		order.Refunding{Lines: []order.RefundLine{{N: 1, Quantity: 2, Amount: 100}}, Reason: "for a test"}, request.Claim{}, nil)
+	must(t, err)
+	if got := way(t, s, o); got.State != fulfilment.Received || !got.ClosesAt.Equal(s.Clock.Now()) || states(t, s, o) != "void void" {
+		t.Errorf("it is %+v, its vouchers %s", got, states(t, s, o))
+	}
+	if n, err := s.Settlements.CloseDue(t.Context(), 10); n != 1 || err != nil {
+		t.Errorf("%d orders settled, %v", n, err)
+	}
+}
+
 func TestADayIsAskedForAndConfirmedDeclinedOrGivenUp(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

@@ -20,7 +20,7 @@ CREATE TABLE fulfilment (
   CONSTRAINT fulfilment_window_begins_with_receipt CHECK (received_at IS NULL OR closes_at >= received_at),
   CONSTRAINT fulfilment_closed_after_its_window CHECK (closed_at IS NULL OR closed_at >= closes_at)
 );
-CREATE INDEX fulfilment_due ON fulfilment (closes_at) WHERE received_at IS NOT NULL AND closed_at IS NULL;
+CREATE INDEX fulfilment_due ON fulfilment (closes_at, merchant_id, order_id) WHERE received_at IS NOT NULL AND closed_at IS NULL;
 CREATE INDEX fulfilment_on_the_way ON fulfilment (shipped_at) WHERE state IN ('partly_shipped', 'shipped', 'delivered') AND goods_received_at IS NULL;
 CREATE TRIGGER fulfilment_state_begins BEFORE INSERT ON fulfilment FOR EACH ROW WHEN (NEW.state <> 'unfulfilled') EXECUTE FUNCTION state_begins();
 CREATE TRIGGER fulfilment_state_moves BEFORE UPDATE OF state ON fulfilment FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
@@ -37,6 +37,7 @@ CREATE TABLE fulfilment_line (
   n           integer NOT NULL,
   quantity    bigint  NOT NULL,
   shipped     bigint  NOT NULL,
+  returned    bigint  NOT NULL,
   cold_chain  text    NOT NULL,
   voucher     boolean NOT NULL,
   ship_by     timestamptz,
@@ -44,19 +45,22 @@ CREATE TABLE fulfilment_line (
   CONSTRAINT fulfilment_line_fulfilment_fkey FOREIGN KEY (merchant_id, order_id) REFERENCES fulfilment (merchant_id, order_id),
   CONSTRAINT fulfilment_line_line_fkey FOREIGN KEY (merchant_id, order_id, n) REFERENCES order_line (merchant_id, order_id, n),
   CONSTRAINT fulfilment_line_shipped_within CHECK (shipped BETWEEN 0 AND quantity),
+  CONSTRAINT fulfilment_line_returned_within CHECK (returned BETWEEN 0 AND shipped),
   CONSTRAINT fulfilment_line_vouchers_do_not_ship CHECK (NOT voucher OR shipped = 0),
   CONSTRAINT fulfilment_line_ships_by CHECK (voucher = (ship_by IS NULL))
 );
+COMMENT ON COLUMN fulfilment_line.returned IS 'of the pieces that were shipped, how many were refunded as such: they keep no other piece of the line from being shipped.';
 COMMENT ON TABLE fulfilment_line IS 'home: merchant. How many pieces of an order''s line have left, and what the line needs to leave, as it was when the order was first touched: a later edit of the listing moves no promise.';
 
 -- What a line of an order needs to leave, whether anything has happened to it or not. Ordinary goods leave within 48 hours of
--- the payment; those that were ordered ahead, by the end of the last day of the window in which they were ordered. A
--- line whose every fen was given back ships no more, whatever number of pieces that was for.
+-- the payment; those that were ordered ahead, by the end of the last day of the window in which they were ordered. What
+-- may ship is what was bought, less what was shipped, less what was refunded without having been shipped; a reduction of the
+-- price is no piece. A line whose every fen was given back ships no more, whatever number of pieces that was for.
 CREATE VIEW line_course AS
-SELECT t.*, CASE WHEN t.voucher OR t.refunded_fen = t.total_fen THEN 0 ELSE greatest(0, t.quantity - t.refunded_quantity - t.shipped) END AS unshipped
+SELECT t.*, CASE WHEN t.voucher OR t.refunded_fen = t.total_fen THEN 0 ELSE greatest(0, t.quantity - t.shipped - (t.refunded_quantity - t.returned)) END AS unshipped
 FROM (
   SELECT l.merchant_id, l.order_id, l.n, l.sku_id, l.code, l.name, l.spec, l.unit, l.quantity, l.total_fen, l.refunded_quantity, l.refunded_fen,
-    coalesce(f.shipped, 0) AS shipped, coalesce(f.cold_chain, p.cold_chain) AS cold_chain, coalesce(f.voucher, p.voucher) AS voucher,
+    coalesce(f.shipped, 0) AS shipped, coalesce(f.returned, 0) AS returned, coalesce(f.cold_chain, p.cold_chain) AS cold_chain, coalesce(f.voucher, p.voucher) AS voucher,
     CASE WHEN f.n IS NOT NULL THEN f.ship_by WHEN NOT p.voucher THEN greatest(o.paid_at + interval '48 hours', CASE WHEN p.presale THEN (
       SELECT (max(w->>'until')::date + 1)::timestamp AT TIME ZONE 'Asia/Shanghai' FROM jsonb_array_elements(p.label->'presale_windows') w
       WHERE (o.placed_at AT TIME ZONE 'Asia/Shanghai')::date BETWEEN (w->>'from')::date AND (w->>'until')::date) END) END AS ship_by
@@ -70,7 +74,7 @@ COMMENT ON VIEW line_course IS 'home: merchant. How many pieces of each line of 
 GRANT SELECT ON line_course TO shiyi_app;
 GRANT SELECT, INSERT ON fulfilment, fulfilment_line TO shiyi_app;
 GRANT UPDATE (state, packed_at, shipped_at, delivered_at, goods_received_at, services_ended_at, received_at, closes_at, closed_at) ON fulfilment TO shiyi_app;
-GRANT UPDATE (shipped) ON fulfilment_line TO shiyi_app;
+GRANT UPDATE (shipped, returned) ON fulfilment_line TO shiyi_app;
 
 CREATE TABLE shipment (
   merchant_id  uuid        NOT NULL,

@@ -21,6 +21,8 @@ import (
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/returns"
+	"github.com/shiyi-market/shiyi/internal/shipment"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
@@ -45,7 +47,7 @@ func furnish(t testing.TB) (*shoptest.Shop, *fulfilment.Service) {
 	return s, fulfilment.New(s.DB, nil)
 }
 
-func parcel(lines ...fulfilment.ShippedLine) fulfilment.Shipping {
+func parcel(lines ...shipment.Line) fulfilment.Shipping {
 	return fulfilment.Shipping{Carrier: "SF", Number: "SF1234567890", Lines: lines, Temperature: "-18 ℃"}
 }
 
@@ -76,7 +78,7 @@ func TestAnOrderGoesItsWay(t *testing.T) {
 		_, err := f.Confirm(t.Context(), ann, o.ID, request.Claim{}, nil)
 		return err
 	}
-	first, err := ship(t, f, o, parcel(fulfilment.ShippedLine{N: 1, Quantity: 2}))
+	first, err := ship(t, f, o, parcel(shipment.Line{N: 1, Quantity: 2}))
 	must(t, err)
 	if first.State != fulfilment.PartlyShipped || first.Left() != 3 || !errors.Is(confirm(), fulfilment.ErrState) {
 		t.Errorf("in part, it is %+v", first)
@@ -87,7 +89,7 @@ func TestAnOrderGoesItsWay(t *testing.T) {
 	if c.State != fulfilment.Shipped || c.Left() != 0 || len(c.Shipments) != 2 || !c.ShippedAt.Equal(s.Clock.Now()) {
 		t.Errorf("whole, it is %+v", c)
 	}
-	want := []fulfilment.ShippedLine{{N: 1, Quantity: 1}, {N: 2, Quantity: 2}}
+	want := []shipment.Line{{N: 1, Quantity: 1}, {N: 2, Quantity: 2}}
 	if diff := cmp.Diff(want, c.Shipments[1].Lines); diff != "" {
 		t.Errorf("the rest (-want +got):\n%s", diff)
 	}
@@ -99,7 +101,7 @@ func TestAnOrderGoesItsWay(t *testing.T) {
 	if tr := c.Shipments[0].Tracking; len(tr) != 2 || tr[0].Number != "SF1234567890" || c.Shipments[0].Now().Number != "JD9876543210" {
 		t.Errorf("corrected, it is %+v", tr)
 	}
-	if _, err := f.Correct(t.Context(), miller, c.Shipments[1].ID, "ZTO", "ZT123456", "another"); !errors.Is(err, fulfilment.ErrColdCarrier) {
+	if _, err := f.Correct(t.Context(), miller, c.Shipments[1].ID, "ZTO", "ZT123456", "another"); !errors.Is(err, shipment.ErrColdCarrier) {
 		t.Errorf("frozen goods are corrected into a warm van: %v", err)
 	}
 	for i, want := range []fulfilment.State{fulfilment.Shipped, fulfilment.Delivered} {
@@ -149,10 +151,10 @@ func TestWhatMustNotBeShippedIsRefused(t *testing.T) {
 	must(t, err)
 	_, err = s.Recalls.Open(t.Context(), shoptest.Operator, bad.ID, recall.Opening{Level: 1, Reason: "for a test", Notice: "for a test, ten letters"}, request.Claim{}, nil)
 	must(t, err)
-	one := func(n int, q int64, lot string) fulfilment.ShippedLine {
-		return fulfilment.ShippedLine{N: n, Quantity: q, Lot: lot}
+	one := func(n int, q int64, lot string) shipment.Line {
+		return shipment.Line{N: n, Quantity: q, Lot: lot}
 	}
-	with := func(change func(*fulfilment.Shipping), lines ...fulfilment.ShippedLine) fulfilment.Shipping {
+	with := func(change func(*fulfilment.Shipping), lines ...shipment.Line) fulfilment.Shipping {
 		p := parcel(lines...)
 		change(&p)
 		return p
@@ -175,10 +177,10 @@ func TestWhatMustNotBeShippedIsRefused(t *testing.T) {
 		"no such lot":        {o, parcel(one(1, 1, "L9")), fulfilment.ErrLot, "/lines/0/lot"},
 		"a recalled lot":     {o, parcel(one(1, 1, "L1"), one(1, 1, "L2")), fulfilment.ErrLot, "/lines/1/lot"},
 		"another SKU's lot":  {o, parcel(one(2, 1, "L1")), fulfilment.ErrLot, "/lines/0/lot"},
-		"no such carrier":    {o, with(func(p *fulfilment.Shipping) { p.Carrier = "OWL" }), fulfilment.ErrCarrier, "/carrier"},
-		"no number":          {o, with(func(p *fulfilment.Shipping) { p.Number = "?" }), fulfilment.ErrNumber, "/tracking_number"},
-		"a warm van":         {o, with(func(p *fulfilment.Shipping) { p.Carrier = "ZTO" }), fulfilment.ErrColdCarrier, "/carrier"},
-		"no temperature":     {o, with(func(p *fulfilment.Shipping) { p.Temperature = " " }, one(2, 1, "")), fulfilment.ErrTemperature, "/temperature"},
+		"no such carrier":    {o, with(func(p *fulfilment.Shipping) { p.Carrier = "OWL" }), shipment.ErrCarrier, "/carrier"},
+		"no number":          {o, with(func(p *fulfilment.Shipping) { p.Number = "?" }), shipment.ErrNumber, "/tracking_number"},
+		"a warm van":         {o, with(func(p *fulfilment.Shipping) { p.Carrier = "ZTO" }), shipment.ErrColdCarrier, "/carrier"},
+		"no temperature":     {o, with(func(p *fulfilment.Shipping) { p.Temperature = " " }, one(2, 1, "")), shipment.ErrTemperature, "/temperature"},
 	} {
 		_, err := ship(t, f, tt.of, tt.what)
 		if !errors.Is(err, tt.want) {
@@ -236,7 +238,7 @@ func TestTheLastPiecesAreShippedOnceHoweverManyShipThem(t *testing.T) {
 	s, f := furnish(t)
 	o := sell(t, s, "flour", 3)
 	done := pgtest.AtOnce(t, 8, func(int) error {
-		_, err := ship(t, f, o, parcel(fulfilment.ShippedLine{N: 1, Quantity: 2}))
+		_, err := ship(t, f, o, parcel(shipment.Line{N: 1, Quantity: 2}))
 		return err
 	}, fulfilment.ErrTooMany)
 	if c, err := f.MerchantCourse(t.Context(), miller, o.ID); done != 1 || err != nil || c.Left() != 1 || len(c.Shipments) != 1 {
@@ -256,7 +258,7 @@ func TestNoSequenceOfShipmentsAndRefundsShipsMoreThanIsOwed(t *testing.T) {
 		for range rapid.IntRange(1, 5).Draw(r, "steps") {
 			n := int64(rapid.IntRange(1, 4).Draw(r, "n"))
 			if rapid.Bool().Draw(r, "ships") {
-				_, err := ship(t, f, o, parcel(fulfilment.ShippedLine{N: 1, Quantity: n}))
+				_, err := ship(t, f, o, parcel(shipment.Line{N: 1, Quantity: n}))
 				if fits := n <= pieces-back-shipped; fits != (err == nil) {
 					r.Fatalf("%d more of %d, %d shipped and %d refunded: %v", n, pieces, shipped, back, err)
 				}
@@ -278,6 +280,59 @@ func TestNoSequenceOfShipmentsAndRefundsShipsMoreThanIsOwed(t *testing.T) {
 			r.Fatalf("%d of %d shipped, %d refunded: %+v", shipped, pieces, back, now)
 		}
 	})
+}
+
+// Whatever of a line is refunded, and whether it had left or not, the other pieces are shipped.
+func TestWhatIsRefundedOfALineKeepsNoOtherPieceFromShipping(t *testing.T) {
+	t.Parallel()
+	s, f := furnish(t)
+	part := func(n int64) fulfilment.Shipping { return parcel(shipment.Line{N: 1, Quantity: n}) }
+	comeBack := func(o order.Order, kind returns.Kind, why returns.Reason, pieces int64) {
+		t.Helper()
+		c, err := s.Aftersales.Ask(t.Context(), ann, o.ID, returns.Asking{Kind: kind, Reason: why, Lines: []order.RefundLine{{N: 1, Quantity: pieces}}})
+		must(t, err)
+		_, err = s.Aftersales.Approve(t.Context(), miller, c.ID, request.Claim{}, nil)
+		must(t, err)
+		if kind == returns.ReturnRefund {
+			_, err = s.Aftersales.SendBack(t.Context(), ann, c.ID, "顺丰", "SF1")
+			must(t, err)
+			_, err = s.Aftersales.GoodsReceived(t.Context(), miller, c.ID, true, request.Claim{}, nil)
+			must(t, err)
+		}
+	}
+	for name, tt := range map[string]struct {
+		shipped int64
+		refund  func(order.Order)
+		left    int64
+	}{
+		"two before it ships": {0, func(o order.Order) { must(t, refund(t, s, o, order.RefundLine{N: 1, Quantity: 2})) }, 1},
+		"a reduction, and two before it ships": {0, func(o order.Order) {
+			must(t, refund(t, s, o, order.RefundLine{N: 1, Amount: 1000}))
+			must(t, refund(t, s, o, order.RefundLine{N: 1, Quantity: 2}))
+		}, 1},
+		"a reduction":                       {1, func(o order.Order) { must(t, refund(t, s, o, order.RefundLine{N: 1, Amount: 5000})) }, 2},
+		"one of two that had not left":      {1, func(o order.Order) { must(t, refund(t, s, o, order.RefundLine{N: 1, Quantity: 1})) }, 1},
+		"two that had left, and came back":  {2, func(o order.Order) { comeBack(o, returns.ReturnRefund, returns.Quality, 2) }, 1},
+		"two that had left, and are spoilt": {2, func(o order.Order) { comeBack(o, returns.RefundOnly, returns.Damaged, 2) }, 1},
+		"one that is missing is not sent":   {1, func(o order.Order) { comeBack(o, returns.RefundOnly, returns.Missing, 1) }, 1},
+		"two, of which one had left":        {1, func(o order.Order) { comeBack(o, returns.RefundOnly, returns.Quality, 2) }, 1},
+	} {
+		o := sell(t, s, "flour", 3)
+		if tt.shipped > 0 {
+			_, err := ship(t, f, o, part(tt.shipped))
+			must(t, err)
+		}
+		tt.refund(o)
+		if now := of(t, s, at(t, s, o)); now.Left() != tt.left || now.ShipBy().IsZero() {
+			t.Errorf("%s: %d are left, want %d", name, now.Left(), tt.left)
+		}
+		if _, err := ship(t, f, o, part(tt.left+1)); !errors.Is(err, fulfilment.ErrTooMany) {
+			t.Errorf("%s: one more than is left is shipped: %v", name, err)
+		}
+		if c, err := ship(t, f, o, parcel()); err != nil || c.State != fulfilment.Shipped || c.Left() != 0 {
+			t.Errorf("%s: the rest is shipped: %s, %v", name, c.State, err)
+		}
+	}
 }
 
 // at is an order as it stands now.
@@ -304,7 +359,7 @@ func TestWhatIsNotConfirmedIsReceivedTenDaysAfterItLeft(t *testing.T) {
 		must(t, err)
 	}
 	for _, o := range []order.Order{part, rest} {
-		_, err := ship(t, f, o, parcel(fulfilment.ShippedLine{N: 1, Quantity: 1}))
+		_, err := ship(t, f, o, parcel(shipment.Line{N: 1, Quantity: 1}))
 		must(t, err)
 	}
 	must(t, refund(t, s, rest, order.RefundLine{N: 1, Quantity: 1}))
@@ -344,7 +399,7 @@ func TestGoodsThatAreOrderedAheadShipByTheEndOfTheirWindow(t *testing.T) {
 	if want := time.Date(2040, 12, 31, 16, 0, 0, 0, time.UTC); !ahead.ShipBy.Equal(want) || !plain.ShipBy.Equal(o.PaidAt.Add(fulfilment.ShipWithin)) || !now.ShipBy().Equal(plain.ShipBy) {
 		t.Errorf("they ship by %+v", now.Lines)
 	}
-	_, err := ship(t, f, o, parcel(fulfilment.ShippedLine{N: plain.N, Quantity: 1}))
+	_, err := ship(t, f, o, parcel(shipment.Line{N: plain.N, Quantity: 1}))
 	must(t, err)
 	if now := of(t, s, o); !now.ShipBy().Equal(ahead.ShipBy) {
 		t.Errorf("what is left ships by %s", now.ShipBy())
