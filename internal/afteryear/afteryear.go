@@ -152,7 +152,8 @@ func parcel(o order.Order) fulfilment.Shipping {
 	return fulfilment.Shipping{Carrier: "SF", Number: "SF" + name[len(name)-digits:], Temperature: "-18 ℃（虚构示例）", At: o.PaidAt.Add(Shipped)}
 }
 
-// Settle issues and takes vouchers, and settles and pays out what can come back no more.
+// Settle issues and takes vouchers, settles and pays out what can come back no more, and
+// takes back what was refunded since.
 func (a After) Settle(ctx context.Context, at time.Time) error {
 	vouchers := voucher.New(a.at(at))
 	s, err := a.settlements(at)
@@ -166,6 +167,8 @@ func (a After) Settle(ctx context.Context, at time.Time) error {
 			return vouchers.RedeemPast(ctx, seller, at.Add(-Redeemed), atOnce)
 		},
 		func(ctx context.Context) (int, error) { return s.CloseDue(ctx, atOnce) },
+		func(ctx context.Context) (int, error) { return s.Reclaim(ctx, atOnce) },
+		func(ctx context.Context) (int, error) { return s.PayArrears(ctx, atOnce) },
 		func(ctx context.Context) (int, error) { return s.PerformForgotten(ctx, 0, atOnce) },
 	} {
 		for n := atOnce; n == atOnce; {
