@@ -58,6 +58,8 @@ type Replay struct {
 	Logger   *slog.Logger
 	Shop     payment.Shop        // what the provider's pages say of us
 	Progress func(done, all int) // told after each checkout, from several goroutines; may be nil
+
+	planted []step // what else happens in the year, in tests
 }
 
 // step is something other than a sale that happens in the year.
@@ -166,6 +168,7 @@ func (r *Replay) steps(y Year) []step {
 	for month := range 12 {
 		all = append(all, step{time.Date(2020, time.Month(month+2), 1, 0, 0, 0, 0, shanghai()), "close the month", r.closeMonth})
 	}
+	all = append(all, r.planted...)
 	slices.SortStableFunc(all, func(a, b step) int { return a.at.Compare(b.at) })
 	for _, e := range y.Enterprises {
 		all = append(all,
