@@ -44,6 +44,7 @@ type garden struct {
 	*shoptest.Shop
 	t      *testing.T
 	r      *Replay
+	super  *sql.DB
 	y      Year
 	chance *rand.Rand
 	count  map[string]int
@@ -62,7 +63,7 @@ func newGarden(t *testing.T, sales int) *garden {
 	}
 	s := shoptest.New(t, shoptest.Options{})
 	return &garden{
-		Shop: s, t: t, y: y, super: pgtest.Tamper(t, s.DB), chance: rand.New(rand.NewPCG(2020, 3)), count: map[string]int{}, //nolint:gosec // it is planted the same each time
+		Shop: s, t: t, y: y, super: pgtest.Super(t, s.DB), chance: rand.New(rand.NewPCG(2020, 3)), count: map[string]int{}, //nolint:gosec // it is planted the same each time
 		r: &Replay{
 			Whole: true, DB: s.DB, Sandbox: s.Bank, Log: s.Transparency, Logger: slog.New(slog.DiscardHandler),
 			Files: file.Config{Folder: t.TempDir(), MaxBytes: 1 << 20},
@@ -466,6 +467,10 @@ func TestAYearWithRefundsAndDisputesIsReconciledToTheLi(t *testing.T) {
 	if diff := cmp.Diff([]string{"2021-04-01 transfer_unknown transfer:" + sent}, g.breaks()); diff != "" {
 		t.Errorf("breaks of a transfer by hand (-want +got):\n%s", diff)
 	}
+	if report, err := ledger.Check(t.Context(), g.DB); err != nil || len(report.Differences) > 0 {
+		t.Errorf("the book: %+v, %v", report, err)
+	}
+	pgtest.Tamper(t, g.DB)
 	for _, statement := range []string{
 		`ALTER TABLE move DISABLE TRIGGER USER`,
 		`UPDATE move SET amount_li = amount_li + 10 WHERE what = 'goods' AND (home, transfer_id) = (SELECT home, id FROM transfer WHERE kind = 'refund' ORDER BY id LIMIT 1)`,
