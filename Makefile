@@ -24,7 +24,7 @@ SOURCES := $(shell find api cmd internal pkg -name node_modules -prune -o -type 
 
 FUZZTIME ?= 5s
 
-.PHONY: help run build setup test suite race test-race nets generate generate-check lint format fuzz bench cover audit clean
+.PHONY: help run build setup test suite race test-race nets orderings year generate generate-check lint format fuzz bench cover audit clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,9 @@ generate: ## write the generated code anew from the contract
 
 generate-check: ## fail if the generated code is not what the contract says
 	.ci/generate-check
+
+year: ## the whole recorded year, settled; and again with refunds and disputes, each day compared: to the li (20 minutes)
+	$(WITH) go test -count=1 -timeout=90m -run='WholeYear|ToTheLi' -v ./internal/replay -sales=0
 
 lint: $(GOLANGCI) ## the doors, the storeys and the habits
 	GOGC=300 $(GOLANGCI) run

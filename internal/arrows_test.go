@@ -53,7 +53,7 @@ var arrows = map[string][]string{
 	"price":        {},
 	"quote":        {"carriage", "cart", "catalog", "identity", "merchant", "offer"},
 	"recall":       {"identity", "inventory", "trail"},
-	"reconcile":    {"aftersale", "dispute", "gateway", "identity", "merchant", "order", "payment", "settlement", "trail"},
+	"reconcile":    {"aftersale", "dispute", "gateway", "identity", "ledger", "merchant", "order", "payment", "settlement", "trail"},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "notice", "order", "transparency"},
 	"returns":      {"catalog", "fulfilment", "identity", "lifecycle", "merchant", "order", "payment"},
 	"review":       {"catalog", "identity", "merchant", "order", "trail"},

@@ -152,28 +152,41 @@ func parcel(o order.Order) fulfilment.Shipping {
 	return fulfilment.Shipping{Carrier: "SF", Number: "SF" + name[len(name)-digits:], Temperature: "-18 ℃（虚构示例）", At: o.PaidAt.Add(Shipped)}
 }
 
-// Settle issues and takes vouchers, and settles and pays out what can come back no more.
-func (a After) Settle(ctx context.Context, at time.Time) error {
+// Serve issues vouchers, and takes those that are old enough.
+func (a After) Serve(ctx context.Context, at time.Time) error {
 	vouchers := voucher.New(a.at(at))
+	seller := func(o order.Order) identity.Caller { return a.Seller(o.Merchant) }
+	return all(ctx, vouchers.IssueDue, func(ctx context.Context, limit int) (int, error) {
+		return vouchers.RedeemPast(ctx, seller, at.Add(-Redeemed), limit)
+	})
+}
+
+// Settle settles and pays out what can come back no more, and takes back what was
+// refunded since.
+func (a After) Settle(ctx context.Context, at time.Time) error {
 	s, err := a.settlements(at)
 	if err != nil {
 		return err
 	}
-	seller := func(o order.Order) identity.Caller { return a.Seller(o.Merchant) }
-	for _, each := range []func(ctx context.Context) (int, error){
-		func(ctx context.Context) (int, error) { return vouchers.IssueDue(ctx, atOnce) },
-		func(ctx context.Context) (int, error) {
-			return vouchers.RedeemPast(ctx, seller, at.Add(-Redeemed), atOnce)
-		},
-		func(ctx context.Context) (int, error) { return s.CloseDue(ctx, atOnce) },
-		func(ctx context.Context) (int, error) { return s.PerformForgotten(ctx, 0, atOnce) },
-	} {
+	err = all(ctx, s.CloseDue, s.Reclaim, s.PayArrears, func(ctx context.Context, limit int) (int, error) {
+		return s.PerformForgotten(ctx, 0, limit)
+	})
+	if err != nil {
+		return err
+	}
+	// What it tells of that is known.
+	return a.Sandbox.At(at).Flush(ctx, func(context.Context, []byte, string) error { return nil })
+}
+
+// all does each of these until nothing of it is left.
+func all(ctx context.Context, each ...func(ctx context.Context, limit int) (int, error)) error {
+	for _, do := range each {
 		for n := atOnce; n == atOnce; {
-			if n, err = each(ctx); err != nil {
+			var err error
+			if n, err = do(ctx, atOnce); err != nil {
 				return err
 			}
 		}
 	}
-	// What it tells of that is known.
-	return a.Sandbox.At(at).Flush(ctx, func(context.Context, []byte, string) error { return nil })
+	return nil
 }

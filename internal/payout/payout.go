@@ -30,7 +30,7 @@ const (
 	KindFund     = "fund_payout"     // kind: the fund's money from the provider to its bank
 	KindFee      = "provider_fee"    // kind: what the provider kept on a day
 	whatPayout   = "payout"
-	WhatFee      = "fee" // what
+	whatFee      = "fee" // what
 )
 
 // The accounts of the book that only settlement moves.
@@ -170,6 +170,16 @@ func (r Reversal) Booking() ledger.Transfer {
 	return ledger.Transfer{Home: r.Merchant, Kind: KindReversal, Ref: r.ID.String(), Moves: []ledger.Move{
 		{What: whatPayout, From: World(r.Merchant), To: ledger.Payable(r.Merchant), Amount: r.Amount.Li()},
 	}}
+}
+
+// Fee is how what the provider kept on a day stands in the book; below zero: it gave
+// back more than it kept.
+func Fee(day string, kept money.Fen) ledger.Transfer {
+	m := ledger.Move{What: whatFee, From: Fees, To: order.Provider, Amount: kept.Li()}
+	if kept < 0 {
+		m = ledger.Move{What: whatFee, From: order.Provider, To: Fees, Amount: -kept.Li()}
+	}
+	return ledger.Transfer{Home: ledger.FundHome, Kind: KindFee, Ref: day, Moves: []ledger.Move{m}}
 }
 
 // Says takes over what the provider says of the account.

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -9,9 +10,11 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
@@ -20,7 +23,8 @@ import (
 const slack = time.Hour
 
 // Run compares a day that is over with the provider: it keeps the provider's entries,
-// follows what we had not heard of, and writes down what still differs. Running it again
+// follows what we had not heard of, books what the provider kept, and writes down what
+// still differs. Running it again
 // finds nothing twice, and resolves the breaks that have gone away by themselves. ErrDay.
 func (s *Service) Run(ctx context.Context, day merchant.Date) (Day, error) {
 	from := begin(day)
@@ -39,6 +43,9 @@ func (s *Service) Run(ctx context.Context, day merchant.Date) (Day, error) {
 	if err != nil {
 		return Day{}, err
 	}
+	if err := s.bookFees(ctx, from, to); err != nil {
+		return Day{}, err
+	}
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Day, error) {
 		found, err := compare(ctx, tx, s.gateway.Name(), day, foreign)
 		if err != nil {
@@ -51,15 +58,50 @@ func (s *Service) Run(ctx context.Context, day merchant.Date) (Day, error) {
 	})
 }
 
-// RunYesterday compares the last day that is over, unless that was done.
-func (s *Service) RunYesterday(ctx context.Context) (int, error) {
-	day := merchant.DateOf(s.db.Now().Add(-24 * time.Hour))
-	done, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (bool, error) { return ran(ctx, tx, day) })
-	if err != nil || done {
+// RunDue compares the days that are over, from the one after the last that was compared
+// on; before the first, the last alone. It returns how many those were.
+func (s *Service) RunDue(ctx context.Context) (int, error) {
+	last := merchant.DateOf(s.db.Now().Add(-24 * time.Hour))
+	done, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (merchant.Date, error) { return ranUntil(ctx, tx) })
+	if err != nil {
 		return 0, err
 	}
-	_, err = s.Run(ctx, day)
-	return 1, err
+	day := last
+	if done != "" {
+		day = next(done)
+	}
+	n := 0
+	for ; day <= last; day = next(day) {
+		if _, err := s.Run(ctx, day); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// BookFees books what the provider kept on days that are over, from one to before
+// another, each day once: of a past that was not compared day by day.
+func (s *Service) BookFees(ctx context.Context, from, until merchant.Date) error {
+	if _, err := s.fetch(ctx, begin(from), begin(until)); err != nil {
+		return err
+	}
+	return s.bookFees(ctx, begin(from), begin(until))
+}
+
+// bookFees books the fees of the entries that are kept, unless their day was booked.
+func (s *Service) bookFees(ctx context.Context, from, until time.Time) error {
+	err := postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
+		kept, err := unbooked(ctx, tx, s.gateway.Name(), from, until)
+		if err != nil {
+			return err
+		}
+		return settlement.BookFees(ctx, tx, kept)
+	})
+	if errors.Is(err, ledger.ErrBooked) { // by somebody else, just now
+		return nil
+	}
+	return err
 }
 
 // fetch keeps what the provider says moved our balance.
@@ -111,6 +153,9 @@ func (s *Service) followUnknown(ctx context.Context, entries []gateway.Entry) (f
 
 // begin is when a day begins in the county (UTC+8).
 func begin(day merchant.Date) time.Time { return day.Time().Add(-8 * time.Hour) }
+
+// next is the day after.
+func next(day merchant.Date) merchant.Date { return merchant.DateOf(begin(day).Add(24 * time.Hour)) }
 
 func earlier(a, b time.Time) time.Time {
 	if b.Before(a) {

@@ -100,7 +100,7 @@ func TestADayThatAgreesHasNoBreaks(t *testing.T) {
 	if err != nil || len(days.Data) != 1 || days.Data[0].Entries < 6 || days.Data[0].Open != 0 {
 		t.Errorf("the day is %+v, %v", days.Data, err)
 	}
-	if n, err := s.Reconciler.RunYesterday(t.Context()); n != 0 || err != nil {
+	if n, err := s.Reconciler.RunDue(t.Context()); n != 0 || err != nil {
 		t.Errorf("yesterday was run again: %d, %v", n, err)
 	}
 }

@@ -44,6 +44,7 @@ const (
 	Disputed      Thing = "dispute"        // a bank took a payment back
 	Returned      Thing = "dispute_won"    // and returned it
 	Unexplained   Thing = "entry"          // something else
+	Fees          Thing = "fee"            // what the provider kept on a day: only the book has a word to say
 )
 
 // The kinds of breaks are a thing and what is wrong with it: "refund_unknown".

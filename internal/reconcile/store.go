@@ -11,6 +11,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/page"
@@ -64,6 +65,9 @@ const records = `
 	UNION ALL SELECT 'payment', payment, amount_fen, created_at FROM refund WHERE provider = @provider AND late
 	UNION ALL SELECT 'refund', ref, -amount_fen, coalesce(settled_at, created_at) FROM refund WHERE provider = @provider AND ref <> ''
 	UNION ALL SELECT 'refund_failure', ref, amount_fen, settled_at FROM refund WHERE provider = @provider AND ref <> '' AND state = 'failed'
+	UNION ALL SELECT e.thing, e.key, e.amount_fen, e.at FROM provider_entry e JOIN refund r ON r.id = e.row_id AND r.ref <> e.key AND r.attempt > 0
+	  WHERE e.provider = @provider AND e.thing IN ('refund', 'refund_failure') AND e.payment = r.payment AND (SELECT sum(amount_fen) FROM provider_entry x
+	    WHERE x.provider = e.provider AND x.key = e.key AND x.thing IN ('refund', 'refund_failure')) = 0 -- an attempt that failed, before another
 	UNION ALL SELECT 'transfer', ref, -amount_fen, settled_at FROM payout WHERE state = 'paid'
 	UNION ALL SELECT 'reversal', ref, amount_fen, settled_at FROM payout_reversal WHERE state = 'succeeded'
 	UNION ALL SELECT 'dispute', ref, -amount_fen, heard_at FROM dispute WHERE provider = @provider
@@ -100,7 +104,7 @@ func unknown(ctx context.Context, tx *postgres.Tx, provider string, all []gatewa
 // and our records of the day against the book.
 func compare(ctx context.Context, tx *postgres.Tx, provider string, day merchant.Date, foreign []string) ([]difference, error) {
 	args := map[string]any{
-		"provider": provider, "from": begin(day), "to": begin(day).Add(24 * time.Hour), "foreign": postgres.Array(append([]string{}, foreign...)),
+		"provider": provider, "day": string(day), "from": begin(day), "to": begin(day).Add(24 * time.Hour), "foreign": postgres.Array(append([]string{}, foreign...)), "fund": ledger.FundHome,
 	}
 	var all []difference
 	for _, query := range []string{
@@ -115,7 +119,7 @@ func compare(ctx context.Context, tx *postgres.Tx, provider string, day merchant
 		SELECT r.thing || '_absent' AS kind, r.thing || ':' || r.key AS object, r.fen * 10 AS expected_li, 0::bigint AS found_li
 		FROM record r WHERE r.at >= @from AND r.at < @to
 		  AND NOT EXISTS (SELECT FROM provider_entry e WHERE e.provider = @provider AND e.thing = r.thing AND e.key = r.key)`,
-		bookOfPayments, bookOfPayouts,
+		bookOfPayments, bookOfPayouts, bookOfFees,
 	} {
 		found, err := postgres.Rows[difference](ctx, tx, query, args)
 		if err != nil {
@@ -160,6 +164,41 @@ const bookOfPayouts = `
 	LEFT JOIN LATERAL (SELECT sum(m.amount_li) AS li FROM transfer x JOIN move m ON m.home = x.home AND m.transfer_id = x.id
 	  WHERE x.home = o.home AND x.kind = o.kind AND x.ref = o.name) b ON true
 	WHERE b.li IS DISTINCT FROM o.li`
+
+// fees is what the provider kept of this shop's entries of some days.
+const fees = ` FROM provider_entry e WHERE e.provider = @provider AND e.at >= @from AND e.at < @to AND e.currency = '` + gateway.Currency + `'
+	  AND (e.payment = '' OR EXISTS (SELECT FROM payment_intent i WHERE i.provider = e.provider AND i.payment = e.payment)
+	    OR EXISTS (SELECT FROM refund r WHERE r.provider = e.provider AND r.payment = e.payment AND r.late))`
+
+// bookOfFees holds what the provider kept on a day against the book.
+const bookOfFees = `
+	WITH kept AS (SELECT coalesce(sum(e.fee_fen), 0) * 10 AS li` + fees + `),
+	book AS (SELECT coalesce(sum(CASE WHEN m.target = 'world:stripe' THEN m.amount_li ELSE -m.amount_li END), 0) AS li
+	  FROM transfer x JOIN move m ON m.home = x.home AND m.transfer_id = x.id WHERE x.kind = 'provider_fee' AND x.ref = @day AND x.home = cast(@fund AS uuid))
+	SELECT 'fee_book' AS kind, 'fee:' || cast(@day AS text) AS object, -kept.li::bigint AS expected_li, -book.li::bigint AS found_li
+	FROM kept, book WHERE kept.li <> book.li`
+
+// feeRow is what the provider kept on a day.
+type feeRow struct {
+	Day string
+	Fen int64
+}
+
+// unbooked is what the provider kept on days of which the book has nothing yet.
+func unbooked(ctx context.Context, tx *postgres.Tx, provider string, from, to time.Time) (map[string]money.Fen, error) {
+	rows, err := postgres.Rows[feeRow](ctx, tx, `
+		WITH kept AS (SELECT to_char(e.at AT TIME ZONE 'Asia/Shanghai', 'YYYY-MM-DD') AS day, sum(e.fee_fen)::bigint AS fen`+fees+` GROUP BY 1)
+		SELECT day, fen FROM kept WHERE fen <> 0 AND NOT EXISTS (SELECT FROM transfer x WHERE x.home = cast(@fund AS uuid) AND x.kind = 'provider_fee' AND x.ref = kept.day)`,
+		map[string]any{"provider": provider, "from": from, "to": to, "fund": ledger.FundHome})
+	if err != nil {
+		return nil, fmt.Errorf("sum what the provider kept: %w", err)
+	}
+	out := make(map[string]money.Fen, len(rows))
+	for _, r := range rows {
+		out[r.Day] = money.Fen(r.Fen)
+	}
+	return out, nil
+}
 
 // breakRow is a row of the table recon_break.
 type breakRow struct {
@@ -259,9 +298,16 @@ func saveDay(ctx context.Context, tx *postgres.Tx, provider string, day merchant
 	return r.ran(), nil
 }
 
-func ran(ctx context.Context, tx *postgres.Tx, day merchant.Date) (bool, error) {
-	n, err := postgres.On[dayRow](tx).Where("day = ?::date", string(day)).Count(ctx)
-	return n > 0, err
+// ranUntil is the last day that was compared; "" is none.
+func ranUntil(ctx context.Context, tx *postgres.Tx) (merchant.Date, error) {
+	r, err := postgres.Row[dayRow](ctx, tx, `SELECT day FROM reconciliation ORDER BY day DESC LIMIT 1`)
+	switch {
+	case errors.Is(err, postgres.ErrNoRows):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("read the last comparison: %w", err)
+	}
+	return r.ran().Day, nil
 }
 
 func days(ctx context.Context, tx *postgres.Tx, p page.Request) (page.Of[Day], error) {

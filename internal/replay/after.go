@@ -14,7 +14,7 @@ import (
 const settled = afteryear.Redeemed + 2*24*time.Hour
 
 // after are the steps that follow the sales: what was sold is shipped, received and used,
-// and settled each midnight, until nothing is left at the end of March 2021.
+// and settled once a week, until nothing is left at the end of March 2021.
 func (r *Replay) after(y Year) []step {
 	codes := make(map[merchant.ID]string, len(y.Enterprises))
 	for _, e := range y.Enterprises {
@@ -34,10 +34,10 @@ func (r *Replay) after(y Year) []step {
 	first, last := y.Sales[0].At.In(shanghai()), y.Sales[len(y.Sales)-1].At.Add(settled)
 	n := 0
 	for at := time.Date(first.Year(), first.Month(), first.Day()+1, 0, 0, 0, 0, shanghai()); at.Before(last); at = at.AddDate(0, 0, 1) {
+		all = append(all, step{at, "serve", a.Serve})
 		if n++; n%7 == 0 {
-			all = append(all, step{at, "ship", a.Carry}, step{at, "sign the week", r.drain})
+			all = append(all, step{at, "ship", a.Carry}, step{at, "settle", a.Settle}, step{at, "sign the week", r.drain})
 		}
-		all = append(all, step{at, "settle", a.Settle})
 	}
-	return append(all, step{end, "settle", a.Settle}, step{end, "sign the last of it", r.drain})
+	return append(all, step{end, "serve", a.Serve}, step{end, "settle", a.Settle}, step{end, "sign the last of it", r.drain})
 }

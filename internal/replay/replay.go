@@ -28,6 +28,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
@@ -57,6 +58,8 @@ type Replay struct {
 	Logger   *slog.Logger
 	Shop     payment.Shop        // what the provider's pages say of us
 	Progress func(done, all int) // told after each checkout, from several goroutines; may be nil
+
+	planted []step // what else happens in the year, in tests
 }
 
 // step is something other than a sale that happens in the year.
@@ -163,8 +166,9 @@ func (r *Replay) steps(y Year) []step {
 		all = append(all, r.claims(e, goods[e.row["enterprise_id"]])...)
 	}
 	for month := range 12 {
-		all = append(all, step{time.Date(2020, time.Month(month+2), 1, 0, 0, 0, 0, shanghai()), "close the month", r.drain})
+		all = append(all, step{time.Date(2020, time.Month(month+2), 1, 0, 0, 0, 0, shanghai()), "close the month", r.closeMonth})
 	}
+	all = append(all, r.planted...)
 	slices.SortStableFunc(all, func(a, b step) int { return a.at.Compare(b.at) })
 	for _, e := range y.Enterprises {
 		all = append(all,
@@ -185,6 +189,22 @@ func (r *Replay) steps(y Year) []step {
 func (r *Replay) drain(ctx context.Context, _ time.Time) error {
 	_, err := r.Log.Drain(ctx)
 	return err
+}
+
+// closeMonth books what the provider kept of the sales of a month that has just ended,
+// and drains the log.
+func (r *Replay) closeMonth(ctx context.Context, at time.Time) error {
+	bank := r.Sandbox.At(at)
+	provider, err := gateway.NewSandbox(bank, bank.Secret())
+	if err != nil {
+		return err
+	}
+	day := at.In(shanghai())
+	if err := reconcile.New(r.DB.At(at), reconcile.Deps{Gateway: provider, Mark: r.Shop.Mark}).
+		BookFees(ctx, merchant.DateOf(day.AddDate(0, -1, 0)), merchant.DateOf(day)); err != nil {
+		return err
+	}
+	return r.drain(ctx, at)
 }
 
 // open lets an enterprise in by the recorded days, lists its goods and fills its shelves.

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -88,12 +91,61 @@ func TestABrokenReplayGoesOnWhereItStopped(t *testing.T) {
 	if err != nil || money.Li(paid+owed) != want.Li()-want.Tenth() || owed >= 13*10 || begun != 0 {
 		t.Errorf("%d li are paid and %d owed to the enterprises of %d sold, and %d orders are not settled, %v", paid, owed, want.Li(), begun, err)
 	}
+	r.kept(t, y)
 	if report, err := ledger.Check(t.Context(), r.DB); err != nil || len(report.Differences) > 0 {
 		t.Errorf("the book: %+v, %v", report, err)
 	}
 	if got, err := fund.New(r.DB).Statement(t.Context()); err != nil || got != st {
 		t.Errorf("statement %+v, %v", got, err)
 	}
+}
+
+// kept holds the fees in the book against those of the sales.
+func (r *Replay) kept(t *testing.T, y Year) {
+	t.Helper()
+	days := map[string]money.Li{}
+	for _, s := range y.Sales {
+		days[s.At.In(shanghai()).Format(time.DateOnly)] += ((s.Total*60 + 5000) / 10000).Li()
+	}
+	rows, err := r.DB.SQL().QueryContext(t.Context(), `SELECT x.ref, m.amount_li FROM transfer x JOIN move m ON m.home = x.home AND m.transfer_id = x.id
+		WHERE x.kind = 'provider_fee' AND m.source = 'platform:fees' AND m.target = 'world:stripe'`)
+	must(t, err)
+	defer func() { must(t, rows.Close()) }()
+	booked := map[string]money.Li{}
+	for rows.Next() {
+		var day string
+		var li money.Li
+		must(t, rows.Scan(&day, &li))
+		booked[day] += li
+	}
+	must(t, rows.Err())
+	if diff := cmp.Diff(days, booked); diff != "" || len(booked) == 0 {
+		t.Errorf("fees by day (-sales +book):\n%s", diff)
+	}
+}
+
+// TestTheWholeYearIsSettled replays all of the year: see its README.
+func TestTheWholeYearIsSettled(t *testing.T) {
+	t.Parallel()
+	if *planted != 0 {
+		t.Skip("`make year` replays all of it")
+	}
+	r := newReplay(t)
+	began := time.Now()
+	st, err := r.Run(t.Context())
+	must(t, err)
+	t.Logf("%+v in %s", st, time.Since(began).Round(time.Second))
+	if want := (fund.Statement{Orders: 17_986, SoldFen: 261_000_000, LeviedLi: 261_000_000, FreeLi: 261_000_000}); st != want {
+		t.Errorf("%+v, want %+v", st, want)
+	}
+	y, err := Read()
+	must(t, err)
+	r.kept(t, y)
+	report, err := ledger.Check(t.Context(), r.DB)
+	if err != nil || len(report.Differences) > 0 {
+		t.Errorf("the book: %+v, %v", report, err)
+	}
+	t.Logf("%+v", report)
 }
 
 func BenchmarkReplay(b *testing.B) {

@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/fund"
-	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
-	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payee"
 	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -68,41 +68,11 @@ func fundOwed(ctx context.Context, tx *postgres.Tx) (money.Fen, error) {
 	return payout.Whole(free.Li()) - paid, err
 }
 
-// BookYesterday books what the provider kept on the last day of the county that is
-// over, and returns 1 if that was anything.
-func (s *Service) BookYesterday(ctx context.Context) (int, error) {
-	sum, err := s.BookFees(ctx, s.db.Now().In(county).AddDate(0, 0, -1))
-	if err != nil || sum == 0 {
-		return 0, err
+// BookFees books what the provider kept on days of the county ("2020-12-31"): each day
+// once, ErrBooked of the ledger if one of them was booked before.
+func BookFees(ctx context.Context, tx *postgres.Tx, kept map[string]money.Fen) error {
+	if len(kept) == 0 {
+		return nil
 	}
-	return 1, nil
-}
-
-// BookFees books what the provider kept on a day of the county, which must be over:
-// once. It returns the sum; nothing is booked for a day without fees.
-func (s *Service) BookFees(ctx context.Context, day time.Time) (money.Fen, error) {
-	y, m, d := day.In(county).Date()
-	from := time.Date(y, m, d, 0, 0, 0, 0, county)
-	var sum money.Fen
-	for e, err := range s.gateway.Entries(ctx, from, from.AddDate(0, 0, 1)) {
-		if err != nil {
-			return 0, err
-		}
-		if e.Currency == gateway.Currency {
-			sum += e.Fee
-		}
-	}
-	if sum <= 0 {
-		return 0, nil
-	}
-	err := postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
-		return ledger.Book(ctx, tx, []ledger.Transfer{{
-			Home: ledger.FundHome, Kind: payout.KindFee, Ref: from.Format(time.DateOnly), Public: false,
-			Moves: []ledger.Move{{What: payout.WhatFee, From: payout.Fees, To: order.Provider, Amount: sum.Li()}},
-		}})
-	})
-	if errors.Is(err, ledger.ErrBooked) {
-		err = nil
-	}
-	return sum, err
+	return ledger.Book(ctx, tx, mapped(slices.Sorted(maps.Keys(kept)), func(day string) ledger.Transfer { return payout.Fee(day, kept[day]) }))
 }

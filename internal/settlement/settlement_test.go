@@ -337,10 +337,9 @@ func TestARefundAfterThePayoutIsTakenBack(t *testing.T) {
 	}
 }
 
-func TestTheFundIsPaidOnceAMonthAndTheProvidersFeesAreBooked(t *testing.T) {
+func TestTheFundIsPaidOnceAMonth(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	day := s.Clock.Now()
 	received(t, s)
 	settle(t, s)
 	provider, err := gateway.NewSandbox(s.Bank, s.Bank.Secret())
@@ -360,14 +359,6 @@ func TestTheFundIsPaidOnceAMonthAndTheProvidersFeesAreBooked(t *testing.T) {
 	}
 	if got := s.Held(t, payout.FundBank); got != 29900 {
 		t.Errorf("the fund's bank holds %d li", got)
-	}
-	for range 2 {
-		if sum, err := s.Settlements.BookFees(t.Context(), day); sum != 179 || err != nil { // 0.6 % of 299.00
-			t.Errorf("fees of %d fen, %v", sum, err)
-		}
-	}
-	if got := s.Held(t, payout.Fees); got != -1790 {
-		t.Errorf("the book says %d li of fees", got)
 	}
 }
 

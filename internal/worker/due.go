@@ -113,7 +113,7 @@ func (w *Worker) dues() []sweep {
 		{"aftersale.sweep", time.Minute, func(ctx context.Context) (int, error) { return all(ctx, d.Aftersales.Sweep) }},
 		{"payment.open", w.cfg.Sweep, func(ctx context.Context) (int, error) { return d.Payments.OpenForgotten(ctx, patience, batch) }},
 		{"payment.capture", w.cfg.Sweep, w.captureNeglected},
-		{"reconcile.day", time.Hour, w.deps.Reconciler.RunYesterday},
+		{"reconcile.day", time.Hour, d.Reconciler.RunDue},
 		{"request.forget", time.Hour, func(ctx context.Context) (int, error) {
 			n, err := request.Forget(ctx, d.DB)
 			return int(n), err
@@ -126,7 +126,6 @@ func (w *Worker) dues() []sweep {
 		{"settlement.arrears", time.Minute, func(ctx context.Context) (int, error) { return all(ctx, d.Settlements.PayArrears) }},
 		{"payee.refresh", time.Hour, func(ctx context.Context) (int, error) { return d.Payees.RefreshStale(ctx, time.Hour, batch) }},
 		{"settlement.fund", time.Hour, func(ctx context.Context) (int, error) { return d.Settlements.PayFund(ctx, w.log) }},
-		{"settlement.fees", time.Hour, d.Settlements.BookYesterday},
 		{"payment.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, w.forgetBodies) }},
 		{"file.sweep", time.Hour, d.Files.Sweep},
 		{"fulfilment.receive", time.Minute, func(ctx context.Context) (int, error) { return d.Fulfilment.ReceiveDue(ctx, batch) }},

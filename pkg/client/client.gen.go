@@ -2570,7 +2570,7 @@ type Break struct {
 	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	Id Id `json:"id"`
 
-	// Kind A thing (payment, refund, refund_failure, transfer, reversal, dispute, dispute_won, entry) and what is wrong: `_unknown` (the provider has it, we do not), `_absent` (the other way round), `_amount` (they differ), `_book` (the book has something else)
+	// Kind A thing (payment, refund, refund_failure, transfer, reversal, dispute, dispute_won, entry, fee) and what is wrong: `_unknown` (the provider has it, we do not), `_absent` (the other way round), `_amount` (they differ), `_book` (the book has something else)
 	//
 	// Example: refund_unknown
 	Kind string `json:"kind"`
