@@ -60,5 +60,8 @@ func adopt(ctx context.Context, tx *postgres.Tx, o *order.Order, r payment.Refun
 	if err != nil {
 		return err
 	}
-	return ledger.Book(ctx, tx, []ledger.Transfer{transfer(o, back, matured)})
+	if err := ledger.Book(ctx, tx, []ledger.Transfer{transfer(o, back, matured)}); err != nil {
+		return err
+	}
+	return tellGivenBack(ctx, tx, *o, back)
 }
