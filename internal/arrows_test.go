@@ -20,7 +20,7 @@ const module = "github.com/shiyi-market/shiyi/"
 // import. What is not drawn here does not pass; what is drawn and not used
 // is taken out.
 var arrows = map[string][]string{
-	"aftersale":    {"catalog", "fulfilment", "fund", "gateway", "identity", "inventory", "ledger", "lifecycle", "merchant", "order", "payment", "returns", "trail"},
+	"aftersale":    {"catalog", "fulfilment", "fund", "gateway", "identity", "inventory", "ledger", "lifecycle", "merchant", "notice", "order", "payment", "returns", "trail"},
 	"apikey":       {"identity", "trail"},
 	"assortment":   {"catalog", "inventory", "listing", "merchant", "origin"},
 	"carrier":      {},
@@ -29,8 +29,8 @@ var arrows = map[string][]string{
 	"catalog":      {"identity", "listing", "merchant", "price", "trail"},
 	"claim":        {"catalog", "identity", "merchant", "offer", "trail"},
 	"dispatch":     {"carrier", "fulfilment", "identity", "merchant", "order", "quote", "trail"},
-	"compensation": {"fulfilment", "identity", "ledger", "lifecycle", "merchant", "order", "trail"},
-	"dispute":      {"aftersale", "fund", "identity", "ledger", "merchant", "order", "payment", "trail"},
+	"compensation": {"fulfilment", "identity", "ledger", "lifecycle", "merchant", "notice", "order", "trail"},
+	"dispute":      {"aftersale", "fund", "identity", "ledger", "merchant", "notice", "order", "payment", "trail"},
 	"dossier":      {"identity", "merchant"},
 	"fulfilment":   {"identity", "merchant", "order", "shipment", "trail"},
 	"fund":         {"ledger"},
@@ -64,9 +64,10 @@ var arrows = map[string][]string{
 	"standing":     {"identity", "merchant", "notice", "trail"},
 	"statement":    {"fund", "identity", "ledger", "merchant"},
 	"term":         {},
+	"tidings":      {"carrier", "fulfilment", "identity", "merchant", "notice"},
 	"trail":        {},
 	"transparency": {},
-	"voucher":      {"fulfilment", "identity", "merchant", "order", "trail"},
+	"voucher":      {"fulfilment", "identity", "merchant", "notice", "order", "trail"},
 	"webhook":      {"identity", "trail"},
 }
 

@@ -71,5 +71,8 @@ func (s *Service) adopt(ctx context.Context, tx *postgres.Tx, o *order.Order, r 
 	if err != nil {
 		return err
 	}
-	return ledger.Book(ctx, tx, []ledger.Transfer{transfer(o, back, matured)})
+	if err := ledger.Book(ctx, tx, []ledger.Transfer{transfer(o, back, matured)}); err != nil {
+		return err
+	}
+	return tellGivenBack(ctx, tx, *o, back)
 }

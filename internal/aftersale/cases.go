@@ -61,7 +61,10 @@ func (s *Service) Ask(ctx context.Context, caller identity.Caller, oid order.ID,
 			ID: id.New[returns.Case](tx.Now), Merchant: o.Merchant, Order: o.ID, Buyer: o.Buyer, Asking: a,
 			State: returns.Requested, OpenedAt: tx.Now, DueAt: tx.Now.Add(returns.AnswerWithin),
 		}
-		return c, insertCase(ctx, tx, c)
+		if err := insertCase(ctx, tx, c); err != nil {
+			return returns.Case{}, err
+		}
+		return c, tellStep(ctx, tx, c)
 	})
 }
 
@@ -209,7 +212,7 @@ func (s *Service) act(ctx context.Context, by actor, cid returns.ID, claim reque
 		if err := saveCase(ctx, tx, c, c.Events[done:]); err != nil {
 			return returns.Case{}, err
 		}
-		if err := by.note(ctx, c); err != nil {
+		if err := errors.Join(by.note(ctx, c), tellStep(ctx, tx, c)); err != nil {
 			return returns.Case{}, err
 		}
 		one := []returns.Case{c}

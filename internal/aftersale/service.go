@@ -53,6 +53,9 @@ func (s *Service) Refund(ctx context.Context, caller identity.Caller, oid order.
 			return Sale{}, err
 		}
 		back, err := s.giveBack(ctx, tx, &o, r, caller.Account)
+		if err == nil {
+			err = tellGivenBack(ctx, tx, o, back)
+		}
 		if err != nil {
 			return Sale{}, err
 		}
@@ -122,7 +125,11 @@ func (s *Service) cancel(ctx context.Context, tx *postgres.Tx, o *order.Order, w
 	if !lifecycle.Fulfilment().May(string(f.State), "cancel", who) {
 		return order.Refund{}, ErrShipped.With("the order is %s", f.State)
 	}
-	return s.giveBack(ctx, tx, o, whole(o, reason), caller.Account)
+	back, err := s.giveBack(ctx, tx, o, whole(o, reason), caller.Account)
+	if err != nil {
+		return back, err
+	}
+	return back, tellCanceled(ctx, tx, *o, who)
 }
 
 // giveBack takes what is refunded off a locked order, sends the money back, puts goods that

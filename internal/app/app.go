@@ -45,6 +45,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/statement"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
+	"github.com/shiyi-market/shiyi/internal/tidings"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
@@ -270,5 +271,6 @@ func (a *App) newWorker() (*worker.Worker, error) {
 		Payees: a.services.Payees, Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
 		Fulfilment: a.services.Fulfilment, Dispatch: a.services.Dispatch,
 		Receipts: a.services.Receipts, Notices: a.services.Notices, Vouchers: a.services.Vouchers,
+		Tidings: tidings.New(a.db), Disputes: a.services.Disputes,
 	}, a.log, a.metrics)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -68,7 +69,10 @@ func (s *Service) Approve(ctx context.Context, caller identity.Caller, cid ID, d
 		if err := within(ctx, tx, o, *c); err != nil {
 			return err
 		}
-		return ledger.Book(ctx, tx, []ledger.Transfer{c.transfer()})
+		if err := ledger.Book(ctx, tx, []ledger.Transfer{c.transfer()}); err != nil {
+			return err
+		}
+		return notice.Post(ctx, tx, notice.Compensated(c.Buyer, c.Order, c.ID, c.Amount))
 	})
 }
 

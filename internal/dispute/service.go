@@ -2,14 +2,18 @@ package dispute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
@@ -75,6 +79,9 @@ func open(ctx context.Context, tx *postgres.Tx, c *order.Checkout, said Said) (D
 	if err := ledger.Book(ctx, tx, d.opened()); err != nil {
 		return d, err
 	}
+	if err := tell(ctx, tx, d, notice.DisputeOpenedKind); err != nil {
+		return d, err
+	}
 	return d, note(ctx, tx, d, "dispute.open")
 }
 
@@ -104,7 +111,39 @@ func end(ctx context.Context, tx *postgres.Tx, c *order.Checkout, d Dispute, to 
 	if err := ledger.Book(ctx, tx, d.closed()); err != nil {
 		return err
 	}
+	if err := tell(ctx, tx, d, notice.DisputeClosedKind); err != nil {
+		return err
+	}
 	return note(ctx, tx, d, "dispute."+string(to))
+}
+
+// tell tells the enterprises of what is disputed of their orders, and the operators of all of it.
+func tell(ctx context.Context, tx *postgres.Tx, d Dispute, k notice.Kind) error {
+	day := ""
+	if !d.DueBy.IsZero() {
+		day = string(merchant.DateOf(d.DueBy))
+	}
+	told := []notice.Event{notice.Dispute(notice.Operators(), k, d.Checkout, d.ID, d.Amount, day)}
+	for _, p := range d.Parts {
+		told = append(told, notice.Dispute(notice.Sellers(p.Merchant.UUID()), k, p.Order, d.ID, p.Goods+p.Shipping, day))
+	}
+	return notice.Post(ctx, tx, told...)
+}
+
+// remindBefore is how long before the last day for evidence people are told of it again.
+const remindBefore = 3 * 24 * time.Hour
+
+// Remind tells those whom an open dispute concerns that the last day for evidence is
+// near, once for each dispute, and returns of how many disputes it told. It passes over
+// those that were opened later than that.
+func (s *Service) Remind(ctx context.Context) (int, error) {
+	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (int, error) {
+		near, err := due(ctx, tx, remindBefore)
+		for _, d := range near {
+			err = errors.Join(err, tell(ctx, tx, d, notice.DisputeDueKind))
+		}
+		return len(near), err
+	})
 }
 
 func note(ctx context.Context, tx *postgres.Tx, d Dispute, operation string) error {

@@ -154,6 +154,17 @@ func list(ctx context.Context, tx *postgres.Tx, state State, merchants []uuid.UU
 	return page.Cut(all, p.Size(), func(d Dispute) (string, uuid.UUID) { return d.HeardAt.Format(time.RFC3339Nano), d.ID.UUID() }), nil
 }
 
+// due are open disputes that were known so long before their last day for evidence, which
+// is now no further off.
+func due(ctx context.Context, tx *postgres.Tx, before time.Duration) ([]Dispute, error) {
+	rows, err := postgres.Rows[disputeRow](ctx, tx, `SELECT * FROM dispute WHERE state = 'open' AND due_by > ? AND due_by <= ? AND heard_at < due_by - ?::interval ORDER BY id`,
+		tx.Now, tx.Now.Add(before), before.String())
+	if err != nil {
+		return nil, fmt.Errorf("find disputes that are due: %w", err)
+	}
+	return withParts(ctx, tx, rows)
+}
+
 // withParts reads the parts of these disputes.
 func withParts(ctx context.Context, tx *postgres.Tx, rows []disputeRow) ([]Dispute, error) {
 	all, ids, place := make([]Dispute, len(rows)), make([]uuid.UUID, len(rows)), map[uuid.UUID]int{}

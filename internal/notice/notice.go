@@ -94,7 +94,7 @@ func wordsOf(k Kind, english bool) words {
 	return d.zh
 }
 
-// To is whom a notice is for: an account, or all who sell for an enterprise.
+// To is whom a notice is for: an account, all who sell for an enterprise, or all operators.
 type To struct {
 	account  uuid.UUID
 	merchant uuid.UUID
@@ -105,6 +105,13 @@ func Person(account identity.ID) To { return To{account: account.UUID()} }
 
 // Sellers are the accounts that sell for the enterprise when the notice is posted.
 func Sellers(merchant uuid.UUID) To { return To{merchant: merchant} }
+
+// Operators are all operators when the notice is posted.
+func Operators() To { return To{merchant: platform} }
+
+// platform stands for the operators where an enterprise does for its sellers; no
+// enterprise has this id.
+var platform = uuid.Max //nolint:gochecknoglobals // never changed
 
 // Event is a notice to be posted. Kind and Ref name the event: the same recipient is
 // told of it once.

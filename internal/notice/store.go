@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -82,10 +83,10 @@ type preferenceRow struct {
 // TableName is notice_preference.
 func (preferenceRow) TableName() string { return "notice_preference" }
 
-// reachedRow is an account that is meant by itself or by its enterprise, and how it
+// reachedRow is an account that is meant by itself, by its enterprise or as an operator, and how it
 // can be reached.
 type reachedRow struct {
-	MerchantID   uuid.UUID // zero: it is meant by itself
+	MerchantID   uuid.UUID // zero: it is meant by itself; platform: as an operator
 	AccountID    uuid.UUID
 	Email, Phone bool
 }
@@ -94,8 +95,10 @@ func reached(ctx context.Context, tx *postgres.Tx, accounts, merchants []uuid.UU
 	rows, err := postgres.Rows[reachedRow](ctx, tx, `SELECT ?::uuid AS merchant_id, a.id AS account_id, a.email IS NOT NULL AS email, a.phone IS NOT NULL AS phone
 			FROM account a WHERE a.id = ANY(?::uuid[])
 		UNION ALL SELECT g.merchant_id, a.id, a.email IS NOT NULL, a.phone IS NOT NULL
-			FROM role_grant g JOIN account a ON a.id = g.account_id WHERE g.role = 'merchant' AND g.merchant_id = ANY(?::uuid[])`,
-		uuid.Nil, postgres.Array(accounts), postgres.Array(merchants))
+			FROM role_grant g JOIN account a ON a.id = g.account_id WHERE g.role = 'merchant' AND g.merchant_id = ANY(?::uuid[])
+		UNION ALL SELECT ?::uuid, a.id, a.email IS NOT NULL, a.phone IS NOT NULL
+			FROM role_grant g JOIN account a ON a.id = g.account_id WHERE g.role = 'operator' AND ?::boolean`,
+		uuid.Nil, postgres.Array(accounts), postgres.Array(merchants), platform, slices.Contains(merchants, platform))
 	if err != nil {
 		return nil, fmt.Errorf("find whom notices are for: %w", err)
 	}

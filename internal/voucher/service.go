@@ -9,6 +9,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -34,12 +35,16 @@ func (s *Service) IssueDue(ctx context.Context, limit int) (int, error) {
 		if o.State != order.Paid {
 			return nil
 		}
-		return issue(ctx, tx, o, func(l order.Line) int64 {
+		n, err := issue(ctx, tx, o, func(l order.Line) int64 {
 			if l.Refunded == l.Total {
 				return 0
 			}
 			return l.Quantity - l.RefundedQty
 		})
+		if err != nil || n == 0 {
+			return err
+		}
+		return notice.Post(ctx, tx, notice.VoucherIssued(o.Buyer, o.ID, n))
 	})
 }
 
@@ -83,10 +88,10 @@ func (s *Service) each(ctx context.Context, limit int, find func(context.Context
 }
 
 // issue makes the vouchers of a locked order, unless it has some: they are all made at
-// once, so many of each line.
-func issue(ctx context.Context, tx *postgres.Tx, o order.Order, quantity func(order.Line) int64) error {
+// once, so many of each line. It returns how many it made.
+func issue(ctx context.Context, tx *postgres.Tx, o order.Order, quantity func(order.Line) int64) (int, error) {
 	if held, err := count(ctx, tx, o); err != nil || held.All > 0 {
-		return err
+		return 0, err
 	}
 	var all []Voucher
 	for _, l := range o.Lines {
@@ -97,7 +102,7 @@ func issue(ctx context.Context, tx *postgres.Tx, o order.Order, quantity func(or
 			all = append(all, made(o, l, int(n)+1, tx.Now))
 		}
 	}
-	return insert(ctx, tx, all)
+	return len(all), insert(ctx, tx, all)
 }
 
 // Returned ends the vouchers of what was refunded of a locked order, piece by piece; of a
@@ -134,7 +139,7 @@ func Void(ctx context.Context, tx *postgres.Tx, o order.Order, line int, quantit
 		return nil
 	}
 	// What was not issued yet is, so that it can be void.
-	if err := issue(ctx, tx, o, func(l order.Line) int64 { return l.Quantity }); err != nil {
+	if _, err := issue(ctx, tx, o, func(l order.Line) int64 { return l.Quantity }); err != nil {
 		return err
 	}
 	switch n, err := void(ctx, tx, o, line, quantity); {

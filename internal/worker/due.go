@@ -11,6 +11,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -29,6 +30,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/standing"
+	"github.com/shiyi-market/shiyi/internal/tidings"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/webhook"
@@ -53,6 +55,10 @@ type Deps struct {
 	Webhooks   *webhook.Service
 	Receipts   *receipt.Service
 	Notices    *notice.Service
+	// Tidings tells people of what is not told by the event itself.
+	Tidings *tidings.Service
+	// Disputes reminds people of them.
+	Disputes *dispute.Service
 	// Inventory withdraws lots that are past their day.
 	Inventory *inventory.Service
 	Search    *search.Service
@@ -141,6 +147,9 @@ func (w *Worker) dues() []sweep {
 		{"webhook.announce", w.cfg.Sweep, w.announce},
 		{"webhook.deliver", time.Second, d.Webhooks.Deliver},
 		{"webhook.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Webhooks.Forget) }},
+		{"tidings.tell", w.cfg.Sweep, func(ctx context.Context) (int, error) { return d.Tidings.Tell(ctx, batch) }},
+		{"tidings.remind", time.Hour, func(ctx context.Context) (int, error) { return d.Tidings.Remind(ctx, batch) }},
+		{"dispute.remind", time.Hour, d.Disputes.Remind},
 		{"notice.deliver", time.Second, d.Notices.Deliver},
 		{"notice.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Notices.Forget) }},
 		{"search.compare", w.cfg.Sweep, d.Search.Sweep},

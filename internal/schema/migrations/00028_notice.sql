@@ -59,3 +59,9 @@ GRANT UPDATE (read_at) ON notice TO shiyi_app;
 GRANT UPDATE (state, attempts, next_at, leased_until, last_at, error) ON notice_delivery TO shiyi_app;
 GRANT UPDATE (enabled, updated_at) ON notice_preference TO shiyi_app;
 GRANT DELETE ON notice, notice_delivery TO shiyi_app;
+
+-- What ended lately, and its people are to be told of.
+CREATE INDEX fulfilment_goods_received ON fulfilment (goods_received_at) WHERE closed_at IS NULL;
+CREATE INDEX refund_settled ON refund (settled_at);
+CREATE INDEX payout_settled ON payout (settled_at);
+CREATE INDEX payout_reversal_settled ON payout_reversal (settled_at);
