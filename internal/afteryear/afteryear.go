@@ -21,6 +21,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/payee"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/settlement"
@@ -53,29 +54,26 @@ type After struct {
 // at is the database as of a time. What it leaves to be done is found by who looks for it.
 func (a After) at(t time.Time) *postgres.DB { return a.DB.At(t).Collecting(func(river.JobArgs) {}) }
 
-func (a After) settlements(t time.Time) (*settlement.Service, error) {
+// bank is the provider as of a time.
+func (a After) bank(t time.Time) (*sandbox.Sandbox, gateway.Gateway, error) {
 	bank := a.Sandbox.At(t)
 	provider, err := gateway.NewSandbox(bank, bank.Secret())
-	if err != nil {
-		return nil, err
-	}
-	return settlement.New(a.at(t), provider, settlement.Config{}, settlement.Options{
-		Mark: a.Mark, Blocked: []settlement.Blocked{aftersale.Open, dispute.Unsettled},
-	}), nil
+	return bank, provider, err
 }
 
 // Connect opens the payout account of an enterprise, whose holder tells the provider all
 // that it asks.
 func (a After) Connect(ctx context.Context, at time.Time, m merchant.ID) error {
-	s, err := a.settlements(at)
+	bank, provider, err := a.bank(at)
 	if err != nil {
 		return err
 	}
+	s := payee.New(a.at(at), provider, payee.Shop{Mark: a.Mark})
 	held, err := s.Open(ctx, m.UUID(), a.Seller(m).Account.UUID())
 	if err != nil || held.Enabled {
 		return err
 	}
-	if err := a.Sandbox.At(at).Onboard(held.Ref); err != nil {
+	if err := bank.Onboard(held.Ref); err != nil {
 		return err
 	}
 	return s.Refresh(ctx, m.UUID())
@@ -164,10 +162,13 @@ func (a After) Serve(ctx context.Context, at time.Time) error {
 // Settle settles and pays out what can come back no more, and takes back what was
 // refunded since.
 func (a After) Settle(ctx context.Context, at time.Time) error {
-	s, err := a.settlements(at)
+	bank, provider, err := a.bank(at)
 	if err != nil {
 		return err
 	}
+	s := settlement.New(a.at(at), provider, settlement.Config{}, settlement.Options{
+		Mark: a.Mark, Blocked: []settlement.Blocked{aftersale.Open, dispute.Unsettled},
+	})
 	err = all(ctx, s.CloseDue, s.Reclaim, s.PayArrears, func(ctx context.Context, limit int) (int, error) {
 		return s.PerformForgotten(ctx, 0, limit)
 	})
@@ -175,7 +176,7 @@ func (a After) Settle(ctx context.Context, at time.Time) error {
 		return err
 	}
 	// What it tells of that is known.
-	return a.Sandbox.At(at).Flush(ctx, func(context.Context, []byte, string) error { return nil })
+	return bank.Flush(ctx, func(context.Context, []byte, string) error { return nil })
 }
 
 // all does each of these until nothing of it is left.

@@ -415,7 +415,7 @@ func (g *garden) differences() (diff string) {
 	for _, e := range g.y.Enterprises {
 		m := MerchantID(e.Code()).UUID()
 		payable, outside = payable+g.Held(g.t, ledger.Payable(m)), outside+g.Held(g.t, payout.World(m))
-		a, err := g.Settlements.Account(g.t.Context(), seller(e.Code()), MerchantID(e.Code()))
+		a, err := g.Payees.Account(g.t.Context(), seller(e.Code()), MerchantID(e.Code()))
 		must(g.t, err)
 		there, dues = there+money.Fen(g.Bank.Holds(a.Ref)).Li(), dues+a.Owed
 	}
@@ -459,7 +459,7 @@ func TestAYearWithRefundsAndDisputesIsReconciledToTheLi(t *testing.T) {
 	t.Logf("planted in %d sales: %v", len(g.y.Sales), g.count)
 
 	// What this test would see: money sent by hand, and a booking of another amount.
-	a, err := g.Settlements.Account(t.Context(), seller("E01"), MerchantID("E01"))
+	a, err := g.Payees.Account(t.Context(), seller("E01"), MerchantID("E01"))
 	must(t, err)
 	sent := g.ByHand(t, "/v1/transfers", url.Values{"amount": {"70"}, "currency": {"cny"}, "destination": {a.Ref}})
 	g.Clock.Advance(24 * time.Hour)
