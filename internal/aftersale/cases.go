@@ -235,41 +235,51 @@ func (a actor) note(ctx context.Context, c returns.Case) error {
 	return trail.Note(ctx, a.tx, trail.Entry{Actor: a.account.UUID(), Operation: "aftersale." + last.Action, Object: "case:" + c.ID.String(), Detail: detail})
 }
 
-// Sweep acts, in up to limit cases whose deadline has passed, in place of who has not: it
-// approves what the merchant did not answer, gives back for goods that he did not look at,
-// and ends what the buyer did not follow up. It returns in how many; one that is disputed
-// waits for the bank.
-func (s *Service) Sweep(ctx context.Context, limit int) (int, error) {
-	due, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]returns.ID, error) { return dueCases(ctx, tx, limit) })
-	if err != nil {
-		return 0, err
-	}
+// Sweep acts in all cases whose deadline has passed, in place of who has not: it approves
+// what the merchant did not answer, gives back for goods that he did not look at, and ends
+// what the buyer did not follow up; it reads batch of them at once. It returns in how many,
+// and what went wrong with others: one that waits for the bank, or fails, holds up none.
+func (s *Service) Sweep(ctx context.Context, batch int) (int, error) {
 	n := 0
 	var errs []error
-	program := actor{role: lifecycle.System, may: func(*returns.Case) bool { return true }}
-	for _, cid := range due {
-		_, err := s.act(ctx, program, cid, request.Claim{}, nil, func(tx *postgres.Tx, o *order.Order, c *returns.Case, by actor) error {
-			if c.DueAt.IsZero() || tx.Now.Before(c.DueAt) {
-				return returns.ErrState.With("somebody has acted")
-			}
-			switch c.State {
-			case returns.Requested:
-				return s.conclude(ctx, tx, o, c, by, "approve", c.Granted(), "", false)
-			case returns.SentBack:
-				return s.conclude(ctx, tx, o, c, by, "goods_received", returns.Refunded, "", false)
-			case returns.Approved, returns.Refused, returns.Escalated, returns.Refunded, returns.Rejected, returns.Withdrawn, returns.Lapsed:
-			}
-			return by.take(c, "lapse", returns.Lapsed, "")
-		})
-		switch {
-		case errors.Is(err, returns.ErrState), errors.Is(err, ErrDisputed):
-		case err != nil:
-			errs = append(errs, fmt.Errorf("case %s: %w", cid, err))
-		default:
-			n++
+	for after := (caseRow{}); ; {
+		due, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]caseRow, error) { return dueCases(ctx, tx, after, batch) })
+		if err != nil {
+			return n, errors.Join(append(errs, err)...)
 		}
+		for _, r := range due {
+			switch err := s.overdue(ctx, id.From[returns.Case](r.ID)); {
+			case errors.Is(err, returns.ErrState), errors.Is(err, ErrDisputed):
+			case err != nil:
+				errs = append(errs, fmt.Errorf("case %s: %w", r.ID, err))
+			default:
+				n++
+			}
+		}
+		if len(due) < batch {
+			return n, errors.Join(errs...)
+		}
+		after = due[len(due)-1]
 	}
-	return n, errors.Join(errs...)
+}
+
+// overdue acts in one case whose deadline has passed. returns.ErrState when somebody has.
+func (s *Service) overdue(ctx context.Context, cid returns.ID) error {
+	program := actor{role: lifecycle.System, may: func(*returns.Case) bool { return true }}
+	_, err := s.act(ctx, program, cid, request.Claim{}, nil, func(tx *postgres.Tx, o *order.Order, c *returns.Case, by actor) error {
+		if c.DueAt.IsZero() || tx.Now.Before(c.DueAt) {
+			return returns.ErrState.With("somebody has acted")
+		}
+		switch c.State {
+		case returns.Requested:
+			return s.conclude(ctx, tx, o, c, by, "approve", c.Granted(), "", false)
+		case returns.SentBack:
+			return s.conclude(ctx, tx, o, c, by, "goods_received", returns.Refunded, "", false)
+		case returns.Approved, returns.Refused, returns.Escalated, returns.Refunded, returns.Rejected, returns.Withdrawn, returns.Lapsed:
+		}
+		return by.take(c, "lapse", returns.Lapsed, "")
+	})
+	return err
 }
 
 // Open reports of which of these orders a case is open: they are not closed.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -243,6 +244,35 @@ func TestWhoDoesNotActIsActedFor(t *testing.T) {
 
 // The rule of the goods, the buyer's confirmation, the window and the reason say together
 // whether a case may be opened (Consumer Protection Law 25).
+func TestACaseThatWaitsForTheBankHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	s := shoptest.New(t, shoptest.Options{})
+	s.StockUp(t, 10)
+	var cases []returns.Case
+	for range 2 {
+		c := s.Place(t, "ann", shoptest.Choose("flour", 1))
+		s.Pay(t, c.PayURL)
+		s.Arrive(t, c.Orders[0].ID)
+		cases = append(cases, open(t, s, c.Orders[0].ID, want(returns.RefundOnly, returns.Quality, 1)))
+		if len(cases) == 1 {
+			said := dispute.Said{Provider: "sandbox", Ref: "dp_1", Payment: s.PaidAs(t, c.ID), Amount: 3300, Currency: "cny", State: dispute.Open, OpenedAt: pgtest.Noon}
+			if err := s.Disputes.Follow(t.Context(), c.ID, said); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Clock.Advance(time.Minute)
+	}
+	s.Clock.Advance(4 * day)
+	if n, err := s.Aftersales.Sweep(t.Context(), 1); n != 1 || err != nil {
+		t.Errorf("acted in %d, %v, want 1", n, err)
+	}
+	for i, state := range []returns.State{returns.Requested, returns.Refunded} {
+		if got := done(t)(s.Aftersales.Case(t.Context(), ann, cases[i].ID)).State; got != state {
+			t.Errorf("case %d is %s, want %s", i, got, state)
+		}
+	}
+}
+
 func TestTheRuleOfTheGoodsTheWaiverTheWindowAndTheReason(t *testing.T) {
 	t.Parallel()
 	for _, rule := range []catalog.ReturnRule{catalog.NoReason, catalog.NoReasonUnopened, catalog.ExemptFresh, catalog.VoucherRule} {

@@ -15,6 +15,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/lifecycle"
+	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
@@ -31,6 +32,8 @@ type Hooks struct {
 	Disputed func(ctx context.Context, tx *postgres.Tx, o order.Order) (bool, error)
 	// Aside is what of the orders of a locked checkout a bank has taken back for the time being.
 	Aside func(ctx context.Context, tx *postgres.Tx, checkout order.CheckoutID) (map[order.ID]order.Share, error)
+	// Granted is what the buyer of a locked order has been given for it as goodwill.
+	Granted func(ctx context.Context, tx *postgres.Tx, o order.Order) (money.Fen, error)
 	// Void ends the vouchers of what was refunded of a locked order.
 	Void func(ctx context.Context, tx *postgres.Tx, o order.Order, back order.Refund) error
 }
@@ -45,12 +48,16 @@ type Service struct {
 func New(db *postgres.DB, hooks Hooks) *Service { return &Service{db: db, hooks: hooks} }
 
 // Refund gives back lines of a paid order, wholly or in part: the book at once,
-// the money by the provider soon after. It is an operator's decision.
+// the money by the provider soon after. It is an operator's decision, and more than was
+// paid, less the goodwill that was given, is order.ErrRefundLimit; ErrOwn for who is a side of it.
 func (s *Service) Refund(ctx context.Context, caller identity.Caller, oid order.ID, r order.Refunding, claim request.Claim, render func(Sale) (request.Answer, error)) (Sale, error) {
 	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Sale, error) {
 		o, err := order.Lock(ctx, tx, oid)
 		if err != nil {
 			return Sale{}, err
+		}
+		if caller.SellsFor(o.Merchant.UUID()) || caller.Account == o.Buyer {
+			return Sale{}, ErrOwn
 		}
 		back, err := s.giveBack(ctx, tx, &o, r, caller.Account)
 		if err == nil {
@@ -147,6 +154,15 @@ func (s *Service) giveBack(ctx context.Context, tx *postgres.Tx, o *order.Order,
 	back, err := o.Refund(r, actor, tx.Now)
 	if err != nil {
 		return back, err
+	}
+	if s.hooks.Granted != nil {
+		given, err := s.hooks.Granted(ctx, tx, *o)
+		if err != nil {
+			return back, err
+		}
+		if goods, shipping := o.Left(); goods+shipping < given {
+			return back, order.ErrRefundLimit.With("%d fen of goodwill were given already", given)
+		}
 	}
 	if err := order.SaveRefunded(ctx, tx, *o); err != nil {
 		return back, err

@@ -181,17 +181,18 @@ func listCases(ctx context.Context, tx *postgres.Tx, p page.Request, where strin
 	return page.Cut(cases, p.Size(), func(c returns.Case) (string, uuid.UUID) { return "", c.ID.UUID() }), nil
 }
 
-// dueCases are up to limit cases whose deadline has passed, the oldest first.
-func dueCases(ctx context.Context, tx *postgres.Tx, limit int) ([]returns.ID, error) {
-	rows, err := postgres.Rows[caseRow](ctx, tx, `SELECT id FROM aftersale_case WHERE due_at <= ? ORDER BY due_at LIMIT ?`, tx.Now, limit)
+// dueCases are up to limit cases whose deadline has passed, the oldest first, after one of them.
+func dueCases(ctx context.Context, tx *postgres.Tx, after caseRow, limit int) ([]caseRow, error) {
+	var last time.Time
+	if after.DueAt != nil {
+		last = *after.DueAt
+	}
+	rows, err := postgres.Rows[caseRow](ctx, tx, `SELECT id, due_at FROM aftersale_case
+		WHERE due_at <= ? AND (due_at, id) > (?, ?) ORDER BY due_at, id LIMIT ?`, tx.Now, last, after.ID, limit)
 	if err != nil {
 		return nil, fmt.Errorf("find cases that are due: %w", err)
 	}
-	ids := make([]returns.ID, len(rows))
-	for i, r := range rows {
-		ids[i] = id.From[returns.Case](r.ID)
-	}
-	return ids, nil
+	return rows, nil
 }
 
 func openOf(ctx context.Context, tx *postgres.Tx, orders []order.Order) (map[order.ID]bool, error) {

@@ -186,8 +186,8 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Carriage = carriage.New(a.db)
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
-	s.Goodwill = compensation.New(a.db)
-	s.Aftersales, s.Disputes = aftersale.New(a.db, aftersale.Hooks{Disputed: dispute.Disputed, Aside: dispute.Aside, Void: voucher.Returned}), dispute.New(a.db)
+	s.Goodwill = compensation.New(a.db, aftersale.Open, dispute.Unsettled)
+	s.Aftersales, s.Disputes = aftersale.New(a.db, aftersale.Hooks{Disputed: dispute.Disputed, Aside: dispute.Aside, Granted: compensation.Granted, Void: voucher.Returned}), dispute.New(a.db)
 	s.Reconciler = reconcile.New(a.db, reconcile.Deps{
 		Gateway: a.till.provider, Mark: a.till.shop.Mark, Payments: s.Payments, Orders: s.Orders, Aftersales: s.Aftersales, Disputes: s.Disputes,
 		Settlements: s.Settlements, Log: a.log,

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/compensation"
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -112,5 +114,51 @@ func TestAProposalIsRefusedByAnotherAndWithdrawnByItsOwn(t *testing.T) {
 	s.Pay(t, c.PayURL)
 	if _, err := s.Goodwill.Propose(ctx, shoptest.Operator, s.Checkout(t, c).Orders[0].ID, 1, "太早了"); !errors.Is(err, compensation.ErrOpen) {
 		t.Errorf("while the goods can come back: %v", err)
+	}
+}
+
+func TestABuyerDoesNotGetMoreThanHePaidByTwoWays(t *testing.T) {
+	t.Parallel()
+	s, ctx := shoptest.New(t, shoptest.Options{}), t.Context()
+	s.StockUp(t, 10)
+	o := late(t, s)
+	c, err := s.Goodwill.Propose(ctx, shoptest.Operator, o.ID, 29900, "隔音太差")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bank := func(to dispute.State) {
+		said := dispute.Said{Provider: "sandbox", Ref: "dp_1", Payment: s.PaidAs(t, o.Checkout), Amount: 29900, Currency: "cny", State: to, OpenedAt: pgtest.Noon}
+		if err := s.Disputes.Follow(ctx, o.Checkout, said); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bank(dispute.Open)
+	approve := func() error {
+		_, err := s.Goodwill.Approve(ctx, other, c.ID, c.Digest, request.Claim{}, nil)
+		return err
+	}
+	if err := approve(); !errors.Is(err, compensation.ErrOpen) {
+		t.Errorf("while the bank decides: %v, want %v", err, compensation.ErrOpen)
+	}
+	if _, err := s.Goodwill.Propose(ctx, shoptest.Operator, o.ID, 1, "隔音太差"); !errors.Is(err, compensation.ErrOpen) {
+		t.Errorf("proposed while the bank decides: %v, want %v", err, compensation.ErrOpen)
+	}
+	bank(dispute.Won)
+	if err := approve(); err != nil {
+		t.Fatal(err)
+	}
+	refund := func(who identity.Caller) error {
+		_, err := s.Aftersales.Refund(ctx, who, o.ID, order.Refunding{Lines: []order.RefundLine{{N: 1, Amount: 1}}, Reason: "再退"}, request.Claim{}, nil)
+		return err
+	}
+	if err := refund(other); !errors.Is(err, order.ErrRefundLimit) {
+		t.Errorf("a refund beside goodwill for all that was paid: %v, want %v", err, order.ErrRefundLimit)
+	}
+	for _, own := range []identity.Caller{
+		{Account: o.Buyer, Roles: other.Roles}, {Account: other.Account, Roles: append(shoptest.Seller(o.Merchant).Roles, other.Roles...)},
+	} {
+		if err := refund(own); !errors.Is(err, aftersale.ErrOwn) {
+			t.Errorf("a side of the sale refunds it: %v, want %v", err, aftersale.ErrOwn)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package compensation
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -17,11 +18,18 @@ import (
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
+// Blocked says of which orders something is open that may still give the buyer his money
+// back, as part of tx: a case of after-sales, a dispute.
+type Blocked func(ctx context.Context, tx *postgres.Tx, orders []order.Order) (map[order.ID]bool, error)
+
 // Service gives goodwill.
-type Service struct{ db *postgres.DB }
+type Service struct {
+	db      *postgres.DB
+	blocked []Blocked
+}
 
 // New makes the service.
-func New(db *postgres.DB) *Service { return &Service{db: db} }
+func New(db *postgres.DB, blocked ...Blocked) *Service { return &Service{db, blocked} }
 
 // Propose asks for so many fen for the buyer of an order whose window of returns is over,
 // with a reason. For operators. ErrOpen, ErrLimit, identity.ErrReason, order.ErrNotFound.
@@ -46,7 +54,7 @@ func (s *Service) Propose(ctx context.Context, caller identity.Caller, oid order
 			State: Proposed, ProposedBy: caller.Account, ProposedAt: tx.Now,
 		}
 		c.Digest = c.digest()
-		if err := within(ctx, tx, &o, c); err != nil {
+		if err := s.within(ctx, tx, &o, c); err != nil {
 			return c, err
 		}
 		if err := insert(ctx, tx, c); err != nil {
@@ -66,7 +74,7 @@ func (s *Service) Approve(ctx context.Context, caller identity.Caller, cid ID, d
 		if err := c.decide(Approved, caller.Account, "", tx.Now); err != nil {
 			return err
 		}
-		if err := within(ctx, tx, o, *c); err != nil {
+		if err := s.within(ctx, tx, o, *c); err != nil {
 			return err
 		}
 		if err := ledger.Book(ctx, tx, []ledger.Transfer{c.transfer()}); err != nil {
@@ -122,10 +130,21 @@ func (s *Service) decide(ctx context.Context, caller identity.Caller, cid ID, cl
 	})
 }
 
+// Granted is what was approved of a locked order: the buyer has it, and a refund gives back
+// no more than the rest.
+func Granted(ctx context.Context, tx *postgres.Tx, o order.Order) (money.Fen, error) {
+	return granted(ctx, tx, Compensation{Merchant: o.Merchant, Order: o.ID}, Approved)
+}
+
 // within refuses more than is left of what was paid for a locked order, counting what
-// else was proposed or approved.
-func within(ctx context.Context, tx *postgres.Tx, o *order.Order, c Compensation) error {
-	others, err := granted(ctx, tx, c)
+// else was proposed or approved; and anything while the money may still come back.
+func (s *Service) within(ctx context.Context, tx *postgres.Tx, o *order.Order, c Compensation) error {
+	for _, blocked := range s.blocked {
+		if open, err := blocked(ctx, tx, []order.Order{*o}); err != nil || open[o.ID] {
+			return cmp.Or(err, error(ErrOpen))
+		}
+	}
+	others, err := granted(ctx, tx, c, Proposed, Approved)
 	if err != nil {
 		return err
 	}

@@ -77,10 +77,10 @@ func byID(ctx context.Context, tx *postgres.Tx, cid ID, lock string) (Compensati
 	return rows[0].value(), nil
 }
 
-// granted is what was proposed or approved of c's order beside c.
-func granted(ctx context.Context, tx *postgres.Tx, c Compensation) (money.Fen, error) {
+// granted is what is in these states of c's order beside c.
+func granted(ctx context.Context, tx *postgres.Tx, c Compensation, states ...State) (money.Fen, error) {
 	sum, err := postgres.Row[struct{ Sum int64 }](ctx, tx, `SELECT coalesce(sum(amount_fen), 0)::bigint AS sum FROM compensation
-		WHERE merchant_id = ? AND order_id = ? AND state IN ('proposed', 'approved') AND id <> ?`, c.Merchant, c.Order, c.ID)
+		WHERE merchant_id = ? AND order_id = ? AND state = ANY(?::text[]) AND id <> ?`, c.Merchant, c.Order, postgres.Array(states), c.ID.UUID())
 	if err != nil {
 		return 0, fmt.Errorf("sum the compensations of order %s: %w", c.Order, err)
 	}

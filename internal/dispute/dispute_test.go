@@ -142,7 +142,7 @@ func TestADisputeIsSeenByItsEnterprisesAndHoldsUpTheirOrders(t *testing.T) {
 		t.Errorf("the dispute itself is %+v, %v", one, err)
 	}
 	mine, err := s.Disputes.OfMerchants(t.Context(), shoptest.Seller(shoptest.Miller), page.Request{})
-	if err != nil || len(mine.Data) != 1 || len(mine.Data[0].Parts) != 1 || mine.Data[0].Parts[0].Goods != 3300 {
+	if err != nil || len(mine.Data) != 1 || len(mine.Data[0].Parts) != 1 || mine.Data[0].Parts[0].Goods != 3300 || mine.Data[0].Amount != 3300 {
 		t.Errorf("the miller sees %+v, %v", mine.Data, err)
 	}
 	if none, err := s.Disputes.OfMerchants(t.Context(), shoptest.Buyer("ann"), page.Request{}); err != nil || len(none.Data) != 0 {

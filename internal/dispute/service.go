@@ -178,7 +178,7 @@ func (s *Service) Disputes(ctx context.Context, state State, p page.Request) (pa
 }
 
 // OfMerchants are the disputes that the caller's enterprises have a part in, with
-// their own parts alone.
+// their own parts and the sum of them alone: what else the buyer bought is none of theirs.
 func (s *Service) OfMerchants(ctx context.Context, caller identity.Caller, p page.Request) (page.Of[Dispute], error) {
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Dispute], error) {
 		mine := caller.Merchants()
@@ -187,7 +187,12 @@ func (s *Service) OfMerchants(ctx context.Context, caller identity.Caller, p pag
 		}
 		all, err := list(ctx, tx, "", mine, p)
 		for i := range all.Data {
-			all.Data[i].Parts = slices.DeleteFunc(all.Data[i].Parts, func(p Part) bool { return !caller.SellsFor(p.Merchant.UUID()) })
+			d := &all.Data[i]
+			d.Parts = slices.DeleteFunc(d.Parts, func(p Part) bool { return !caller.SellsFor(p.Merchant.UUID()) })
+			d.Amount, d.Beyond = 0, 0
+			for _, p := range d.Parts {
+				d.Amount += p.Goods + p.Shipping
+			}
 		}
 		return all, err
 	})
