@@ -55,13 +55,15 @@ const (
 	OrdersRead     Scope = "orders:read"     // paid orders, without buyers' names
 	ProductsRead   Scope = "products:read"   // the enterprise's goods, on sale or not
 	ProductsWrite  Scope = "products:write"  // their prices
+	ShipmentsRead  Scope = "shipments:read"  // what is to be shipped, with the names and addresses that parcels bear
+	ShipmentsWrite Scope = "shipments:write" // parcels, one by one or by sheet
 	StockWrite     Scope = "stock:write"     // pieces on the shelf
 	WebhooksManage Scope = "webhooks:manage" // where events are sent, and what became of them
 )
 
 // Scopes are all of them, by name.
 func Scopes() []Scope {
-	return []Scope{OrdersRead, ProductsRead, ProductsWrite, StockWrite, WebhooksManage}
+	return []Scope{OrdersRead, ProductsRead, ProductsWrite, ShipmentsRead, ShipmentsWrite, StockWrite, WebhooksManage}
 }
 
 // ID names a key. It is no secret: the key is.

@@ -251,6 +251,30 @@ func TestOperatorOfTheConfigurationIsMade(t *testing.T) {
 	}
 }
 
+func TestDoctorAsksWhereTheFundsMoneyGoes(t *testing.T) {
+	t.Parallel()
+	place := pgtest.Create(t)
+	for _, tt := range []struct{ key, account, want string }{
+		{"", "", ""},
+		{"sk_live_x", "", "weak  fund: FUND_ACCOUNT is not set"},
+		{"sk_test_x", "fund@example.org", "BAD   fund: FUND_ACCOUNT is no account"},
+		{"sk_live_x", "acct_123", "ok    fund: paid to acct_123"},
+	} {
+		cfg, err := app.Load(t.Context(), environment(map[string]string{
+			"STATE_DIR": t.TempDir(), "DATABASE_URL": place.URL, "DATABASE_OWNER_URL": place.OwnerURL,
+			"STRIPE_SECRET_KEY": tt.key, "STRIPE_WEBHOOK_SECRET": "whsec_x", "FUND_ACCOUNT": tt.account,
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		_ = app.Doctor(t.Context(), cfg, time.Now, quiet(), &out) // test servers are unwell in other ways
+		if !strings.Contains(out.String(), tt.want) || strings.Contains(out.String(), "fund:") != (tt.want != "") {
+			t.Errorf("with %q and %q doctor says:\n%s\nwant %q", tt.key, tt.account, out.String(), tt.want)
+		}
+	}
+}
+
 func TestDoctorOfAServerOnOneRole(t *testing.T) {
 	t.Parallel()
 	place := pgtest.Create(t)

@@ -39,6 +39,7 @@ func Doctor(ctx context.Context, cfg Config, clock func() time.Time, log *slog.L
 	see(examineDatabase(ctx, cfg, clock, log)...)
 	see(examineRedis(ctx, cfg, log))
 	see(examineTill(cfg))
+	see(examineFund(cfg)...)
 	see(examineProxies(cfg))
 	see(examineLog(cfg))
 	sick := 0

@@ -118,3 +118,19 @@ func examineTill(cfg Config) finding {
 		return finding{bad, "payments: STRIPE_SECRET_KEY is no secret key of Stripe's", "it begins with sk_ or rk_"}
 	}
 }
+
+// examineFund asks, where payments are real, whether the fund's money has somewhere to go.
+func examineFund(cfg Config) []finding {
+	const remedy = "open a connected account for the fund at Stripe, and copy its acct_… into FUND_ACCOUNT"
+	account := cfg.Settlement.FundAccount
+	switch {
+	case cfg.Payment.StripeKey.Reveal() == "":
+		return nil
+	case account == "":
+		return []finding{{weak, "fund: FUND_ACCOUNT is not set; what is the fund's stays at the provider, and is owed", remedy}}
+	case !strings.HasPrefix(account, "acct_"):
+		return []finding{{bad, "fund: FUND_ACCOUNT is no account of Stripe's", remedy}}
+	default:
+		return []finding{{fine, "fund: paid to " + account + " each month", ""}}
+	}
+}

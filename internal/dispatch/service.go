@@ -1,13 +1,11 @@
 package dispatch
 
 import (
-	"cmp"
 	"context"
 	"io"
 
 	"github.com/google/uuid"
 
-	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -19,21 +17,18 @@ import (
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
-// atOnce is how many sheets are read at once: one may need a hundred MiB.
-const atOnce = 2
-
 // chunk is how many orders are shipped in one transaction: few enough that their buyers
 // do not wait, and that the progress is seen.
 const chunk = 250
 
 // Service ships many orders.
 type Service struct {
-	db      *postgres.DB
-	reading chan struct{} // holds one for each sheet that is being read
+	db   *postgres.DB
+	desk sheet.Desk
 }
 
 // New makes the service.
-func New(db *postgres.DB) *Service { return &Service{db, make(chan struct{}, atOnce)} }
+func New(db *postgres.DB) *Service { return &Service{db, sheet.NewDesk()} }
 
 // PickList are the paid orders of the enterprises that the caller sells for of which
 // something is still to be shipped, with where it goes: the overdue first, then by the
@@ -117,11 +112,15 @@ func (s *Service) Check(ctx context.Context, caller identity.Caller, m merchant.
 		return Batch{}, err
 	}
 	if f != sheet.XLSX && f != sheet.CSV {
-		return Batch{}, placed(ErrFormat)
+		return Batch{}, sheet.Placed(ErrFormat)
 	}
-	r, err := s.read(ctx, f, body)
+	table, err := s.desk.Read(ctx, f, body)
 	if err != nil {
-		return Batch{}, placed(err)
+		return Batch{}, sheet.Placed(err)
+	}
+	r, err := read(table)
+	if err != nil {
+		return Batch{}, sheet.Placed(err)
 	}
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Batch, error) {
 		rest := reading{at: r.at, rows: r.rows, bad: r.bad[:len(r.bad):len(r.bad)]}
@@ -140,29 +139,6 @@ func (s *Service) Check(ctx context.Context, caller identity.Caller, m merchant.
 		}
 		return b, note(ctx, tx, b, "dispatch.check")
 	})
-}
-
-// read reads a sheet, when few enough are being read.
-func (s *Service) read(ctx context.Context, f sheet.Format, body []byte) (*reading, error) {
-	select {
-	case s.reading <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	defer func() { <-s.reading }()
-	t, err := sheet.Read(body, f, sheet.Usual())
-	if err != nil {
-		return nil, err
-	}
-	return read(t)
-}
-
-// placed is a fault that names the body as its place, when it names none.
-func placed(err error) error {
-	if f := fault.Of(err); f != nil && len(f.Fields) == 0 {
-		return f.At("", "sheet", cmp.Or(f.Detail, f.Title))
-	}
-	return err
 }
 
 // compare finds what cannot be shipped of the rows as things stand: orders that there are

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
+	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
@@ -24,8 +26,14 @@ import (
 // key makes an API key of the miller's with every scope.
 func (s *shop) key(t *testing.T) (id, secret string) {
 	t.Helper()
-	w := s.call(t, http.MethodPost, "/v1/merchant/api-keys", s.token(t, "miller"), map[string]any{
-		"merchant_id": shoptest.Miller.String(), "name": "ERP", "scopes": apikey.Scopes(), "expires_at": s.Clock.Now().Add(time.Hour).UTC(),
+	return s.keyFor(t, "miller", shoptest.Miller, apikey.Scopes()...)
+}
+
+// keyFor makes an API key of somebody's enterprise.
+func (s *shop) keyFor(t *testing.T, who string, m merchant.ID, scopes ...apikey.Scope) (id, secret string) {
+	t.Helper()
+	w := s.call(t, http.MethodPost, "/v1/merchant/api-keys", s.token(t, who), map[string]any{
+		"merchant_id": m.String(), "name": "ERP", "scopes": scopes, "expires_at": s.Clock.Now().Add(time.Hour).UTC(),
 	})
 	answered(t, w, http.StatusCreated)
 	var made struct {
@@ -97,6 +105,35 @@ func TestAKeysRequestsAreItsOwn(t *testing.T) {
 	}
 	if got := s.Pieces(t, "flour"); got[0] != 25 {
 		t.Errorf("%d pieces, want 25", got[0])
+	}
+}
+
+func TestAnEnterprisesOwnSystemShips(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, options{})
+	c := s.Place(t, "ann", shoptest.Choose("flour", 2))
+	s.Pay(t, c.PayURL)
+	path := "/v1/merchant/orders/" + c.Orders[0].ID.String()
+	_, ships := s.keyFor(t, "miller", shoptest.Miller, apikey.ShipmentsWrite)
+	_, looks := s.keyFor(t, "miller", shoptest.Miller, apikey.ShipmentsRead, apikey.OrdersRead)
+	_, another := s.keyFor(t, "distiller", shoptest.Distiller, apikey.Scopes()...)
+	parcel := map[string]any{"carrier": "ZTO", "tracking_number": "ZT0000000001"}
+	ship := func(key string) *httptest.ResponseRecorder {
+		return s.call(t, http.MethodPost, path+"/shipments", key, parcel, "Idempotency-Key", "parcel-0001")
+	}
+	if w := s.call(t, http.MethodGet, "/v1/merchant/pick-list", looks, nil); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), c.Orders[0].ID.String()) {
+		t.Errorf("the pick list is %d %s", w.Code, w.Body)
+	}
+	problemOf(t, s.call(t, http.MethodGet, "/v1/merchant/pick-list", ships, nil), http.StatusForbidden, "apikey.scope")
+	problemOf(t, ship(looks), http.StatusForbidden, "apikey.scope")
+	problemOf(t, ship(another), http.StatusNotFound, "order.not_found")
+	answered(t, s.call(t, http.MethodPost, path+"/pack", ships, nil), http.StatusOK)
+	answered(t, ship(ships), http.StatusCreated)
+	if w := ship(ships); w.Code != http.StatusCreated || w.Header().Get("Idempotent-Replayed") != "true" {
+		t.Errorf("shipped again with the same key it is %d %s", w.Code, w.Body)
+	}
+	if w := s.call(t, http.MethodGet, path+"/fulfilment", looks, nil); !strings.Contains(w.Body.String(), `"state":"shipped"`) {
+		t.Errorf("shipped, it is %d %s", w.Code, w.Body)
 	}
 }
 

@@ -1,13 +1,11 @@
 package intake
 
 import (
-	"cmp"
 	"context"
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/assortment"
 	"github.com/shiyi-market/shiyi/internal/catalog"
-	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
@@ -18,19 +16,16 @@ import (
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
-// atOnce is how many sheets are read at once: one may need a hundred MiB.
-const atOnce = 2
-
 // Service takes sheets of goods and gives them out.
 type Service struct {
 	db      *postgres.DB
 	catalog *catalog.Service
-	reading chan struct{} // holds one for each sheet that is being read
+	desk    sheet.Desk
 }
 
 // New returns a Service on db. The catalogue is told when goods have changed.
 func New(db *postgres.DB, goods *catalog.Service) *Service {
-	return &Service{db: db, catalog: goods, reading: make(chan struct{}, atOnce)}
+	return &Service{db: db, catalog: goods, desk: sheet.NewDesk()}
 }
 
 // Check reads a sheet of an enterprise that the caller sells for (the zero id means
@@ -43,11 +38,11 @@ func (s *Service) Check(ctx context.Context, caller identity.Caller, m merchant.
 		return Import{}, err
 	}
 	if f != sheet.XLSX && f != sheet.CSV {
-		return Import{}, placed(ErrFormat)
+		return Import{}, sheet.Placed(ErrFormat)
 	}
-	table, err := s.table(ctx, f, body)
+	table, err := s.desk.Read(ctx, f, body)
 	if err != nil {
-		return Import{}, placed(err)
+		return Import{}, sheet.Placed(err)
 	}
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Import, error) {
 		r, p, err := planned(ctx, tx, m, table)
@@ -69,25 +64,6 @@ func (s *Service) Check(ctx context.Context, caller identity.Caller, m merchant.
 		}
 		return i, note(ctx, tx, i, "intake.check", map[string]any{"rows": r.Rows(), "bad_cells": i.BadCells})
 	})
-}
-
-// placed is a fault that names the body as its place, when it names none.
-func placed(err error) error {
-	if f := fault.Of(err); f != nil && len(f.Fields) == 0 {
-		return f.At("", "sheet", cmp.Or(f.Detail, f.Title))
-	}
-	return err
-}
-
-// table reads a sheet, when few enough are being read.
-func (s *Service) table(ctx context.Context, f sheet.Format, body []byte) (sheet.Table, error) {
-	select {
-	case s.reading <- struct{}{}:
-	case <-ctx.Done():
-		return sheet.Table{}, ctx.Err()
-	}
-	defer func() { <-s.reading }()
-	return sheet.Read(body, f, sheet.Usual())
 }
 
 // planned compares a sheet with the goods that there are.
@@ -172,7 +148,7 @@ func (s *Service) Write(ctx context.Context, w Write) error {
 	if err != nil || kept.imp.State != Committing {
 		return err
 	}
-	table, err := s.table(ctx, kept.imp.Format, kept.body)
+	table, err := s.desk.Read(ctx, kept.imp.Format, kept.body)
 	if err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func (s *Service) Returned(ctx context.Context, caller identity.Caller, i ID, ou
 	if err != nil {
 		return err
 	}
-	table, err := s.table(ctx, kept.imp.Format, kept.body)
+	table, err := s.desk.Read(ctx, kept.imp.Format, kept.body)
 	if err != nil {
 		return err
 	}

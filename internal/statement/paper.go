@@ -44,9 +44,19 @@ func (w whole) paper() pdf.Paper {
 		Tables: []pdf.Table{figures, w.table()},
 	}
 	if n := len(w.lines) - mostOnPaper; n > 0 {
-		paper.Lines = append(paper.Lines, pdf.Line{Name: "明细 / lines", Value: fmt.Sprintf("另有 %d 条见电子表格 / %d more are in the book", n, n)})
+		paper.Lines = append(paper.Lines, pdf.Line{Name: "明细 / lines", Value: fmt.Sprintf("另有 %d 条见电子表格 / %d more are in the XLSX", n, n)})
+		paper.Tables = append(paper.Tables, w.rest())
 	}
 	return paper
+}
+
+// rest says behind the last line that is printed how many there are.
+func (w whole) rest() pdf.Table {
+	all := len(w.lines)
+	return pdf.Table{Columns: []pdf.Column{{Title: "未列出的明细 / lines that are not printed", Width: 1}}, Rows: [][]string{
+		{fmt.Sprintf("共 %d 条，此处列出前 %d 条，其余 %d 条见电子表格（XLSX）；合计包括全部", all, mostOnPaper, all-mostOnPaper)},
+		{fmt.Sprintf("Of %d lines the first %d are printed; the other %d are in the XLSX. The sums are of all.", all, mostOnPaper, all-mostOnPaper)},
+	}}
 }
 
 // table is the lines, each in the columns that the book has, but for the reference.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -183,6 +184,37 @@ func TestTheLinesOfAStatementAddUp(t *testing.T) {
 	net := strings.Split(strings.Join(texts, "\n"), "\n合计\n")
 	if rows := read.Rows[len(read.Rows)-1].Cells; len(net) != 2 || !strings.HasPrefix(net[1], "\n\n"+strings.Join(rows[4:], "\n")) && !strings.HasPrefix(net[1], strings.Join(rows[4:], "\n")) {
 		t.Errorf("the paper's sum is %q, the book's %v", net[len(net)-1], rows[4:])
+	}
+	if len(missing) != 0 {
+		t.Errorf("the paper lacks %q", string(missing))
+	}
+}
+
+func TestALongStatementSaysOnItsLastPageWhereTheRestIs(t *testing.T) {
+	t.Parallel()
+	s := shoptest.New(t, shoptest.Options{})
+	s.StockUp(t, 1)
+	const lines = 2003
+	gifts := make([]ledger.Transfer, lines)
+	for i := range gifts {
+		gifts[i] = ledger.Transfer{Home: shoptest.Miller.UUID(), Kind: "gift", Ref: strconv.Itoa(i), Moves: []ledger.Move{
+			{What: "gift", From: ledger.World("somebody"), To: ledger.Payable(shoptest.Miller.UUID()), Amount: 1000},
+		}}
+	}
+	must(t, postgres.Do(t.Context(), s.DB, func(tx *postgres.Tx) error { return ledger.Book(t.Context(), tx, gifts) }))
+	var paper bytes.Buffer
+	missing, err := statement.New(s.DB).Paper(t.Context(), shoptest.Seller(shoptest.Miller), merchant.ID{}, day("2026-11-01", "2026-11-30"), &paper)
+	must(t, err)
+	texts := pdftest.Texts(t, paper.Bytes())
+	sum := slices.Index(texts, "合计")
+	if sum < 0 || !slices.Contains(texts[sum:], "2003.000") {
+		t.Errorf("the sum is %v", texts[max(sum, 0):])
+	}
+	rest := strings.Join(texts[max(sum, 0):], "\n")
+	for _, want := range []string{"共 2003 条，此处列出前 2000 条，其余 3 条见电子表格（XLSX）", "Of 2003 lines the first 2000 are printed; the other 3 are in the XLSX. The sums are of all."} {
+		if !strings.Contains(rest, want) {
+			t.Errorf("behind the lines stands %q, want %q", rest, want)
+		}
 	}
 	if len(missing) != 0 {
 		t.Errorf("the paper lacks %q", string(missing))
