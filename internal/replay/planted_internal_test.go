@@ -34,7 +34,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/statement"
 )
 
-var planted = flag.Int("sales", 400, "how many checkouts of the first third of the year are replayed with planted refunds and disputes; 0 is the whole year's 11,462")
+var planted = flag.Int("sales", 330, "how many checkouts of the first third of the year are replayed with planted refunds and disputes; 0 is the whole year's 11,462")
 
 // ends is when all that is planted is over and settled, in the county.
 var ends = time.Date(2021, 4, 1, 0, 30, 0, 0, shanghai()) //nolint:gochecknoglobals // a constant that Go cannot write as one
