@@ -117,6 +117,11 @@ func (g *garden) refund(s Sale, day int, what string, bank sandbox.Refunds, much
 		c := g.sold(s)
 		r := much(c.Orders[0])
 		r.Reason = what + "（虚构示例）"
+		for i, l := range r.Lines {
+			if sold := c.Orders[0].Lines[l.N-1]; day == late && sold.VoucherDays > 0 { // it was used: only money comes back
+				r.Lines[i].Quantity, r.Lines[i].Amount = 0, max(l.Amount, sold.Price*money.Fen(l.Quantity))
+			}
+		}
 		_, err := g.Aftersales.Refund(g.t.Context(), operator(), c.Orders[0].ID, r, request.Claim{}, nil)
 		must(g.t, err)
 		g.Bank.SetRefunds(bank)
