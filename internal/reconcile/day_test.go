@@ -11,15 +11,22 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/merchant"
+	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/sandbox"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
 
 var noon = merchant.DateOf(pgtest.Noon)
+
+// fees are what the provider keeps of what settled sells: 0.6 % of three payments, and 15
+// yuan for a dispute.
+const fees money.Fen = 3*114 + 1500
 
 // settled is a shop of which an order was paid out, refunded afterwards and taken back,
 // one disputed, and one refunded by hand.
@@ -100,8 +107,38 @@ func TestADayThatAgreesHasNoBreaks(t *testing.T) {
 	if err != nil || len(days.Data) != 1 || days.Data[0].Entries < 6 || days.Data[0].Open != 0 {
 		t.Errorf("the day is %+v, %v", days.Data, err)
 	}
-	if n, err := s.Reconciler.RunDue(t.Context()); n != 0 || err != nil {
-		t.Errorf("yesterday was run again: %d, %v", n, err)
+	if got := s.Held(t, payout.Fees); got != -fees.Li() || days.Data[0].Fees != fees {
+		t.Errorf("the provider kept %s, by the book %s, want %s", days.Data[0].Fees, got, fees)
+	}
+	for _, want := range []int{0, 3, 0} { // the program was away for three days
+		if n, err := s.Reconciler.RunDue(t.Context()); n != want || err != nil {
+			t.Errorf("%d days were due, %v, want %d", n, err, want)
+		}
+		if want == 0 {
+			s.Clock.Advance(72 * time.Hour)
+		}
+	}
+}
+
+// TestARefundThatIsTriedAnewIsNoBreak: its first attempt went, and came back.
+func TestARefundThatIsTriedAnewIsNoBreak(t *testing.T) {
+	t.Parallel()
+	s := shoptest.New(t, shoptest.Options{})
+	s.StockUp(t, 100)
+	c := s.Place(t, "ann", shoptest.Choose("flour", 2))
+	s.Pay(t, c.PayURL)
+	s.Bank.SetRefunds(sandbox.RefundsFail)
+	refund(t, s, c.Orders[0].ID)
+	s.Perform(t)
+	s.Bank.SetRefunds(sandbox.RefundsArrive)
+	for _, r := range s.Repayments(t, c.ID) {
+		_, err := s.Aftersales.Retry(t.Context(), shoptest.Operator, r.ID, request.Claim{}, nil)
+		must(t, err)
+	}
+	s.Perform(t)
+	s.Clock.Advance(24 * time.Hour)
+	if found := reconciled(t, s); len(found) > 0 {
+		t.Errorf("breaks: %q", found)
 	}
 }
 
@@ -159,6 +196,9 @@ func TestEachPlantedBreakIsFoundAndNamed(t *testing.T) {
 	}
 	want = append(want, stray...)
 	slices.Sort(want)
+	if got := s.Held(t, payout.Fees); got != -fees.Li() {
+		t.Errorf("%s of fees are booked, want %s: those of other programs' payments are theirs", got, fees)
+	}
 	if !slices.Equal(found, want) {
 		t.Errorf("found\n%s\nwant\n%s", strings.Join(found, "\n"), strings.Join(want, "\n"))
 	}
@@ -180,7 +220,11 @@ func TestEachPlantedBreakIsFoundAndNamed(t *testing.T) {
 		t.Errorf("resolved twice: %v", err)
 	}
 	do(`UPDATE payment_intent SET amount_fen = amount_fen - 1 WHERE payment = $1`, paid)
+	do(`UPDATE move SET amount_li = amount_li + 10 WHERE what = 'fee'`)
 	left := reconciled(t, s)
+	if !slices.Contains(left, "fee_book fee:"+string(noon)) {
+		t.Errorf("a fee was booked that was not kept, and left are\n%s", strings.Join(left, "\n"))
+	}
 	if slices.Contains(left, b.Kind+" "+b.Object) || slices.Contains(left, "payment_amount payment:"+paid) || len(left) < len(want)-3 {
 		t.Errorf("open afterwards:\n%s", strings.Join(left, "\n"))
 	}

@@ -34,7 +34,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/statement"
 )
 
-var planted = flag.Int("sales", 400, "how many checkouts of the first third of the year are replayed with planted refunds and disputes; 0 is the whole year's 11,462")
+var planted = flag.Int("sales", 330, "how many checkouts of the first third of the year are replayed with planted refunds and disputes; 0 is the whole year's 11,462")
 
 // ends is when all that is planted is over and settled, in the county.
 var ends = time.Date(2021, 4, 1, 0, 30, 0, 0, shanghai()) //nolint:gochecknoglobals // a constant that Go cannot write as one
@@ -109,15 +109,22 @@ const (
 	late   = 45
 )
 
-// refund lets an operator give so much of the first order of a sale back.
-func (g *garden) refund(s Sale, day int, what string, much func(o order.Order) order.Refunding, after ...func(refund payment.RefundID, ref string)) {
+// refund lets an operator give so much of the first order of a sale back, while the bank
+// does so with refunds.
+func (g *garden) refund(s Sale, day int, what string, bank sandbox.Refunds, much func(o order.Order) order.Refunding, after ...func(refund payment.RefundID, ref string)) {
 	g.count[what]++
 	g.plant(midday(s, day), what, func() {
 		c := g.sold(s)
 		r := much(c.Orders[0])
 		r.Reason = what + "（虚构示例）"
+		for i, l := range r.Lines {
+			if sold := c.Orders[0].Lines[l.N-1]; day == late && sold.VoucherDays > 0 { // it was used: only money comes back
+				r.Lines[i].Quantity, r.Lines[i].Amount = 0, max(l.Amount, sold.Price*money.Fen(l.Quantity))
+			}
+		}
 		_, err := g.Aftersales.Refund(g.t.Context(), operator(), c.Orders[0].ID, r, request.Claim{}, nil)
 		must(g.t, err)
+		g.Bank.SetRefunds(bank)
 		g.Perform(g.t)
 		g.Bank.SetRefunds(sandbox.RefundsArrive)
 	})
@@ -161,36 +168,26 @@ func (g *garden) settles(arrived bool) func(payment.RefundID, string) {
 
 // refunds are the ways in which something comes back.
 func (g *garden) refunds() []func(s Sale) {
-	set := func(s Sale, day int, to sandbox.Refunds) {
-		g.plant(midday(s, day).Add(-time.Second), "the bank is slow", func() { g.Bank.SetRefunds(to) })
-	}
+	const arrives, waits, fails = sandbox.RefundsArrive, sandbox.RefundsWait, sandbox.RefundsFail
 	return []func(s Sale){
-		func(s Sale) { g.refund(s, 1, "a piece before it is shipped", onePiece) },
-		func(s Sale) { g.refund(s, within, "all after receipt", whole) },
-		func(s Sale) { g.refund(s, within, "a reduction after receipt", reduction) },
-		func(s Sale) { g.refund(s, late, "all after settlement", whole) },
-		func(s Sale) { g.refund(s, late, "a reduction after settlement", reduction) },
+		func(s Sale) { g.refund(s, 1, "a piece before it is shipped", arrives, onePiece) },
+		func(s Sale) { g.refund(s, within, "all after receipt", arrives, whole) },
+		func(s Sale) { g.refund(s, within, "a reduction after receipt", arrives, reduction) },
+		func(s Sale) { g.refund(s, late, "all after settlement", arrives, whole) },
+		func(s Sale) { g.refund(s, late, "a reduction after settlement", arrives, reduction) },
 		func(s Sale) { g.byHand(s, 2) },
 		func(s Sale) { g.byHand(s, late) },
+		func(s Sale) { g.refund(s, within, "slow", waits, reduction, g.settles(true)) },
+		func(s Sale) { g.refund(s, within, "failed and tried anew", fails, whole, g.retry) },
 		func(s Sale) {
-			set(s, within, sandbox.RefundsWait)
-			g.refund(s, within, "slow", reduction, g.settles(true))
-		},
-		func(s Sale) {
-			set(s, within, sandbox.RefundsFail)
-			g.refund(s, within, "failed and tried anew", whole, g.retry)
-		},
-		func(s Sale) {
-			set(s, within, sandbox.RefundsWait)
-			g.refund(s, within, "slow, failed, and tried anew the same day", onePiece, func(refund payment.RefundID, ref string) {
+			g.refund(s, within, "slow, failed, and tried anew the same day", waits, onePiece, func(refund payment.RefundID, ref string) {
 				g.settles(false)(refund, ref)
 				g.Perform(g.t)
 				g.retry(refund, ref)
 			})
 		},
-		func(s Sale) {
-			set(s, late, sandbox.RefundsWait)
-			g.refund(s, late, "slow and late", onePiece, g.settles(true), g.settles(false), g.retry) // it comes back after it had arrived
+		func(s Sale) { // it comes back after it had arrived
+			g.refund(s, late, "slow, late, and failed in the end", waits, onePiece, g.settles(true), g.settles(false), g.retry)
 		},
 	}
 }
