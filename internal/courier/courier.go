@@ -27,7 +27,7 @@ import (
 // Config says by what messages leave. A channel without an address of its own writes
 // its messages into files.
 type Config struct {
-	// Folder is where messages of such channels are written. Empty: `notices` in STATE_DIR.
+	// Folder is where messages of such channels are written, and kept for 30 days. Empty: `notices` in STATE_DIR.
 	Folder string `env:"NOTICE_FOLDER"`
 	// SMTPURL is the mail server: smtps://user@host:465 (TLS), smtp://user@host:587 (STARTTLS, demanded), or
 	// smtp+plain://host:25 (neither, for a server on the same machine).
@@ -129,6 +129,10 @@ func Open(cfg Config) ([]Notifier, error) {
 	return out, nil
 }
 
+// FilesKept is how long messages that were written into files stay there: far longer
+// than a message is tried again.
+const FilesKept = 30 * 24 * time.Hour
+
 // Files writes each message into a file of its own, Folder/YYYY-MM-DD/ID.json, for
 // other programs, or for nobody. It never writes a message twice.
 type Files struct {
@@ -163,6 +167,30 @@ func (f Files) Send(_ context.Context, m Message) error {
 		return fmt.Errorf("write message %s: %w", m.ID, err)
 	}
 	return nil
+}
+
+// Forget drops the folders of days that were kept long enough, and returns how many. What
+// is no folder of a day stays.
+func (f Files) Forget(now time.Time) (int, error) {
+	days, err := os.ReadDir(f.Folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil // nothing was written yet
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the folder of messages: %w", err)
+	}
+	n := 0
+	for _, d := range days {
+		day, err := time.Parse(time.DateOnly, d.Name())
+		if err != nil || !d.IsDir() || now.Sub(day) < FilesKept+24*time.Hour {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(f.Folder, d.Name())); err != nil {
+			return n, fmt.Errorf("forget the messages of %s: %w", d.Name(), err)
+		}
+		n++
+	}
+	return n, nil
 }
 
 // gateway is a service of the operator's that takes messages as JSON by POST, with

@@ -21,6 +21,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/tidings"
 )
 
 var update = flag.Bool("update", false, "write what the API answers into the conversations")
@@ -29,8 +30,8 @@ var update = flag.Bool("update", false, "write what the API answers into the con
 // product owner has read. In them:
 //
 //	# a remark
-//	! pay {checkout}      something that happens outside the API: pay, issue, return, work, tell, log, wait 30m, expire, upload li scan
-//	! pay {checkout}      something that happens outside the API: pay, arrive, return, work, tell, log, wait 30m, expire, upload li scan
+//	! pay {checkout}      something that happens outside the API: pay, arrive, receive, issue, return, decline, work,
+//	                      inform, tell, log, wait 30m, expire, upload li scan
 //	> POST /v1/… as li    a request; li is registered and signed in on the way
 //	Idempotency-Key: k    its headers, then its body
 //	                      "file name" is one of the files in wicked, as a form
@@ -113,6 +114,9 @@ func (c *conversation) happen(t *testing.T, directive string) {
 		c.shop.Decline(t, uuid.MustParse(words[2]))
 	case "work":
 		c.shop.Perform(t)
+	case "inform":
+		_, err := tidings.New(c.shop.DB).Tell(t.Context(), 100)
+		must(t, err)
 	case "tell":
 		c.shop.Tell(t)
 	case "issue":

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -330,6 +331,15 @@ func TestAnInboxIsItsOwners(t *testing.T) {
 		t.Errorf("the other has %d unread, want 3", n)
 	}
 	w.deliver(t)
+	w.clock.Advance(courier.FilesKept)
+	if n, err := w.ForgetFiles(t.Context()); err != nil || n != 0 || len(w.sent(t)) != 6 {
+		t.Errorf("%d days of files are forgotten too early (%v), %d are left", n, err, len(w.sent(t)))
+	}
+	must(t, os.WriteFile(filepath.Join(w.folder, "README"), nil, 0o600))
+	w.clock.Advance(24 * time.Hour)
+	if n, err := w.ForgetFiles(t.Context()); err != nil || n != 1 || len(w.sent(t)) != 1 {
+		t.Errorf("%d days of files are forgotten (%v), want one, and what is none of them to stay", n, err)
+	}
 	w.clock.Advance(notice.Kept)
 	if n, err := w.Forget(t.Context(), 10); err != nil || n != 6 {
 		t.Errorf("%d are forgotten (%v), want 6", n, err)

@@ -249,3 +249,17 @@ func (s *Service) try(ctx context.Context, via courier.Notifier, a attempt) erro
 func (s *Service) Forget(ctx context.Context, limit int) (int, error) {
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (int, error) { return forget(ctx, tx, limit) })
 }
+
+// ForgetFiles drops messages that were written into files long enough ago, and returns
+// how many days of them.
+func (s *Service) ForgetFiles(context.Context) (int, error) {
+	n := 0
+	var errs []error
+	for _, via := range s.via {
+		if f, ok := via.(courier.Files); ok {
+			days, err := f.Forget(s.db.Now())
+			n, errs = n+days, append(errs, err)
+		}
+	}
+	return n, errors.Join(errs...)
+}

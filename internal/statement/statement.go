@@ -188,8 +188,9 @@ type Overview struct {
 }
 
 // Income is what an enterprise took in over a quarter, as the tax authority wants to be
-// told (State Council Decree 810, Provisions on Reporting of Tax-Related Information by
-// Internet Platform Enterprises, 2025: identity and income of sellers, each quarter).
+// told within the month after it (State Council Decree 810 of 2025, Provisions on Reporting
+// of Tax-Related Information by Internet Platform Enterprises, 2 and 4: identity and income
+// of sellers).
 type Income struct {
 	Enterprise Enterprise
 	Orders     int64

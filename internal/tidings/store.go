@@ -73,7 +73,7 @@ func shipped(ctx context.Context, tx *postgres.Tx, limit int) ([]notice.Event, e
 		map[string]any{"since": id.New[foundRow](tx.Now.Add(-recent))}, func(r foundRow) notice.Event {
 			name := r.Carrier
 			if c, ok := carrier.Of(r.Carrier); ok {
-				name = c.NameZH
+				name = c.NameZH + " / " + c.NameEN
 			}
 			return notice.OrderShipped(r.buyer(), r.OrderID, r.ID, name, r.Number)
 		})

@@ -152,6 +152,7 @@ func (w *Worker) dues() []sweep {
 		{"dispute.remind", time.Hour, d.Disputes.Remind},
 		{"notice.deliver", time.Second, d.Notices.Deliver},
 		{"notice.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Notices.Forget) }},
+		{"notice.forget_files", time.Hour, d.Notices.ForgetFiles},
 		{"search.compare", w.cfg.Sweep, d.Search.Sweep},
 		{"business.measure", 15 * time.Second, w.measure},
 	}
