@@ -67,6 +67,8 @@ const (
 	OrdersRead     ApiKeyScope = "orders:read"
 	ProductsRead   ApiKeyScope = "products:read"
 	ProductsWrite  ApiKeyScope = "products:write"
+	ShipmentsRead  ApiKeyScope = "shipments:read"
+	ShipmentsWrite ApiKeyScope = "shipments:write"
 	StockWrite     ApiKeyScope = "stock:write"
 	WebhooksManage ApiKeyScope = "webhooks:manage"
 )
@@ -79,6 +81,10 @@ func (e ApiKeyScope) Valid() bool {
 	case ProductsRead:
 		return true
 	case ProductsWrite:
+		return true
+	case ShipmentsRead:
+		return true
+	case ShipmentsWrite:
 		return true
 	case StockWrite:
 		return true
@@ -2228,7 +2234,7 @@ type ApiKeyPage struct {
 	NextCursor *string  `json:"next_cursor"`
 }
 
-// ApiKeyScope What a key is for; the operations that it reaches name it as `x-scope`
+// ApiKeyScope What a key is for; the operations that it reaches name it as `x-scope`. With `shipments:read` it reads names, telephone numbers and addresses.
 type ApiKeyScope string
 
 // Application defines model for Application.
@@ -8013,7 +8019,7 @@ type ClientInterface interface {
 
 	// ShipOrderWithBody Give a parcel of an order to its carrier, all that is left or part of it
 	//
-	// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+	// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded before it left. Chilled and
 	// frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
 	//
 	// Takes any type of body and a specified content type.
@@ -8023,7 +8029,7 @@ type ClientInterface interface {
 
 	// ShipOrder Give a parcel of an order to its carrier, all that is left or part of it
 	//
-	// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+	// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded before it left. Chilled and
 	// frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
 	//
 	// Takes a body of the `application/json` content type.
@@ -10946,7 +10952,7 @@ func (c *Client) PackOrder(ctx context.Context, orderId OrderId, reqEditors ...R
 
 // ShipOrderWithBody Give a parcel of an order to its carrier, all that is left or part of it
 //
-// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded before it left. Chilled and
 // frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
 //
 // Takes any type of body and a specified content type.
@@ -10966,7 +10972,7 @@ func (c *Client) ShipOrderWithBody(ctx context.Context, orderId OrderId, params 
 
 // ShipOrder Give a parcel of an order to its carrier, all that is left or part of it
 //
-// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded before it left. Chilled and
 // frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
 //
 // Takes a body of the `application/json` content type.
@@ -26727,7 +26733,7 @@ type ClientWithResponsesInterface interface {
 
 	// ShipOrderWithBodyWithResponse Give a parcel of an order to its carrier, all that is left or part of it
 	//
-	// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+	// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded before it left. Chilled and
 	// frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -26737,7 +26743,7 @@ type ClientWithResponsesInterface interface {
 
 	// ShipOrderWithResponse Give a parcel of an order to its carrier, all that is left or part of it
 	//
-	// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+	// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded before it left. Chilled and
 	// frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -47152,7 +47158,7 @@ func (c *ClientWithResponses) PackOrderWithResponse(ctx context.Context, orderId
 
 // ShipOrderWithBodyWithResponse Give a parcel of an order to its carrier, all that is left or part of it
 //
-// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded before it left. Chilled and
 // frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -47168,7 +47174,7 @@ func (c *ClientWithResponses) ShipOrderWithBodyWithResponse(ctx context.Context,
 
 // ShipOrderWithResponse Give a parcel of an order to its carrier, all that is left or part of it
 //
-// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded. Chilled and
+// Several parcels may leave for an order, by lot where that is said; never more than was bought less what was refunded before it left. Chilled and
 // frozen goods need a carrier with `cold_chain`, and the temperature with which they are shipped.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).

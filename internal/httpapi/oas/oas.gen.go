@@ -66,6 +66,8 @@ const (
 	OrdersRead     ApiKeyScope = "orders:read"
 	ProductsRead   ApiKeyScope = "products:read"
 	ProductsWrite  ApiKeyScope = "products:write"
+	ShipmentsRead  ApiKeyScope = "shipments:read"
+	ShipmentsWrite ApiKeyScope = "shipments:write"
 	StockWrite     ApiKeyScope = "stock:write"
 	WebhooksManage ApiKeyScope = "webhooks:manage"
 )
@@ -78,6 +80,10 @@ func (e ApiKeyScope) Valid() bool {
 	case ProductsRead:
 		return true
 	case ProductsWrite:
+		return true
+	case ShipmentsRead:
+		return true
+	case ShipmentsWrite:
 		return true
 	case StockWrite:
 		return true
@@ -2227,7 +2233,7 @@ type ApiKeyPage struct {
 	NextCursor *string  `json:"next_cursor"`
 }
 
-// ApiKeyScope What a key is for; the operations that it reaches name it as `x-scope`
+// ApiKeyScope What a key is for; the operations that it reaches name it as `x-scope`. With `shipments:read` it reads names, telephone numbers and addresses.
 type ApiKeyScope string
 
 // Application defines model for Application.
