@@ -53,7 +53,7 @@ func (s *Service) Retry(ctx context.Context, caller identity.Caller, pid payout.
 			return payout.Payout{}, err
 		}
 		why := p.Failure
-		if err := a.Again(&p, tx.Now); err != nil {
+		if err := again(ctx, tx, &a, &p); err != nil {
 			return payout.Payout{}, err
 		}
 		if err := errors.Join(savePayout(ctx, tx, p), payee.Save(ctx, tx, a), tx.Enqueue(ctx, Pay{p.Merchant, p.ID})); err != nil {

@@ -39,7 +39,10 @@ func (s *Service) PayFund(ctx context.Context, log *slog.Logger) (int, error) {
 			return 0, nil
 		case known:
 			last.Account = s.cfg.FundAccount
-			if err := a.Again(&last, tx.Now); err != nil {
+			switch err := again(ctx, tx, &a, &last); {
+			case errors.Is(err, payout.ErrState): // less is owed now: the next month's is what is
+				return 0, nil
+			case err != nil:
 				return 0, err
 			}
 			return 1, errors.Join(savePayout(ctx, tx, last), tx.Enqueue(ctx, Pay{last.Merchant, last.ID}))
@@ -58,7 +61,23 @@ func (s *Service) PayFund(ctx context.Context, log *slog.Logger) (int, error) {
 	})
 }
 
-// fundOwed is what is free of the fund and has not been paid to it, in whole fen.
+// again makes a failed payout pending, as another attempt: one of the fund only while what
+// it was for is owed, because the next month's pays that too.
+func again(ctx context.Context, tx *postgres.Tx, a *payout.Account, p *payout.Payout) error {
+	if p.Merchant == ledger.FundHome {
+		owed, err := fundOwed(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if owed < p.Amount {
+			return payout.ErrState.With("%s yuan of the fund are owed: what the payout was for was paid or given back since", owed)
+		}
+	}
+	return a.Again(p, tx.Now)
+}
+
+// fundOwed is what is free of the fund and neither was paid to it nor is about to be, in
+// whole fen.
 func fundOwed(ctx context.Context, tx *postgres.Tx) (money.Fen, error) {
 	free, err := ledger.Of(ctx, tx, fund.Free)
 	if err != nil {

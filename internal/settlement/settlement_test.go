@@ -351,6 +351,17 @@ func TestTheFundIsPaidOnceAMonth(t *testing.T) {
 		t.Errorf("without an account %d, %v", n, err)
 	}
 	s.Settlements = settlement.New(s.DB, provider, settlement.Config{FundAccount: fundAccount.Ref}, options)
+	must(t, s.Bank.Suspend(fundAccount.Ref))
+	if n, err := s.Settlements.PayFund(t.Context(), discard()); n != 1 || err != nil {
+		t.Errorf("%d payouts of the fund that the provider will decline, %v", n, err)
+	}
+	s.Perform(t)
+	declined, err := s.Settlements.PayoutsIn(t.Context(), payout.Failed, page.Request{Limit: 10})
+	if err != nil || len(declined.Data) != 1 {
+		t.Fatalf("declined: %+v, %v", declined, err)
+	}
+	must(t, s.Bank.Onboard(fundAccount.Ref))
+	s.Clock.Advance(31 * 24 * time.Hour) // the next month pays what the last could not
 	for _, want := range []int{1, 0} {
 		if n, err := s.Settlements.PayFund(t.Context(), discard()); n != want || err != nil {
 			t.Errorf("%d payouts of the fund, %v, want %d", n, err, want)
@@ -359,6 +370,9 @@ func TestTheFundIsPaidOnceAMonth(t *testing.T) {
 	}
 	if got := s.Held(t, payout.FundBank); got != 29900 {
 		t.Errorf("the fund's bank holds %d li", got)
+	}
+	if _, err := retry(t, s, declined.Data[0].ID); !errors.Is(err, payout.ErrState) {
+		t.Errorf("pay the last month's once more: %v", err)
 	}
 }
 

@@ -186,7 +186,7 @@ func underWay(ctx context.Context, tx *postgres.Tx, owner uuid.UUID) (money.Fen,
 
 // fundPaid is what went, or goes, to the fund's account.
 func fundPaid(ctx context.Context, tx *postgres.Tx, owner uuid.UUID) (money.Fen, error) {
-	r, err := postgres.Row[sumRow](ctx, tx, `SELECT coalesce(sum(amount_fen), 0)::bigint AS fen FROM payout WHERE merchant_id = ?`, owner)
+	r, err := postgres.Row[sumRow](ctx, tx, `SELECT coalesce(sum(amount_fen), 0)::bigint AS fen FROM payout WHERE merchant_id = ? AND state <> 'failed'`, owner)
 	if err != nil {
 		return 0, fmt.Errorf("sum the payouts of the fund: %w", err)
 	}
