@@ -287,11 +287,7 @@ func payAll(ctx context.Context, tx *postgres.Tx, made []payout.Payout) error {
 		return err
 	}
 	a.Failures, a.RetryAt = 0, time.Time{}
-	for _, p := range made {
-		p.State, p.SettledAt = payout.Paid, tx.Now
-		err = errors.Join(err, savePayout(ctx, tx, p))
-	}
-	return errors.Join(err, ledger.Book(ctx, tx, mapped(made, payout.Payout.Booking)), payee.Save(ctx, tx, a))
+	return errors.Join(savePaid(ctx, tx, a.Owner, made), ledger.Book(ctx, tx, mapped(made, payout.Payout.Booking)), payee.Save(ctx, tx, a))
 }
 
 // fail records that an attempt of a payout was declined, once.

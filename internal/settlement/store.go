@@ -150,6 +150,17 @@ func savePayout(ctx context.Context, tx *postgres.Tx, p payout.Payout) error {
 	return nil
 }
 
+// savePaid writes that locked payouts of one owner were paid now.
+func savePaid(ctx context.Context, tx *postgres.Tx, owner uuid.UUID, all []payout.Payout) error {
+	_, err := tx.Exec(ctx, `UPDATE payout p SET state = 'paid', ref = x.ref, settled_at = ? FROM unnest(?::uuid[], ?::text[]) AS x(id, ref)
+		WHERE p.merchant_id = ? AND p.id = x.id`, tx.Now, postgres.Array(mapped(all, func(p payout.Payout) uuid.UUID { return p.ID.UUID() })),
+		postgres.Array(mapped(all, func(p payout.Payout) string { return p.Ref })), owner)
+	if err != nil {
+		return fmt.Errorf("save %d paid payouts of %s: %w", len(all), owner, err)
+	}
+	return nil
+}
+
 // forgotten are payouts that have been pending since before.
 func forgotten(ctx context.Context, tx *postgres.Tx, before time.Time, limit int) ([]payout.Payout, error) {
 	rows, err := postgres.On[payoutRow](tx).Where("state = 'pending' AND tried_at <= ?", before).Order("tried_at").Limit(limit).Find(ctx)
