@@ -13,7 +13,6 @@ import (
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/lifecycle"
 	"github.com/shiyi-market/shiyi/internal/order"
-	"github.com/shiyi-market/shiyi/internal/payment"
 )
 
 // Faults of what follows a sale.
@@ -33,12 +32,6 @@ type Sale struct {
 	Way     fulfilment.Fulfilment // how far its goods have come
 	Late    bool                  // the window of returns is over
 	Asked   bool                  // a case of it is open
-}
-
-// Repayment is the money of a refund on its way back to the buyer.
-type Repayment struct {
-	payment.Refund
-	Order order.ID // zero when what was paid bought nothing
 }
 
 // transfer is how the refund stands in the book: the mirror image of the sale,
@@ -68,21 +61,6 @@ func stock(o *order.Order, r order.Refund) []inventory.Line {
 	return lines
 }
 
-// goodsBack reports whether every piece of the goods of an order that is not wholly refunded
-// was given back: its fulfilment may be over with that.
-func goodsBack(o *order.Order) bool {
-	goods := false
-	for _, l := range o.Lines {
-		if l.VoucherDays > 0 {
-			continue
-		}
-		if goods = true; l.RefundedQty < l.Quantity && l.Refunded < l.Total {
-			return false
-		}
-	}
-	return goods && o.State == order.Paid
-}
-
 // Next are the actions that somebody may take on a sale now: those of the order, and of how
 // far its goods have come. Canceling is allowed where both allow it; a return within its
 // window, while no case is open.
@@ -100,15 +78,4 @@ func (s *Sale) Next(who lifecycle.Role) []string {
 		}
 	}
 	return next
-}
-
-// whole is all that is left of an order.
-func whole(o *order.Order, reason string) order.Refunding {
-	r := order.Refunding{Shipping: o.Shipping - o.ShippingRefunded, Restock: true, Reason: reason}
-	for _, l := range o.Lines {
-		if left := l.Total - l.Refunded; left > 0 {
-			r.Lines = append(r.Lines, order.RefundLine{N: l.N, Quantity: l.Quantity - l.RefundedQty, Amount: left})
-		}
-	}
-	return r
 }

@@ -153,7 +153,10 @@ func (s *Service) conclude(ctx context.Context, tx *postgres.Tx, o *order.Order,
 	if err := by.take(c, action, to, note); err != nil || to != returns.Refunded {
 		return err
 	}
-	r := c.Refunding(o, restock)
+	r, err := s.unused(ctx, tx, o, c.Refunding(o, restock), c.Reason != returns.NoReason)
+	if err != nil {
+		return err
+	}
 	if len(r.Lines) == 0 && r.Shipping == 0 {
 		return nil // an operator gave it back meanwhile
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
-	"github.com/shiyi-market/shiyi/internal/gateway"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
@@ -17,7 +16,6 @@ import (
 	"github.com/shiyi-market/shiyi/internal/lifecycle"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
-	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/request"
@@ -34,6 +32,8 @@ type Hooks struct {
 	Aside func(ctx context.Context, tx *postgres.Tx, checkout order.CheckoutID) (map[order.ID]order.Share, error)
 	// Granted is what the buyer of a locked order has been given for it as goodwill.
 	Granted func(ctx context.Context, tx *postgres.Tx, o order.Order) (money.Fen, error)
+	// Used is how many pieces of each line of a locked order were used up: they do not come back.
+	Used func(ctx context.Context, tx *postgres.Tx, o order.Order) (map[int]int64, error)
 	// Void ends the vouchers of what was refunded of a locked order.
 	Void func(ctx context.Context, tx *postgres.Tx, o order.Order, back order.Refund) error
 }
@@ -132,11 +132,27 @@ func (s *Service) cancel(ctx context.Context, tx *postgres.Tx, o *order.Order, w
 	if !lifecycle.Fulfilment().May(string(f.State), "cancel", who) {
 		return order.Refund{}, ErrShipped.With("the order is %s", f.State)
 	}
-	back, err := s.giveBack(ctx, tx, o, whole(o, reason), caller.Account)
+	all, err := s.unused(ctx, tx, o, returns.Whole(o, reason), false)
+	if err != nil {
+		return order.Refund{}, err
+	}
+	if len(all.Lines) == 0 {
+		return order.Refund{}, ErrShipped.With("all of it was used")
+	}
+	back, err := s.giveBack(ctx, tx, o, all, caller.Account)
 	if err != nil {
 		return back, err
 	}
 	return back, tellCanceled(ctx, tx, *o, who)
+}
+
+// unused is returns.Unused, where something can be used.
+func (s *Service) unused(ctx context.Context, tx *postgres.Tx, o *order.Order, r order.Refunding, owed bool) (order.Refunding, error) {
+	if s.hooks.Used == nil {
+		return r, nil
+	}
+	used, err := s.hooks.Used(ctx, tx, *o)
+	return returns.Unused(r, o, used, owed), err
 }
 
 // giveBack takes what is refunded off a locked order, sends the money back, puts goods that
@@ -180,7 +196,7 @@ func (s *Service) giveBack(ctx context.Context, tx *postgres.Tx, o *order.Order,
 			return back, err
 		}
 	}
-	if goodsBack(o) {
+	if returns.GoodsBack(o) {
 		if err := fulfilment.GiveUp(ctx, tx, *o); err != nil {
 			return back, err
 		}
@@ -245,7 +261,7 @@ func Forfeit(ctx context.Context, tx *postgres.Tx, o *order.Order, refund uuid.U
 	if err := order.SaveRefunded(ctx, tx, *o); err != nil {
 		return err
 	}
-	if goodsBack(o) {
+	if returns.GoodsBack(o) {
 		if err := fulfilment.GiveUp(ctx, tx, *o); err != nil {
 			return err
 		}
@@ -279,38 +295,6 @@ func (s *Service) withRefunds(ctx context.Context, find func(*postgres.Tx) (orde
 			return Sale{}, err
 		}
 		return sale(ctx, tx, o)
-	})
-}
-
-// Repayments are the refunds in a state, as far as the money has come, newest
-// first: for an operator or an auditor.
-func (s *Service) Repayments(ctx context.Context, state gateway.RefundState, p page.Request) (page.Of[Repayment], error) {
-	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Repayment], error) {
-		refunds, err := payment.RefundsIn(ctx, tx, state, p)
-		if err != nil {
-			return page.Of[Repayment]{}, err
-		}
-		data, err := withOrders(ctx, tx, refunds.Data)
-		return page.Of[Repayment]{Data: data, Next: refunds.Next}, err
-	})
-}
-
-// Retry orders a failed refund anew at the provider, once somebody has seen to
-// what it failed for. payment.ErrState if it has not failed, payment.ErrNotFound.
-func (s *Service) Retry(ctx context.Context, caller identity.Caller, rid payment.RefundID, claim request.Claim, render func(Repayment) (request.Answer, error)) (Repayment, error) {
-	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Repayment, error) {
-		failed, again, err := payment.RetryRefund(ctx, tx, rid)
-		if err != nil {
-			return Repayment{}, err
-		}
-		data, err := withOrders(ctx, tx, []payment.Refund{again})
-		if err != nil {
-			return Repayment{}, err
-		}
-		return data[0], trail.Note(ctx, tx, trail.Entry{
-			Actor: caller.Account.UUID(), Operation: "refund.retry", Object: "refund:" + rid.String(),
-			Detail: map[string]any{"attempt": again.Attempt, "amount_fen": again.Amount, "failure": failed.Failure},
-		})
 	})
 }
 

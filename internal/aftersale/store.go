@@ -12,7 +12,6 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
-	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
@@ -78,28 +77,6 @@ func fromRows(rows []refundRow) ([]order.Refund, error) {
 		if err := json.Unmarshal([]byte(r.Lines), &all[i].Lines); err != nil {
 			return nil, fmt.Errorf("read the lines of refund %s: %w", r.ID, err)
 		}
-	}
-	return all, nil
-}
-
-// withOrders says of each refund of money which order it is of: the order's refund
-// has the same id.
-func withOrders(ctx context.Context, tx *postgres.Tx, refunds []payment.Refund) ([]Repayment, error) {
-	ids := make([]uuid.UUID, len(refunds))
-	for i, r := range refunds {
-		ids[i] = r.ID.UUID()
-	}
-	rows, err := postgres.Rows[refundRow](ctx, tx, `SELECT id, order_id FROM order_refund WHERE id = ANY(?::uuid[])`, postgres.Array(ids))
-	if err != nil {
-		return nil, fmt.Errorf("find the orders of refunds: %w", err)
-	}
-	of := make(map[uuid.UUID]order.ID, len(rows))
-	for _, r := range rows {
-		of[r.ID] = id.From[order.Order](r.OrderID)
-	}
-	all := make([]Repayment, len(refunds))
-	for i, r := range refunds {
-		all[i] = Repayment{r, of[r.ID.UUID()]}
 	}
 	return all, nil
 }

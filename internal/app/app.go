@@ -38,6 +38,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
+	"github.com/shiyi-market/shiyi/internal/repayment"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/schema"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
@@ -187,7 +188,8 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Fund = fund.New(a.db)
 	s.Orders = order.New(a.db, s.Payments, a.log)
 	s.Goodwill = compensation.New(a.db, aftersale.Open, dispute.Unsettled)
-	s.Aftersales, s.Disputes = aftersale.New(a.db, aftersale.Hooks{Disputed: dispute.Disputed, Aside: dispute.Aside, Granted: compensation.Granted, Void: voucher.Returned}), dispute.New(a.db)
+	s.Aftersales, s.Disputes = aftersale.New(a.db, aftersale.Hooks{Disputed: dispute.Disputed, Aside: dispute.Aside, Granted: compensation.Granted, Used: voucher.Used, Void: voucher.Returned}), dispute.New(a.db)
+	s.Repayments = repayment.New(a.db)
 	s.Reconciler = reconcile.New(a.db, reconcile.Deps{
 		Gateway: a.till.provider, Mark: a.till.shop.Mark, Payments: s.Payments, Orders: s.Orders, Aftersales: s.Aftersales, Disputes: s.Disputes,
 		Settlements: s.Settlements, Log: a.log,

@@ -33,6 +33,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
+	"github.com/shiyi-market/shiyi/internal/repayment"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
@@ -61,6 +62,7 @@ type Services struct {
 	Fund         *fund.Service
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
+	Repayments   *repayment.Service
 	Disputes     *dispute.Service
 	Goodwill     *compensation.Service
 	Reconciler   *reconcile.Service
@@ -139,7 +141,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		apiKeys{d.Keys},
 		outgoing{d.Webhooks},
 		listings{d.Catalog, d.Scrutiny, d.Origins, d.Inventory},
-		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Trail, d.Clock},
+		operators{d.Identity, d.Merchants, d.Catalog, d.Aftersales, d.Repayments, d.Trail, d.Clock},
 		standings{d.Standing, d.Merchants, d.Catalog, d.Files, d.Clock},
 		payouts{d.Payees, d.Settlements},
 		disputes{d.Disputes},

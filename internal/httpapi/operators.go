@@ -19,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/repayment"
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
@@ -28,6 +29,7 @@ type operators struct {
 	merchants  *merchant.Service
 	catalog    *catalog.Service
 	aftersales *aftersale.Service
+	repayments *repayment.Service
 	trail      *trail.Service
 	clock      func() time.Time
 }
@@ -142,7 +144,7 @@ func (h operators) RefundOrder(ctx context.Context, r oas.RefundOrderRequestObje
 // ListRefunds answers GET /v1/ops/refunds.
 func (h operators) ListRefunds(ctx context.Context, r oas.ListRefundsRequestObject) (oas.ListRefundsResponseObject, error) {
 	state := cmp.Or(gateway.RefundState(value(r.Params.State)), gateway.RefundFailed)
-	p, err := h.aftersales.Repayments(ctx, state, fromPage(r.Params.Cursor, r.Params.Limit))
+	p, err := h.repayments.In(ctx, state, fromPage(r.Params.Cursor, r.Params.Limit))
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +155,7 @@ func (h operators) ListRefunds(ctx context.Context, r oas.ListRefundsRequestObje
 // RetryRefund answers POST /v1/ops/refunds/{refund_id}/retry.
 func (h operators) RetryRefund(ctx context.Context, r oas.RetryRefundRequestObject) (oas.RetryRefundResponseObject, error) {
 	render, answer := remember(http.StatusOK, wireRepayment)
-	_, err := h.aftersales.Retry(ctx, callerOf(ctx), id.From[payment.Refund](r.RefundId), claimOf(ctx, r.Params.IdempotencyKey), render)
+	_, err := h.repayments.Retry(ctx, callerOf(ctx), id.From[payment.Refund](r.RefundId), claimOf(ctx, r.Params.IdempotencyKey), render)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +182,7 @@ func fromRefundLine(l oas.RefundLine) order.RefundLine {
 	return order.RefundLine{N: l.Line, Quantity: l.Quantity, Amount: money.Fen(value(l.AmountFen))}
 }
 
-func wireRepayment(r aftersale.Repayment) oas.Repayment {
+func wireRepayment(r repayment.Repayment) oas.Repayment {
 	return oas.Repayment{
 		Id: r.ID.UUID(), CheckoutId: r.Intent.UUID(), OrderId: optional(r.Order.UUID()), AmountFen: int64(r.Amount),
 		State: oas.RepaymentState(r.State), Late: r.Late, Reason: r.Reason, Failure: optional(r.Failure), Attempt: r.Attempt,

@@ -132,7 +132,7 @@ func TestARefundThatIsTriedAnewIsNoBreak(t *testing.T) {
 	s.Perform(t)
 	s.Bank.SetRefunds(sandbox.RefundsArrive)
 	for _, r := range s.Repayments(t, c.ID) {
-		_, err := s.Aftersales.Retry(t.Context(), shoptest.Operator, r.ID, request.Claim{}, nil)
+		_, err := s.Services.Repayments.Retry(t.Context(), shoptest.Operator, r.ID, request.Claim{}, nil)
 		must(t, err)
 	}
 	s.Perform(t)

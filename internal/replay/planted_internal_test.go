@@ -157,7 +157,7 @@ func reduction(o order.Order) order.Refunding {
 }
 
 func (g *garden) retry(refund payment.RefundID, _ string) {
-	_, err := g.Aftersales.Retry(g.t.Context(), operator(), refund, request.Claim{}, nil)
+	_, err := g.Services.Repayments.Retry(g.t.Context(), operator(), refund, request.Claim{}, nil)
 	must(g.t, err)
 }
 

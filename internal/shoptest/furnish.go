@@ -41,6 +41,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
+	"github.com/shiyi-market/shiyi/internal/repayment"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
@@ -70,6 +71,7 @@ type Services struct {
 	Fund         *fund.Service
 	Transparency *transparency.Service
 	Aftersales   *aftersale.Service
+	Repayments   *repayment.Service
 	Disputes     *dispute.Service
 	Goodwill     *compensation.Service
 	Reconciler   *reconcile.Service

@@ -53,6 +53,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
+	"github.com/shiyi-market/shiyi/internal/repayment"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
@@ -171,7 +172,8 @@ func New(t testing.TB, o Options) *Shop {
 	s.Scrutiny, s.Origins = scrutiny.New(s.DB, s.Catalog), origin.New(s.DB)
 	s.Orders = order.New(s.DB, s.Payments, o.Log)
 	s.Goodwill = compensation.New(s.DB, aftersale.Open, dispute.Unsettled)
-	s.Aftersales, s.Disputes = aftersale.New(s.DB, aftersale.Hooks{Disputed: dispute.Disputed, Aside: dispute.Aside, Granted: compensation.Granted, Void: voucher.Returned}), dispute.New(s.DB)
+	s.Aftersales, s.Disputes = aftersale.New(s.DB, aftersale.Hooks{Disputed: dispute.Disputed, Aside: dispute.Aside, Granted: compensation.Granted, Used: voucher.Used, Void: voucher.Returned}), dispute.New(s.DB)
+	s.Services.Repayments = repayment.New(s.DB)
 	s.Fulfilment, s.Dispatch = fulfilment.New(s.DB, aftersale.Open), dispatch.New(s.DB)
 	s.Intake = intake.New(s.DB, s.Catalog)
 	s.Recalls = recall.New(s.DB)
@@ -464,11 +466,11 @@ func (s *Shop) Checkout(t testing.TB, c order.Checkout) order.Checkout {
 }
 
 // Repayments are the refunds of a checkout, in whatever state their money is.
-func (s *Shop) Repayments(t testing.TB, checkout order.CheckoutID) []aftersale.Repayment {
+func (s *Shop) Repayments(t testing.TB, checkout order.CheckoutID) []repayment.Repayment {
 	t.Helper()
-	var all []aftersale.Repayment
+	var all []repayment.Repayment
 	for _, state := range []gateway.RefundState{gateway.RefundPending, gateway.RefundSucceeded, gateway.RefundFailed} {
-		of, err := s.Aftersales.Repayments(t.Context(), state, page.Request{Limit: page.MaxSize})
+		of, err := s.Services.Repayments.In(t.Context(), state, page.Request{Limit: page.MaxSize})
 		if err != nil {
 			t.Fatalf("read the refunds: %v", err)
 		}

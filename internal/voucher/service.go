@@ -132,6 +132,16 @@ func unpaid(o order.Order, line int) bool {
 	return line >= 1 && line <= len(o.Lines) && o.Lines[line-1].Refunded == o.Lines[line-1].Total
 }
 
+// Used is how many vouchers of each line of a locked order were taken or have expired.
+func Used(ctx context.Context, tx *postgres.Tx, o order.Order) (map[int]int64, error) {
+	for _, l := range o.Lines {
+		if l.VoucherDays > 0 {
+			return used(ctx, tx, o)
+		}
+	}
+	return nil, nil
+}
+
 // Void makes so many vouchers of a line of a locked order void: those that are not used.
 // ErrTooFew, and nothing is done, when there are not so many. It does nothing for goods.
 func Void(ctx context.Context, tx *postgres.Tx, o order.Order, line int, quantity int64) error {

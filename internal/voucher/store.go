@@ -117,6 +117,26 @@ func count(ctx context.Context, tx *postgres.Tx, o order.Order) (counted, error)
 	return c, nil
 }
 
+// usedRow is how many vouchers of a line were used.
+type usedRow struct {
+	Line int
+	N    int64
+}
+
+// used counts the vouchers of an order that were taken or have expired, by line.
+func used(ctx context.Context, tx *postgres.Tx, o order.Order) (map[int]int64, error) {
+	rows, err := postgres.Rows[usedRow](ctx, tx, `SELECT line, count(*) AS n FROM voucher
+		WHERE merchant_id = ? AND order_id = ? AND state IN ('redeemed', 'expired') GROUP BY line`, o.Merchant, o.ID)
+	if err != nil {
+		return nil, fmt.Errorf("count the used vouchers of order %s: %w", o.ID, err)
+	}
+	all := make(map[int]int64, len(rows))
+	for _, r := range rows {
+		all[r.Line] = r.N
+	}
+	return all, nil
+}
+
 // unissued are paid orders with voucher lines and without vouchers.
 func unissued(ctx context.Context, tx *postgres.Tx, limit int) ([]order.ID, error) {
 	return orders(ctx, tx, `SELECT DISTINCT l.order_id FROM order_line l JOIN orders o ON o.merchant_id = l.merchant_id AND o.id = l.order_id

@@ -251,6 +251,25 @@ func TestARefundTakesUnusedVouchersAndNoOthers(t *testing.T) {
 	}
 }
 
+// An inn that closes gives back what nobody has slept in yet, and keeps what was.
+func TestACanceledOrderGivesBackWhatWasNotUsed(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := bought(t, s, "stay", 3)
+	must(t, redeem(t, s, inn, string(held(t, s, o)[0].Code)))
+	now, err := s.Aftersales.CancelForMerchant(t.Context(), inn, o.ID, "歇业（虚构示例）", request.Claim{}, nil)
+	must(t, err)
+	if l := now.Lines[0]; l.RefundedQty != 2 || l.Refunded != 2*29900 || now.State != order.Paid {
+		t.Errorf("the order is %s, of its line %d pieces and %d fen went back", now.State, l.RefundedQty, l.Refunded)
+	}
+	if got := strings.Fields(states(t, s, o)); len(got) != 3 || strings.Count(strings.Join(got, " "), "void") != 2 {
+		t.Errorf("its vouchers are %s", got)
+	}
+	if n, err := s.Settlements.CloseDue(t.Context(), 10); n != 1 || err != nil {
+		t.Errorf("%d orders settled, %v", n, err)
+	}
+}
+
 // A buyer gives all of them back for a part of the money: what is left of it is settled.
 func TestAnOrderWhoseVouchersAreAllVoidEnds(t *testing.T) {
 	t.Parallel()
