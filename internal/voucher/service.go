@@ -115,6 +115,10 @@ func Returned(ctx context.Context, tx *postgres.Tx, o order.Order, back order.Re
 		if !unpaid(o, l.N) || o.Lines[l.N-1].VoucherDays == 0 {
 			continue
 		}
+		// What was not issued yet is, so that it can be void.
+		if _, err := issue(ctx, tx, o, func(l order.Line) int64 { return l.Quantity }); err != nil {
+			return err
+		}
 		n, err := void(ctx, tx, o, l.N, o.Lines[l.N-1].Quantity)
 		if err == nil && n > 0 {
 			err = ended(ctx, tx, o)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -248,6 +249,21 @@ func TestARefundTakesUnusedVouchersAndNoOthers(t *testing.T) {
 	must(t, err)
 	if got := states(t, s, o); got != "void issued" && got != "issued void" {
 		t.Errorf("refunded early: %s", got)
+	}
+}
+
+func TestALineThatIsGivenBackByAmountBeforeItsVouchersAreIssuedEndsItsServices(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	c := s.Place(t, "ann", shoptest.Choose("stay", 2, "liquor", 1))
+	s.Pay(t, c.PayURL)
+	o := s.Checkout(t, c).Orders[0]
+	line := slices.IndexFunc(o.Lines, func(l order.Line) bool { return l.VoucherDays > 0 })
+	_, err := s.Aftersales.Refund(t.Context(), shoptest.Operator, o.ID,
+		order.Refunding{Lines: []order.RefundLine{{N: line + 1, Amount: o.Lines[line].Total}}, Reason: "for a test"}, request.Claim{}, nil)
+	must(t, err)
+	if got := way(t, s, o); got.ServicesAt.IsZero() || states(t, s, o) != "void void" {
+		t.Errorf("the services: %+v, its vouchers %s", got, states(t, s, o))
 	}
 }
 
