@@ -20,6 +20,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/quote"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/returns"
+	"github.com/shiyi-market/shiyi/internal/shipment"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 	"github.com/shiyi-market/shiyi/internal/tidings"
 )
@@ -183,7 +184,7 @@ func TestEachStepOfADeliveryAndItsReturnTellsWhomItMustOnce(t *testing.T) {
 	var placed order.Checkout
 	var o order.Order
 	var c returns.Case
-	var parcel fulfilment.ShipmentID
+	var parcel shipment.ID
 	claim := request.Claim{}
 	asking := returns.Asking{Kind: returns.ReturnRefund, Reason: returns.NoReason, Text: "买多了", Lines: []order.RefundLine{{N: 1, Quantity: 1}}}
 	ask := func() (err error) {
