@@ -37,7 +37,7 @@ import (
 var planted = flag.Int("sales", 330, "how many checkouts of the first third of the year are replayed with planted refunds and disputes; 0 is the whole year's 11,462")
 
 // ends is when all that is planted is over and settled, in the county.
-var ends = time.Date(2021, 4, 1, 0, 30, 0, 0, shanghai()) //nolint:gochecknoglobals // a constant that Go cannot write as one
+var ends = time.Date(2021, 4, 1, 0, 30, 0, 0, shanghai())
 
 // garden is a shop into which the recorded year is replayed, and what is planted in it.
 type garden struct {
@@ -63,7 +63,7 @@ func newGarden(t *testing.T, sales int) *garden {
 	}
 	s := shoptest.New(t, shoptest.Options{})
 	return &garden{
-		Shop: s, t: t, y: y, super: pgtest.Super(t, s.DB), chance: rand.New(rand.NewPCG(2020, 3)), count: map[string]int{}, //nolint:gosec // it is planted the same each time
+		Shop: s, t: t, y: y, super: pgtest.Super(t, s.DB), chance: rand.New(rand.NewPCG(2020, 3)), count: map[string]int{},
 		r: &Replay{
 			Whole: true, DB: s.DB, Sandbox: s.Bank, Log: s.Transparency, Logger: slog.New(slog.DiscardHandler),
 			Files: file.Config{Folder: t.TempDir(), MaxBytes: 1 << 20},
