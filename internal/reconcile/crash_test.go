@@ -96,8 +96,12 @@ type end struct {
 // ends are all ways, soon and after the provider has forgotten our keys.
 func ends() (all []end) {
 	for _, e := range []end{
-		{name: "dies before the call"}, {name: "dies before the record", after: true}, {name: "the request is lost", fault: sandbox.LoseRequest},
-		{name: "the answer is lost", fault: sandbox.LoseAnswer}, {name: "an error after the effect", fault: sandbox.FailAfter}, {name: "too many requests", fault: sandbox.TooMany},
+		{name: "dies before the call"},
+		{name: "dies before the record", after: true},
+		{name: "the request is lost", fault: sandbox.LoseRequest},
+		{name: "the answer is lost", fault: sandbox.LoseAnswer},
+		{name: "an error after the effect", fault: sandbox.FailAfter},
+		{name: "too many requests", fault: sandbox.TooMany},
 	} {
 		for _, e.later = range []time.Duration{2 * time.Minute, 73 * time.Hour} {
 			for _, e.lost = range []bool{false, true} {
