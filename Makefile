@@ -66,14 +66,8 @@ test-race: ## the whole suite with the race detector: before a release, and afte
 nets: ## more of the nets than the suite has: 10,000 requests, good and bad: every answer must keep the contract
 	NETS_REQUESTS=10000 $(WITH) go test -count=1 -timeout=30m ./internal/nets
 
-orderings: ## all 5,040 orders in which seven events of the provider's can arrive, doubled, and but for one (20 minutes)
-	$(WITH) go test -count=1 -timeout=90m -run=AnyOrder -v ./internal/reconcile -orderings=0
-
-generate: ## write the generated code anew from the contract
-	go generate ./...
-
-generate-check: ## fail if the generated code is not what the contract says
-	.ci/generate-check
+orderings: ## all 5,040 orders of arrival of seven events, doubled, and but for one; all ways to be cut off (half an hour)
+	$(WITH) go test -count=1 -timeout=90m -run='AnyOrder|Wherever' -v ./internal/reconcile -orderings=0 -crashes
 
 year: ## the whole recorded year, settled; and again with refunds and disputes, each day compared: to the li (20 minutes)
 	$(WITH) go test -count=1 -timeout=90m -run='WholeYear|ToTheLi' -v ./internal/replay -sales=0
