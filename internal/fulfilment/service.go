@@ -268,7 +268,7 @@ func (s *Service) Correct(ctx context.Context, caller identity.Caller, sid shipm
 		if err := shipment.InsertTracking(ctx, tx, c.Merchant, *parcel); err != nil {
 			return Course{}, err
 		}
-		return c, note(ctx, tx, caller, "fulfilment.correct", c.Order, map[string]any{"shipment": sid.String(), "carrier": carrier, "reason": parcel.Now().Reason})
+		return c, note(ctx, tx, caller, "fulfilment.correct", c.Order, map[string]any{"shipment": sid.String(), "carrier": carrier})
 	})
 }
 

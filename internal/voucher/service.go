@@ -305,7 +305,7 @@ func (s *Service) decide(ctx context.Context, caller identity.Caller, aid Appoin
 		if err := saveAppointment(ctx, tx, a); err != nil {
 			return Appointment{}, err
 		}
-		return a, note(ctx, tx, caller, operation, "appointment:"+a.ID.String(), map[string]any{"voucher": a.Voucher.String(), "day": string(a.Day), "reason": a.Reason})
+		return a, note(ctx, tx, caller, operation, "appointment:"+a.ID.String(), map[string]any{"voucher": a.Voucher.String(), "day": string(a.Day)})
 	})
 }
 
