@@ -72,6 +72,12 @@ orderings: ## all 5,040 orders of arrival of seven events, doubled, and but for 
 year: ## the whole recorded year, settled; and again with refunds and disputes, each day compared: to the li (20 minutes)
 	$(WITH) go test -count=1 -timeout=90m -run='WholeYear|ToTheLi' -v ./internal/replay -sales=0
 
+generate: ## write the generated code anew from the contract
+	go generate ./...
+
+generate-check: ## fail if the generated code is not what the contract says
+	.ci/generate-check
+
 lint: $(GOLANGCI) ## the doors, the storeys and the habits
 	GOGC=300 $(GOLANGCI) run
 

@@ -85,3 +85,18 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 		}
 	}
 }
+
+// A name in .PHONY without a rule is no error to make: it does nothing, and succeeds.
+func TestEveryPhonyTargetHasARule(t *testing.T) {
+	t.Parallel()
+	makefile := read(t, "Makefile")
+	names := regexp.MustCompile(`(?m)^\.PHONY:(.*)$`).FindStringSubmatch(makefile)
+	if names == nil {
+		t.Fatal("the Makefile names no targets")
+	}
+	for _, name := range strings.Fields(names[1]) {
+		if !regexp.MustCompile(`(?m)^` + name + `:`).MatchString(makefile) {
+			t.Errorf("make %s does nothing", name)
+		}
+	}
+}

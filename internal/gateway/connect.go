@@ -36,8 +36,8 @@ type Connect interface {
 	Disputes(ctx context.Context, payment string) ([]Dispute, error)
 	// Entries are what moved our balance at the provider from one time to before another, the newest first. An error ends them.
 	Entries(ctx context.Context, from, to time.Time) iter.Seq2[Entry, error]
-	// Events are what the provider told, or would have told, since then, the newest first. An error ends them.
-	Events(ctx context.Context, since time.Time) iter.Seq2[Told, error]
+	// Events are what the provider told, or would have told, from one time to before another, the newest first. An error ends them.
+	Events(ctx context.Context, from, to time.Time) iter.Seq2[Told, error]
 }
 
 // Account is a connected account.

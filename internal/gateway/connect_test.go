@@ -242,7 +242,7 @@ func TestAllEventsAreListedPageByPage(t *testing.T) {
 				sent[b.pay(t, opened.Session, "")] = true
 			}
 			told := 0
-			for e, err := range b.gateway.Events(t.Context(), pgtest.Noon) {
+			for e, err := range b.gateway.Events(t.Context(), pgtest.Noon, pgtest.Noon.Add(24*time.Hour)) {
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -302,9 +302,11 @@ func (e *Entry) of(s *stripe.BalanceTransactionSource) {
 }
 
 // Events lists Events; Stripe shows those of the last 30 days.
-func (g *stripeGateway) Events(ctx context.Context, since time.Time) iter.Seq2[Told, error] {
+func (g *stripeGateway) Events(ctx context.Context, from, to time.Time) iter.Seq2[Told, error] {
 	return func(yield func(Told, error) bool) {
-		found := g.events.List(&stripe.EventListParams{ListParams: paged(ctx), CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}})
+		found := g.events.List(&stripe.EventListParams{
+			ListParams: paged(ctx), CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: from.Unix(), LesserThan: to.Unix()},
+		})
 		for found.Next() {
 			told, err := g.told(found.Event())
 			if !yield(told, err) || err != nil {

@@ -20,6 +20,8 @@ const (
 	shownFor = 30 * 24 * time.Hour
 	// overlap is how much of what was listed before is listed again: clocks differ, and an event may be listed late.
 	overlap = 10 * time.Minute
+	// window is how much of the list is held at once: after each, it is known how far it was read.
+	window = 24 * time.Hour
 )
 
 // CatchUp receives the events that the provider lists since the last time and that
@@ -33,14 +35,33 @@ func (s *Service) CatchUp(ctx context.Context) (int, error) {
 	if oldest := now.Add(-shownFor); since.Before(oldest) {
 		since = oldest
 	}
+	missed := 0
+	for from := since.Add(-overlap); !from.After(now); from = from.Add(window) {
+		n, err := s.receiveAll(ctx, from, from.Add(window))
+		if missed += n; err != nil {
+			return missed, err
+		}
+		until := from.Add(window)
+		if until.After(now) {
+			until = now
+		}
+		if err := postgres.Do(ctx, s.db, func(tx *postgres.Tx) error { return setToldUntil(ctx, tx, s.gateway.Name(), until) }); err != nil {
+			return missed, err
+		}
+	}
+	return missed, nil
+}
+
+// receiveAll receives the events that the provider lists from one time to before another,
+// the oldest first, and returns how many it had not received before.
+func (s *Service) receiveAll(ctx context.Context, from, to time.Time) (missed int, err error) {
 	var all []gateway.Told
-	for told, err := range s.gateway.Events(ctx, since.Add(-overlap)) {
+	for told, err := range s.gateway.Events(ctx, from, to) {
 		if err != nil {
 			return 0, err
 		}
 		all = append(all, told)
 	}
-	missed := 0
 	for _, told := range slices.Backward(all) {
 		fresh, err := s.receive(ctx, told.Event, told.Body)
 		if err != nil {
@@ -50,7 +71,7 @@ func (s *Service) CatchUp(ctx context.Context) (int, error) {
 			missed++
 		}
 	}
-	return missed, postgres.Do(ctx, s.db, func(tx *postgres.Tx) error { return setToldUntil(ctx, tx, s.gateway.Name(), now) })
+	return missed, nil
 }
 
 // Follow asks the provider for the refunds of an intent, and brings those of ours to
