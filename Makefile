@@ -85,7 +85,7 @@ format: $(GOLANGCI) ## gofumpt and import order
 	$(GOLANGCI) fmt
 
 fuzz: ## every fuzz target for FUZZTIME (5s); TARGET=FuzzX for one
-	.ci/fuzz $(FUZZTIME) $(TARGET)
+	.ci/fuzz $(FUZZTIME) '$(TARGET)'
 
 # What can be compiled for fuzzing in seconds. The others take minutes to compile, and are fuzzed by `make fuzz` alone (ADR 0018).
 LIGHT := Fuzz(Check|Decode|Lint|Parse|Receipt|Split)
