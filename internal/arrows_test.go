@@ -51,6 +51,7 @@ var arrows = map[string][]string{
 	"payment":      {"gateway"},
 	"payout":       {"gateway", "ledger", "order"},
 	"price":        {},
+	"publication":  {"ledger", "transparency"},
 	"quote":        {"carriage", "cart", "catalog", "identity", "merchant", "offer"},
 	"recall":       {"identity", "inventory", "trail"},
 	"reconcile":    {"aftersale", "dispute", "gateway", "identity", "ledger", "merchant", "order", "payment", "settlement", "trail"},

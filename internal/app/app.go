@@ -34,6 +34,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/publication"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
@@ -209,6 +210,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	}
 	s.Notices = notice.New(a.db, couriers...)
 	s.Statements = statement.New(a.db)
+	s.Publications = publication.New(a.db, s.Transparency)
 	return nil
 }
 

@@ -68,11 +68,23 @@ func against(st fund.Statement, audit transparency.Audit) []string {
 			faults = append(faults, fmt.Sprintf("the leaves sum to %s sold and %s levied, the book to %s and %s", sold, levied, st.SoldFen, st.LeviedLi))
 		}
 		// What left the fund under seal is in the book and in no leaf that can be read.
-		pending, free, held := money.Li(t.PendingLi), money.Li(t.FreeLi), money.Li(t.HeldLi)
-		if pending != st.PendingLi || free != st.FreeLi || held != st.HeldLi {
-			faults = append(faults, fmt.Sprintf("the leaves leave the fund %s pending, %s free and %s held, the book %s, %s and %s",
-				pending, free, held, st.PendingLi, st.FreeLi, st.HeldLi))
+		for _, f := range []struct {
+			name         string
+			leaves, book money.Li
+		}{
+			{"pending", money.Li(t.PendingLi), st.PendingLi},
+			{"free", money.Li(t.FreeLi), st.FreeLi},
+			{"held", money.Li(t.HeldLi), st.HeldLi},
+			{"committed", money.Li(t.CommittedLi), st.CommittedLi},
+			{"spent", money.Li(t.SpentLi), st.SpentLi},
+		} {
+			if f.leaves != f.book {
+				faults = append(faults, fmt.Sprintf("the leaves leave the fund %s %s, the book %s", f.leaves, f.name, f.book))
+			}
 		}
+	}
+	if parts := st.PendingLi + st.FreeLi + st.HeldLi + st.CommittedLi + st.SpentLi; parts != st.LeviedLi {
+		faults = append(faults, fmt.Sprintf("the parts of the fund sum to %s, it was levied %s", parts, st.LeviedLi))
 	}
 	return faults
 }

@@ -21,6 +21,8 @@ const (
 	Pending ledger.Account = "fund:education:pending" // levied, but the goods may still come back
 	Free    ledger.Account = "fund:education:free"    // may be granted
 	Held    ledger.Account = "fund:education:held"    // of payments that a bank has taken back for the time being
+
+	committed ledger.Account = "fund:committed:" // and a grant's id: promised, not paid yet
 )
 
 // The kinds of transfers that the fund takes part in, and what they move.
@@ -33,6 +35,12 @@ const (
 	DisputeLost = "dispute_lost" // kind: the bank keeps it
 	Goods       = "goods"        // what: the base of the levy
 	Levy        = "tenth"        // what: the levy itself
+
+	Granting       = "grant"         // kind: free money is promised to a programme
+	GrantReleasing = "grant_release" // kind: what was promised and is not needed is free again
+	GrantPaying    = "grant_payment" // kind: what was promised is paid
+	GrantReturning = "grant_return"  // kind: what was paid and not used comes back
+	Granted        = "grant"         // what: money of a grant
 )
 
 // Tenth is the move that takes the fund's share of a sale out of what the seller
@@ -88,6 +96,40 @@ func GiveUp(to ledger.Account, goods money.Fen) ledger.Move {
 	return ledger.Move{What: Levy, From: Held, To: to, Amount: goods.Tenth()}
 }
 
+// Committed is the account of what a grant has promised and not paid yet.
+func Committed(grant uuid.UUID) ledger.Account { return committed + ledger.Account(grant.String()) }
+
+// Programme is the outside that a programme's payments go to: it holds what it was paid.
+func Programme(programme uuid.UUID) ledger.Account {
+	return ledger.World("programme:" + programme.String())
+}
+
+// Grant is the transfer that promises free money: its reference is the grant's id.
+func Grant(grant uuid.UUID, amount money.Fen) ledger.Transfer {
+	return granting(Granting, grant, Free, Committed(grant), amount)
+}
+
+// ReleaseGrant is the transfer that makes promised money free again; ref says which release.
+func ReleaseGrant(grant, ref uuid.UUID, amount money.Fen) ledger.Transfer {
+	return granting(GrantReleasing, ref, Committed(grant), Free, amount)
+}
+
+// PayGrant is the transfer that pays promised money to a programme; ref says which payment.
+func PayGrant(grant, programme, ref uuid.UUID, amount money.Fen) ledger.Transfer {
+	return granting(GrantPaying, ref, Committed(grant), Programme(programme), amount)
+}
+
+// ReturnGrant is the transfer of what a programme was paid and did not use; ref says which.
+func ReturnGrant(programme, ref uuid.UUID, amount money.Fen) ledger.Transfer {
+	return granting(GrantReturning, ref, Programme(programme), Free, amount)
+}
+
+func granting(kind string, ref uuid.UUID, from, to ledger.Account, amount money.Fen) ledger.Transfer {
+	return ledger.Transfer{Home: ledger.FundHome, Kind: kind, Ref: ref.String(), Public: true, Moves: []ledger.Move{
+		{What: Granted, From: from, To: to, Amount: amount.Li()},
+	}}
+}
+
 // Statement is the fund at one moment, as anybody may see it.
 type Statement struct {
 	Orders     int64     // orders sold
@@ -98,6 +140,9 @@ type Statement struct {
 	PendingLi  money.Li  // of the levied: goods may still come back
 	FreeLi     money.Li  // of the levied: may be granted
 	HeldLi     money.Li  // of the levied: a bank is asked whether the buyer has to pay
+
+	CommittedLi money.Li // of the levied: promised by grants, not paid yet
+	SpentLi     money.Li // of the levied: paid to programmes, less what came back
 }
 
 // Service answers for the fund.
@@ -127,6 +172,8 @@ func (s *Service) Statement(ctx context.Context) (Statement, error) {
 				st.FreeLi = b.Li()
 			case Held:
 				st.HeldLi = b.Li()
+			default:
+				st.CommittedLi += b.Li()
 			}
 		}
 		return st, nil
@@ -150,6 +197,10 @@ func (s *Statement) add(flows []ledger.Flow) {
 		case Refund + "/" + Levy, DisputeLost + "/" + Levy:
 			s.LeviedLi -= f.Sum
 			s.ReturnedLi += f.Sum
+		case GrantPaying + "/" + Granted:
+			s.SpentLi += f.Sum
+		case GrantReturning + "/" + Granted:
+			s.SpentLi -= f.Sum
 		}
 	}
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payee"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/publication"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
@@ -85,6 +86,7 @@ type Services struct {
 	Recalls      *recall.Service
 	Notices      *notice.Service
 	Statements   *statement.Service
+	Publications *publication.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -120,6 +122,7 @@ type surface struct {
 	vouchers
 	webhooks
 	publicLog
+	publications
 	system
 }
 
@@ -156,6 +159,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		vouchers{d.Vouchers},
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
+		publications{d.Publications},
 		system{d.Ready, site},
 	}
 }

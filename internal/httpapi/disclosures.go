@@ -46,6 +46,7 @@ func (h disclosures) GetFund(ctx context.Context, _ oas.GetFundRequestObject) (o
 	return oas.GetFund200JSONResponse{
 		Orders: s.Orders, SoldFen: int64(s.SoldFen), RefundedFen: int64(s.RefundFen), LeviedLi: int64(s.LeviedLi),
 		ReturnedLi: int64(s.ReturnedLi), PendingLi: int64(s.PendingLi), FreeLi: int64(s.FreeLi), HeldLi: int64(s.HeldLi),
+		CommittedLi: int64(s.CommittedLi), SpentLi: int64(s.SpentLi),
 	}, nil
 }
 

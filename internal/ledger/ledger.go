@@ -118,7 +118,7 @@ func (t Transfer) digest() [32]byte {
 // salted digest when it is not public. It bears no personal data: the order is
 // a commitment that only who knows the salt can open.
 func (e Entry) Leaf() ([]byte, error) {
-	leaf := verify.Leaf{Kind: e.Kind, At: e.At, Home: "fund", Ref: verify.Commitment(e.Kind, e.Ref, e.Salt)}
+	leaf := verify.Leaf{Kind: e.Kind, At: e.At, Home: verify.FundHome, Ref: verify.Commitment(e.Kind, e.Ref, e.Salt)}
 	if e.Home != FundHome {
 		leaf.Home = e.Home.String()
 	}

@@ -50,11 +50,12 @@ func bookPage(ctx context.Context, tx *postgres.Tx, home, id uuid.UUID) ([]bookR
 	return rows, nil
 }
 
-// orphans are the numbers of leaves whose transfer is gone.
+// orphans are the numbers of leaves whose transfer is gone. Leaves of documents have none.
 func orphans(ctx context.Context, tx *postgres.Tx, limit int) ([]int64, error) {
 	type row struct{ Index int64 }
 	rows, err := postgres.Rows[row](ctx, tx, `SELECT e.index FROM log_entry e
-		WHERE NOT EXISTS (SELECT FROM transfer t WHERE t.home = e.home AND t.id = e.transfer_id) ORDER BY e.index LIMIT ?`, limit)
+		WHERE NOT EXISTS (SELECT FROM transfer t WHERE t.home = e.home AND t.id = e.transfer_id)
+		  AND position('\x0a646f63756d656e7420'::bytea IN e.leaf) = 0 ORDER BY e.index LIMIT ?`, limit)
 	if err != nil {
 		return nil, fmt.Errorf("find leaves without a transfer: %w", err)
 	}

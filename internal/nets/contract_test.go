@@ -82,6 +82,7 @@ var objects = map[string]object{
 	"case_id":         {owners: []string{"buyer", "merchant"}},
 	"compensation_id": {},
 	"payout_id":       {owners: []string{"merchant"}},
+	"document_id":     {},
 }
 
 // headers are the required parameters of which the nets know a good value.

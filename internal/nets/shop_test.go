@@ -37,6 +37,8 @@ import (
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/publication"
 	"github.com/shiyi-market/shiyi/internal/quote"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
@@ -576,6 +578,8 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 			t.Fatalf("suspend an account: %v", err)
 		}
 		return []string{active.id.String(), suspended.id.String()}
+	case "document_id":
+		return []string{s.publish(t).String()}
 	case "import_id":
 		i, err := s.Intake.Check(t.Context(), shoptest.Seller(f.id), f.id, sheet.CSV, s.sheet(f))
 		if err != nil {
@@ -960,4 +964,18 @@ func (l *errorLog) of(a answer) string {
 		return ""
 	}
 	return "our log: " + fmt.Sprint(text)
+}
+
+// publish puts a report before the public.
+func (s *shop) publish(t testing.TB) publication.ID {
+	t.Helper()
+	d, err := postgres.InTx(t.Context(), s.DB, func(tx *postgres.Tx) (publication.Document, error) {
+		return publication.Publish(t.Context(), tx, publication.Document{
+			Kind: publication.Report, TitleZH: "报告（虚构示例）", TitleEN: "Report (invented)", MediaType: "text/plain", Body: []byte("nothing happened"),
+		})
+	})
+	if err != nil {
+		t.Fatalf("publish a report: %v", err)
+	}
+	return d.ID
 }

@@ -38,6 +38,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/payee"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/publication"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
@@ -94,6 +95,7 @@ type Services struct {
 	Recalls      *recall.Service
 	Notices      *notice.Service
 	Statements   *statement.Service
+	Publications *publication.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this

@@ -49,6 +49,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/publication"
 	"github.com/shiyi-market/shiyi/internal/quote"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
@@ -193,6 +194,7 @@ func New(t testing.TB, o Options) *Shop {
 	})
 	s.Notices = notice.New(s.DB)
 	s.Statements = statement.New(s.DB)
+	s.Publications = publication.New(s.DB, s.Transparency)
 	return s
 }
 

@@ -23,6 +23,9 @@ import (
 // LeafFormat is the first line of every leaf.
 const LeafFormat = "shiyi.leaf/v1"
 
+// FundHome is the home of leaves that belong to the fund and to no merchant.
+const FundHome = "fund"
+
 // Limits of a leaf.
 const (
 	MaxLeaf = 1<<16 - 1 // bytes: the C2SP entry bundle prefixes an entry with a uint16
@@ -48,8 +51,9 @@ type Move struct {
 // person: Ref is a commitment to the name of what was paid for (see
 // Commitment), and only who was given the salt can tell which leaf is theirs.
 //
-// A sealed leaf has only Sealed, and commits to a transfer that the public does
-// not see (see Leaf.Seal).
+// A leaf of a document has no moves, and the digest of what was published instead: a
+// policy, a report, the sealing of a period. A sealed leaf has only Sealed, and commits to
+// a transfer that the public does not see (see Leaf.Seal).
 type Leaf struct {
 	Kind  string    // KindSale, KindRefund, …
 	At    time.Time // UTC, to the microsecond
@@ -57,7 +61,8 @@ type Leaf struct {
 	Ref   string    // 64 hexadecimal digits, see Commitment
 	Moves []Move
 
-	Sealed string // 64 hexadecimal digits, or "" for a leaf in clear
+	Document string // SHA-256 of a published document in hexadecimal, or "" for a transfer
+	Sealed   string // 64 hexadecimal digits, or "" for a leaf in clear
 }
 
 // Commitment hides the name of a transfer's cause (for a sale, the order's
@@ -85,7 +90,7 @@ func (l Leaf) Seal(salt []byte) ([]byte, error) {
 // ErrLeaf.
 func (l Leaf) Bytes() ([]byte, error) {
 	if l.Sealed != "" {
-		if !isDigest(l.Sealed) || l.Kind != "" || l.Home != "" || l.Ref != "" || len(l.Moves) != 0 || !l.At.IsZero() {
+		if !isDigest(l.Sealed) || l.Kind != "" || l.Home != "" || l.Ref != "" || len(l.Moves) != 0 || l.Document != "" || !l.At.IsZero() {
 			return nil, fmt.Errorf("%w: a sealed leaf has a digest and nothing else", ErrLeaf)
 		}
 		return []byte(LeafFormat + "\nsealed " + l.Sealed + "\n"), nil
@@ -95,6 +100,9 @@ func (l Leaf) Bytes() ([]byte, error) {
 	}
 	b := make([]byte, 0, 200+150*len(l.Moves))
 	b = fmt.Appendf(b, "%s\nkind %s\nat %s\nhome %s\nref %s\n", LeafFormat, l.Kind, l.At.Format(leafTime), l.Home, l.Ref)
+	if l.Document != "" {
+		b = append(b, "document "+l.Document+"\n"...)
+	}
 	for _, m := range l.Moves {
 		b = append(b, "move "...)
 		b = append(b, m.What+" "+m.Source+" "+m.Target+" "...)
@@ -118,8 +126,8 @@ func (l Leaf) check() error {
 		return fmt.Errorf("%w: ref %q", ErrLeaf, l.Ref)
 	case l.At.Location() != time.UTC || l.At.Nanosecond()%1000 != 0 || l.At.Year() < 1 || l.At.Year() > 9999:
 		return fmt.Errorf("%w: %s is not UTC in microseconds", ErrLeaf, l.At)
-	case len(l.Moves) == 0:
-		return fmt.Errorf("%w: no move", ErrLeaf)
+	case (len(l.Moves) == 0) != isDigest(l.Document) || l.Document != "" && !isDigest(l.Document):
+		return fmt.Errorf("%w: either moves or one document", ErrLeaf)
 	}
 	for _, m := range l.Moves {
 		if !isToken(m.What) || !isToken(m.Source) || !isToken(m.Target) || m.Source == m.Target || m.Li <= 0 || m.Li > MaxLi {
@@ -168,6 +176,10 @@ func (l *Leaf) parse(lines []string) error {
 	l.At = at
 	l.Home = strings.TrimPrefix(lines[2], "home ")
 	l.Ref = strings.TrimPrefix(lines[3], "ref ")
+	if digest, is := strings.CutPrefix(lines[len(lines)-1], "document "); is && len(lines) == head+1 {
+		l.Document = digest
+		return nil
+	}
 	for _, line := range lines[head:] {
 		f := strings.Split(line, " ")
 		if len(f) != 5 {

@@ -16,6 +16,11 @@ const (
 	KindDispute     = "dispute"      // the buyer's bank takes a payment back for the time being
 	KindDisputeWon  = "dispute_won"  // the bank returns it
 	KindDisputeLost = "dispute_lost" // the bank keeps it
+
+	KindGrant        = "grant"         // free money is promised to a programme
+	KindGrantRelease = "grant_release" // what was promised and is not needed is free again
+	KindGrantPayment = "grant_payment" // what was promised is paid
+	KindGrantReturn  = "grant_return"  // what was paid and not used comes back
 )
 
 // What the moves of a sale and of a refund are for.
@@ -23,6 +28,7 @@ const (
 	WhatGoods    = "goods"    // what the buyer paid for goods: the base of the levy
 	WhatShipping = "shipping" // what the buyer paid for shipping: never levied
 	WhatTenth    = "tenth"    // the fund's share
+	WhatGrant    = "grant"    // what the fund gives to a programme
 )
 
 // The accounts of the education fund.
@@ -35,6 +41,13 @@ const (
 
 // World is how the names of accounts outside the book begin.
 const World = "world:"
+
+// Committed and Programme are how the names of accounts begin that hold what is promised
+// by a grant, and what a programme was paid.
+const (
+	Committed = "fund:committed:"
+	Programme = World + "programme:"
+)
 
 // Disputed is how the names of accounts begin that hold a payment which the buyer's
 // bank has taken back for the time being.
@@ -60,8 +73,9 @@ type Amounts struct {
 // dispute sets a payment aside in the same way, and its tenth in the fund's held
 // account; won, both go back, and lost, the payment leaves and the tenth returns to
 // the merchant. No other kind may move goods or tenths, but for a maturing, which moves
-// tenths from pending to free and does nothing else; nothing else known today touches
-// the fund. Sealed leaves pass. Breaches are ErrTenth.
+// tenths from pending to free and does nothing else. Grants alone take out of the fund: from
+// free to what is committed, and from there to a programme, each way back included. Nothing
+// else touches the fund. Sealed leaves and documents pass. Breaches are ErrTenth.
 func CheckTenth(l Leaf) error {
 	if l.Sealed != "" {
 		return nil
@@ -71,11 +85,10 @@ func CheckTenth(l Leaf) error {
 		return err
 	}
 	for _, m := range l.Moves {
-		matures := l.Kind == KindMature && m.What == WhatTenth && m.Source == FundPending && m.Target == FundFree
-		if matures {
+		if l.Home == FundHome && granted(l.Kind, m) || l.Kind == KindMature && m.What == WhatTenth && m.Source == FundPending && m.Target == FundFree {
 			continue
 		}
-		if m.What == WhatGoods || m.What == WhatShipping || m.What == WhatTenth {
+		if m.What == WhatGoods || m.What == WhatShipping || m.What == WhatTenth || m.What == WhatGrant {
 			return fmt.Errorf("%w: a %s moves %s from %s to %s", ErrTenth, l.Kind, m.What, m.Source, m.Target)
 		}
 		if isFund(m.Source) || isFund(m.Target) {
@@ -83,6 +96,23 @@ func CheckTenth(l Leaf) error {
 		}
 	}
 	return nil
+}
+
+// granted reports whether a move is one of a grant's.
+func granted(kind string, m Move) bool {
+	free, committed, programme := end{account: FundFree}, end{Committed, true}, end{Programme, true}
+	between := func(from, to end) bool { return m.What == WhatGrant && from.is(m.Source) && to.is(m.Target) }
+	switch kind {
+	case KindGrant:
+		return between(free, committed)
+	case KindGrantRelease:
+		return between(committed, free)
+	case KindGrantPayment:
+		return between(committed, programme)
+	case KindGrantReturn:
+		return between(programme, free)
+	}
+	return false
 }
 
 // end is one of a move's: an account that is named whole, or by how it begins.
@@ -157,7 +187,9 @@ func SaleAmounts(l Leaf) (Amounts, error) {
 	return a, nil
 }
 
-func isFund(account string) bool { return strings.HasPrefix(account, FundAccount+":") }
+func isFund(account string) bool {
+	return strings.HasPrefix(account, FundAccount+":") || strings.HasPrefix(account, Committed)
+}
 
 // Totals are the sums over leaves, in li.
 type Totals struct {
@@ -170,6 +202,10 @@ type Totals struct {
 	PendingLi  int64 // what FundPending holds
 	FreeLi     int64 // what FundFree holds
 	HeldLi     int64 // what FundHeld holds
+
+	CommittedLi int64 // what is promised by grants and not paid yet
+	SpentLi     int64 // what programmes were paid, less what came back
+	Documents   int64 // leaves of published documents
 }
 
 // ErrOverflow says that sums left the range of 64 bits: no honest log gets there.
@@ -181,6 +217,10 @@ func (t *Totals) Add(l Leaf) error {
 	t.Leaves++
 	if l.Sealed != "" {
 		t.Sealed++
+		return nil
+	}
+	if l.Document != "" {
+		t.Documents++
 		return nil
 	}
 	if err := CheckTenth(l); err != nil {
@@ -207,7 +247,7 @@ func (t *Totals) Add(l Leaf) error {
 	// A leaf has room for fewer than 2,000 moves to the fund, of MaxLi at most, so
 	// an overflow shows itself as a sum past half the range before it can wrap.
 	const edge = math.MaxInt64 / 2
-	for _, sum := range []int64{t.SoldLi, t.RefundedLi, t.LeviedLi, t.ReturnedLi, t.PendingLi, t.FreeLi, t.HeldLi} {
+	for _, sum := range []int64{t.SoldLi, t.RefundedLi, t.LeviedLi, t.ReturnedLi, t.PendingLi, t.FreeLi, t.HeldLi, t.CommittedLi, t.SpentLi} {
 		if sum > edge || sum < -edge {
 			return ErrOverflow
 		}
@@ -224,6 +264,12 @@ func (t *Totals) move(account string, li int64) {
 	case FundHeld:
 		t.HeldLi += li
 	}
+	switch {
+	case strings.HasPrefix(account, Committed):
+		t.CommittedLi += li
+	case strings.HasPrefix(account, Programme):
+		t.SpentLi += li
+	}
 }
 
 // Statement is what the fund publishes of itself (GET /v1/public/fund), as far as
@@ -238,6 +284,8 @@ type Statement struct {
 	PendingLi   *int64 `json:"pending_li"`
 	FreeLi      *int64 `json:"free_li"`
 	HeldLi      *int64 `json:"held_li"`
+	CommittedLi *int64 `json:"committed_li"` // promised by grants, not paid yet
+	SpentLi     *int64 `json:"spent_li"`     // paid to programmes, less what came back
 }
 
 // ErrStatement says that a published figure is not what the leaves sum to.
@@ -262,6 +310,8 @@ func (t Totals) Compare(s Statement) error {
 		{"pending_li", s.PendingLi, t.PendingLi},
 		{"free_li", s.FreeLi, t.FreeLi},
 		{"held_li", s.HeldLi, t.HeldLi},
+		{"committed_li", s.CommittedLi, t.CommittedLi},
+		{"spent_li", s.SpentLi, t.SpentLi},
 	} {
 		if f.published == nil {
 			continue

@@ -739,6 +739,33 @@ func (e DisputeState) Valid() bool {
 	}
 }
 
+// Defines values for DocumentKind.
+const (
+	DocumentKindCorrection DocumentKind = "correction"
+	DocumentKindNotice     DocumentKind = "notice"
+	DocumentKindPolicy     DocumentKind = "policy"
+	DocumentKindReport     DocumentKind = "report"
+	DocumentKindSeal       DocumentKind = "seal"
+)
+
+// Valid indicates whether the value is a known member of the DocumentKind enum.
+func (e DocumentKind) Valid() bool {
+	switch e {
+	case DocumentKindCorrection:
+		return true
+	case DocumentKindNotice:
+		return true
+	case DocumentKindPolicy:
+		return true
+	case DocumentKindReport:
+		return true
+	case DocumentKindSeal:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FileMediaType.
 const (
 	Applicationpdf FileMediaType = "application/pdf"
@@ -1411,6 +1438,24 @@ func (e ProductNetUnit) Valid() bool {
 	case ProductNetUnitG:
 		return true
 	case ProductNetUnitML:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProvenDocumentState.
+const (
+	ProvenDocumentStatePending ProvenDocumentState = "pending"
+	ProvenDocumentStateProven  ProvenDocumentState = "proven"
+)
+
+// Valid indicates whether the value is a known member of the ProvenDocumentState enum.
+func (e ProvenDocumentState) Valid() bool {
+	switch e {
+	case ProvenDocumentStatePending:
+		return true
+	case ProvenDocumentStateProven:
 		return true
 	default:
 		return false
@@ -3019,6 +3064,30 @@ type DisputePart struct {
 // DisputeState defines model for DisputeState.
 type DisputeState string
 
+// Document defines model for Document.
+type Document struct {
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Kind policy: rules that hold from then on; report: what the fund did; seal: the figures of a closed period; correction: why an entry corrects an earlier one; notice: what anybody may object to
+	Kind DocumentKind `json:"kind"`
+
+	// MediaType Example: application/json
+	MediaType   string    `json:"media_type"`
+	PublishedAt time.Time `json:"published_at"`
+	TitleEn     string    `json:"title_en"`
+	TitleZh     string    `json:"title_zh"`
+}
+
+// DocumentKind policy: rules that hold from then on; report: what the fund did; seal: the figures of a closed period; correction: why an entry corrects an earlier one; notice: what anybody may object to
+type DocumentKind string
+
+// DocumentPage defines model for DocumentPage.
+type DocumentPage struct {
+	Data       []Document `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
 // Email Example: li@example.org
 type Email = string
 
@@ -3119,8 +3188,11 @@ type FundAccountList struct {
 	Data []FundAccount `json:"data"`
 }
 
-// FundStatement Example: {"free_li":0,"held_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000}
+// FundStatement Example: {"committed_li":0,"free_li":0,"held_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000,"spent_li":0}
 type FundStatement struct {
+	// CommittedLi Promised by grants, not paid yet
+	CommittedLi int64 `json:"committed_li"`
+
 	// FreeLi May be granted
 	FreeLi int64 `json:"free_li"`
 
@@ -3146,6 +3218,9 @@ type FundStatement struct {
 
 	// SoldFen Goods sold, less goods refunded
 	SoldFen int64 `json:"sold_fen"`
+
+	// SpentLi Paid to programmes, less what came back. levied = pending + free + held + committed + spent
+	SpentLi int64 `json:"spent_li"`
 }
 
 // GoodsBack Example: {"restock":true}
@@ -4757,6 +4832,39 @@ type ProductReturn struct {
 	Reasons []ListingReason `json:"reasons"`
 }
 
+// ProvenDocument defines model for ProvenDocument.
+type ProvenDocument struct {
+	// Digest SHA-256 of the bytes in hexadecimal
+	Digest string `json:"digest"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Kind policy: rules that hold from then on; report: what the fund did; seal: the figures of a closed period; correction: why an entry corrects an earlier one; notice: what anybody may object to
+	Kind DocumentKind `json:"kind"`
+
+	// Leaf The leaf of the log, whose line `document` is the digest
+	Leaf string `json:"leaf"`
+
+	// MediaType Example: application/json
+	MediaType string `json:"media_type"`
+
+	// Proof C2SP tlog-proof; empty while pending
+	Proof       string    `json:"proof"`
+	PublishedAt time.Time `json:"published_at"`
+
+	// Size Bytes
+	Size int64 `json:"size"`
+
+	// State pending: not yet in a signed checkpoint, ask again in a few seconds
+	State   ProvenDocumentState `json:"state"`
+	TitleEn string              `json:"title_en"`
+	TitleZh string              `json:"title_zh"`
+}
+
+// ProvenDocumentState pending: not yet in a signed checkpoint, ask again in a few seconds
+type ProvenDocumentState string
+
 // PublicRecall defines model for PublicRecall.
 type PublicRecall struct {
 	ClosedAt *time.Time `json:"closed_at,omitempty"`
@@ -6041,6 +6149,9 @@ type DeliveryId = Id
 // DisputeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type DisputeId = Id
 
+// DocumentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type DocumentId = Id
+
 // FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type FileId = Id
 
@@ -6996,6 +7107,17 @@ type ListProductsParams struct {
 
 // ListProductReviewsParams defines parameters for ListProductReviews.
 type ListProductReviewsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListDocumentsParams defines parameters for ListDocuments.
+type ListDocumentsParams struct {
+	Kind *DocumentKind `form:"kind,omitempty" json:"kind,omitempty"`
+
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -7961,6 +8083,15 @@ type ServerInterface interface {
 	// GetReviewSummary What the reviews of a product come to
 	// (GET /v1/products/{product_id}/reviews/summary)
 	GetReviewSummary(c *gin.Context, productId ProductId)
+	// ListDocuments What was published, the newest first
+	// (GET /v1/public/documents)
+	ListDocuments(c *gin.Context, params ListDocumentsParams)
+	// GetDocument A document, with the proof that the public log has its digest
+	// (GET /v1/public/documents/{document_id})
+	GetDocument(c *gin.Context, documentId DocumentId)
+	// GetDocumentContent The very bytes that were published
+	// (GET /v1/public/documents/{document_id}/content)
+	GetDocumentContent(c *gin.Context, documentId DocumentId)
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	// (GET /v1/public/fund)
 	GetFund(c *gin.Context)
@@ -14447,6 +14578,99 @@ func (siw *ServerInterfaceWrapper) GetReviewSummary(c *gin.Context) {
 	siw.Handler.GetReviewSummary(c, productId)
 }
 
+// ListDocuments operation middleware
+func (siw *ServerInterfaceWrapper) ListDocuments(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDocumentsParams
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", c.Request.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter kind: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListDocuments(c, params)
+}
+
+// GetDocument operation middleware
+func (siw *ServerInterfaceWrapper) GetDocument(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "document_id" -------------
+	var documentId DocumentId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "document_id", c.Param("document_id"), &documentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter document_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDocument(c, documentId)
+}
+
+// GetDocumentContent operation middleware
+func (siw *ServerInterfaceWrapper) GetDocumentContent(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "document_id" -------------
+	var documentId DocumentId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "document_id", c.Param("document_id"), &documentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter document_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDocumentContent(c, documentId)
+}
+
 // GetFund operation middleware
 func (siw *ServerInterfaceWrapper) GetFund(c *gin.Context) {
 
@@ -15262,6 +15486,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/ops/breaks", wrapper.ListBreaks)
 	router.POST(options.BaseURL+"/v1/ops/breaks/:break_id/take", wrapper.TakeBreak)
 	router.POST(options.BaseURL+"/v1/ops/breaks/:break_id/resolve", wrapper.ResolveBreak)
+	router.GET(options.BaseURL+"/v1/public/documents", wrapper.ListDocuments)
+	router.GET(options.BaseURL+"/v1/public/documents/:document_id", wrapper.GetDocument)
+	router.GET(options.BaseURL+"/v1/public/documents/:document_id/content", wrapper.GetDocumentContent)
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -38296,6 +38523,217 @@ func (response GetReviewSummarydefaultApplicationProblemPlusJSONResponse) VisitG
 	return err
 }
 
+type ListDocumentsRequestObject struct {
+	Params ListDocumentsParams
+}
+
+type ListDocumentsResponseObject interface {
+	VisitListDocumentsResponse(w http.ResponseWriter) error
+}
+
+type ListDocuments200JSONResponse DocumentPage
+
+func (response ListDocuments200JSONResponse) VisitListDocumentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDocuments304Response struct {
+}
+
+func (response ListDocuments304Response) VisitListDocumentsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListDocuments400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListDocuments400ApplicationProblemPlusJSONResponse) VisitListDocumentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDocumentsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListDocumentsdefaultApplicationProblemPlusJSONResponse) VisitListDocumentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDocumentRequestObject struct {
+	DocumentId DocumentId `json:"document_id"`
+}
+
+type GetDocumentResponseObject interface {
+	VisitGetDocumentResponse(w http.ResponseWriter) error
+}
+
+type GetDocument200JSONResponse ProvenDocument
+
+func (response GetDocument200JSONResponse) VisitGetDocumentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDocument400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetDocument400ApplicationProblemPlusJSONResponse) VisitGetDocumentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDocument404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetDocument404ApplicationProblemPlusJSONResponse) VisitGetDocumentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDocumentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetDocumentdefaultApplicationProblemPlusJSONResponse) VisitGetDocumentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDocumentContentRequestObject struct {
+	DocumentId DocumentId `json:"document_id"`
+}
+
+type GetDocumentContentResponseObject interface {
+	VisitGetDocumentContentResponse(w http.ResponseWriter) error
+}
+
+type GetDocumentContent200ApplicationoctetStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetDocumentContent200ApplicationoctetStreamResponse) VisitGetDocumentContentResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetDocumentContent400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetDocumentContent400ApplicationProblemPlusJSONResponse) VisitGetDocumentContentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDocumentContent404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetDocumentContent404ApplicationProblemPlusJSONResponse) VisitGetDocumentContentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDocumentContentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetDocumentContentdefaultApplicationProblemPlusJSONResponse) VisitGetDocumentContentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetFundRequestObject struct {
 }
 
@@ -40440,6 +40878,15 @@ type StrictServerInterface interface {
 	// GetReviewSummary What the reviews of a product come to
 	// (GET /v1/products/{product_id}/reviews/summary)
 	GetReviewSummary(ctx context.Context, request GetReviewSummaryRequestObject) (GetReviewSummaryResponseObject, error)
+	// ListDocuments What was published, the newest first
+	// (GET /v1/public/documents)
+	ListDocuments(ctx context.Context, request ListDocumentsRequestObject) (ListDocumentsResponseObject, error)
+	// GetDocument A document, with the proof that the public log has its digest
+	// (GET /v1/public/documents/{document_id})
+	GetDocument(ctx context.Context, request GetDocumentRequestObject) (GetDocumentResponseObject, error)
+	// GetDocumentContent The very bytes that were published
+	// (GET /v1/public/documents/{document_id}/content)
+	GetDocumentContent(ctx context.Context, request GetDocumentContentRequestObject) (GetDocumentContentResponseObject, error)
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	// (GET /v1/public/fund)
 	GetFund(ctx context.Context, request GetFundRequestObject) (GetFundResponseObject, error)
@@ -47258,6 +47705,84 @@ func (sh *strictHandler) GetReviewSummary(ctx *gin.Context, productId ProductId)
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetReviewSummaryResponseObject); ok {
 		if err := validResponse.VisitGetReviewSummaryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListDocuments operation middleware
+func (sh *strictHandler) ListDocuments(ctx *gin.Context, params ListDocumentsParams) {
+	var request ListDocumentsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDocuments(ctx, request.(ListDocumentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDocuments")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListDocumentsResponseObject); ok {
+		if err := validResponse.VisitListDocumentsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetDocument operation middleware
+func (sh *strictHandler) GetDocument(ctx *gin.Context, documentId DocumentId) {
+	var request GetDocumentRequestObject
+
+	request.DocumentId = documentId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDocument(ctx, request.(GetDocumentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDocument")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetDocumentResponseObject); ok {
+		if err := validResponse.VisitGetDocumentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetDocumentContent operation middleware
+func (sh *strictHandler) GetDocumentContent(ctx *gin.Context, documentId DocumentId) {
+	var request GetDocumentContentRequestObject
+
+	request.DocumentId = documentId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDocumentContent(ctx, request.(GetDocumentContentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDocumentContent")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetDocumentContentResponseObject); ok {
+		if err := validResponse.VisitGetDocumentContentResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
