@@ -52,6 +52,7 @@ var arrows = map[string][]string{
 	"payout":       {"gateway", "ledger", "order"},
 	"price":        {},
 	"publication":  {"ledger", "transparency"},
+	"pupil":        {"fund", "identity", "ledger", "lifecycle", "trail"},
 	"quote":        {"carriage", "cart", "catalog", "identity", "merchant", "offer"},
 	"recall":       {"identity", "inventory", "trail"},
 	"reconcile":    {"aftersale", "dispute", "gateway", "identity", "ledger", "merchant", "order", "payment", "settlement", "trail"},

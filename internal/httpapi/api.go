@@ -31,6 +31,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payee"
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/publication"
+	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
@@ -87,6 +88,7 @@ type Services struct {
 	Notices      *notice.Service
 	Statements   *statement.Service
 	Publications *publication.Service
+	Pupils       *pupil.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -123,6 +125,7 @@ type surface struct {
 	webhooks
 	publicLog
 	publications
+	pupils
 	system
 }
 
@@ -160,6 +163,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		publications{d.Publications},
+		pupils{d.Pupils},
 		system{d.Ready, site},
 	}
 }

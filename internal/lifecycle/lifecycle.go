@@ -19,6 +19,9 @@ const (
 	Merchant Role = "merchant"
 	Operator Role = "operator"
 	System   Role = "system"
+
+	FundAdmin Role = "fund_admin"
+	Auditor   Role = "auditor"
 )
 
 // Move is an action: it takes a thing from one state to another, or leaves it where it is.

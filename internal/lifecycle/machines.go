@@ -4,6 +4,7 @@ package lifecycle
 func All() []Machine {
 	return []Machine{
 		Checkout(), Order(), Fulfilment(), Voucher(), Case(), Refund(), PaymentIntent(), Dispute(), Payout(), Compensation(),
+		PupilRequest(),
 	}
 }
 
@@ -136,5 +137,13 @@ func Compensation() Machine {
 		{"proposed", "approved", "approve", []Role{Operator}},
 		{"proposed", "refused", "refuse", []Role{Operator}},
 		{"proposed", "withdrawn", "withdraw", []Role{Operator}},
+	}}
+}
+
+// PupilRequest is somebody's request to read who a pupil is, or to have it erased: others decide.
+func PupilRequest() Machine {
+	return Machine{Name: "pupil_request", Chinese: "学生资料申请", Table: "pupil_request", First: "asked", Moves: []Move{
+		{"asked", "approved", "approve", []Role{FundAdmin, Auditor}},
+		{"asked", "refused", "refuse", []Role{FundAdmin, Auditor}},
 	}}
 }

@@ -40,6 +40,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/publication"
 	"github.com/shiyi-market/shiyi/internal/recall"
+	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/repayment"
@@ -96,6 +97,7 @@ type Services struct {
 	Notices      *notice.Service
 	Statements   *statement.Service
 	Publications *publication.Service
+	Pupils       *pupil.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this

@@ -1481,6 +1481,90 @@ func (e PublicRecallState) Valid() bool {
 	}
 }
 
+// Defines values for PupilPurpose.
+const (
+	Erase PupilPurpose = "erase"
+	Read  PupilPurpose = "read"
+)
+
+// Valid indicates whether the value is a known member of the PupilPurpose enum.
+func (e PupilPurpose) Valid() bool {
+	switch e {
+	case Erase:
+		return true
+	case Read:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PupilRequestNextActions.
+const (
+	PupilRequestNextActionsApprove PupilRequestNextActions = "approve"
+	PupilRequestNextActionsRefuse  PupilRequestNextActions = "refuse"
+)
+
+// Valid indicates whether the value is a known member of the PupilRequestNextActions enum.
+func (e PupilRequestNextActions) Valid() bool {
+	switch e {
+	case PupilRequestNextActionsApprove:
+		return true
+	case PupilRequestNextActionsRefuse:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PupilRequestState.
+const (
+	PupilRequestStateApproved PupilRequestState = "approved"
+	PupilRequestStateAsked    PupilRequestState = "asked"
+	PupilRequestStateRefused  PupilRequestState = "refused"
+)
+
+// Valid indicates whether the value is a known member of the PupilRequestState enum.
+func (e PupilRequestState) Valid() bool {
+	switch e {
+	case PupilRequestStateApproved:
+		return true
+	case PupilRequestStateAsked:
+		return true
+	case PupilRequestStateRefused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PupilStage.
+const (
+	Higher    PupilStage = "higher"
+	Junior    PupilStage = "junior"
+	Preschool PupilStage = "preschool"
+	Primary   PupilStage = "primary"
+	Senior    PupilStage = "senior"
+)
+
+// Valid indicates whether the value is a known member of the PupilStage enum.
+func (e PupilStage) Valid() bool {
+	switch e {
+	case Higher:
+		return true
+	case Junior:
+		return true
+	case Preschool:
+		return true
+	case Primary:
+		return true
+	case Senior:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RecallState.
 const (
 	RecallStateClosed RecallState = "closed"
@@ -4106,6 +4190,41 @@ type NewPriceClaim struct {
 // NewPriceClaimNetUnit Example: mL
 type NewPriceClaimNetUnit string
 
+// NewPupil Example: {"consent_on":"2020-09-01","guardian":"家长（虚构示例）","id_number":"11010519491231002X","name":"学生甲（虚构示例）","programme_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","region":"152527101","school":"宝昌小学（虚构示例）","stage":"primary"}
+type NewPupil struct {
+	// ConsentOn The day on which the guardian consented in writing
+	ConsentOn     openapi_types.Date `json:"consent_on"`
+	Guardian      string             `json:"guardian"`
+	GuardianPhone *string            `json:"guardian_phone,omitempty"`
+
+	// IdNumber Of the identity card, GB 11643
+	IdNumber string  `json:"id_number"`
+	Name     string  `json:"name"`
+	Note     *string `json:"note,omitempty"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id `json:"programme_id"`
+
+	// Region Example: 152527101
+	Region string     `json:"region"`
+	School string     `json:"school"`
+	Stage  PupilStage `json:"stage"`
+}
+
+// NewPupilAid Example: {"amount_fen":150000,"note":"秋季学期"}
+type NewPupilAid struct {
+	AmountFen int64 `json:"amount_fen"`
+
+	// Note What for; nothing of who the pupil is
+	Note *string `json:"note,omitempty"`
+}
+
+// NewPupilRequest Example: {"purpose":"read","reason":"核对银行账号"}
+type NewPupilRequest struct {
+	Purpose PupilPurpose `json:"purpose"`
+	Reason  string       `json:"reason"`
+}
+
 // NewRecall Example: {"level":2,"notice":"本批次莜面水分超标，请停止食用并联系我们退款。","reason":"抽检水分超标"}
 type NewRecall struct {
 	// Level 1 grave harm, 2 some harm, 3 false label (食品召回管理办法 第十三条)
@@ -4921,6 +5040,163 @@ type PublicReviewPage struct {
 	Data       []PublicReview `json:"data"`
 	NextCursor *string        `json:"next_cursor"`
 }
+
+// Pupil defines model for Pupil.
+type Pupil struct {
+	ConsentOn openapi_types.Date `json:"consent_on"`
+
+	// ErasedAt Since then nobody can read the record
+	ErasedAt *time.Time `json:"erased_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id `json:"programme_id"`
+
+	// Pseudonym Example: 学生-7F3A21C0
+	Pseudonym  string    `json:"pseudonym"`
+	RecordedAt time.Time `json:"recorded_at"`
+
+	// RecordedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	RecordedBy Id         `json:"recorded_by"`
+	Region     string     `json:"region"`
+	Stage      PupilStage `json:"stage"`
+}
+
+// PupilAggregate defines model for PupilAggregate.
+type PupilAggregate struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen *Fen         `json:"amount_fen,omitempty"`
+	Groups    []PupilGroup `json:"groups"`
+
+	// Hidden Fewer than five pupils in all
+	Hidden bool `json:"hidden"`
+
+	// Pupils Absent when hidden
+	Pupils *int64 `json:"pupils,omitempty"`
+}
+
+// PupilAid defines model for PupilAid.
+type PupilAid struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen       `json:"amount_fen"`
+	At        time.Time `json:"at"`
+
+	// GivenBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	GivenBy Id `json:"given_by"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id     `json:"id"`
+	Note string `json:"note"`
+
+	// PupilId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PupilId Id `json:"pupil_id"`
+}
+
+// PupilAidPage defines model for PupilAidPage.
+type PupilAidPage struct {
+	Data       []PupilAid `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// PupilGroup defines model for PupilGroup.
+type PupilGroup struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen *Fen `json:"amount_fen,omitempty"`
+
+	// Hidden Too small to be shown, or telling of one that is
+	Hidden bool `json:"hidden"`
+
+	// Pupils Absent when hidden
+	Pupils *int64     `json:"pupils,omitempty"`
+	Region string     `json:"region"`
+	Stage  PupilStage `json:"stage"`
+}
+
+// PupilPage defines model for PupilPage.
+type PupilPage struct {
+	Data       []Pupil `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// PupilPurpose defines model for PupilPurpose.
+type PupilPurpose string
+
+// PupilReading defines model for PupilReading.
+type PupilReading struct {
+	At time.Time `json:"at"`
+
+	// ReadBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ReadBy Id `json:"read_by"`
+
+	// RequestId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	RequestId Id `json:"request_id"`
+}
+
+// PupilReadingPage defines model for PupilReadingPage.
+type PupilReadingPage struct {
+	Data       []PupilReading `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// PupilRecord defines model for PupilRecord.
+type PupilRecord struct {
+	Guardian      string `json:"guardian"`
+	GuardianPhone string `json:"guardian_phone"`
+	IdNumber      string `json:"id_number"`
+	Name          string `json:"name"`
+	Note          string `json:"note"`
+	School        string `json:"school"`
+}
+
+// PupilRequest defines model for PupilRequest.
+type PupilRequest struct {
+	AskedAt time.Time `json:"asked_at"`
+
+	// AskedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	AskedBy   Id         `json:"asked_by"`
+	DecidedAt *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// NextActions What the caller may do next
+	NextActions []PupilRequestNextActions `json:"next_actions"`
+
+	// PupilId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PupilId Id                `json:"pupil_id"`
+	Purpose PupilPurpose      `json:"purpose"`
+	Reason  string            `json:"reason"`
+	State   PupilRequestState `json:"state"`
+
+	// Until How long the reading is allowed
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// PupilRequestNextActions defines model for PupilRequest.NextActions.
+type PupilRequestNextActions string
+
+// PupilRequestPage defines model for PupilRequestPage.
+type PupilRequestPage struct {
+	Data       []PupilRequest `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// PupilRequestState defines model for PupilRequestState.
+type PupilRequestState string
+
+// PupilStage defines model for PupilStage.
+type PupilStage string
 
 // Quantity Example: 2
 type Quantity = int64
@@ -6201,6 +6477,12 @@ type PayoutId = Id
 // ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ProductId = Id
 
+// PupilId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type PupilId = Id
+
+// PupilRequestId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type PupilRequestId = Id
+
 // RecallId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type RecallId = Id
 
@@ -6379,6 +6661,54 @@ type ReadFileParams struct {
 
 // ReadFileParamsSize defines parameters for ReadFile.
 type ReadFileParamsSize int
+
+// ListPupilRequestsParams defines parameters for ListPupilRequests.
+type ListPupilRequestsParams struct {
+	// State Only those in this state
+	State *PupilRequestState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPupilsParams defines parameters for ListPupils.
+type ListPupilsParams struct {
+	// Programme Only those of this programme
+	Programme *Id `form:"programme,omitempty" json:"programme,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPupilAidsParams defines parameters for ListPupilAids.
+type ListPupilAidsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GivePupilParams defines parameters for GivePupil.
+type GivePupilParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListPupilReadingsParams defines parameters for ListPupilReadings.
+type ListPupilReadingsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
 
 // ListOwnAlertsParams defines parameters for ListOwnAlerts.
 type ListOwnAlertsParams struct {
@@ -7135,6 +7465,11 @@ type ListMerchantsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetPupilAggregateParams defines parameters for GetPupilAggregate.
+type GetPupilAggregateParams struct {
+	Programme Id `form:"programme" json:"programme"`
+}
+
 // ListRecallsParams defines parameters for ListRecalls.
 type ListRecallsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -7259,6 +7594,15 @@ type ReturnCountyApplicationJSONRequestBody = ApplicationReturn
 
 // UploadFileMultipartRequestBody defines body for UploadFile for multipart/form-data ContentType.
 type UploadFileMultipartRequestBody UploadFileMultipartBody
+
+// RecordPupilJSONRequestBody defines body for RecordPupil for application/json ContentType.
+type RecordPupilJSONRequestBody = NewPupil
+
+// GivePupilJSONRequestBody defines body for GivePupil for application/json ContentType.
+type GivePupilJSONRequestBody = NewPupilAid
+
+// RequestPupilJSONRequestBody defines body for RequestPupil for application/json ContentType.
+type RequestPupilJSONRequestBody = NewPupilRequest
 
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = PasswordChange
@@ -7876,6 +8220,93 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/fund/accounts (the `ListFundAccounts` operationId).
 	ListFundAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPupilRequests Who asked to read or to erase records, newest first
+	//
+	// Corresponds with GET /v1/fund/pupil-requests (the `ListPupilRequests` operationId).
+	ListPupilRequests(ctx context.Context, params *ListPupilRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApprovePupilRequest Allow somebody else to read a record, or have it erased
+	//
+	// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/approve (the `ApprovePupilRequest` operationId).
+	ApprovePupilRequest(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefusePupilRequest Refuse somebody else's request
+	//
+	// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/refuse (the `RefusePupilRequest` operationId).
+	RefusePupilRequest(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPupils Pupils whom the fund helps, by pseudonym
+	//
+	// Corresponds with GET /v1/fund/pupils (the `ListPupils` operationId).
+	ListPupils(ctx context.Context, params *ListPupilsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordPupilWithBody Write a pupil down under a pseudonym, once the guardian has consented
+	//
+	// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+	RecordPupilWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordPupil Write a pupil down under a pseudonym, once the guardian has consented
+	//
+	// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+	RecordPupil(ctx context.Context, body RecordPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPupilAids What a pupil was given, newest first
+	//
+	// Corresponds with GET /v1/fund/pupils/{pupil_id}/aids (the `ListPupilAids` operationId).
+	ListPupilAids(ctx context.Context, pupilId PupilId, params *ListPupilAidsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GivePupilWithBody Write down what a pupil was given of the money that the programme was paid
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+	GivePupilWithBody(ctx context.Context, pupilId PupilId, params *GivePupilParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GivePupil Write down what a pupil was given of the money that the programme was paid
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+	GivePupil(ctx context.Context, pupilId PupilId, params *GivePupilParams, body GivePupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPupilReadings Who read a record, and when, newest first
+	//
+	// Corresponds with GET /v1/fund/pupils/{pupil_id}/readings (the `ListPupilReadings` operationId).
+	ListPupilReadings(ctx context.Context, pupilId PupilId, params *ListPupilReadingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadPupil Read a record, under a request of one's own that was approved and is still good
+	//
+	// The reading is written down.
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/readings (the `ReadPupil` operationId).
+	ReadPupil(ctx context.Context, pupilId PupilId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestPupilWithBody Ask to read a record, or to have it erased
+	//
+	// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+	RequestPupilWithBody(ctx context.Context, pupilId PupilId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestPupil Ask to read a record, or to have it erased
+	//
+	// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+	RequestPupil(ctx context.Context, pupilId PupilId, body RequestPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
 	//
@@ -9413,6 +9844,13 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/public/price-claims (the `GetPriceClaimShare` operationId).
 	GetPriceClaimShare(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetPupilAggregate How many pupils a programme helped, and with how much
+	//
+	// Groups of fewer than five pupils are hidden, and as many more as it takes that they cannot be told from the sums.
+	//
+	// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
+	GetPupilAggregate(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRecalls Lots that were called back, newest first
 	//
 	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
@@ -10417,6 +10855,223 @@ func (c *Client) LinkFile(ctx context.Context, fileId FileId, reqEditors ...Requ
 // Corresponds with GET /v1/fund/accounts (the `ListFundAccounts` operationId).
 func (c *Client) ListFundAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListFundAccountsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPupilRequests Who asked to read or to erase records, newest first
+//
+// Corresponds with GET /v1/fund/pupil-requests (the `ListPupilRequests` operationId).
+func (c *Client) ListPupilRequests(ctx context.Context, params *ListPupilRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPupilRequestsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApprovePupilRequest Allow somebody else to read a record, or have it erased
+//
+// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/approve (the `ApprovePupilRequest` operationId).
+func (c *Client) ApprovePupilRequest(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApprovePupilRequestRequest(c.Server, pupilRequestId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefusePupilRequest Refuse somebody else's request
+//
+// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/refuse (the `RefusePupilRequest` operationId).
+func (c *Client) RefusePupilRequest(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefusePupilRequestRequest(c.Server, pupilRequestId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPupils Pupils whom the fund helps, by pseudonym
+//
+// Corresponds with GET /v1/fund/pupils (the `ListPupils` operationId).
+func (c *Client) ListPupils(ctx context.Context, params *ListPupilsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPupilsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordPupilWithBody Write a pupil down under a pseudonym, once the guardian has consented
+//
+// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+func (c *Client) RecordPupilWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordPupilRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordPupil Write a pupil down under a pseudonym, once the guardian has consented
+//
+// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+func (c *Client) RecordPupil(ctx context.Context, body RecordPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordPupilRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPupilAids What a pupil was given, newest first
+//
+// Corresponds with GET /v1/fund/pupils/{pupil_id}/aids (the `ListPupilAids` operationId).
+func (c *Client) ListPupilAids(ctx context.Context, pupilId PupilId, params *ListPupilAidsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPupilAidsRequest(c.Server, pupilId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GivePupilWithBody Write down what a pupil was given of the money that the programme was paid
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+func (c *Client) GivePupilWithBody(ctx context.Context, pupilId PupilId, params *GivePupilParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGivePupilRequestWithBody(c.Server, pupilId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GivePupil Write down what a pupil was given of the money that the programme was paid
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+func (c *Client) GivePupil(ctx context.Context, pupilId PupilId, params *GivePupilParams, body GivePupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGivePupilRequest(c.Server, pupilId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPupilReadings Who read a record, and when, newest first
+//
+// Corresponds with GET /v1/fund/pupils/{pupil_id}/readings (the `ListPupilReadings` operationId).
+func (c *Client) ListPupilReadings(ctx context.Context, pupilId PupilId, params *ListPupilReadingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPupilReadingsRequest(c.Server, pupilId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadPupil Read a record, under a request of one's own that was approved and is still good
+//
+// The reading is written down.
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/readings (the `ReadPupil` operationId).
+func (c *Client) ReadPupil(ctx context.Context, pupilId PupilId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadPupilRequest(c.Server, pupilId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestPupilWithBody Ask to read a record, or to have it erased
+//
+// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+func (c *Client) RequestPupilWithBody(ctx context.Context, pupilId PupilId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestPupilRequestWithBody(c.Server, pupilId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestPupil Ask to read a record, or to have it erased
+//
+// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+func (c *Client) RequestPupil(ctx context.Context, pupilId PupilId, body RequestPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestPupilRequest(c.Server, pupilId, body)
 	if err != nil {
 		return nil, err
 	}
@@ -14313,6 +14968,23 @@ func (c *Client) GetPriceClaimShare(ctx context.Context, reqEditors ...RequestEd
 	return c.Client.Do(req)
 }
 
+// GetPupilAggregate How many pupils a programme helped, and with how much
+//
+// Groups of fewer than five pupils are hidden, and as many more as it takes that they cannot be told from the sums.
+//
+// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
+func (c *Client) GetPupilAggregate(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPupilAggregateRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRecalls Lots that were called back, newest first
 //
 // Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
@@ -16449,6 +17121,557 @@ func NewListFundAccountsRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewListPupilRequestsRequest constructs an http.Request for the ListPupilRequests method
+func NewListPupilRequestsRequest(server string, params *ListPupilRequestsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupil-requests")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApprovePupilRequestRequest constructs an http.Request for the ApprovePupilRequest method
+func NewApprovePupilRequestRequest(server string, pupilRequestId PupilRequestId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_request_id", pupilRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupil-requests/%s/approve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRefusePupilRequestRequest constructs an http.Request for the RefusePupilRequest method
+func NewRefusePupilRequestRequest(server string, pupilRequestId PupilRequestId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_request_id", pupilRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupil-requests/%s/refuse", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListPupilsRequest constructs an http.Request for the ListPupils method
+func NewListPupilsRequest(server string, params *ListPupilsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Programme != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "programme", *params.Programme, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRecordPupilRequest calls the generic RecordPupil builder with application/json body
+func NewRecordPupilRequest(server string, body RecordPupilJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRecordPupilRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRecordPupilRequestWithBody constructs an http.Request for the RecordPupil method, with any body, and a specified content type
+func NewRecordPupilRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListPupilAidsRequest constructs an http.Request for the ListPupilAids method
+func NewListPupilAidsRequest(server string, pupilId PupilId, params *ListPupilAidsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_id", pupilId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils/%s/aids", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGivePupilRequest calls the generic GivePupil builder with application/json body
+func NewGivePupilRequest(server string, pupilId PupilId, params *GivePupilParams, body GivePupilJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewGivePupilRequestWithBody(server, pupilId, params, "application/json", bodyReader)
+}
+
+// NewGivePupilRequestWithBody constructs an http.Request for the GivePupil method, with any body, and a specified content type
+func NewGivePupilRequestWithBody(server string, pupilId PupilId, params *GivePupilParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_id", pupilId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils/%s/aids", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListPupilReadingsRequest constructs an http.Request for the ListPupilReadings method
+func NewListPupilReadingsRequest(server string, pupilId PupilId, params *ListPupilReadingsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_id", pupilId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils/%s/readings", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReadPupilRequest constructs an http.Request for the ReadPupil method
+func NewReadPupilRequest(server string, pupilId PupilId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_id", pupilId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils/%s/readings", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRequestPupilRequest calls the generic RequestPupil builder with application/json body
+func NewRequestPupilRequest(server string, pupilId PupilId, body RequestPupilJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRequestPupilRequestWithBody(server, pupilId, "application/json", bodyReader)
+}
+
+// NewRequestPupilRequestWithBody constructs an http.Request for the RequestPupil method, with any body, and a specified content type
+func NewRequestPupilRequestWithBody(server string, pupilId PupilId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_id", pupilId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils/%s/requests", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -25500,6 +26723,56 @@ func NewGetPriceClaimShareRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetPupilAggregateRequest constructs an http.Request for the GetPupilAggregate method
+func NewGetPupilAggregateRequest(server string, params *GetPupilAggregateParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/pupils")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "programme", params.Programme, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListRecallsRequest constructs an http.Request for the ListRecalls method
 func NewListRecallsRequest(server string, params *ListRecallsParams) (*http.Request, error) {
 	var err error
@@ -26758,6 +28031,107 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/fund/accounts (the `ListFundAccounts` operationId).
 	ListFundAccountsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListFundAccountsResponse, error)
+
+	// ListPupilRequestsWithResponse Who asked to read or to erase records, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/pupil-requests (the `ListPupilRequests` operationId).
+	ListPupilRequestsWithResponse(ctx context.Context, params *ListPupilRequestsParams, reqEditors ...RequestEditorFn) (*ListPupilRequestsResponse, error)
+
+	// ApprovePupilRequestWithResponse Allow somebody else to read a record, or have it erased
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/approve (the `ApprovePupilRequest` operationId).
+	ApprovePupilRequestWithResponse(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*ApprovePupilRequestResponse, error)
+
+	// RefusePupilRequestWithResponse Refuse somebody else's request
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/refuse (the `RefusePupilRequest` operationId).
+	RefusePupilRequestWithResponse(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*RefusePupilRequestResponse, error)
+
+	// ListPupilsWithResponse Pupils whom the fund helps, by pseudonym
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/pupils (the `ListPupils` operationId).
+	ListPupilsWithResponse(ctx context.Context, params *ListPupilsParams, reqEditors ...RequestEditorFn) (*ListPupilsResponse, error)
+
+	// RecordPupilWithBodyWithResponse Write a pupil down under a pseudonym, once the guardian has consented
+	//
+	// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+	RecordPupilWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordPupilResponse, error)
+
+	// RecordPupilWithResponse Write a pupil down under a pseudonym, once the guardian has consented
+	//
+	// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+	RecordPupilWithResponse(ctx context.Context, body RecordPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordPupilResponse, error)
+
+	// ListPupilAidsWithResponse What a pupil was given, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/pupils/{pupil_id}/aids (the `ListPupilAids` operationId).
+	ListPupilAidsWithResponse(ctx context.Context, pupilId PupilId, params *ListPupilAidsParams, reqEditors ...RequestEditorFn) (*ListPupilAidsResponse, error)
+
+	// GivePupilWithBodyWithResponse Write down what a pupil was given of the money that the programme was paid
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+	GivePupilWithBodyWithResponse(ctx context.Context, pupilId PupilId, params *GivePupilParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GivePupilResponse, error)
+
+	// GivePupilWithResponse Write down what a pupil was given of the money that the programme was paid
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+	GivePupilWithResponse(ctx context.Context, pupilId PupilId, params *GivePupilParams, body GivePupilJSONRequestBody, reqEditors ...RequestEditorFn) (*GivePupilResponse, error)
+
+	// ListPupilReadingsWithResponse Who read a record, and when, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/pupils/{pupil_id}/readings (the `ListPupilReadings` operationId).
+	ListPupilReadingsWithResponse(ctx context.Context, pupilId PupilId, params *ListPupilReadingsParams, reqEditors ...RequestEditorFn) (*ListPupilReadingsResponse, error)
+
+	// ReadPupilWithResponse Read a record, under a request of one's own that was approved and is still good
+	//
+	// The reading is written down.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/readings (the `ReadPupil` operationId).
+	ReadPupilWithResponse(ctx context.Context, pupilId PupilId, reqEditors ...RequestEditorFn) (*ReadPupilResponse, error)
+
+	// RequestPupilWithBodyWithResponse Ask to read a record, or to have it erased
+	//
+	// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+	RequestPupilWithBodyWithResponse(ctx context.Context, pupilId PupilId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestPupilResponse, error)
+
+	// RequestPupilWithResponse Ask to read a record, or to have it erased
+	//
+	// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+	RequestPupilWithResponse(ctx context.Context, pupilId PupilId, body RequestPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestPupilResponse, error)
 
 	// ListListingTermsWithResponse Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
 	//
@@ -28512,6 +29886,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/public/price-claims (the `GetPriceClaimShare` operationId).
 	GetPriceClaimShareWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPriceClaimShareResponse, error)
+
+	// GetPupilAggregateWithResponse How many pupils a programme helped, and with how much
+	//
+	// Groups of fewer than five pupils are hidden, and as many more as it takes that they cannot be told from the sums.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
+	GetPupilAggregateWithResponse(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*GetPupilAggregateResponse, error)
 
 	// ListRecallsWithResponse Lots that were called back, newest first
 	//
@@ -31770,6 +33153,794 @@ func (r ListFundAccountsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListFundAccountsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPupilRequestsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilRequestPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPupilRequestsResponse) GetJSON200() *PupilRequestPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPupilRequestsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPupilRequestsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPupilRequestsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPupilRequestsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPupilRequestsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPupilRequestsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPupilRequestsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPupilRequestsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApprovePupilRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilRequest
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApprovePupilRequestResponse) GetJSON200() *PupilRequest {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApprovePupilRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApprovePupilRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApprovePupilRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApprovePupilRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RefusePupilRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilRequest
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RefusePupilRequestResponse) GetJSON200() *PupilRequest {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RefusePupilRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RefusePupilRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RefusePupilRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RefusePupilRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPupilsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPupilsResponse) GetJSON200() *PupilPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPupilsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPupilsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPupilsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPupilsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPupilsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPupilsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPupilsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPupilsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RecordPupilResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Pupil
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RecordPupilResponse) GetJSON201() *Pupil {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RecordPupilResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RecordPupilResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RecordPupilResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RecordPupilResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordPupilResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RecordPupilResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecordPupilResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecordPupilResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecordPupilResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPupilAidsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilAidPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPupilAidsResponse) GetJSON200() *PupilAidPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPupilAidsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPupilAidsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPupilAidsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPupilAidsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPupilAidsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPupilAidsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPupilAidsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPupilAidsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GivePupilResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PupilAid
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r GivePupilResponse) GetJSON201() *PupilAid {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GivePupilResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GivePupilResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GivePupilResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GivePupilResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPupilReadingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilReadingPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPupilReadingsResponse) GetJSON200() *PupilReadingPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPupilReadingsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPupilReadingsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPupilReadingsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPupilReadingsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPupilReadingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPupilReadingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPupilReadingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPupilReadingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadPupilResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilRecord
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadPupilResponse) GetJSON200() *PupilRecord {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadPupilResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadPupilResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadPupilResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadPupilResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RequestPupilResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PupilRequest
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RequestPupilResponse) GetJSON201() *PupilRequest {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RequestPupilResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RequestPupilResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RequestPupilResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RequestPupilResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -45456,6 +47627,61 @@ func (r GetPriceClaimShareResponse) ContentType() string {
 	return ""
 }
 
+type GetPupilAggregateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilAggregate
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPupilAggregateResponse) GetJSON200() *PupilAggregate {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetPupilAggregateResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetPupilAggregateResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPupilAggregateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPupilAggregateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPupilAggregateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPupilAggregateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRecallsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -47137,6 +49363,185 @@ func (c *ClientWithResponses) ListFundAccountsWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseListFundAccountsResponse(rsp)
+}
+
+// ListPupilRequestsWithResponse Who asked to read or to erase records, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/pupil-requests (the `ListPupilRequests` operationId).
+func (c *ClientWithResponses) ListPupilRequestsWithResponse(ctx context.Context, params *ListPupilRequestsParams, reqEditors ...RequestEditorFn) (*ListPupilRequestsResponse, error) {
+	rsp, err := c.ListPupilRequests(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPupilRequestsResponse(rsp)
+}
+
+// ApprovePupilRequestWithResponse Allow somebody else to read a record, or have it erased
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/approve (the `ApprovePupilRequest` operationId).
+func (c *ClientWithResponses) ApprovePupilRequestWithResponse(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*ApprovePupilRequestResponse, error) {
+	rsp, err := c.ApprovePupilRequest(ctx, pupilRequestId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApprovePupilRequestResponse(rsp)
+}
+
+// RefusePupilRequestWithResponse Refuse somebody else's request
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/refuse (the `RefusePupilRequest` operationId).
+func (c *ClientWithResponses) RefusePupilRequestWithResponse(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*RefusePupilRequestResponse, error) {
+	rsp, err := c.RefusePupilRequest(ctx, pupilRequestId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefusePupilRequestResponse(rsp)
+}
+
+// ListPupilsWithResponse Pupils whom the fund helps, by pseudonym
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/pupils (the `ListPupils` operationId).
+func (c *ClientWithResponses) ListPupilsWithResponse(ctx context.Context, params *ListPupilsParams, reqEditors ...RequestEditorFn) (*ListPupilsResponse, error) {
+	rsp, err := c.ListPupils(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPupilsResponse(rsp)
+}
+
+// RecordPupilWithBodyWithResponse Write a pupil down under a pseudonym, once the guardian has consented
+//
+// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+func (c *ClientWithResponses) RecordPupilWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordPupilResponse, error) {
+	rsp, err := c.RecordPupilWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordPupilResponse(rsp)
+}
+
+// RecordPupilWithResponse Write a pupil down under a pseudonym, once the guardian has consented
+//
+// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+func (c *ClientWithResponses) RecordPupilWithResponse(ctx context.Context, body RecordPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordPupilResponse, error) {
+	rsp, err := c.RecordPupil(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordPupilResponse(rsp)
+}
+
+// ListPupilAidsWithResponse What a pupil was given, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/pupils/{pupil_id}/aids (the `ListPupilAids` operationId).
+func (c *ClientWithResponses) ListPupilAidsWithResponse(ctx context.Context, pupilId PupilId, params *ListPupilAidsParams, reqEditors ...RequestEditorFn) (*ListPupilAidsResponse, error) {
+	rsp, err := c.ListPupilAids(ctx, pupilId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPupilAidsResponse(rsp)
+}
+
+// GivePupilWithBodyWithResponse Write down what a pupil was given of the money that the programme was paid
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+func (c *ClientWithResponses) GivePupilWithBodyWithResponse(ctx context.Context, pupilId PupilId, params *GivePupilParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GivePupilResponse, error) {
+	rsp, err := c.GivePupilWithBody(ctx, pupilId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGivePupilResponse(rsp)
+}
+
+// GivePupilWithResponse Write down what a pupil was given of the money that the programme was paid
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+func (c *ClientWithResponses) GivePupilWithResponse(ctx context.Context, pupilId PupilId, params *GivePupilParams, body GivePupilJSONRequestBody, reqEditors ...RequestEditorFn) (*GivePupilResponse, error) {
+	rsp, err := c.GivePupil(ctx, pupilId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGivePupilResponse(rsp)
+}
+
+// ListPupilReadingsWithResponse Who read a record, and when, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/pupils/{pupil_id}/readings (the `ListPupilReadings` operationId).
+func (c *ClientWithResponses) ListPupilReadingsWithResponse(ctx context.Context, pupilId PupilId, params *ListPupilReadingsParams, reqEditors ...RequestEditorFn) (*ListPupilReadingsResponse, error) {
+	rsp, err := c.ListPupilReadings(ctx, pupilId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPupilReadingsResponse(rsp)
+}
+
+// ReadPupilWithResponse Read a record, under a request of one's own that was approved and is still good
+//
+// The reading is written down.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/readings (the `ReadPupil` operationId).
+func (c *ClientWithResponses) ReadPupilWithResponse(ctx context.Context, pupilId PupilId, reqEditors ...RequestEditorFn) (*ReadPupilResponse, error) {
+	rsp, err := c.ReadPupil(ctx, pupilId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadPupilResponse(rsp)
+}
+
+// RequestPupilWithBodyWithResponse Ask to read a record, or to have it erased
+//
+// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+func (c *ClientWithResponses) RequestPupilWithBodyWithResponse(ctx context.Context, pupilId PupilId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestPupilResponse, error) {
+	rsp, err := c.RequestPupilWithBody(ctx, pupilId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestPupilResponse(rsp)
+}
+
+// RequestPupilWithResponse Ask to read a record, or to have it erased
+//
+// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+func (c *ClientWithResponses) RequestPupilWithResponse(ctx context.Context, pupilId PupilId, body RequestPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestPupilResponse, error) {
+	rsp, err := c.RequestPupil(ctx, pupilId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestPupilResponse(rsp)
 }
 
 // ListListingTermsWithResponse Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
@@ -50303,6 +52708,21 @@ func (c *ClientWithResponses) GetPriceClaimShareWithResponse(ctx context.Context
 	return ParseGetPriceClaimShareResponse(rsp)
 }
 
+// GetPupilAggregateWithResponse How many pupils a programme helped, and with how much
+//
+// Groups of fewer than five pupils are hidden, and as many more as it takes that they cannot be told from the sums.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
+func (c *ClientWithResponses) GetPupilAggregateWithResponse(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*GetPupilAggregateResponse, error) {
+	rsp, err := c.GetPupilAggregate(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPupilAggregateResponse(rsp)
+}
+
 // ListRecallsWithResponse Lots that were called back, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -53027,6 +55447,644 @@ func ParseListFundAccountsResponse(rsp *http.Response) (*ListFundAccountsRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPupilRequestsResponse parses an HTTP response from a ListPupilRequestsWithResponse call
+func ParseListPupilRequestsResponse(rsp *http.Response) (*ListPupilRequestsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPupilRequestsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilRequestPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApprovePupilRequestResponse parses an HTTP response from a ApprovePupilRequestWithResponse call
+func ParseApprovePupilRequestResponse(rsp *http.Response) (*ApprovePupilRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApprovePupilRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRefusePupilRequestResponse parses an HTTP response from a RefusePupilRequestWithResponse call
+func ParseRefusePupilRequestResponse(rsp *http.Response) (*RefusePupilRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RefusePupilRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPupilsResponse parses an HTTP response from a ListPupilsWithResponse call
+func ParseListPupilsResponse(rsp *http.Response) (*ListPupilsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPupilsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRecordPupilResponse parses an HTTP response from a RecordPupilWithResponse call
+func ParseRecordPupilResponse(rsp *http.Response) (*RecordPupilResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecordPupilResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Pupil
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPupilAidsResponse parses an HTTP response from a ListPupilAidsWithResponse call
+func ParseListPupilAidsResponse(rsp *http.Response) (*ListPupilAidsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPupilAidsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilAidPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGivePupilResponse parses an HTTP response from a GivePupilWithResponse call
+func ParseGivePupilResponse(rsp *http.Response) (*GivePupilResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GivePupilResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PupilAid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPupilReadingsResponse parses an HTTP response from a ListPupilReadingsWithResponse call
+func ParseListPupilReadingsResponse(rsp *http.Response) (*ListPupilReadingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPupilReadingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilReadingPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadPupilResponse parses an HTTP response from a ReadPupilWithResponse call
+func ParseReadPupilResponse(rsp *http.Response) (*ReadPupilResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadPupilResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilRecord
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRequestPupilResponse parses an HTTP response from a RequestPupilWithResponse call
+func ParseRequestPupilResponse(rsp *http.Response) (*RequestPupilResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RequestPupilResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PupilRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -64191,6 +67249,49 @@ func ParseGetPriceClaimShareResponse(rsp *http.Response) (*GetPriceClaimShareRes
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest PriceClaimShare
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetPupilAggregateResponse parses an HTTP response from a GetPupilAggregateWithResponse call
+func ParseGetPupilAggregateResponse(rsp *http.Response) (*GetPupilAggregateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPupilAggregateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilAggregate
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
