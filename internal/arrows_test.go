@@ -22,6 +22,7 @@ const module = "github.com/shiyi-market/shiyi/"
 var arrows = map[string][]string{
 	"aftersale":    {"catalog", "fulfilment", "fund", "identity", "inventory", "ledger", "lifecycle", "merchant", "notice", "order", "payment", "returns", "trail"},
 	"apikey":       {"identity", "trail"},
+	"assistance":   {"identity", "trail"},
 	"assortment":   {"catalog", "inventory", "listing", "merchant", "origin"},
 	"carrier":      {},
 	"carriage":     {"identity", "listing", "merchant", "trail"},
@@ -57,6 +58,7 @@ var arrows = map[string][]string{
 	"recall":       {"identity", "inventory", "trail"},
 	"reconcile":    {"aftersale", "dispute", "gateway", "identity", "ledger", "merchant", "order", "payment", "settlement", "trail"},
 	"receipt":      {"aftersale", "fund", "identity", "ledger", "notice", "order", "transparency"},
+	"report":       {"assistance", "fund"},
 	"repayment":    {"gateway", "identity", "order", "payment", "trail"},
 	"returns":      {"catalog", "fulfilment", "identity", "lifecycle", "merchant", "order", "payment"},
 	"review":       {"catalog", "identity", "merchant", "order", "trail"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/assistance"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
@@ -36,6 +37,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/repayment"
+	"github.com/shiyi-market/shiyi/internal/report"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
@@ -89,6 +91,8 @@ type Services struct {
 	Statements   *statement.Service
 	Publications *publication.Service
 	Pupils       *pupil.Service
+	Assistance   *assistance.Service
+	Reports      *report.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -126,6 +130,7 @@ type surface struct {
 	publicLog
 	publications
 	pupils
+	reports
 	system
 }
 
@@ -164,6 +169,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		publicLog{d.Transparency},
 		publications{d.Publications},
 		pupils{d.Pupils},
+		reports{d.Assistance, d.Reports},
 		system{d.Ready, site},
 	}
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/assistance"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
@@ -51,12 +52,13 @@ import (
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/publication"
+	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/quote"
 	"github.com/shiyi-market/shiyi/internal/recall"
-	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/repayment"
+	"github.com/shiyi-market/shiyi/internal/report"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
@@ -197,6 +199,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Notices = notice.New(s.DB)
 	s.Statements = statement.New(s.DB)
 	s.Publications = publication.New(s.DB, s.Transparency)
+	s.Assistance, s.Reports = assistance.NewService(s.DB), report.New(s.DB)
 	s.Pupils, err = pupil.Open(s.DB, pupil.Config{Folder: t.TempDir(), Access: time.Hour})
 	must(t, err)
 	return s

@@ -2630,6 +2630,61 @@ type AppointmentPage struct {
 // AppointmentState defines model for AppointmentState.
 type AppointmentState string
 
+// Assistance defines model for Assistance.
+type Assistance struct {
+	Figures []AssistanceFigure `json:"figures"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id        `json:"id"`
+	Invented   bool      `json:"invented"`
+	Reason     *string   `json:"reason,omitempty"`
+	RecordedAt time.Time `json:"recorded_at"`
+
+	// Replaces Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Replaces *Id    `json:"replaces,omitempty"`
+	Source   string `json:"source"`
+	TitleEn  string `json:"title_en"`
+	TitleZh  string `json:"title_zh"`
+	Track    string `json:"track"`
+	Year     int    `json:"year"`
+}
+
+// AssistanceFigure defines model for AssistanceFigure.
+type AssistanceFigure struct {
+	// AtLeast The source says "more than"
+	AtLeast *bool `json:"at_least,omitempty"`
+
+	// En Example: people
+	En string `json:"en"`
+
+	// Name amount_fen, kg and people are summed in reports
+	//
+	// Example: people
+	Name  string `json:"name"`
+	Value int64  `json:"value"`
+
+	// Zh Example: 人次
+	Zh string `json:"zh"`
+}
+
+// AssistancePage defines model for AssistancePage.
+type AssistancePage struct {
+	Data       []Assistance `json:"data"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
+// AssistanceTrack defines model for AssistanceTrack.
+type AssistanceTrack struct {
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+}
+
+// AssistanceTrackList defines model for AssistanceTrackList.
+type AssistanceTrackList struct {
+	Data []AssistanceTrack `json:"data"`
+}
+
 // BadCell defines model for BadCell.
 type BadCell struct {
 	// Cell Example: C17
@@ -3344,6 +3399,73 @@ type Health struct {
 // Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type Id = openapi_types.UUID
 
+// Impact defines model for Impact.
+type Impact struct {
+	Assistance []Assistance `json:"assistance"`
+	Categories int64        `json:"categories"`
+
+	// Enterprises That sold something in the year
+	Enterprises int64      `json:"enterprises"`
+	Fund        ImpactFund `json:"fund"`
+
+	// LevyLi Exactly one tenth of it
+	LevyLi        int64           `json:"levy_li"`
+	Linkage       ImpactLinkage   `json:"linkage"`
+	Orders        int64           `json:"orders"`
+	PeopleTrained int64           `json:"people_trained"`
+	Products      int64           `json:"products"`
+	Purchases     ImpactPurchases `json:"purchases"`
+
+	// SoldFen Goods sold in the year, less goods refunded
+	SoldFen int64 `json:"sold_fen"`
+	Year    int   `json:"year"`
+}
+
+// ImpactFund defines model for ImpactFund.
+type ImpactFund struct {
+	// AdministrationBp administration_li as ten-thousandths of all that left
+	AdministrationBp int64 `json:"administration_bp"`
+
+	// AdministrationLi What left the fund for anything but programmes and late returns: nothing can
+	AdministrationLi int64 `json:"administration_li"`
+
+	// LeviedLi Li; 1000 li are 1 yuan
+	//
+	// Example: 29760
+	LeviedLi Li `json:"levied_li"`
+
+	// PaidLi Paid to programmes in the year
+	PaidLi int64 `json:"paid_li"`
+
+	// ReturnedLi What programmes gave back in the year
+	ReturnedLi int64 `json:"returned_li"`
+}
+
+// ImpactLinkage defines model for ImpactLinkage.
+type ImpactLinkage struct {
+	// DividendsFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	DividendsFen Fen `json:"dividends_fen"`
+
+	// Employed Poor people on payrolls
+	Employed int64 `json:"employed"`
+
+	// Households As the enterprises declare it; a household may work with several
+	Households     int64 `json:"households"`
+	PoorHouseholds int64 `json:"poor_households"`
+}
+
+// ImpactPurchases defines model for ImpactPurchases.
+type ImpactPurchases struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen          `json:"amount_fen"`
+	Entries   []Assistance `json:"entries"`
+	Kg        int64        `json:"kg"`
+}
+
 // Import defines model for Import.
 type Import struct {
 	All       int       `json:"all"`
@@ -3953,6 +4075,31 @@ type NewAppointment struct {
 
 	// People Example: 2
 	People int `json:"people"`
+}
+
+// NewAssistance Example: {"figures":[{"at_least":true,"en":"people","name":"people","value":700,"zh":"人次"}],"source":"年度总结（虚构示例）","title_en":"Training (invented)","title_zh":"干部人才培训（虚构示例）","track":"training","year":2020}
+type NewAssistance struct {
+	Figures []AssistanceFigure `json:"figures"`
+
+	// Invented An example
+	Invented *bool `json:"invented,omitempty"`
+
+	// Reason Why an entry is corrected; needed with `replaces`
+	Reason *string `json:"reason,omitempty"`
+
+	// Replaces Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Replaces *Id `json:"replaces,omitempty"`
+
+	// Source Where the figures come from
+	Source  string `json:"source"`
+	TitleEn string `json:"title_en"`
+	TitleZh string `json:"title_zh"`
+
+	// Track Example: training
+	Track string `json:"track"`
+
+	// Year Example: 2020
+	Year Year `json:"year"`
 }
 
 // NewCase Example: {"kind":"refund_only","lines":[{"line":1,"quantity":1}],"reason":"damaged","text":"袋子破了"}
@@ -6375,6 +6522,9 @@ type WebhookWithSecret struct {
 	Webhook Webhook `json:"webhook"`
 }
 
+// Year Example: 2020
+type Year = int
+
 // ZoneReach defines model for ZoneReach.
 type ZoneReach struct {
 	// Code Example: COLD_NORTH_CHINA
@@ -6436,6 +6586,9 @@ type IdempotencyKey = string
 
 // IfMatch defines model for IfMatch.
 type IfMatch = string
+
+// ImpactYear Example: 2020
+type ImpactYear = Year
 
 // ImportId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ImportId = Id
@@ -7444,6 +7597,18 @@ type ListProductReviewsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListAssistanceParams defines parameters for ListAssistance.
+type ListAssistanceParams struct {
+	// Year Only that of this year
+	Year *Year `form:"year,omitempty" json:"year,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListDocumentsParams defines parameters for ListDocuments.
 type ListDocumentsParams struct {
 	Kind *DocumentKind `form:"kind,omitempty" json:"kind,omitempty"`
@@ -7453,6 +7618,11 @@ type ListDocumentsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetImpactParams defines parameters for GetImpact.
+type GetImpactParams struct {
+	Year ImpactYear `form:"year" json:"year"`
 }
 
 // ListMerchantsParams defines parameters for ListMerchants.
@@ -7707,6 +7877,9 @@ type RefuseApplicationJSONRequestBody = Reason
 
 // ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
 type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
+
+// RecordAssistanceJSONRequestBody defines body for RecordAssistance for application/json ContentType.
+type RecordAssistanceJSONRequestBody = NewAssistance
 
 // ResolveBreakJSONRequestBody defines body for ResolveBreak for application/json ContentType.
 type ResolveBreakJSONRequestBody = Resolution
@@ -8262,6 +8435,9 @@ type ServerInterface interface {
 	// ReturnOpsApplication Give an application back and say for what, place by place
 	// (POST /v1/ops/applications/{application_id}/return)
 	ReturnOpsApplication(c *gin.Context, applicationId ApplicationId)
+	// RecordAssistance Put help outside the shop into the register, or correct an entry
+	// (POST /v1/ops/assistance)
+	RecordAssistance(c *gin.Context)
 	// ListBreaks Differences between the provider, our records and the book, newest first
 	// (GET /v1/ops/breaks)
 	ListBreaks(c *gin.Context, params ListBreaksParams)
@@ -8457,6 +8633,12 @@ type ServerInterface interface {
 	// GetReviewSummary What the reviews of a product come to
 	// (GET /v1/products/{product_id}/reviews/summary)
 	GetReviewSummary(c *gin.Context, productId ProductId)
+	// ListAssistance Help outside the shop, with figures and their sources
+	// (GET /v1/public/assistance)
+	ListAssistance(c *gin.Context, params ListAssistanceParams)
+	// ListAssistanceTracks In what ways the county is helped outside the shop
+	// (GET /v1/public/assistance-tracks)
+	ListAssistanceTracks(c *gin.Context)
 	// ListDocuments What was published, the newest first
 	// (GET /v1/public/documents)
 	ListDocuments(c *gin.Context, params ListDocumentsParams)
@@ -8469,6 +8651,9 @@ type ServerInterface interface {
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	// (GET /v1/public/fund)
 	GetFund(c *gin.Context)
+	// GetImpact A year's account: what was sold, what one tenth of it came to, and what was done with it
+	// (GET /v1/public/impact)
+	GetImpact(c *gin.Context, params GetImpactParams)
 	// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
 	// (GET /v1/public/levy-agreement)
 	GetLevyAgreement(c *gin.Context)
@@ -13020,6 +13205,19 @@ func (siw *ServerInterfaceWrapper) ReturnOpsApplication(c *gin.Context) {
 	siw.Handler.ReturnOpsApplication(c, applicationId)
 }
 
+// RecordAssistance operation middleware
+func (siw *ServerInterfaceWrapper) RecordAssistance(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RecordAssistance(c)
+}
+
 // ListBreaks operation middleware
 func (siw *ServerInterfaceWrapper) ListBreaks(c *gin.Context) {
 
@@ -15294,6 +15492,62 @@ func (siw *ServerInterfaceWrapper) GetReviewSummary(c *gin.Context) {
 	siw.Handler.GetReviewSummary(c, productId)
 }
 
+// ListAssistance operation middleware
+func (siw *ServerInterfaceWrapper) ListAssistance(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAssistanceParams
+
+	// ------------- Optional query parameter "year" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "year", c.Request.URL.Query(), &params.Year, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter year: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAssistance(c, params)
+}
+
+// ListAssistanceTracks operation middleware
+func (siw *ServerInterfaceWrapper) ListAssistanceTracks(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAssistanceTracks(c)
+}
+
 // ListDocuments operation middleware
 func (siw *ServerInterfaceWrapper) ListDocuments(c *gin.Context) {
 
@@ -15398,6 +15652,33 @@ func (siw *ServerInterfaceWrapper) GetFund(c *gin.Context) {
 	}
 
 	siw.Handler.GetFund(c)
+}
+
+// GetImpact operation middleware
+func (siw *ServerInterfaceWrapper) GetImpact(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetImpactParams
+
+	// ------------- Required query parameter "year" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "year", c.Request.URL.Query(), &params.Year, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter year: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetImpact(c, params)
 }
 
 // GetLevyAgreement operation middleware
@@ -16243,6 +16524,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/fund/pupils/:pupil_id/aids", wrapper.ListPupilAids)
 	router.POST(options.BaseURL+"/v1/fund/pupils/:pupil_id/aids", wrapper.GivePupil)
 	router.GET(options.BaseURL+"/v1/public/pupils", wrapper.GetPupilAggregate)
+	router.GET(options.BaseURL+"/v1/public/assistance", wrapper.ListAssistance)
+	router.GET(options.BaseURL+"/v1/public/assistance-tracks", wrapper.ListAssistanceTracks)
+	router.POST(options.BaseURL+"/v1/ops/assistance", wrapper.RecordAssistance)
+	router.GET(options.BaseURL+"/v1/public/impact", wrapper.GetImpact)
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -32847,6 +33132,125 @@ func (response ReturnOpsApplicationdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type RecordAssistanceRequestObject struct {
+	Body *RecordAssistanceJSONRequestBody
+}
+
+type RecordAssistanceResponseObject interface {
+	VisitRecordAssistanceResponse(w http.ResponseWriter) error
+}
+
+type RecordAssistance201JSONResponse Assistance
+
+func (response RecordAssistance201JSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistance400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RecordAssistance400ApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistance401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RecordAssistance401ApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistance403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RecordAssistance403ApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistance404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RecordAssistance404ApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistance409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RecordAssistance409ApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistancedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RecordAssistancedefaultApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListBreaksRequestObject struct {
 	Params ListBreaksParams
 }
@@ -40376,6 +40780,115 @@ func (response GetReviewSummarydefaultApplicationProblemPlusJSONResponse) VisitG
 	return err
 }
 
+type ListAssistanceRequestObject struct {
+	Params ListAssistanceParams
+}
+
+type ListAssistanceResponseObject interface {
+	VisitListAssistanceResponse(w http.ResponseWriter) error
+}
+
+type ListAssistance200JSONResponse AssistancePage
+
+func (response ListAssistance200JSONResponse) VisitListAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAssistance304Response struct {
+}
+
+func (response ListAssistance304Response) VisitListAssistanceResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListAssistance400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListAssistance400ApplicationProblemPlusJSONResponse) VisitListAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAssistancedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAssistancedefaultApplicationProblemPlusJSONResponse) VisitListAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAssistanceTracksRequestObject struct {
+}
+
+type ListAssistanceTracksResponseObject interface {
+	VisitListAssistanceTracksResponse(w http.ResponseWriter) error
+}
+
+type ListAssistanceTracks200JSONResponse AssistanceTrackList
+
+func (response ListAssistanceTracks200JSONResponse) VisitListAssistanceTracksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAssistanceTracks304Response struct {
+}
+
+func (response ListAssistanceTracks304Response) VisitListAssistanceTracksResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListAssistanceTracksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAssistanceTracksdefaultApplicationProblemPlusJSONResponse) VisitListAssistanceTracksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDocumentsRequestObject struct {
 	Params ListDocumentsParams
 }
@@ -40622,6 +41135,69 @@ type GetFunddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetFunddefaultApplicationProblemPlusJSONResponse) VisitGetFundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImpactRequestObject struct {
+	Params GetImpactParams
+}
+
+type GetImpactResponseObject interface {
+	VisitGetImpactResponse(w http.ResponseWriter) error
+}
+
+type GetImpact200JSONResponse Impact
+
+func (response GetImpact200JSONResponse) VisitGetImpactResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImpact304Response struct {
+}
+
+func (response GetImpact304Response) VisitGetImpactResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetImpact400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetImpact400ApplicationProblemPlusJSONResponse) VisitGetImpactResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImpactdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetImpactdefaultApplicationProblemPlusJSONResponse) VisitGetImpactResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -42629,6 +43205,9 @@ type StrictServerInterface interface {
 	// ReturnOpsApplication Give an application back and say for what, place by place
 	// (POST /v1/ops/applications/{application_id}/return)
 	ReturnOpsApplication(ctx context.Context, request ReturnOpsApplicationRequestObject) (ReturnOpsApplicationResponseObject, error)
+	// RecordAssistance Put help outside the shop into the register, or correct an entry
+	// (POST /v1/ops/assistance)
+	RecordAssistance(ctx context.Context, request RecordAssistanceRequestObject) (RecordAssistanceResponseObject, error)
 	// ListBreaks Differences between the provider, our records and the book, newest first
 	// (GET /v1/ops/breaks)
 	ListBreaks(ctx context.Context, request ListBreaksRequestObject) (ListBreaksResponseObject, error)
@@ -42824,6 +43403,12 @@ type StrictServerInterface interface {
 	// GetReviewSummary What the reviews of a product come to
 	// (GET /v1/products/{product_id}/reviews/summary)
 	GetReviewSummary(ctx context.Context, request GetReviewSummaryRequestObject) (GetReviewSummaryResponseObject, error)
+	// ListAssistance Help outside the shop, with figures and their sources
+	// (GET /v1/public/assistance)
+	ListAssistance(ctx context.Context, request ListAssistanceRequestObject) (ListAssistanceResponseObject, error)
+	// ListAssistanceTracks In what ways the county is helped outside the shop
+	// (GET /v1/public/assistance-tracks)
+	ListAssistanceTracks(ctx context.Context, request ListAssistanceTracksRequestObject) (ListAssistanceTracksResponseObject, error)
 	// ListDocuments What was published, the newest first
 	// (GET /v1/public/documents)
 	ListDocuments(ctx context.Context, request ListDocumentsRequestObject) (ListDocumentsResponseObject, error)
@@ -42836,6 +43421,9 @@ type StrictServerInterface interface {
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	// (GET /v1/public/fund)
 	GetFund(ctx context.Context, request GetFundRequestObject) (GetFundResponseObject, error)
+	// GetImpact A year's account: what was sold, what one tenth of it came to, and what was done with it
+	// (GET /v1/public/impact)
+	GetImpact(ctx context.Context, request GetImpactRequestObject) (GetImpactResponseObject, error)
 	// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
 	// (GET /v1/public/levy-agreement)
 	GetLevyAgreement(ctx context.Context, request GetLevyAgreementRequestObject) (GetLevyAgreementResponseObject, error)
@@ -47789,6 +48377,48 @@ func (sh *strictHandler) ReturnOpsApplication(ctx *gin.Context, applicationId Ap
 	}
 }
 
+// RecordAssistance operation middleware
+func (sh *strictHandler) RecordAssistance(ctx *gin.Context) {
+	var request RecordAssistanceRequestObject
+
+	var body RecordAssistanceJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RecordAssistance(ctx, request.(RecordAssistanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RecordAssistance")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RecordAssistanceResponseObject); ok {
+		if err := validResponse.VisitRecordAssistanceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListBreaks operation middleware
 func (sh *strictHandler) ListBreaks(ctx *gin.Context, params ListBreaksParams) {
 	var request ListBreaksRequestObject
@@ -49976,6 +50606,56 @@ func (sh *strictHandler) GetReviewSummary(ctx *gin.Context, productId ProductId)
 	}
 }
 
+// ListAssistance operation middleware
+func (sh *strictHandler) ListAssistance(ctx *gin.Context, params ListAssistanceParams) {
+	var request ListAssistanceRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAssistance(ctx, request.(ListAssistanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAssistance")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAssistanceResponseObject); ok {
+		if err := validResponse.VisitListAssistanceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAssistanceTracks operation middleware
+func (sh *strictHandler) ListAssistanceTracks(ctx *gin.Context) {
+	var request ListAssistanceTracksRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAssistanceTracks(ctx, request.(ListAssistanceTracksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAssistanceTracks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAssistanceTracksResponseObject); ok {
+		if err := validResponse.VisitListAssistanceTracksResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListDocuments operation middleware
 func (sh *strictHandler) ListDocuments(ctx *gin.Context, params ListDocumentsParams) {
 	var request ListDocumentsRequestObject
@@ -50071,6 +50751,32 @@ func (sh *strictHandler) GetFund(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetFundResponseObject); ok {
 		if err := validResponse.VisitGetFundResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetImpact operation middleware
+func (sh *strictHandler) GetImpact(ctx *gin.Context, params GetImpactParams) {
+	var request GetImpactRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetImpact(ctx, request.(GetImpactRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetImpact")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetImpactResponseObject); ok {
+		if err := validResponse.VisitGetImpactResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
