@@ -48,6 +48,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/statement"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/tidings"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
@@ -166,7 +167,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	if s.Identity, err = identity.New(a.db, a.cfg.Identity); err != nil {
 		return err
 	}
-	if s.Transparency, err = transparency.New(a.db, a.cfg.Log, ledger.Roller{}); err != nil {
+	if s.Transparency, err = transparency.New(a.db, a.cfg.Log, ledger.Roller{}, trace.Follower{}); err != nil {
 		return err
 	}
 	if s.Files, err = file.Open(a.db, a.cfg.Files); err != nil {
@@ -211,6 +212,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Notices = notice.New(a.db, couriers...)
 	s.Statements = statement.New(a.db)
 	s.Publications = publication.New(a.db, s.Transparency)
+	s.Traces = trace.New(a.db, s.Orders)
 	return nil
 }
 

@@ -41,6 +41,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/statement"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
@@ -86,6 +87,7 @@ type Services struct {
 	Recalls      *recall.Service
 	Notices      *notice.Service
 	Statements   *statement.Service
+	Traces       *trace.Service
 	Publications *publication.Service
 }
 

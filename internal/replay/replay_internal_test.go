@@ -16,6 +16,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 )
 
@@ -31,7 +32,7 @@ func newReplay(t testing.TB) *Replay {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := transparency.New(r.DB, transparency.Config{Origin: "shiyi.example/test", Folder: t.TempDir()}, ledger.Roller{})
+	log, err := transparency.New(r.DB, transparency.Config{Origin: "shiyi.example/test", Folder: t.TempDir()}, ledger.Roller{}, trace.Follower{})
 	if err != nil {
 		t.Fatal(err)
 	}

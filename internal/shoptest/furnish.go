@@ -49,6 +49,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/statement"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
@@ -96,6 +97,7 @@ type Services struct {
 	Notices      *notice.Service
 	Statements   *statement.Service
 	Publications *publication.Service
+	Traces       *trace.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this

@@ -63,6 +63,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/statement"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
@@ -160,7 +161,7 @@ func New(t testing.TB, o Options) *Shop {
 	// argon2id as fast as it can be made.
 	s.Identity, err = identity.New(s.DB, identity.Config{MemoryKiB: 8, Iterations: 1, Concurrency: 4, Queue: 1000})
 	must(t, err)
-	s.Transparency, err = transparency.New(s.DB, transparency.Config{Origin: "shop.test/log", Folder: t.TempDir()}, ledger.Roller{})
+	s.Transparency, err = transparency.New(s.DB, transparency.Config{Origin: "shop.test/log", Folder: t.TempDir()}, ledger.Roller{}, trace.Follower{})
 	must(t, err)
 	must(t, s.Transparency.Sign(t.Context()))
 	s.Trail, s.Merchants, s.Inventory = trail.New(s.DB), merchant.New(s.DB), inventory.New(s.DB)
@@ -195,6 +196,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Notices = notice.New(s.DB)
 	s.Statements = statement.New(s.DB)
 	s.Publications = publication.New(s.DB, s.Transparency)
+	s.Traces = trace.New(s.DB, s.Orders)
 	return s
 }
 
