@@ -87,8 +87,8 @@ type Services struct {
 	Recalls      *recall.Service
 	Notices      *notice.Service
 	Statements   *statement.Service
-	Traces       *trace.Service
 	Publications *publication.Service
+	Traces       *trace.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -125,6 +125,7 @@ type surface struct {
 	webhooks
 	publicLog
 	publications
+	traces
 	system
 }
 
@@ -162,6 +163,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		publications{d.Publications},
+		traces{d.Traces},
 		system{d.Ready, site},
 	}
 }

@@ -63,7 +63,7 @@ func advance(q *verify.Queue, entries []transparency.Entry) ([]Position, error) 
 		}
 		for _, p := range found {
 			p.Home, p.Ref = "", ""
-			positions = append(positions, Position{p, e.Home, e.Transfer})
+			positions = append(positions, Position{Position: p, Home: e.Home, Transfer: e.Transfer})
 		}
 	}
 	return positions, nil

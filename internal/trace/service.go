@@ -2,10 +2,13 @@ package trace
 
 import (
 	"context"
+	"math"
+	"strconv"
 
 	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -153,4 +156,79 @@ func split(ctx context.Context, tx *postgres.Tx, q verify.Queue, inflows []*Infl
 		f.Committed, f.Free = q.Left(f.Interval)
 	}
 	return nil
+}
+
+// Summary is the queue, as anybody may see it.
+func (s *Service) Summary(ctx context.Context) (Summary, error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Summary, error) {
+		q, err := queue(ctx, tx)
+		if err != nil {
+			return Summary{}, err
+		}
+		paid, err := payments(ctx, tx)
+		return Summary{Queue: q, Payments: paid.Count, Granted: money.Li(paid.SumLi), Covered: money.Li(q.Out.Li - paid.SumLi)}, err
+	})
+}
+
+// Outflows are all that left the queue, the newest first.
+func (s *Service) Outflows(ctx context.Context, p page.Request) (page.Of[Outflow], error) {
+	before, err := beyond(p, math.MaxInt64)
+	if err != nil {
+		return page.Of[Outflow]{}, err
+	}
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Outflow], error) {
+		found, err := outflows(ctx, tx, before, p.Size()+1)
+		if err != nil {
+			return page.Of[Outflow]{}, err
+		}
+		cut := page.Cut(found, p.Size(), func(o Position) (string, uuid.UUID) { return strconv.FormatInt(o.N, 10), uuid.Nil })
+		between, err := ends(ctx, tx, cut.Data)
+		if err != nil {
+			return page.Of[Outflow]{}, err
+		}
+		out := page.Of[Outflow]{Data: make([]Outflow, len(cut.Data)), Next: cut.Next}
+		for i, o := range cut.Data {
+			out.Data[i] = Outflow{Position: o, First: between[i][0], Last: between[i][1]}
+			if between[i][0].Way != "" {
+				out.Data[i].Levies = between[i][1].N - between[i][0].N + 1
+			}
+		}
+		return out, nil
+	})
+}
+
+// Levies are what the n-th outflow took of each inflow, in the order of the queue. ErrNoFlow.
+func (s *Service) Levies(ctx context.Context, n int64, p page.Request) (page.Of[Part], error) {
+	after, err := beyond(p, 0)
+	if err != nil {
+		return page.Of[Part]{}, err
+	}
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Part], error) {
+		one, err := outflows(ctx, tx, n+1, 1)
+		if err != nil {
+			return page.Of[Part]{}, err
+		}
+		if len(one) == 0 || one[0].N != n {
+			return page.Of[Part]{}, ErrNoFlow
+		}
+		found, err := levies(ctx, tx, one[0].Interval, after, p.Size()+1)
+		parts := make([]Part, len(found))
+		for i, f := range found {
+			parts[i] = Part{one[0].Overlap(f.Interval), f}
+		}
+		return page.Cut(parts, p.Size(), func(p Part) (string, uuid.UUID) { return strconv.FormatInt(p.Of.To, 10), uuid.Nil }), err
+	})
+}
+
+// beyond is the number that a cursor stands at; first where there is none.
+func beyond(p page.Request, first int64) (int64, error) {
+	key, _, err := p.After()
+	if err != nil || p.Cursor == "" {
+		return first, err
+	}
+	n, err := strconv.ParseInt(key, 10, 64)
+	if err != nil || n < 0 {
+		return 0, page.ErrCursor
+	}
+	return n, nil
 }

@@ -35,10 +35,10 @@ func (positionRow) TableName() string { return "fund_position" }
 const positionColumns = `p.way, p.to_li, p.from_li, p.n, p.log_index, p.place, p.home, p.transfer_id, p.kind, p.account`
 
 func (r positionRow) position() Position {
-	return Position{verify.Position{
+	return Position{Position: verify.Position{
 		Interval: verify.Interval{From: r.FromLi, To: r.ToLi}, Way: verify.Way(r.Way), N: r.N,
 		Index: r.LogIndex, Place: r.Place, Kind: r.Kind, Account: r.Account,
-	}, r.Home, r.TransferID}
+	}, Home: r.Home, Transfer: r.TransferID}
 }
 
 func positions(rows []positionRow) []Position {
@@ -204,11 +204,23 @@ func keys(orders []Order) (homes, ids []uuid.UUID) {
 	return homes, ids
 }
 
-// crossRow is an outflow that an interval reaches.
-type crossRow struct {
+// outRow is an outflow, and which payment it is where it is one.
+type outRow struct {
 	K        int
+	Payment  *string
 	Position positionRow `gorm:"embedded"`
 }
+
+func (r outRow) position() Position {
+	p := r.Position.position()
+	if r.Payment != nil {
+		p.Payment, _ = uuid.Parse(*r.Payment) // all references of payments are ids
+	}
+	return p
+}
+
+// payment joins the name of a grant's payment to outflows p. That of a return is its buyer's business.
+const payment = ` LEFT JOIN LATERAL (SELECT t.ref FROM transfer t WHERE p.kind = '` + fund.GrantPaying + `' AND t.home = p.home AND t.id = p.transfer_id) t ON true`
 
 // crossed are, for each interval of inflows, the outflows that took li of it, in order. Both ends of
 // a range are conditions on the index: the last outflow of an interval is the first that
@@ -218,16 +230,90 @@ func crossed(ctx context.Context, tx *postgres.Tx, intervals []verify.Interval) 
 	for i, v := range intervals {
 		froms[i], tos[i] = v.From, v.To
 	}
-	rows, err := postgres.Rows[crossRow](ctx, tx, `SELECT i.k, p.* FROM unnest(?::bigint[], ?::bigint[]) WITH ORDINALITY AS i(from_li, to_li, k)
+	rows, err := postgres.Rows[outRow](ctx, tx, `SELECT i.k, p.*, t.ref AS payment FROM unnest(?::bigint[], ?::bigint[]) WITH ORDINALITY AS i(from_li, to_li, k)
 		CROSS JOIN LATERAL (SELECT `+positionColumns+` FROM fund_position p WHERE p.way = 'out' AND p.to_li > i.from_li
-			AND p.to_li <= coalesce((SELECT min(l.to_li) FROM fund_position l WHERE l.way = 'out' AND l.to_li >= i.to_li), ?)) p
+			AND p.to_li <= coalesce((SELECT min(l.to_li) FROM fund_position l WHERE l.way = 'out' AND l.to_li >= i.to_li), ?)) p`+payment+`
 		ORDER BY i.k, p.to_li`, postgres.Array(froms), postgres.Array(tos), int64(math.MaxInt64))
 	if err != nil {
 		return nil, fmt.Errorf("find what %d inflows became: %w", len(intervals), err)
 	}
 	all := make([][]Position, len(intervals))
 	for _, r := range rows {
-		all[r.K-1] = append(all[r.K-1], r.Position.position())
+		all[r.K-1] = append(all[r.K-1], r.position())
 	}
 	return all, nil
+}
+
+// outflows are those before the n-th, the newest first.
+func outflows(ctx context.Context, tx *postgres.Tx, before int64, limit int) ([]Position, error) {
+	rows, err := postgres.Rows[outRow](ctx, tx, `SELECT p.*, t.ref AS payment FROM (
+			SELECT `+positionColumns+` FROM fund_position p WHERE p.way = 'out' AND p.n < ? ORDER BY p.n DESC LIMIT ?) p`+payment+`
+		ORDER BY p.n DESC`, before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list the outflows: %w", err)
+	}
+	all := make([]Position, len(rows))
+	for i, r := range rows {
+		all[i] = r.position()
+	}
+	return all, nil
+}
+
+// levies are the inflows that share li with an interval and end after that li, in order.
+func levies(ctx context.Context, tx *postgres.Tx, of verify.Interval, after int64, limit int) ([]Position, error) {
+	rows, err := postgres.Rows[positionRow](ctx, tx, `SELECT `+positionColumns+` FROM fund_position p
+		WHERE p.way = 'in' AND p.to_li > ? AND p.to_li <= coalesce((SELECT min(l.to_li) FROM fund_position l WHERE l.way = 'in' AND l.to_li >= ?), ?)
+		ORDER BY p.to_li LIMIT ?`, max(of.From, after), of.To, int64(math.MaxInt64), limit)
+	if err != nil {
+		return nil, fmt.Errorf("list the levies of an outflow: %w", err)
+	}
+	return positions(rows), nil
+}
+
+// endRow is the first or the last inflow of an outflow.
+type endRow struct {
+	K        int
+	Last     bool
+	Position positionRow `gorm:"embedded"`
+}
+
+// ends are the first and the last inflow of each of these outflows; a zero Position where there is none yet.
+func ends(ctx context.Context, tx *postgres.Tx, of []Position) ([][2]Position, error) {
+	froms, tos := make([]int64, len(of)), make([]int64, len(of))
+	for i, p := range of {
+		froms[i], tos[i] = p.From, p.To
+	}
+	rows, err := postgres.Rows[endRow](ctx, tx, `WITH i AS (SELECT * FROM unnest(?::bigint[], ?::bigint[]) WITH ORDINALITY AS i(from_li, to_li, k))
+		SELECT i.k, false AS last, p.* FROM i CROSS JOIN LATERAL (
+			SELECT `+positionColumns+` FROM fund_position p WHERE p.way = 'in' AND p.to_li > i.from_li ORDER BY p.to_li LIMIT 1) p
+		UNION ALL
+		SELECT i.k, true, p.* FROM i CROSS JOIN LATERAL (
+			SELECT `+positionColumns+` FROM fund_position p WHERE p.way = 'in'
+				AND p.to_li = coalesce((SELECT min(l.to_li) FROM fund_position l WHERE l.way = 'in' AND l.to_li >= i.to_li),
+				                       (SELECT max(l.to_li) FROM fund_position l WHERE l.way = 'in' AND l.to_li > i.from_li))) p`,
+		postgres.Array(froms), postgres.Array(tos))
+	if err != nil {
+		return nil, fmt.Errorf("find the ends of %d outflows: %w", len(of), err)
+	}
+	all := make([][2]Position, len(of))
+	for _, r := range rows {
+		end := 0
+		if r.Last {
+			end = 1
+		}
+		all[r.K-1][end] = r.Position.position()
+	}
+	return all, nil
+}
+
+type paymentsRow struct{ Count, SumLi int64 }
+
+// payments are how many outflows are payments of grants, and their sum.
+func payments(ctx context.Context, tx *postgres.Tx) (paymentsRow, error) {
+	r, err := postgres.Row[paymentsRow](ctx, tx, `SELECT count(*) AS count, coalesce(sum(to_li - from_li), 0)::bigint AS sum_li
+		FROM fund_position WHERE way = 'out' AND kind = ?`, fund.GrantPaying)
+	if err != nil {
+		return r, fmt.Errorf("sum the payments of grants: %w", err)
+	}
+	return r, nil
 }

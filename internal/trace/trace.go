@@ -58,6 +58,7 @@ type Position struct {
 	verify.Position // without Home and Ref
 	Home            uuid.UUID
 	Transfer        uuid.UUID
+	Payment         uuid.UUID // of a grant: its reference, where it was asked for
 }
 
 // Programme is the programme that an outflow was paid to; the zero UUID for a return.
@@ -117,7 +118,6 @@ type Mine struct {
 // Outflow is what left the queue, and of which inflows it is.
 type Outflow struct {
 	Position
-	Ref         string   // the payment's id; "" for a return, which is its buyer's business
 	Levies      int64    // inflows that it took li of, whole or in part
 	First, Last Position // of these; zero where there is none yet
 }

@@ -143,6 +143,53 @@ func TestATenthIsFollowedToItsProject(t *testing.T) {
 		t.Errorf("the order is %+v", o)
 	}
 	h.right(t, 4)
+	h.public(t)
+}
+
+// public checks what everybody sees: the parts of each outflow sum to it.
+func (h house) public(t *testing.T) {
+	t.Helper()
+	sum, err := h.Traces.Summary(t.Context())
+	if err != nil || sum.Payments != 1 || sum.Granted != 10000 || sum.Covered != 345 || sum.Queue.BalanceLi() != 9900+12345-10345 || sum.Queue.CommittedLi != 5000 {
+		t.Errorf("the queue is %+v, %v", sum, err)
+	}
+	var seen int64
+	for next, more := "", true; more; seen++ {
+		p, err := h.Traces.Outflows(t.Context(), page.Request{Limit: 1, Cursor: next})
+		if err != nil || len(p.Data) != 1 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		next, more = p.Next, p.Next != ""
+		o := p.Data[0]
+		if (o.Payment == h.other) != (o.N == 0) || o.Late() != (o.N == 1) {
+			t.Errorf("outflow %d is %+v", o.N, o)
+		}
+		var li, n int64
+		for next, more := "", true; more; {
+			parts, err := h.Traces.Levies(t.Context(), o.N, page.Request{Limit: 1, Cursor: next})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range parts.Data {
+				li, n = li+x.Li(), n+1
+			}
+			next, more = parts.Next, parts.Next != ""
+		}
+		if li != o.Li() || n != o.Levies || o.Last.N-o.First.N+1 != n {
+			t.Errorf("outflow %+v is made of %d li of %d levies", o, li, n)
+		}
+	}
+	if seen != 2 {
+		t.Errorf("%d outflows", seen)
+	}
+	if _, err := h.Traces.Levies(t.Context(), 2, page.Request{}); !errors.Is(err, trace.ErrNoFlow) {
+		t.Errorf("of what has not left: %v", err)
+	}
+	for _, cursor := range []string{"x", page.Encode("x", uuid.Nil), page.Encode("-1", uuid.Nil)} {
+		if _, err := h.Traces.Outflows(t.Context(), page.Request{Cursor: cursor}); !errors.Is(err, page.ErrCursor) {
+			t.Errorf("cursor %q: %v", cursor, err)
+		}
+	}
 }
 
 // right checks the positions, of which there are so many.
