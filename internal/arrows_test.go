@@ -70,6 +70,7 @@ var arrows = map[string][]string{
 	"statement":    {"fund", "identity", "ledger", "merchant"},
 	"term":         {},
 	"tidings":      {"carrier", "fulfilment", "identity", "merchant", "notice"},
+	"trace":        {"fund", "identity", "merchant", "order", "transparency"},
 	"trail":        {},
 	"transparency": {},
 	"voucher":      {"fulfilment", "identity", "merchant", "notice", "order", "trail"},

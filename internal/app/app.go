@@ -51,6 +51,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/statement"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/tidings"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
@@ -169,7 +170,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	if s.Identity, err = identity.New(a.db, a.cfg.Identity); err != nil {
 		return err
 	}
-	if s.Transparency, err = transparency.New(a.db, a.cfg.Log, ledger.Roller{}); err != nil {
+	if s.Transparency, err = transparency.New(a.db, a.cfg.Log, ledger.Roller{}, trace.Follower{}); err != nil {
 		return err
 	}
 	if s.Files, err = file.Open(a.db, a.cfg.Files); err != nil {
@@ -215,6 +216,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Statements = statement.New(a.db)
 	s.Publications = publication.New(a.db, s.Transparency)
 	s.Assistance, s.Reports = assistance.NewService(a.db), report.New(a.db)
+	s.Traces = trace.New(a.db, s.Orders)
 	s.Pupils, err = pupil.Open(a.db, a.cfg.Pupils)
 	return err
 }

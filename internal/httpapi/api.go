@@ -44,6 +44,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/statement"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
@@ -93,6 +94,7 @@ type Services struct {
 	Pupils       *pupil.Service
 	Assistance   *assistance.Service
 	Reports      *report.Service
+	Traces       *trace.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -131,6 +133,7 @@ type surface struct {
 	publications
 	pupils
 	reports
+	traces
 	system
 }
 
@@ -170,6 +173,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		publications{d.Publications},
 		pupils{d.Pupils},
 		reports{d.Assistance, d.Reports},
+		traces{d.Traces},
 		system{d.Ready, site},
 	}
 }

@@ -19,8 +19,12 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/tidings"
 )
 
@@ -31,7 +35,7 @@ var update = flag.Bool("update", false, "write what the API answers into the con
 //
 //	# a remark
 //	! pay {checkout}      something that happens outside the API: pay, arrive, receive, issue, return, decline, work,
-//	                      inform, tell, log, wait 30m, expire, upload li scan
+//	                      inform, tell, log, wait 30m, expire, close, grant 5.00 paid 4.00, upload li scan
 //	> POST /v1/… as li    a request; li is registered and signed in on the way
 //	Idempotency-Key: k    its headers, then its body
 //	                      "file name" is one of the files in wicked, as a form
@@ -124,6 +128,11 @@ func (c *conversation) happen(t *testing.T, directive string) {
 		must(t, err)
 	case "log":
 		c.shop.Sequence(t)
+	case "close":
+		_, err := c.shop.Settlements.CloseDue(t.Context(), 100)
+		must(t, err)
+	case "grant":
+		c.grant(t, words[2], words[4])
 	case "wait":
 		d, err := time.ParseDuration(words[2])
 		must(t, err)
@@ -136,6 +145,20 @@ func (c *conversation) happen(t *testing.T, directive string) {
 	default:
 		t.Fatalf("%q is nothing that can happen", directive)
 	}
+}
+
+// grant promises an amount of yuan to a programme, and pays some of it.
+func (c *conversation) grant(t *testing.T, promised, paid string) {
+	t.Helper()
+	grant, programme, payment := uuid.New(), uuid.New(), uuid.New()
+	c.ids["programme"], c.ids["payment"] = programme.String(), payment.String()
+	all, err := money.ParseYuan(promised)
+	must(t, err)
+	part, err := money.ParseYuan(paid)
+	must(t, err)
+	must(t, postgres.Do(t.Context(), c.shop.DB, func(tx *postgres.Tx) error {
+		return ledger.Book(t.Context(), tx, []ledger.Transfer{fund.Grant(grant, all), fund.PayGrant(grant, programme, payment, part)})
+	}))
 }
 
 // page is where a checkout is paid.
@@ -211,7 +234,7 @@ func (c *conversation) tell(t *testing.T, body []byte) string {
 	path, _, _ := strings.Cut(c.path, "?")
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	noun := segments[len(segments)-1]
-	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry", "revoke", "submit", "recommend", "return", "approve", "refuse", "agreement", "rotate", "confirm", "decline", "read"}, noun) {
+	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "trace", "retry", "revoke", "submit", "recommend", "return", "approve", "refuse", "agreement", "rotate", "confirm", "decline", "read"}, noun) {
 		noun = segments[len(segments)-2]
 	}
 	if slices.Contains([]string{"ping", "deliveries", "resend"}, noun) {

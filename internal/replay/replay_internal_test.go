@@ -18,6 +18,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/report"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 )
 
@@ -33,7 +34,7 @@ func newReplay(t testing.TB) *Replay {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := transparency.New(r.DB, transparency.Config{Origin: "shiyi.example/test", Folder: t.TempDir()}, ledger.Roller{})
+	log, err := transparency.New(r.DB, transparency.Config{Origin: "shiyi.example/test", Folder: t.TempDir()}, ledger.Roller{}, trace.Follower{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,6 +52,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/statement"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
@@ -102,6 +103,7 @@ type Services struct {
 	Pupils       *pupil.Service
 	Assistance   *assistance.Service
 	Reports      *report.Service
+	Traces       *trace.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this

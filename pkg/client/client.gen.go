@@ -3072,6 +3072,20 @@ type CheckoutPreview struct {
 // CheckoutPreviewNeeds defines model for CheckoutPreview.Needs.
 type CheckoutPreviewNeeds string
 
+// CheckoutTrace defines model for CheckoutTrace.
+type CheckoutTrace struct {
+	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	CheckoutId Id `json:"checkout_id"`
+
+	// Leaves So many leaves of the log were followed
+	Leaves int64        `json:"leaves"`
+	Orders []OrderTrace `json:"orders"`
+
+	// Tenth What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+	// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+	Tenth Tenth `json:"tenth"`
+}
+
 // Compensation defines model for Compensation.
 type Compensation struct {
 	// AmountFen Fen; 100 fen are 1 yuan
@@ -3328,6 +3342,31 @@ type FundAccountList struct {
 	Data []FundAccount `json:"data"`
 }
 
+// FundQueue defines model for FundQueue.
+type FundQueue struct {
+	// BalanceLi What is in the queue
+	BalanceLi int64 `json:"balance_li"`
+
+	// CommittedLi Of the balance: promised to programmes
+	CommittedLi int64 `json:"committed_li"`
+
+	// CoveredLi Of what left: late returns
+	CoveredLi int64 `json:"covered_li"`
+
+	// GrantedLi Of what left: paid to programmes
+	GrantedLi int64 `json:"granted_li"`
+	InLi      int64 `json:"in_li"`
+	Inflows   int64 `json:"inflows"`
+
+	// Leaves So many leaves of the log were followed
+	Leaves   int64 `json:"leaves"`
+	OutLi    int64 `json:"out_li"`
+	Outflows int64 `json:"outflows"`
+
+	// Payments Outflows that are payments of grants
+	Payments int64 `json:"payments"`
+}
+
 // FundStatement Example: {"committed_li":0,"free_li":0,"held_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000,"spent_li":0}
 type FundStatement struct {
 	// CommittedLi Promised by grants, not paid yet
@@ -3546,6 +3585,24 @@ type LevyAgreement struct {
 	Sha256  string `json:"sha256"`
 	Title   string `json:"title"`
 	Version int    `json:"version"`
+}
+
+// LevyPage defines model for LevyPage.
+type LevyPage struct {
+	Data       []LevyPart `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// LevyPart defines model for LevyPart.
+type LevyPart struct {
+	FromLi int64 `json:"from_li"`
+
+	// Inflow The place of a move in the queue
+	Inflow QueuePosition `json:"inflow"`
+
+	// Li What the outflow took of it
+	Li   int64 `json:"li"`
+	ToLi int64 `json:"to_li"`
 }
 
 // Li Li; 1000 li are 1 yuan
@@ -4067,6 +4124,20 @@ type MerchantProduct struct {
 type MerchantProductPage struct {
 	Data       []MerchantProduct `json:"data"`
 	NextCursor *string           `json:"next_cursor"`
+}
+
+// MyTenth defines model for MyTenth.
+type MyTenth struct {
+	Data       []OrderTrace `json:"data"`
+	Leaves     int64        `json:"leaves"`
+	NextCursor *string      `json:"next_cursor"`
+
+	// Orders How many were paid, on all pages
+	Orders int64 `json:"orders"`
+
+	// Total What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+	// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+	Total Tenth `json:"total"`
 }
 
 // NewAppointment Example: {"day":"2026-12-05","people":2}
@@ -4627,6 +4698,25 @@ type OrderPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// OrderTrace defines model for OrderTrace.
+type OrderTrace struct {
+	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	CheckoutId Id            `json:"checkout_id"`
+	Inflows    []TraceInflow `json:"inflows"`
+
+	// LateReturns What left the queue for what came back of this order
+	LateReturns []QueuePosition `json:"late_returns"`
+	Merchant    Seller          `json:"merchant"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id        `json:"order_id"`
+	PaidAt  time.Time `json:"paid_at"`
+
+	// Tenth What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+	// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+	Tenth Tenth `json:"tenth"`
+}
+
 // OriginRegion defines model for OriginRegion.
 type OriginRegion struct {
 	// Code Example: 152527103001
@@ -4647,6 +4737,34 @@ type OriginRegion struct {
 
 // OriginRegionLevel defines model for OriginRegion.Level.
 type OriginRegionLevel string
+
+// Outflow defines model for Outflow.
+type Outflow struct {
+	// First The place of a move in the queue
+	First *QueuePosition `json:"first,omitempty"`
+
+	// Last The place of a move in the queue
+	Last *QueuePosition `json:"last,omitempty"`
+	Late bool           `json:"late"`
+
+	// Levies Inflows that it took li of, whole or in part
+	Levies int64 `json:"levies"`
+
+	// PaymentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PaymentId *Id `json:"payment_id,omitempty"`
+
+	// Position The place of a move in the queue
+	Position QueuePosition `json:"position"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId *Id `json:"programme_id,omitempty"`
+}
+
+// OutflowPage defines model for OutflowPage.
+type OutflowPage struct {
+	Data       []Outflow `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
 
 // Password 8 to 128 characters of any kind
 //
@@ -5347,6 +5465,30 @@ type PupilStage string
 
 // Quantity Example: 2
 type Quantity = int64
+
+// QueuePosition The place of a move in the queue
+type QueuePosition struct {
+	// FromLi The first of its li
+	FromLi int64 `json:"from_li"`
+
+	// Index Number of its leaf in the public log
+	Index int64 `json:"index"`
+
+	// Kind Of the leaf: mature, dispute_won, grant_return; or grant_payment, refund, dispute
+	Kind string `json:"kind"`
+
+	// Li How many
+	Li int64 `json:"li"`
+
+	// N Which inflow, or which outflow, it is, from 0
+	N int64 `json:"n"`
+
+	// Place Of the move in its leaf, from 0
+	Place int `json:"place"`
+
+	// ToLi The first li after it
+	ToLi int64 `json:"to_li"`
+}
 
 // Reason Example: {"reason":"许可证待核验"}
 type Reason struct {
@@ -6257,6 +6399,46 @@ type SuggestionList struct {
 // Example: -18 ℃
 type Temperature = string
 
+// Tenth What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+type Tenth struct {
+	// CommittedLi Of the matured: promised to programmes and not paid yet
+	CommittedLi int64 `json:"committed_li"`
+
+	// CoveredLi Of the matured: these li went out for late returns, whosever
+	CoveredLi int64 `json:"covered_li"`
+
+	// FreeLi Of the matured: promised to none
+	FreeLi int64 `json:"free_li"`
+
+	// GrantedLi Of the matured: paid to programmes
+	GrantedLi int64 `json:"granted_li"`
+
+	// HeldLi A bank is asked whether the buyer has to pay
+	HeldLi int64 `json:"held_li"`
+
+	// LateLi What left the queue again, for goods or payments that came back late
+	LateLi int64 `json:"late_li"`
+
+	// LeviedLi One tenth of the goods
+	LeviedLi int64 `json:"levied_li"`
+
+	// MaturedLi What came into the queue
+	MaturedLi int64 `json:"matured_li"`
+
+	// NetLi What the fund has of it
+	NetLi int64 `json:"net_li"`
+
+	// PendingLi The goods may still come back
+	PendingLi int64 `json:"pending_li"`
+
+	// ReturnedLi Of goods that came back or whose payment a bank took back for good
+	ReturnedLi int64 `json:"returned_li"`
+
+	// WaitingLi Of the matured: the log has not numbered it yet, ask again in a few seconds
+	WaitingLi int64 `json:"waiting_li"`
+}
+
 // Tier What a piece costs those who buy so many or more at once
 type Tier struct {
 	BuyerClass BuyerClass `json:"buyer_class"`
@@ -6273,6 +6455,38 @@ type Tier struct {
 // TierChange Example: {"tiers":[{"buyer_class":"consumer","from":10,"price_fen":990},{"buyer_class":"institution","from":100,"price_fen":900}]}
 type TierChange struct {
 	Tiers []Tier `json:"tiers"`
+}
+
+// TraceInflow defines model for TraceInflow.
+type TraceInflow struct {
+	CommittedLi int64 `json:"committed_li"`
+	FreeLi      int64 `json:"free_li"`
+
+	// Parts The first 200
+	Parts        []TracePart `json:"parts"`
+	PartsLeftOut int         `json:"parts_left_out"`
+
+	// Position The place of a move in the queue
+	Position QueuePosition `json:"position"`
+}
+
+// TracePart What left of an inflow
+type TracePart struct {
+	FromLi int64 `json:"from_li"`
+
+	// Late true: gone for a late return, and to no project
+	Late bool  `json:"late"`
+	Li   int64 `json:"li"`
+
+	// Outflow The place of a move in the queue
+	Outflow QueuePosition `json:"outflow"`
+
+	// PaymentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PaymentId *Id `json:"payment_id,omitempty"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId *Id   `json:"programme_id,omitempty"`
+	ToLi        int64 `json:"to_li"`
 }
 
 // Tracking defines model for Tracking.
@@ -6856,6 +7070,15 @@ type GivePupilParams struct {
 
 // ListPupilReadingsParams defines parameters for ListPupilReadings.
 type ListPupilReadingsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetMyTenthParams defines parameters for GetMyTenth.
+type GetMyTenthParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -7649,6 +7872,24 @@ type ListRecallsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListOutflowsParams defines parameters for ListOutflows.
+type ListOutflowsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOutflowLeviesParams defines parameters for ListOutflowLevies.
+type ListOutflowLeviesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListRegionsParams defines parameters for ListRegions.
 type ListRegionsParams struct {
 	// Parent Only what lies right within this region
@@ -8317,6 +8558,14 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 	GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// TraceCheckout Which projects the tenth of a checkout reached, and where the rest of it is
+	//
+	// What is free or committed in the fund is a queue of li: what came first leaves first. Each move into it and out of it has the interval of li that follows
+	// those before it in the public log. `shiyi-verify trace` computes the same from the log and the receipt.
+	//
+	// Corresponds with GET /v1/checkouts/{checkout_id}/trace (the `TraceCheckout` operationId).
+	TraceCheckout(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
 	//
 	// Corresponds with GET /v1/county/applications (the `ListCountyApplications` operationId).
@@ -8504,6 +8753,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 	ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetMyTenth What the caller's orders gave to the fund, the newest first, and where that is now
+	//
+	// Returned tenths are negative. `total` is of all orders, not of the page alone.
+	//
+	// Corresponds with GET /v1/me/tenth (the `GetMyTenth` operationId).
+	GetMyTenth(ctx context.Context, params *GetMyTenthParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListOwnAlerts What of the enterprises that the caller sells for ends soon or has ended, newest first
 	//
@@ -10069,6 +10325,21 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/public/shipping-zones (the `ListShippingZones` operationId).
 	ListShippingZones(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetQueue The queue of li that the fund's money stands in
+	//
+	// Corresponds with GET /v1/public/trace (the `GetQueue` operationId).
+	GetQueue(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOutflows What left the fund, the newest first, and of which levies it was
+	//
+	// Corresponds with GET /v1/public/trace/outflows (the `ListOutflows` operationId).
+	ListOutflows(ctx context.Context, params *ListOutflowsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOutflowLevies The levies that an outflow is made of, in the order in which they came; their parts sum to it
+	//
+	// Corresponds with GET /v1/public/trace/outflows/{outflow}/levies (the `ListOutflowLevies` operationId).
+	ListOutflowLevies(ctx context.Context, outflow int64, params *ListOutflowLeviesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	//
 	// Corresponds with GET /v1/regions (the `ListRegions` operationId).
@@ -10874,6 +11145,24 @@ func (c *Client) GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEdito
 	return c.Client.Do(req)
 }
 
+// TraceCheckout Which projects the tenth of a checkout reached, and where the rest of it is
+//
+// What is free or committed in the fund is a queue of li: what came first leaves first. Each move into it and out of it has the interval of li that follows
+// those before it in the public log. `shiyi-verify trace` computes the same from the log and the receipt.
+//
+// Corresponds with GET /v1/checkouts/{checkout_id}/trace (the `TraceCheckout` operationId).
+func (c *Client) TraceCheckout(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTraceCheckoutRequest(c.Server, checkoutId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
 //
 // Corresponds with GET /v1/county/applications (the `ListCountyApplications` operationId).
@@ -11342,6 +11631,23 @@ func (c *Client) ChangePasswordWithBody(ctx context.Context, contentType string,
 // Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewChangePasswordRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMyTenth What the caller's orders gave to the fund, the newest first, and where that is now
+//
+// Returned tenths are negative. `total` is of all orders, not of the page alone.
+//
+// Corresponds with GET /v1/me/tenth (the `GetMyTenth` operationId).
+func (c *Client) GetMyTenth(ctx context.Context, params *GetMyTenthParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMyTenthRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -15306,6 +15612,51 @@ func (c *Client) ListShippingZones(ctx context.Context, reqEditors ...RequestEdi
 	return c.Client.Do(req)
 }
 
+// GetQueue The queue of li that the fund's money stands in
+//
+// Corresponds with GET /v1/public/trace (the `GetQueue` operationId).
+func (c *Client) GetQueue(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetQueueRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOutflows What left the fund, the newest first, and of which levies it was
+//
+// Corresponds with GET /v1/public/trace/outflows (the `ListOutflows` operationId).
+func (c *Client) ListOutflows(ctx context.Context, params *ListOutflowsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOutflowsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOutflowLevies The levies that an outflow is made of, in the order in which they came; their parts sum to it
+//
+// Corresponds with GET /v1/public/trace/outflows/{outflow}/levies (the `ListOutflowLevies` operationId).
+func (c *Client) ListOutflowLevies(ctx context.Context, outflow int64, params *ListOutflowLeviesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOutflowLeviesRequest(c.Server, outflow, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRegions Where goods come from: counties, townships, villages, by code
 //
 // Corresponds with GET /v1/regions (the `ListRegions` operationId).
@@ -16970,6 +17321,40 @@ func NewGetReceiptRequest(server string, checkoutId CheckoutId) (*http.Request, 
 	return req, nil
 }
 
+// NewTraceCheckoutRequest constructs an http.Request for the TraceCheckout method
+func NewTraceCheckoutRequest(server string, checkoutId CheckoutId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "checkout_id", checkoutId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/checkouts/%s/trace", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListCountyApplicationsRequest constructs an http.Request for the ListCountyApplications method
 func NewListCountyApplicationsRequest(server string, params *ListCountyApplicationsParams) (*http.Request, error) {
 	var err error
@@ -18055,6 +18440,72 @@ func NewChangePasswordRequestWithBody(server string, contentType string, body io
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetMyTenthRequest constructs an http.Request for the GetMyTenth method
+func NewGetMyTenthRequest(server string, params *GetMyTenthParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/me/tenth")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -27350,6 +27801,172 @@ func NewListShippingZonesRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetQueueRequest constructs an http.Request for the GetQueue method
+func NewGetQueueRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/trace")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListOutflowsRequest constructs an http.Request for the ListOutflows method
+func NewListOutflowsRequest(server string, params *ListOutflowsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/trace/outflows")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListOutflowLeviesRequest constructs an http.Request for the ListOutflowLevies method
+func NewListOutflowLeviesRequest(server string, outflow int64, params *ListOutflowLeviesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "outflow", outflow, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/trace/outflows/%s/levies", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListRegionsRequest constructs an http.Request for the ListRegions method
 func NewListRegionsRequest(server string, params *ListRegionsParams) (*http.Request, error) {
 	var err error
@@ -28425,6 +29042,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 	GetReceiptWithResponse(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*GetReceiptResponse, error)
 
+	// TraceCheckoutWithResponse Which projects the tenth of a checkout reached, and where the rest of it is
+	//
+	// What is free or committed in the fund is a queue of li: what came first leaves first. Each move into it and out of it has the interval of li that follows
+	// those before it in the public log. `shiyi-verify trace` computes the same from the log and the receipt.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/checkouts/{checkout_id}/trace (the `TraceCheckout` operationId).
+	TraceCheckoutWithResponse(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*TraceCheckoutResponse, error)
+
 	// ListCountyApplicationsWithResponse Applications of the caller's county, newest first; drafts are their applicants' alone
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -28644,6 +29271,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 	ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
+
+	// GetMyTenthWithResponse What the caller's orders gave to the fund, the newest first, and where that is now
+	//
+	// Returned tenths are negative. `total` is of all orders, not of the page alone.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/me/tenth (the `GetMyTenth` operationId).
+	GetMyTenthWithResponse(ctx context.Context, params *GetMyTenthParams, reqEditors ...RequestEditorFn) (*GetMyTenthResponse, error)
 
 	// ListOwnAlertsWithResponse What of the enterprises that the caller sells for ends soon or has ended, newest first
 	//
@@ -30434,6 +31070,27 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/public/shipping-zones (the `ListShippingZones` operationId).
 	ListShippingZonesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListShippingZonesResponse, error)
+
+	// GetQueueWithResponse The queue of li that the fund's money stands in
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/trace (the `GetQueue` operationId).
+	GetQueueWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetQueueResponse, error)
+
+	// ListOutflowsWithResponse What left the fund, the newest first, and of which levies it was
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/trace/outflows (the `ListOutflows` operationId).
+	ListOutflowsWithResponse(ctx context.Context, params *ListOutflowsParams, reqEditors ...RequestEditorFn) (*ListOutflowsResponse, error)
+
+	// ListOutflowLeviesWithResponse The levies that an outflow is made of, in the order in which they came; their parts sum to it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/trace/outflows/{outflow}/levies (the `ListOutflowLevies` operationId).
+	ListOutflowLeviesWithResponse(ctx context.Context, outflow int64, params *ListOutflowLeviesParams, reqEditors ...RequestEditorFn) (*ListOutflowLeviesResponse, error)
 
 	// ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
 	//
@@ -32915,6 +33572,89 @@ func (r GetReceiptResponse) ContentType() string {
 	return ""
 }
 
+type TraceCheckoutResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CheckoutTrace
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TraceCheckoutResponse) GetJSON200() *CheckoutTrace {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TraceCheckoutResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r TraceCheckoutResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r TraceCheckoutResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r TraceCheckoutResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r TraceCheckoutResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TraceCheckoutResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TraceCheckoutResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TraceCheckoutResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TraceCheckoutResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TraceCheckoutResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListCountyApplicationsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -34657,6 +35397,75 @@ func (r ChangePasswordResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ChangePasswordResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetMyTenthResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MyTenth
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetMyTenthResponse) GetJSON200() *MyTenth {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetMyTenthResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetMyTenthResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetMyTenthResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetMyTenthResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMyTenthResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMyTenthResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMyTenthResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMyTenthResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -48549,6 +49358,171 @@ func (r ListShippingZonesResponse) ContentType() string {
 	return ""
 }
 
+type GetQueueResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FundQueue
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetQueueResponse) GetJSON200() *FundQueue {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetQueueResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetQueueResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetQueueResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetQueueResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetQueueResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListOutflowsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OutflowPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOutflowsResponse) GetJSON200() *OutflowPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOutflowsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOutflowsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOutflowsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOutflowsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOutflowsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOutflowsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListOutflowLeviesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LevyPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOutflowLeviesResponse) GetJSON200() *LevyPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOutflowLeviesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListOutflowLeviesResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOutflowLeviesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOutflowLeviesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOutflowLeviesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOutflowLeviesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOutflowLeviesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRegionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -49966,6 +50940,22 @@ func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, checko
 	return ParseGetReceiptResponse(rsp)
 }
 
+// TraceCheckoutWithResponse Which projects the tenth of a checkout reached, and where the rest of it is
+//
+// What is free or committed in the fund is a queue of li: what came first leaves first. Each move into it and out of it has the interval of li that follows
+// those before it in the public log. `shiyi-verify trace` computes the same from the log and the receipt.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/checkouts/{checkout_id}/trace (the `TraceCheckout` operationId).
+func (c *ClientWithResponses) TraceCheckoutWithResponse(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*TraceCheckoutResponse, error) {
+	rsp, err := c.TraceCheckout(ctx, checkoutId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTraceCheckoutResponse(rsp)
+}
+
 // ListCountyApplicationsWithResponse Applications of the caller's county, newest first; drafts are their applicants' alone
 //
 // Returns a wrapper object for the known response body format(s).
@@ -50358,6 +51348,21 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 		return nil, err
 	}
 	return ParseChangePasswordResponse(rsp)
+}
+
+// GetMyTenthWithResponse What the caller's orders gave to the fund, the newest first, and where that is now
+//
+// Returned tenths are negative. `total` is of all orders, not of the page alone.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/me/tenth (the `GetMyTenth` operationId).
+func (c *ClientWithResponses) GetMyTenthWithResponse(ctx context.Context, params *GetMyTenthParams, reqEditors ...RequestEditorFn) (*GetMyTenthResponse, error) {
+	rsp, err := c.GetMyTenth(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMyTenthResponse(rsp)
 }
 
 // ListOwnAlertsWithResponse What of the enterprises that the caller sells for ends soon or has ended, newest first
@@ -53584,6 +54589,45 @@ func (c *ClientWithResponses) ListShippingZonesWithResponse(ctx context.Context,
 	return ParseListShippingZonesResponse(rsp)
 }
 
+// GetQueueWithResponse The queue of li that the fund's money stands in
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/trace (the `GetQueue` operationId).
+func (c *ClientWithResponses) GetQueueWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetQueueResponse, error) {
+	rsp, err := c.GetQueue(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetQueueResponse(rsp)
+}
+
+// ListOutflowsWithResponse What left the fund, the newest first, and of which levies it was
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/trace/outflows (the `ListOutflows` operationId).
+func (c *ClientWithResponses) ListOutflowsWithResponse(ctx context.Context, params *ListOutflowsParams, reqEditors ...RequestEditorFn) (*ListOutflowsResponse, error) {
+	rsp, err := c.ListOutflows(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOutflowsResponse(rsp)
+}
+
+// ListOutflowLeviesWithResponse The levies that an outflow is made of, in the order in which they came; their parts sum to it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/trace/outflows/{outflow}/levies (the `ListOutflowLevies` operationId).
+func (c *ClientWithResponses) ListOutflowLeviesWithResponse(ctx context.Context, outflow int64, params *ListOutflowLeviesParams, reqEditors ...RequestEditorFn) (*ListOutflowLeviesResponse, error) {
+	rsp, err := c.ListOutflowLevies(ctx, outflow, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOutflowLeviesResponse(rsp)
+}
+
 // ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
 //
 // Returns a wrapper object for the known response body format(s).
@@ -55673,6 +56717,74 @@ func ParseGetReceiptResponse(rsp *http.Response) (*GetReceiptResponse, error) {
 	return response, nil
 }
 
+// ParseTraceCheckoutResponse parses an HTTP response from a TraceCheckoutWithResponse call
+func ParseTraceCheckoutResponse(rsp *http.Response) (*TraceCheckoutResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TraceCheckoutResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CheckoutTrace
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListCountyApplicationsResponse parses an HTTP response from a ListCountyApplicationsWithResponse call
 func ParseListCountyApplicationsResponse(rsp *http.Response) (*ListCountyApplicationsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -57072,6 +58184,60 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetMyTenthResponse parses an HTTP response from a GetMyTenthWithResponse call
+func ParseGetMyTenthResponse(rsp *http.Response) (*GetMyTenthResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMyTenthResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MyTenth
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -68405,6 +69571,132 @@ func ParseListShippingZonesResponse(rsp *http.Response) (*ListShippingZonesRespo
 
 	case rsp.StatusCode == 304:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetQueueResponse parses an HTTP response from a GetQueueWithResponse call
+func ParseGetQueueResponse(rsp *http.Response) (*GetQueueResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetQueueResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FundQueue
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOutflowsResponse parses an HTTP response from a ListOutflowsWithResponse call
+func ParseListOutflowsResponse(rsp *http.Response) (*ListOutflowsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOutflowsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OutflowPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOutflowLeviesResponse parses an HTTP response from a ListOutflowLeviesWithResponse call
+func ParseListOutflowLeviesResponse(rsp *http.Response) (*ListOutflowLeviesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOutflowLeviesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LevyPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

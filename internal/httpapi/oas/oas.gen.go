@@ -3071,6 +3071,20 @@ type CheckoutPreview struct {
 // CheckoutPreviewNeeds defines model for CheckoutPreview.Needs.
 type CheckoutPreviewNeeds string
 
+// CheckoutTrace defines model for CheckoutTrace.
+type CheckoutTrace struct {
+	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	CheckoutId Id `json:"checkout_id"`
+
+	// Leaves So many leaves of the log were followed
+	Leaves int64        `json:"leaves"`
+	Orders []OrderTrace `json:"orders"`
+
+	// Tenth What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+	// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+	Tenth Tenth `json:"tenth"`
+}
+
 // Compensation defines model for Compensation.
 type Compensation struct {
 	// AmountFen Fen; 100 fen are 1 yuan
@@ -3327,6 +3341,31 @@ type FundAccountList struct {
 	Data []FundAccount `json:"data"`
 }
 
+// FundQueue defines model for FundQueue.
+type FundQueue struct {
+	// BalanceLi What is in the queue
+	BalanceLi int64 `json:"balance_li"`
+
+	// CommittedLi Of the balance: promised to programmes
+	CommittedLi int64 `json:"committed_li"`
+
+	// CoveredLi Of what left: late returns
+	CoveredLi int64 `json:"covered_li"`
+
+	// GrantedLi Of what left: paid to programmes
+	GrantedLi int64 `json:"granted_li"`
+	InLi      int64 `json:"in_li"`
+	Inflows   int64 `json:"inflows"`
+
+	// Leaves So many leaves of the log were followed
+	Leaves   int64 `json:"leaves"`
+	OutLi    int64 `json:"out_li"`
+	Outflows int64 `json:"outflows"`
+
+	// Payments Outflows that are payments of grants
+	Payments int64 `json:"payments"`
+}
+
 // FundStatement Example: {"committed_li":0,"free_li":0,"held_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000,"spent_li":0}
 type FundStatement struct {
 	// CommittedLi Promised by grants, not paid yet
@@ -3545,6 +3584,24 @@ type LevyAgreement struct {
 	Sha256  string `json:"sha256"`
 	Title   string `json:"title"`
 	Version int    `json:"version"`
+}
+
+// LevyPage defines model for LevyPage.
+type LevyPage struct {
+	Data       []LevyPart `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// LevyPart defines model for LevyPart.
+type LevyPart struct {
+	FromLi int64 `json:"from_li"`
+
+	// Inflow The place of a move in the queue
+	Inflow QueuePosition `json:"inflow"`
+
+	// Li What the outflow took of it
+	Li   int64 `json:"li"`
+	ToLi int64 `json:"to_li"`
 }
 
 // Li Li; 1000 li are 1 yuan
@@ -4066,6 +4123,20 @@ type MerchantProduct struct {
 type MerchantProductPage struct {
 	Data       []MerchantProduct `json:"data"`
 	NextCursor *string           `json:"next_cursor"`
+}
+
+// MyTenth defines model for MyTenth.
+type MyTenth struct {
+	Data       []OrderTrace `json:"data"`
+	Leaves     int64        `json:"leaves"`
+	NextCursor *string      `json:"next_cursor"`
+
+	// Orders How many were paid, on all pages
+	Orders int64 `json:"orders"`
+
+	// Total What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+	// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+	Total Tenth `json:"total"`
 }
 
 // NewAppointment Example: {"day":"2026-12-05","people":2}
@@ -4626,6 +4697,25 @@ type OrderPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// OrderTrace defines model for OrderTrace.
+type OrderTrace struct {
+	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	CheckoutId Id            `json:"checkout_id"`
+	Inflows    []TraceInflow `json:"inflows"`
+
+	// LateReturns What left the queue for what came back of this order
+	LateReturns []QueuePosition `json:"late_returns"`
+	Merchant    Seller          `json:"merchant"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id        `json:"order_id"`
+	PaidAt  time.Time `json:"paid_at"`
+
+	// Tenth What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+	// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+	Tenth Tenth `json:"tenth"`
+}
+
 // OriginRegion defines model for OriginRegion.
 type OriginRegion struct {
 	// Code Example: 152527103001
@@ -4646,6 +4736,34 @@ type OriginRegion struct {
 
 // OriginRegionLevel defines model for OriginRegion.Level.
 type OriginRegionLevel string
+
+// Outflow defines model for Outflow.
+type Outflow struct {
+	// First The place of a move in the queue
+	First *QueuePosition `json:"first,omitempty"`
+
+	// Last The place of a move in the queue
+	Last *QueuePosition `json:"last,omitempty"`
+	Late bool           `json:"late"`
+
+	// Levies Inflows that it took li of, whole or in part
+	Levies int64 `json:"levies"`
+
+	// PaymentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PaymentId *Id `json:"payment_id,omitempty"`
+
+	// Position The place of a move in the queue
+	Position QueuePosition `json:"position"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId *Id `json:"programme_id,omitempty"`
+}
+
+// OutflowPage defines model for OutflowPage.
+type OutflowPage struct {
+	Data       []Outflow `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
 
 // Password 8 to 128 characters of any kind
 //
@@ -5346,6 +5464,30 @@ type PupilStage string
 
 // Quantity Example: 2
 type Quantity = int64
+
+// QueuePosition The place of a move in the queue
+type QueuePosition struct {
+	// FromLi The first of its li
+	FromLi int64 `json:"from_li"`
+
+	// Index Number of its leaf in the public log
+	Index int64 `json:"index"`
+
+	// Kind Of the leaf: mature, dispute_won, grant_return; or grant_payment, refund, dispute
+	Kind string `json:"kind"`
+
+	// Li How many
+	Li int64 `json:"li"`
+
+	// N Which inflow, or which outflow, it is, from 0
+	N int64 `json:"n"`
+
+	// Place Of the move in its leaf, from 0
+	Place int `json:"place"`
+
+	// ToLi The first li after it
+	ToLi int64 `json:"to_li"`
+}
 
 // Reason Example: {"reason":"许可证待核验"}
 type Reason struct {
@@ -6256,6 +6398,46 @@ type SuggestionList struct {
 // Example: -18 ℃
 type Temperature = string
 
+// Tenth What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+type Tenth struct {
+	// CommittedLi Of the matured: promised to programmes and not paid yet
+	CommittedLi int64 `json:"committed_li"`
+
+	// CoveredLi Of the matured: these li went out for late returns, whosever
+	CoveredLi int64 `json:"covered_li"`
+
+	// FreeLi Of the matured: promised to none
+	FreeLi int64 `json:"free_li"`
+
+	// GrantedLi Of the matured: paid to programmes
+	GrantedLi int64 `json:"granted_li"`
+
+	// HeldLi A bank is asked whether the buyer has to pay
+	HeldLi int64 `json:"held_li"`
+
+	// LateLi What left the queue again, for goods or payments that came back late
+	LateLi int64 `json:"late_li"`
+
+	// LeviedLi One tenth of the goods
+	LeviedLi int64 `json:"levied_li"`
+
+	// MaturedLi What came into the queue
+	MaturedLi int64 `json:"matured_li"`
+
+	// NetLi What the fund has of it
+	NetLi int64 `json:"net_li"`
+
+	// PendingLi The goods may still come back
+	PendingLi int64 `json:"pending_li"`
+
+	// ReturnedLi Of goods that came back or whose payment a bank took back for good
+	ReturnedLi int64 `json:"returned_li"`
+
+	// WaitingLi Of the matured: the log has not numbered it yet, ask again in a few seconds
+	WaitingLi int64 `json:"waiting_li"`
+}
+
 // Tier What a piece costs those who buy so many or more at once
 type Tier struct {
 	BuyerClass BuyerClass `json:"buyer_class"`
@@ -6272,6 +6454,38 @@ type Tier struct {
 // TierChange Example: {"tiers":[{"buyer_class":"consumer","from":10,"price_fen":990},{"buyer_class":"institution","from":100,"price_fen":900}]}
 type TierChange struct {
 	Tiers []Tier `json:"tiers"`
+}
+
+// TraceInflow defines model for TraceInflow.
+type TraceInflow struct {
+	CommittedLi int64 `json:"committed_li"`
+	FreeLi      int64 `json:"free_li"`
+
+	// Parts The first 200
+	Parts        []TracePart `json:"parts"`
+	PartsLeftOut int         `json:"parts_left_out"`
+
+	// Position The place of a move in the queue
+	Position QueuePosition `json:"position"`
+}
+
+// TracePart What left of an inflow
+type TracePart struct {
+	FromLi int64 `json:"from_li"`
+
+	// Late true: gone for a late return, and to no project
+	Late bool  `json:"late"`
+	Li   int64 `json:"li"`
+
+	// Outflow The place of a move in the queue
+	Outflow QueuePosition `json:"outflow"`
+
+	// PaymentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PaymentId *Id `json:"payment_id,omitempty"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId *Id   `json:"programme_id,omitempty"`
+	ToLi        int64 `json:"to_li"`
 }
 
 // Tracking defines model for Tracking.
@@ -6855,6 +7069,15 @@ type GivePupilParams struct {
 
 // ListPupilReadingsParams defines parameters for ListPupilReadings.
 type ListPupilReadingsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetMyTenthParams defines parameters for GetMyTenth.
+type GetMyTenthParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -7648,6 +7871,24 @@ type ListRecallsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListOutflowsParams defines parameters for ListOutflows.
+type ListOutflowsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOutflowLeviesParams defines parameters for ListOutflowLevies.
+type ListOutflowLeviesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListRegionsParams defines parameters for ListRegions.
 type ListRegionsParams struct {
 	// Parent Only what lies right within this region
@@ -8075,6 +8316,9 @@ type ServerInterface interface {
 	// GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 	// (GET /v1/checkouts/{checkout_id}/receipt)
 	GetReceipt(c *gin.Context, checkoutId CheckoutId)
+	// TraceCheckout Which projects the tenth of a checkout reached, and where the rest of it is
+	// (GET /v1/checkouts/{checkout_id}/trace)
+	TraceCheckout(c *gin.Context, checkoutId CheckoutId)
 	// ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
 	// (GET /v1/county/applications)
 	ListCountyApplications(c *gin.Context, params ListCountyApplicationsParams)
@@ -8144,6 +8388,9 @@ type ServerInterface interface {
 	// ChangePassword Change the password and end all other sessions
 	// (POST /v1/me/password)
 	ChangePassword(c *gin.Context)
+	// GetMyTenth What the caller's orders gave to the fund, the newest first, and where that is now
+	// (GET /v1/me/tenth)
+	GetMyTenth(c *gin.Context, params GetMyTenthParams)
 	// ListOwnAlerts What of the enterprises that the caller sells for ends soon or has ended, newest first
 	// (GET /v1/merchant/alerts)
 	ListOwnAlerts(c *gin.Context, params ListOwnAlertsParams)
@@ -8675,6 +8922,15 @@ type ServerInterface interface {
 	// ListShippingZones Where goods are shipped to
 	// (GET /v1/public/shipping-zones)
 	ListShippingZones(c *gin.Context)
+	// GetQueue The queue of li that the fund's money stands in
+	// (GET /v1/public/trace)
+	GetQueue(c *gin.Context)
+	// ListOutflows What left the fund, the newest first, and of which levies it was
+	// (GET /v1/public/trace/outflows)
+	ListOutflows(c *gin.Context, params ListOutflowsParams)
+	// ListOutflowLevies The levies that an outflow is made of, in the order in which they came; their parts sum to it
+	// (GET /v1/public/trace/outflows/{outflow}/levies)
+	ListOutflowLevies(c *gin.Context, outflow int64, params ListOutflowLeviesParams)
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	// (GET /v1/regions)
 	ListRegions(c *gin.Context, params ListRegionsParams)
@@ -9520,6 +9776,31 @@ func (siw *ServerInterfaceWrapper) GetReceipt(c *gin.Context) {
 	siw.Handler.GetReceipt(c, checkoutId)
 }
 
+// TraceCheckout operation middleware
+func (siw *ServerInterfaceWrapper) TraceCheckout(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "checkout_id" -------------
+	var checkoutId CheckoutId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "checkout_id", c.Param("checkout_id"), &checkoutId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter checkout_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TraceCheckout(c, checkoutId)
+}
+
 // ListCountyApplications operation middleware
 func (siw *ServerInterfaceWrapper) ListCountyApplications(c *gin.Context) {
 
@@ -10168,6 +10449,41 @@ func (siw *ServerInterfaceWrapper) ChangePassword(c *gin.Context) {
 	}
 
 	siw.Handler.ChangePassword(c)
+}
+
+// GetMyTenth operation middleware
+func (siw *ServerInterfaceWrapper) GetMyTenth(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetMyTenthParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetMyTenth(c, params)
 }
 
 // ListOwnAlerts operation middleware
@@ -15842,6 +16158,98 @@ func (siw *ServerInterfaceWrapper) ListShippingZones(c *gin.Context) {
 	siw.Handler.ListShippingZones(c)
 }
 
+// GetQueue operation middleware
+func (siw *ServerInterfaceWrapper) GetQueue(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetQueue(c)
+}
+
+// ListOutflows operation middleware
+func (siw *ServerInterfaceWrapper) ListOutflows(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOutflowsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOutflows(c, params)
+}
+
+// ListOutflowLevies operation middleware
+func (siw *ServerInterfaceWrapper) ListOutflowLevies(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "outflow" -------------
+	var outflow int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "outflow", c.Param("outflow"), &outflow, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter outflow: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOutflowLeviesParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOutflowLevies(c, outflow, params)
+}
+
 // ListRegions operation middleware
 func (siw *ServerInterfaceWrapper) ListRegions(c *gin.Context) {
 
@@ -16513,6 +16921,11 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/public/documents", wrapper.ListDocuments)
 	router.GET(options.BaseURL+"/v1/public/documents/:document_id", wrapper.GetDocument)
 	router.GET(options.BaseURL+"/v1/public/documents/:document_id/content", wrapper.GetDocumentContent)
+	router.GET(options.BaseURL+"/v1/checkouts/:checkout_id/trace", wrapper.TraceCheckout)
+	router.GET(options.BaseURL+"/v1/me/tenth", wrapper.GetMyTenth)
+	router.GET(options.BaseURL+"/v1/public/trace", wrapper.GetQueue)
+	router.GET(options.BaseURL+"/v1/public/trace/outflows", wrapper.ListOutflows)
+	router.GET(options.BaseURL+"/v1/public/trace/outflows/:outflow/levies", wrapper.ListOutflowLevies)
 	router.GET(options.BaseURL+"/v1/fund/pupils", wrapper.ListPupils)
 	router.POST(options.BaseURL+"/v1/fund/pupils", wrapper.RecordPupil)
 	router.POST(options.BaseURL+"/v1/fund/pupils/:pupil_id/requests", wrapper.RequestPupil)
@@ -19694,6 +20107,125 @@ func (response GetReceiptdefaultApplicationProblemPlusJSONResponse) VisitGetRece
 	return err
 }
 
+type TraceCheckoutRequestObject struct {
+	CheckoutId CheckoutId `json:"checkout_id"`
+}
+
+type TraceCheckoutResponseObject interface {
+	VisitTraceCheckoutResponse(w http.ResponseWriter) error
+}
+
+type TraceCheckout200JSONResponse CheckoutTrace
+
+func (response TraceCheckout200JSONResponse) VisitTraceCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TraceCheckout400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response TraceCheckout400ApplicationProblemPlusJSONResponse) VisitTraceCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TraceCheckout401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response TraceCheckout401ApplicationProblemPlusJSONResponse) VisitTraceCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TraceCheckout403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TraceCheckout403ApplicationProblemPlusJSONResponse) VisitTraceCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TraceCheckout404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TraceCheckout404ApplicationProblemPlusJSONResponse) VisitTraceCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TraceCheckout409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response TraceCheckout409ApplicationProblemPlusJSONResponse) VisitTraceCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TraceCheckoutdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response TraceCheckoutdefaultApplicationProblemPlusJSONResponse) VisitTraceCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListCountyApplicationsRequestObject struct {
 	Params ListCountyApplicationsParams
 }
@@ -22146,6 +22678,93 @@ type ChangePassworddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ChangePassworddefaultApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyTenthRequestObject struct {
+	Params GetMyTenthParams
+}
+
+type GetMyTenthResponseObject interface {
+	VisitGetMyTenthResponse(w http.ResponseWriter) error
+}
+
+type GetMyTenth200JSONResponse MyTenth
+
+func (response GetMyTenth200JSONResponse) VisitGetMyTenthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyTenth400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetMyTenth400ApplicationProblemPlusJSONResponse) VisitGetMyTenthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyTenth401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetMyTenth401ApplicationProblemPlusJSONResponse) VisitGetMyTenthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyTenth403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetMyTenth403ApplicationProblemPlusJSONResponse) VisitGetMyTenthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyTenthdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMyTenthdefaultApplicationProblemPlusJSONResponse) VisitGetMyTenthResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -41615,6 +42234,187 @@ func (response ListShippingZonesdefaultApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type GetQueueRequestObject struct {
+}
+
+type GetQueueResponseObject interface {
+	VisitGetQueueResponse(w http.ResponseWriter) error
+}
+
+type GetQueue200JSONResponse FundQueue
+
+func (response GetQueue200JSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQueue304Response struct {
+}
+
+func (response GetQueue304Response) VisitGetQueueResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetQueuedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetQueuedefaultApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOutflowsRequestObject struct {
+	Params ListOutflowsParams
+}
+
+type ListOutflowsResponseObject interface {
+	VisitListOutflowsResponse(w http.ResponseWriter) error
+}
+
+type ListOutflows200JSONResponse OutflowPage
+
+func (response ListOutflows200JSONResponse) VisitListOutflowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOutflows304Response struct {
+}
+
+func (response ListOutflows304Response) VisitListOutflowsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListOutflows400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOutflows400ApplicationProblemPlusJSONResponse) VisitListOutflowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOutflowsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOutflowsdefaultApplicationProblemPlusJSONResponse) VisitListOutflowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOutflowLeviesRequestObject struct {
+	Outflow int64 `json:"outflow"`
+	Params  ListOutflowLeviesParams
+}
+
+type ListOutflowLeviesResponseObject interface {
+	VisitListOutflowLeviesResponse(w http.ResponseWriter) error
+}
+
+type ListOutflowLevies200JSONResponse LevyPage
+
+func (response ListOutflowLevies200JSONResponse) VisitListOutflowLeviesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOutflowLevies400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOutflowLevies400ApplicationProblemPlusJSONResponse) VisitListOutflowLeviesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOutflowLevies404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListOutflowLevies404ApplicationProblemPlusJSONResponse) VisitListOutflowLeviesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOutflowLeviesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOutflowLeviesdefaultApplicationProblemPlusJSONResponse) VisitListOutflowLeviesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRegionsRequestObject struct {
 	Params ListRegionsParams
 }
@@ -42845,6 +43645,9 @@ type StrictServerInterface interface {
 	// GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 	// (GET /v1/checkouts/{checkout_id}/receipt)
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	// TraceCheckout Which projects the tenth of a checkout reached, and where the rest of it is
+	// (GET /v1/checkouts/{checkout_id}/trace)
+	TraceCheckout(ctx context.Context, request TraceCheckoutRequestObject) (TraceCheckoutResponseObject, error)
 	// ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
 	// (GET /v1/county/applications)
 	ListCountyApplications(ctx context.Context, request ListCountyApplicationsRequestObject) (ListCountyApplicationsResponseObject, error)
@@ -42914,6 +43717,9 @@ type StrictServerInterface interface {
 	// ChangePassword Change the password and end all other sessions
 	// (POST /v1/me/password)
 	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
+	// GetMyTenth What the caller's orders gave to the fund, the newest first, and where that is now
+	// (GET /v1/me/tenth)
+	GetMyTenth(ctx context.Context, request GetMyTenthRequestObject) (GetMyTenthResponseObject, error)
 	// ListOwnAlerts What of the enterprises that the caller sells for ends soon or has ended, newest first
 	// (GET /v1/merchant/alerts)
 	ListOwnAlerts(ctx context.Context, request ListOwnAlertsRequestObject) (ListOwnAlertsResponseObject, error)
@@ -43445,6 +44251,15 @@ type StrictServerInterface interface {
 	// ListShippingZones Where goods are shipped to
 	// (GET /v1/public/shipping-zones)
 	ListShippingZones(ctx context.Context, request ListShippingZonesRequestObject) (ListShippingZonesResponseObject, error)
+	// GetQueue The queue of li that the fund's money stands in
+	// (GET /v1/public/trace)
+	GetQueue(ctx context.Context, request GetQueueRequestObject) (GetQueueResponseObject, error)
+	// ListOutflows What left the fund, the newest first, and of which levies it was
+	// (GET /v1/public/trace/outflows)
+	ListOutflows(ctx context.Context, request ListOutflowsRequestObject) (ListOutflowsResponseObject, error)
+	// ListOutflowLevies The levies that an outflow is made of, in the order in which they came; their parts sum to it
+	// (GET /v1/public/trace/outflows/{outflow}/levies)
+	ListOutflowLevies(ctx context.Context, request ListOutflowLeviesRequestObject) (ListOutflowLeviesResponseObject, error)
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	// (GET /v1/regions)
 	ListRegions(ctx context.Context, request ListRegionsRequestObject) (ListRegionsResponseObject, error)
@@ -44539,6 +45354,32 @@ func (sh *strictHandler) GetReceipt(ctx *gin.Context, checkoutId CheckoutId) {
 	}
 }
 
+// TraceCheckout operation middleware
+func (sh *strictHandler) TraceCheckout(ctx *gin.Context, checkoutId CheckoutId) {
+	var request TraceCheckoutRequestObject
+
+	request.CheckoutId = checkoutId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TraceCheckout(ctx, request.(TraceCheckoutRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TraceCheckout")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(TraceCheckoutResponseObject); ok {
+		if err := validResponse.VisitTraceCheckoutResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListCountyApplications operation middleware
 func (sh *strictHandler) ListCountyApplications(ctx *gin.Context, params ListCountyApplicationsParams) {
 	var request ListCountyApplicationsRequestObject
@@ -45238,6 +46079,32 @@ func (sh *strictHandler) ChangePassword(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ChangePasswordResponseObject); ok {
 		if err := validResponse.VisitChangePasswordResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMyTenth operation middleware
+func (sh *strictHandler) GetMyTenth(ctx *gin.Context, params GetMyTenthParams) {
+	var request GetMyTenthRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMyTenth(ctx, request.(GetMyTenthRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMyTenth")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetMyTenthResponseObject); ok {
+		if err := validResponse.VisitGetMyTenthResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -50953,6 +51820,83 @@ func (sh *strictHandler) ListShippingZones(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListShippingZonesResponseObject); ok {
 		if err := validResponse.VisitListShippingZonesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetQueue operation middleware
+func (sh *strictHandler) GetQueue(ctx *gin.Context) {
+	var request GetQueueRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetQueue(ctx, request.(GetQueueRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetQueue")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetQueueResponseObject); ok {
+		if err := validResponse.VisitGetQueueResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOutflows operation middleware
+func (sh *strictHandler) ListOutflows(ctx *gin.Context, params ListOutflowsParams) {
+	var request ListOutflowsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOutflows(ctx, request.(ListOutflowsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOutflows")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOutflowsResponseObject); ok {
+		if err := validResponse.VisitListOutflowsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOutflowLevies operation middleware
+func (sh *strictHandler) ListOutflowLevies(ctx *gin.Context, outflow int64, params ListOutflowLeviesParams) {
+	var request ListOutflowLeviesRequestObject
+
+	request.Outflow = outflow
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOutflowLevies(ctx, request.(ListOutflowLeviesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOutflowLevies")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOutflowLeviesResponseObject); ok {
+		if err := validResponse.VisitListOutflowLeviesResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
