@@ -55,23 +55,23 @@ type Figure struct {
 
 // New is what is put into the register.
 type New struct {
-	Year     int
-	Track    string
-	TitleZH  string
-	TitleEN  string
-	Figures  []Figure
-	Source   string // where the figures come from
-	Invented bool   // an example
-	Replaces ID     // the entry that this one corrects; zero: none
-	Reason   string // why it is corrected
+	Year     int      `json:"year"`
+	Track    string   `json:"track"`
+	TitleZH  string   `json:"title_zh"`
+	TitleEN  string   `json:"title_en"`
+	Figures  []Figure `json:"figures"`
+	Source   string   `json:"source"`   // where the figures come from
+	Invented bool     `json:"invented"` // an example
+	Replaces ID       `json:"-"`        // the entry that this one corrects; zero: none
+	Reason   string   `json:"reason"`   // why it is corrected
 }
 
 // Entry is what the register says.
 type Entry struct {
-	ID ID
+	ID ID `json:"id"`
 	New
-	By identity.ID
-	At time.Time
+	By identity.ID `json:"-"`
+	At time.Time   `json:"recorded_at"`
 }
 
 // Sum is that of one figure over the entry's figures.

@@ -11,42 +11,44 @@ import (
 
 // Impact is the account of one year, by Asia/Shanghai.
 type Impact struct {
-	Year        int
-	Enterprises int64 // that sold something
-	Categories  int64 // of what was sold
-	Products    int64 // of which something was sold
-	Orders      int64
-	Sold        money.Li // goods, less goods refunded
-	Levy        money.Li // tenths, less tenths returned: one tenth of Sold
-	Linkage     Linkage
-	Purchases   Purchases
-	Trained     int64              // people, as the register sums them
-	Assistance  []assistance.Entry // without Purchases
-	Fund        Fund
+	Year        int                `json:"year"`
+	Enterprises int64              `json:"enterprises"` // that sold something
+	Categories  int64              `json:"categories"`  // of what was sold
+	Products    int64              `json:"products"`    // of which something was sold
+	Orders      int64              `json:"orders"`
+	Sold        money.Li           `json:"sold_li"` // goods, less goods refunded
+	Levy        money.Li           `json:"levy_li"` // tenths, less tenths returned: one tenth of Sold
+	Linkage     Linkage            `json:"linkage"`
+	Purchases   Purchases          `json:"purchases"`
+	Trained     int64              `json:"people_trained"` // as the register sums them
+	Assistance  []assistance.Entry `json:"assistance"`     // without Purchases
+	Fund        Fund               `json:"fund"`
 }
 
 // Linkage is what the enterprises declare together. A household may work with several of them.
 type Linkage struct {
-	Households, PoorHouseholds, Employed int64
-	Dividends                            money.Fen
+	Households     int64     `json:"households"`
+	PoorHouseholds int64     `json:"poor_households"`
+	Employed       int64     `json:"employed"`
+	Dividends      money.Fen `json:"dividends_fen"`
 }
 
 // Purchases are what institutions bought outside the shop. Until institutional buying is a part of the shop,
 // they are what was put into the register of assistance.
 type Purchases struct {
-	Entries []assistance.Entry
-	Amount  money.Fen
-	Kg      int64
+	Entries []assistance.Entry `json:"entries"`
+	Amount  money.Fen          `json:"amount_fen"`
+	Kg      int64              `json:"kg"`
 }
 
 // Fund is what went into the fund and out of it in the year.
 type Fund struct {
-	Levied   money.Li // tenths, less those returned
-	Paid     money.Li // to programmes
-	Returned money.Li // by programmes
+	Levied   money.Li `json:"levied_li"`   // tenths, less those returned
+	Paid     money.Li `json:"paid_li"`     // to programmes
+	Returned money.Li `json:"returned_li"` // by programmes
 	// Administration is what left the fund for anything but programmes and returns of
 	// tenths. The public log refuses such a move: it is zero, and computed all the same.
-	Administration money.Li
+	Administration money.Li `json:"administration_li"`
 }
 
 // AdministrationBP is the administration's share of all that left the fund, in ten-thousandths.
