@@ -13,10 +13,12 @@ import (
 	"github.com/shiyi-market/shiyi/internal/courier"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/gateway"
+	"github.com/shiyi-market/shiyi/internal/grant"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/pgserver"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/programme"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
@@ -49,6 +51,8 @@ type Config struct {
 	Webhook    webhook.Config
 	Claims     claim.Config
 	Settlement settlement.Config
+	Programmes programme.Config
+	Grants     grant.Config
 	Courier    courier.Config
 	Telemetry  telemetry.Config
 }
