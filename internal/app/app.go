@@ -12,6 +12,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/application"
 	"github.com/shiyi-market/shiyi/internal/assistance"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
@@ -19,11 +20,13 @@ import (
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/courier"
+	"github.com/shiyi-market/shiyi/internal/disbursement"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/grant"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
@@ -31,10 +34,12 @@ import (
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/notice"
+	"github.com/shiyi-market/shiyi/internal/objection"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/programme"
 	"github.com/shiyi-market/shiyi/internal/publication"
 	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/recall"
@@ -217,6 +222,11 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Publications = publication.New(a.db, s.Transparency)
 	s.Assistance, s.Reports = assistance.NewService(a.db), report.New(a.db)
 	s.Traces = trace.New(a.db, s.Orders)
+	s.Programmes, s.Applications = programme.New(a.db, a.cfg.Programmes), application.New(a.db, a.cfg.Programmes)
+	s.Grants, s.Disbursements = grant.New(a.db, a.cfg.Grants), disbursement.New(a.db, a.cfg.Grants)
+	s.Objections = objection.New(a.db, map[objection.Subject]objection.Hooks{
+		objection.Application: application.Hooks(), objection.Change: programme.Hooks(), objection.Grant: grant.Hooks(),
+	})
 	s.Pupils, err = pupil.Open(a.db, a.cfg.Pupils)
 	return err
 }

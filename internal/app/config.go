@@ -13,10 +13,12 @@ import (
 	"github.com/shiyi-market/shiyi/internal/courier"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/gateway"
+	"github.com/shiyi-market/shiyi/internal/grant"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/pgserver"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/programme"
 	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/settlement"
@@ -50,6 +52,8 @@ type Config struct {
 	Webhook    webhook.Config
 	Claims     claim.Config
 	Settlement settlement.Config
+	Programmes programme.Config
+	Grants     grant.Config
 	Courier    courier.Config
 	Pupils     pupil.Config
 	Telemetry  telemetry.Config

@@ -22,18 +22,21 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/application"
 	"github.com/shiyi-market/shiyi/internal/assistance"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
+	"github.com/shiyi-market/shiyi/internal/disbursement"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/gateway"
+	"github.com/shiyi-market/shiyi/internal/grant"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
@@ -42,6 +45,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/notice"
+	"github.com/shiyi-market/shiyi/internal/objection"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/origin"
@@ -51,6 +55,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payout"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/programme"
 	"github.com/shiyi-market/shiyi/internal/publication"
 	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/quote"
@@ -204,6 +209,11 @@ func New(t testing.TB, o Options) *Shop {
 	s.Pupils, err = pupil.Open(s.DB, pupil.Config{Folder: t.TempDir(), Access: time.Hour})
 	must(t, err)
 	s.Traces = trace.New(s.DB, s.Orders)
+	s.Programmes, s.Applications = programme.New(s.DB, Rules), application.New(s.DB, Rules)
+	s.Grants, s.Disbursements = grant.New(s.DB, Terms), disbursement.New(s.DB, Terms)
+	s.Objections = objection.New(s.DB, map[objection.Subject]objection.Hooks{
+		objection.Application: application.Hooks(), objection.Change: programme.Hooks(), objection.Grant: grant.Hooks(),
+	})
 	return s
 }
 
