@@ -33,6 +33,7 @@ var arrows = map[string][]string{
 	"dispatch":     {"carrier", "fulfilment", "identity", "merchant", "order", "quote", "trail"},
 	"compensation": {"fulfilment", "identity", "ledger", "lifecycle", "merchant", "notice", "order", "trail"},
 	"disbursement": {"fund", "grant", "identity", "ledger", "lifecycle", "objection", "programme", "trail"},
+	"disclosure":   {"fund", "identity", "ledger", "publication", "report", "trail"},
 	"dispute":      {"aftersale", "fund", "identity", "ledger", "merchant", "notice", "order", "payment", "trail"},
 	"dossier":      {"identity", "merchant"},
 	"fulfilment":   {"identity", "merchant", "order", "shipment", "trail"},

@@ -55,7 +55,7 @@ func fundOf(t *testing.T) (*postgres.DB, func(clock string) *disclosure.Service)
 			{What: fund.Goods, From: "world:stripe", To: owed, Amount: 1_000_000}, fund.Tenth(owed, 100_000),
 		}}, fund.Mature(home, "a", 100_000))
 	book("2025-01-10T10:00:00+08:00", fund.Grant(programme, 5000), fund.PayGrant(programme, programme, programme, 4000))
-	return db, func(clock string) *disclosure.Service { return disclosure.New(at(clock), disclosure.Paid) }
+	return db, func(clock string) *disclosure.Service { return disclosure.New(at(clock)) }
 }
 
 func duties(t *testing.T, s *disclosure.Service, state disclosure.State) []disclosure.Duty {
@@ -158,7 +158,7 @@ func TestNobodyReportsWhoMustNotNorWhatIsNotWhole(t *testing.T) {
 	if _, err := s.Snapshot(t.Context(), id.New[publication.Document](pgtest.Noon)); !errors.Is(err, disclosure.ErrUnknown) {
 		t.Errorf("nobody's report: %v", err)
 	}
-	if n, err := disclosure.New(pgtest.New(t), disclosure.Paid).Plan(t.Context()); n != 0 || err != nil {
+	if n, err := disclosure.New(pgtest.New(t)).Plan(t.Context()); n != 0 || err != nil {
 		t.Errorf("a fund without a sale has %d duties, %v", n, err)
 	}
 }

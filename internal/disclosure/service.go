@@ -21,17 +21,11 @@ import (
 	"github.com/shiyi-market/shiyi/internal/trail"
 )
 
-// Programmes says, as part of tx, which programmes there are.
-type Programmes func(ctx context.Context, tx *postgres.Tx) ([]Programme, error)
-
 // Service keeps the calendar.
-type Service struct {
-	db         *postgres.DB
-	programmes Programmes
-}
+type Service struct{ db *postgres.DB }
 
 // New makes the service.
-func New(db *postgres.DB, programmes Programmes) *Service { return &Service{db, programmes} }
+func New(db *postgres.DB) *Service { return &Service{db} }
 
 // Plan enters into the calendar what has become a duty, and returns how much that is. It may be called at any
 // time by anybody: a duty is entered once.
@@ -45,11 +39,11 @@ func (s *Service) Plan(ctx context.Context) (int, error) {
 		for year := first.In(zone()).Year(); year < tx.Now.In(zone()).Year(); year++ {
 			wanted = append(wanted, annual(year))
 		}
-		programmes, err := s.programmes(ctx, tx)
+		paid, err := programmes(ctx, tx)
 		if err != nil {
 			return 0, err
 		}
-		for _, p := range programmes {
+		for _, p := range paid {
 			wanted = append(wanted, p.duties(tx.Now)...)
 		}
 		for i := range wanted {

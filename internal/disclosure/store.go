@@ -122,24 +122,32 @@ func began(ctx context.Context, tx *postgres.Tx) (time.Time, bool, error) {
 	return rows[0].At.UTC(), true, nil
 }
 
-// Paid are the programmes that the book knows of, with the day of their first payment, and by their ids for names: for
-// a calendar without a register of programmes.
-func Paid(ctx context.Context, tx *postgres.Tx) ([]Programme, error) {
+// programmes are those that were paid, from their first payment on. One ends with its last payment when none of
+// its grants has anything left to pay.
+func programmes(ctx context.Context, tx *postgres.Tx) ([]Programme, error) {
 	rows, err := postgres.Rows[struct {
-		Target string
-		At     time.Time
-	}](ctx, tx, `SELECT m.target, min(t.at) AS at FROM transfer t JOIN move m ON m.home = t.home AND m.transfer_id = t.id
-		WHERE t.kind = ? GROUP BY m.target`, fund.GrantPaying)
+		ID          uuid.UUID
+		Title       *string
+		First, Last time.Time
+		Open        bool
+	}](ctx, tx, `WITH paid AS (
+			SELECT right(m.target, 36)::uuid AS id, min(t.at) AS first, max(t.at) AS last
+			FROM transfer t JOIN move m ON m.home = t.home AND m.transfer_id = t.id WHERE t.kind = ? GROUP BY m.target)
+		SELECT paid.id, p.title, paid.first, paid.last,
+		       p.id IS NULL OR EXISTS (SELECT FROM fund_grant g WHERE g.programme_id = p.id AND g.state IN ('proposed', 'committed')) AS open
+		FROM paid LEFT JOIN programme p ON p.id = paid.id ORDER BY paid.first, paid.id`, fund.GrantPaying)
 	if err != nil {
 		return nil, fmt.Errorf("find which programmes were paid: %w", err)
 	}
-	var all []Programme
-	for _, r := range rows {
-		programme, err := uuid.Parse(r.Target[len(r.Target)-len(uuid.Nil.String()):])
-		if err != nil {
-			return nil, fmt.Errorf("account %s: %w", r.Target, err)
+	all := make([]Programme, len(rows))
+	for i, r := range rows {
+		all[i] = Programme{ID: r.ID, Name: r.ID.String(), Started: r.First.UTC()}
+		if r.Title != nil {
+			all[i].Name = *r.Title
 		}
-		all = append(all, Programme{ID: programme, Name: programme.String(), Started: r.At.UTC()})
+		if !r.Open {
+			all[i].Ended = r.Last.UTC()
+		}
 	}
 	return all, nil
 }
