@@ -55,7 +55,7 @@ var arrows = map[string][]string{
 	"quote":        {"carriage", "cart", "catalog", "identity", "merchant", "offer"},
 	"recall":       {"identity", "inventory", "trail"},
 	"reconcile":    {"aftersale", "dispute", "gateway", "identity", "ledger", "merchant", "order", "payment", "settlement", "trail"},
-	"receipt":      {"aftersale", "fund", "identity", "ledger", "notice", "order", "transparency"},
+	"receipt":      {"aftersale", "fund", "identity", "ledger", "notice", "order", "trace", "transparency"},
 	"repayment":    {"gateway", "identity", "order", "payment", "trail"},
 	"returns":      {"catalog", "fulfilment", "identity", "lifecycle", "merchant", "order", "payment"},
 	"review":       {"catalog", "identity", "merchant", "order", "trail"},

@@ -3704,7 +3704,7 @@ type LivePriceClaim struct {
 	SkuId Id `json:"sku_id"`
 }
 
-// LogEntry The place of a sale or a refund in the public log
+// LogEntry The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
 type LogEntry struct {
 	// Leaf The leaf, as it was hashed
 	Leaf string `json:"leaf"`
@@ -5137,7 +5137,10 @@ type Receipt struct {
 	// NetLevyLi What the fund has of this checkout
 	NetLevyLi int64          `json:"net_levy_li"`
 	Orders    []ReceiptOrder `json:"orders"`
-	PaidAt    time.Time      `json:"paid_at"`
+
+	// PageUrl The same for people, without signing in. Whoever has this address has the receipt
+	PageUrl string    `json:"page_url"`
+	PaidAt  time.Time `json:"paid_at"`
 
 	// RefundedFen Goods and shipping
 	RefundedFen int64 `json:"refunded_fen"`
@@ -5182,7 +5185,7 @@ type ReceiptLog struct {
 
 // ReceiptOrder defines model for ReceiptOrder.
 type ReceiptOrder struct {
-	// Entry The place of a sale or a refund in the public log
+	// Entry The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
 	Entry LogEntry `json:"entry"`
 
 	// GoodsFen Fen; 100 fen are 1 yuan
@@ -5193,9 +5196,12 @@ type ReceiptOrder struct {
 	// LevyLi Li; 1000 li are 1 yuan
 	//
 	// Example: 29760
-	LevyLi   Li            `json:"levy_li"`
-	Lines    []ReceiptLine `json:"lines"`
-	Merchant Seller        `json:"merchant"`
+	LevyLi Li            `json:"levy_li"`
+	Lines  []ReceiptLine `json:"lines"`
+
+	// Maturing The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
+	Maturing *LogEntry `json:"maturing,omitempty"`
+	Merchant Seller    `json:"merchant"`
 
 	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	OrderId Id              `json:"order_id"`
@@ -5209,7 +5215,7 @@ type ReceiptOrder struct {
 
 // ReceiptRefund defines model for ReceiptRefund.
 type ReceiptRefund struct {
-	// Entry The place of a sale or a refund in the public log
+	// Entry The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
 	Entry    LogEntry `json:"entry"`
 	GoodsFen int64    `json:"goods_fen"`
 	LevyLi   int64    `json:"levy_li"`
@@ -8041,6 +8047,13 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 	GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetReceiptPdf The receipt on paper, with a QR code of its page
+	//
+	// It says what the receipt says. Letters that its font lacks are printed as 〓; how many there are is in `Missing-Glyphs`.
+	//
+	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt.pdf (the `GetReceiptPdf` operationId).
+	GetReceiptPdf(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// TraceCheckout Which projects the tenth of a checkout reached, and where the rest of it is
 	//
 	// What is free or committed in the fund is a queue of li: what came first leaves first. Each move into it and out of it has the interval of li that follows
@@ -10491,6 +10504,23 @@ func (c *Client) CancelCheckout(ctx context.Context, checkoutId CheckoutId, para
 // Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 func (c *Client) GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetReceiptRequest(c.Server, checkoutId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReceiptPdf The receipt on paper, with a QR code of its page
+//
+// It says what the receipt says. Letters that its font lacks are printed as 〓; how many there are is in `Missing-Glyphs`.
+//
+// Corresponds with GET /v1/checkouts/{checkout_id}/receipt.pdf (the `GetReceiptPdf` operationId).
+func (c *Client) GetReceiptPdf(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReceiptPdfRequest(c.Server, checkoutId)
 	if err != nil {
 		return nil, err
 	}
@@ -16343,6 +16373,40 @@ func NewGetReceiptRequest(server string, checkoutId CheckoutId) (*http.Request, 
 	}
 
 	operationPath := fmt.Sprintf("/v1/checkouts/%s/receipt", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetReceiptPdfRequest constructs an http.Request for the GetReceiptPdf method
+func NewGetReceiptPdfRequest(server string, checkoutId CheckoutId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "checkout_id", checkoutId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/checkouts/%s/receipt.pdf", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -27285,6 +27349,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 	GetReceiptWithResponse(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*GetReceiptResponse, error)
 
+	// GetReceiptPdfWithResponse The receipt on paper, with a QR code of its page
+	//
+	// It says what the receipt says. Letters that its font lacks are printed as 〓; how many there are is in `Missing-Glyphs`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt.pdf (the `GetReceiptPdf` operationId).
+	GetReceiptPdfWithResponse(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*GetReceiptPdfResponse, error)
+
 	// TraceCheckoutWithResponse Which projects the tenth of a checkout reached, and where the rest of it is
 	//
 	// What is free or committed in the fund is a queue of li: what came first leaves first. Each move into it and out of it has the interval of li that follows
@@ -31660,6 +31733,82 @@ func (r GetReceiptResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetReceiptResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetReceiptPdfResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReceiptPdfResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetReceiptPdfResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetReceiptPdfResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetReceiptPdfResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r GetReceiptPdfResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReceiptPdfResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReceiptPdfResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReceiptPdfResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReceiptPdfResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReceiptPdfResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -47950,6 +48099,21 @@ func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, checko
 	return ParseGetReceiptResponse(rsp)
 }
 
+// GetReceiptPdfWithResponse The receipt on paper, with a QR code of its page
+//
+// It says what the receipt says. Letters that its font lacks are printed as 〓; how many there are is in `Missing-Glyphs`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/checkouts/{checkout_id}/receipt.pdf (the `GetReceiptPdf` operationId).
+func (c *ClientWithResponses) GetReceiptPdfWithResponse(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*GetReceiptPdfResponse, error) {
+	rsp, err := c.GetReceiptPdf(ctx, checkoutId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReceiptPdfResponse(rsp)
+}
+
 // TraceCheckoutWithResponse Which projects the tenth of a checkout reached, and where the rest of it is
 //
 // What is free or committed in the fund is a queue of li: what came first leaves first. Each move into it and out of it has the interval of li that follows
@@ -53417,6 +53581,67 @@ func ParseGetReceiptResponse(rsp *http.Response) (*GetReceiptResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetReceiptPdfResponse parses an HTTP response from a GetReceiptPdfWithResponse call
+func ParseGetReceiptPdfResponse(rsp *http.Response) (*GetReceiptPdfResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReceiptPdfResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Invalid
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

@@ -3703,7 +3703,7 @@ type LivePriceClaim struct {
 	SkuId Id `json:"sku_id"`
 }
 
-// LogEntry The place of a sale or a refund in the public log
+// LogEntry The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
 type LogEntry struct {
 	// Leaf The leaf, as it was hashed
 	Leaf string `json:"leaf"`
@@ -5136,7 +5136,10 @@ type Receipt struct {
 	// NetLevyLi What the fund has of this checkout
 	NetLevyLi int64          `json:"net_levy_li"`
 	Orders    []ReceiptOrder `json:"orders"`
-	PaidAt    time.Time      `json:"paid_at"`
+
+	// PageUrl The same for people, without signing in. Whoever has this address has the receipt
+	PageUrl string    `json:"page_url"`
+	PaidAt  time.Time `json:"paid_at"`
 
 	// RefundedFen Goods and shipping
 	RefundedFen int64 `json:"refunded_fen"`
@@ -5181,7 +5184,7 @@ type ReceiptLog struct {
 
 // ReceiptOrder defines model for ReceiptOrder.
 type ReceiptOrder struct {
-	// Entry The place of a sale or a refund in the public log
+	// Entry The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
 	Entry LogEntry `json:"entry"`
 
 	// GoodsFen Fen; 100 fen are 1 yuan
@@ -5192,9 +5195,12 @@ type ReceiptOrder struct {
 	// LevyLi Li; 1000 li are 1 yuan
 	//
 	// Example: 29760
-	LevyLi   Li            `json:"levy_li"`
-	Lines    []ReceiptLine `json:"lines"`
-	Merchant Seller        `json:"merchant"`
+	LevyLi Li            `json:"levy_li"`
+	Lines  []ReceiptLine `json:"lines"`
+
+	// Maturing The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
+	Maturing *LogEntry `json:"maturing,omitempty"`
+	Merchant Seller    `json:"merchant"`
 
 	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	OrderId Id              `json:"order_id"`
@@ -5208,7 +5214,7 @@ type ReceiptOrder struct {
 
 // ReceiptRefund defines model for ReceiptRefund.
 type ReceiptRefund struct {
-	// Entry The place of a sale or a refund in the public log
+	// Entry The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
 	Entry    LogEntry `json:"entry"`
 	GoodsFen int64    `json:"goods_fen"`
 	LevyLi   int64    `json:"levy_li"`
@@ -7799,6 +7805,9 @@ type ServerInterface interface {
 	// GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 	// (GET /v1/checkouts/{checkout_id}/receipt)
 	GetReceipt(c *gin.Context, checkoutId CheckoutId)
+	// GetReceiptPdf The receipt on paper, with a QR code of its page
+	// (GET /v1/checkouts/{checkout_id}/receipt.pdf)
+	GetReceiptPdf(c *gin.Context, checkoutId CheckoutId)
 	// TraceCheckout Which projects the tenth of a checkout reached, and where the rest of it is
 	// (GET /v1/checkouts/{checkout_id}/trace)
 	TraceCheckout(c *gin.Context, checkoutId CheckoutId)
@@ -9212,6 +9221,31 @@ func (siw *ServerInterfaceWrapper) GetReceipt(c *gin.Context) {
 	}
 
 	siw.Handler.GetReceipt(c, checkoutId)
+}
+
+// GetReceiptPdf operation middleware
+func (siw *ServerInterfaceWrapper) GetReceiptPdf(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "checkout_id" -------------
+	var checkoutId CheckoutId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "checkout_id", c.Param("checkout_id"), &checkoutId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter checkout_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReceiptPdf(c, checkoutId)
 }
 
 // TraceCheckout operation middleware
@@ -15902,6 +15936,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/public/trace", wrapper.GetQueue)
 	router.GET(options.BaseURL+"/v1/public/trace/outflows", wrapper.ListOutflows)
 	router.GET(options.BaseURL+"/v1/public/trace/outflows/:outflow/levies", wrapper.ListOutflowLevies)
+	router.GET(options.BaseURL+"/v1/checkouts/:checkout_id/receipt.pdf", wrapper.GetReceiptPdf)
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -19057,6 +19092,131 @@ type GetReceiptdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetReceiptdefaultApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPdfRequestObject struct {
+	CheckoutId CheckoutId `json:"checkout_id"`
+}
+
+type GetReceiptPdfResponseObject interface {
+	VisitGetReceiptPdfResponse(w http.ResponseWriter) error
+}
+
+type GetReceiptPdf200ApplicationpdfResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetReceiptPdf200ApplicationpdfResponse) VisitGetReceiptPdfResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReceiptPdf400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceiptPdf400ApplicationProblemPlusJSONResponse) VisitGetReceiptPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPdf401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceiptPdf401ApplicationProblemPlusJSONResponse) VisitGetReceiptPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPdf403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceiptPdf403ApplicationProblemPlusJSONResponse) VisitGetReceiptPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPdf404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceiptPdf404ApplicationProblemPlusJSONResponse) VisitGetReceiptPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPdf409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceiptPdf409ApplicationProblemPlusJSONResponse) VisitGetReceiptPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPdfdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReceiptPdfdefaultApplicationProblemPlusJSONResponse) VisitGetReceiptPdfResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -41153,6 +41313,9 @@ type StrictServerInterface interface {
 	// GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 	// (GET /v1/checkouts/{checkout_id}/receipt)
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	// GetReceiptPdf The receipt on paper, with a QR code of its page
+	// (GET /v1/checkouts/{checkout_id}/receipt.pdf)
+	GetReceiptPdf(ctx context.Context, request GetReceiptPdfRequestObject) (GetReceiptPdfResponseObject, error)
 	// TraceCheckout Which projects the tenth of a checkout reached, and where the rest of it is
 	// (GET /v1/checkouts/{checkout_id}/trace)
 	TraceCheckout(ctx context.Context, request TraceCheckoutRequestObject) (TraceCheckoutResponseObject, error)
@@ -42810,6 +42973,32 @@ func (sh *strictHandler) GetReceipt(ctx *gin.Context, checkoutId CheckoutId) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
 		if err := validResponse.VisitGetReceiptResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReceiptPdf operation middleware
+func (sh *strictHandler) GetReceiptPdf(ctx *gin.Context, checkoutId CheckoutId) {
+	var request GetReceiptPdfRequestObject
+
+	request.CheckoutId = checkoutId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReceiptPdf(ctx, request.(GetReceiptPdfRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReceiptPdf")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetReceiptPdfResponseObject); ok {
+		if err := validResponse.VisitGetReceiptPdfResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
