@@ -209,7 +209,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Recalls = recall.New(a.db)
 	s.Claims = claim.New(a.db, s.Catalog, a.cfg.Claims)
 	s.Reviews = review.New(a.db, s.Identity, s.Catalog)
-	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
+	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency, a.till.base)
 	s.Standing = standing.New(a.db)
 	s.Vouchers = voucher.New(a.db)
 	s.Webhooks = webhook.New(a.db, a.cfg.Webhook, nil)

@@ -192,7 +192,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Claims = claim.New(s.DB, s.Catalog, claim.Config{})
 	s.Reviews = review.New(s.DB, s.Identity, s.Catalog)
 	s.Vouchers = voucher.New(s.DB)
-	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
+	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency, "https://shop.example")
 	s.Standing = standing.New(s.DB)
 	s.Payees = payee.New(s.DB, s.gateway, payee.Shop{Mark: "shop.test/log", ReturnURL: "https://shop.example/merchant"})
 	s.Settlements = settlement.New(s.DB, s.gateway, settlement.Config{}, settlement.Options{

@@ -103,22 +103,18 @@ func follow(ctx context.Context, tx *postgres.Tx, orders []Order) (verify.Queue,
 	if err != nil {
 		return q, err
 	}
-	placed, err := ofOrders(ctx, tx, orders)
-	if err != nil {
-		return q, err
-	}
 	var inflows []*Inflow
 	for i := range orders {
 		o := &orders[i]
 		for _, m := range booked[o.key()] {
-			o.add(m)
-		}
-		for _, p := range placed[o.key()] {
-			if p.Way == verify.Out {
-				o.Returns = append(o.Returns, p)
-				continue
+			o.add(m.moved())
+			switch {
+			case m.Way == nil:
+			case verify.Way(*m.Way) == verify.Out:
+				o.Returns = append(o.Returns, m.position())
+			default:
+				o.Inflows = append(o.Inflows, Inflow{Position: m.position()})
 			}
-			o.Inflows = append(o.Inflows, Inflow{Position: p})
 		}
 		for j := range o.Inflows {
 			inflows = append(inflows, &o.Inflows[j])

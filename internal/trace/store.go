@@ -141,58 +141,51 @@ func paid(ctx context.Context, tx *postgres.Tx, buyer identity.ID, before uuid.U
 	return all, nil
 }
 
-// transfersOf are the transfers of orders o (merchant_id, id) that can touch the fund, by
-// how the book names them.
-const transfersOf = `r AS (
-		SELECT merchant_id, id AS order_id, k.kind, id AS ref FROM o CROSS JOIN unnest(ARRAY['` + fund.Sale + `', '` + fund.Maturing + `']) AS k(kind)
-		UNION ALL SELECT o.merchant_id, o.id, '` + fund.Refund + `', b.id FROM o JOIN order_refund b ON b.merchant_id = o.merchant_id AND b.order_id = o.id
-		UNION ALL SELECT o.merchant_id, o.id, k.kind, d.id FROM o JOIN dispute_part d ON d.merchant_id = o.merchant_id AND d.order_id = o.id
-			CROSS JOIN unnest(ARRAY['` + fund.Dispute + `', '` + fund.DisputeWon + `', '` + fund.DisputeLost + `']) AS k(kind)),
-	t AS (SELECT r.order_id, t.home, t.id, t.kind FROM r JOIN transfer t ON t.home = r.merchant_id AND t.kind = r.kind AND t.ref = r.ref::text)`
-
+// movedRow is a move of an order's that touched the fund, and its position if it has one.
 type movedRow struct {
-	Home, OrderID        uuid.UUID
-	Kind, Source, Target string
-	SumLi                int64
+	OrderHome, OrderID uuid.UUID
+	MovedKind          string
+	Source, Target     string
+	AmountLi           int64
+	Way                *string
+	ToLi, FromLi, N    int64
+	LogIndex           int64
+	Place              int
+	Home, TransferID   uuid.UUID
+	Kind, Account      string
 }
 
-// moves are what these orders moved into, within and out of the fund, summed by kind and way.
-func moves(ctx context.Context, tx *postgres.Tx, orders []Order) (map[orderKey][]moved, error) {
+func (r movedRow) moved() moved { return moved{r.MovedKind, r.Source, r.Target, money.Li(r.AmountLi)} }
+
+func (r movedRow) position() Position {
+	return positionRow{*r.Way, r.ToLi, r.FromLi, r.N, r.LogIndex, r.Place, r.Home, r.TransferID, r.Kind, r.Account}.position()
+}
+
+// moves are what these orders moved into, within and out of the fund, in the order of the queue. The
+// transfers of an order are found by how the book names them: a sale and a maturing by the order, a refund by its own
+// id, a dispute by the id of the order's part in it.
+func moves(ctx context.Context, tx *postgres.Tx, orders []Order) (map[orderKey][]movedRow, error) {
 	homes, ids := keys(orders)
-	rows, err := postgres.Rows[movedRow](ctx, tx, `WITH o AS (SELECT * FROM unnest(?::uuid[], ?::uuid[]) AS x(merchant_id, id)), `+transfersOf+`
-		SELECT t.home, t.order_id, t.kind, m.source, m.target, sum(m.amount_li)::bigint AS sum_li
-		FROM t JOIN move m ON m.home = t.home AND m.transfer_id = t.id WHERE m.what = ?
-		GROUP BY 1, 2, 3, 4, 5`, postgres.Array(homes), postgres.Array(ids), fund.Levy)
+	rows, err := postgres.Rows[movedRow](ctx, tx, `WITH o AS (SELECT * FROM unnest(?::uuid[], ?::uuid[]) AS x(merchant_id, id)),
+		r AS (
+			SELECT merchant_id, id AS order_id, k.kind, id AS ref FROM o CROSS JOIN unnest(ARRAY['`+fund.Sale+`', '`+fund.Maturing+`']) AS k(kind)
+			UNION ALL SELECT o.merchant_id, o.id, '`+fund.Refund+`', b.id FROM o JOIN order_refund b ON b.merchant_id = o.merchant_id AND b.order_id = o.id
+			UNION ALL SELECT o.merchant_id, o.id, k.kind, d.id FROM o JOIN dispute_part d ON d.merchant_id = o.merchant_id AND d.order_id = o.id
+				CROSS JOIN unnest(ARRAY['`+fund.Dispute+`', '`+fund.DisputeWon+`', '`+fund.DisputeLost+`']) AS k(kind))
+		SELECT t.home AS order_home, r.order_id, t.kind AS moved_kind, m.source, m.target, m.amount_li,
+			p.way, coalesce(p.to_li, 0) AS to_li, coalesce(p.from_li, 0) AS from_li, coalesce(p.n, 0) AS n, coalesce(p.log_index, 0) AS log_index,
+			coalesce(p.place, 0) AS place, t.home, t.id AS transfer_id, coalesce(p.kind, '') AS kind, coalesce(p.account, '') AS account
+		FROM r JOIN transfer t ON t.home = r.merchant_id AND t.kind = r.kind AND t.ref = r.ref::text
+		JOIN move m ON m.home = t.home AND m.transfer_id = t.id AND m.what = ?
+		LEFT JOIN fund_position p ON p.home = t.home AND p.transfer_id = t.id AND p.place = m.n - 1
+		ORDER BY p.log_index, p.place`, postgres.Array(homes), postgres.Array(ids), fund.Levy)
 	if err != nil {
-		return nil, fmt.Errorf("sum the tenths of %d orders: %w", len(orders), err)
+		return nil, fmt.Errorf("read the tenths of %d orders: %w", len(orders), err)
 	}
-	all := make(map[orderKey][]moved, len(orders))
+	all := make(map[orderKey][]movedRow, len(orders))
 	for _, r := range rows {
-		key := orderKey{r.Home, r.OrderID}
-		all[key] = append(all[key], moved{r.Kind, r.Source, r.Target, money.Li(r.SumLi)})
-	}
-	return all, nil
-}
-
-// ofOrderRow is a position of an order's.
-type ofOrderRow struct {
-	OrderID  uuid.UUID
-	Position positionRow `gorm:"embedded"`
-}
-
-// ofOrders are the positions of these orders, in their order.
-func ofOrders(ctx context.Context, tx *postgres.Tx, orders []Order) (map[orderKey][]Position, error) {
-	homes, ids := keys(orders)
-	rows, err := postgres.Rows[ofOrderRow](ctx, tx, `WITH o AS (SELECT * FROM unnest(?::uuid[], ?::uuid[]) AS x(merchant_id, id)), `+transfersOf+`
-		SELECT t.order_id, `+positionColumns+` FROM t JOIN fund_position p ON p.home = t.home AND p.transfer_id = t.id
-		ORDER BY p.log_index, p.place`, postgres.Array(homes), postgres.Array(ids))
-	if err != nil {
-		return nil, fmt.Errorf("find the positions of %d orders: %w", len(orders), err)
-	}
-	all := make(map[orderKey][]Position, len(orders))
-	for _, r := range rows {
-		key := orderKey{r.Position.Home, r.OrderID}
-		all[key] = append(all[key], r.Position.position())
+		key := orderKey{r.OrderHome, r.OrderID}
+		all[key] = append(all[key], r)
 	}
 	return all, nil
 }

@@ -19,7 +19,7 @@ CREATE TABLE fund_position (
 COMMENT ON TABLE fund_position IS 'home: fund. The interval of li that each move into and out of the fund''s queue has, in the order of the log.';
 CREATE INDEX fund_position_of_transfer ON fund_position (home, transfer_id) INCLUDE (way, from_li, to_li, n, log_index, place, kind, account);
 -- There are few outflows, and a range of them is read for every levy that is traced.
-CREATE INDEX fund_position_out ON fund_position (to_li) INCLUDE (from_li, n, log_index, place, home, transfer_id, kind, account) WHERE way = 'out';
+CREATE INDEX fund_position_out ON fund_position (to_li) INCLUDE (way, from_li, n, log_index, place, home, transfer_id, kind, account) WHERE way = 'out';
 CREATE INDEX fund_position_out_n ON fund_position (n) WHERE way = 'out';
 
 CREATE TABLE fund_queue (
