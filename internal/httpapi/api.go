@@ -133,6 +133,8 @@ type surface struct {
 	webhooks
 	publicLog
 	publications
+	programmes
+	grants
 	system
 }
 
@@ -170,6 +172,8 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		publications{d.Publications},
+		programmes{d.Programmes, d.Applications, d.Objections, d.Disbursements},
+		grants{d.Grants, d.Disbursements, d.Clock},
 		system{d.Ready, site},
 	}
 }

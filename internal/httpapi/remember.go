@@ -86,3 +86,12 @@ func (r *remembered) VisitApproveCompensationResponse(w http.ResponseWriter) err
 
 // VisitRetryPayoutResponse sends the answer.
 func (r *remembered) VisitRetryPayoutResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitApproveGrantResponse sends the answer.
+func (r *remembered) VisitApproveGrantResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitApproveDisbursementResponse sends the answer.
+func (r *remembered) VisitApproveDisbursementResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitExecuteDisbursementResponse sends the answer.
+func (r *remembered) VisitExecuteDisbursementResponse(w http.ResponseWriter) error { return r.send(w) }
