@@ -21,6 +21,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/courier"
 	"github.com/shiyi-market/shiyi/internal/disbursement"
+	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -220,7 +221,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Notices = notice.New(a.db, couriers...)
 	s.Statements = statement.New(a.db)
 	s.Publications = publication.New(a.db, s.Transparency)
-	s.Assistance, s.Reports = assistance.NewService(a.db), report.New(a.db)
+	s.Assistance, s.Reports, s.Disclosures = assistance.NewService(a.db), report.New(a.db), disclosure.New(a.db)
 	s.Traces = trace.New(a.db, s.Orders)
 	s.Programmes, s.Applications = programme.New(a.db, a.cfg.Programmes), application.New(a.db, a.cfg.Programmes)
 	s.Grants, s.Disbursements = grant.New(a.db, a.cfg.Grants), disbursement.New(a.db, a.cfg.Grants)
@@ -292,6 +293,6 @@ func (a *App) newWorker() (*worker.Worker, error) {
 		Payees: a.services.Payees, Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
 		Fulfilment: a.services.Fulfilment, Dispatch: a.services.Dispatch,
 		Receipts: a.services.Receipts, Notices: a.services.Notices, Vouchers: a.services.Vouchers,
-		Tidings: tidings.New(a.db), Disputes: a.services.Disputes,
+		Tidings: tidings.New(a.db), Disputes: a.services.Disputes, Disclosures: a.services.Disclosures,
 	}, a.log, a.metrics)
 }

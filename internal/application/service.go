@@ -175,7 +175,7 @@ func (s *Service) decide(ctx context.Context, caller identity.Caller, aid ID, op
 		case !a.sees(caller):
 			return Application{}, ErrUnknown
 		case !caller.Is(identity.FundAdmin) && caller.Account != a.FiledBy:
-			return Application{}, identity.ErrForbidden
+			return Application{}, ErrOwn
 		}
 		if err := f(tx, &a); err != nil {
 			return a, err

@@ -235,3 +235,8 @@ type Account struct {
 	Position
 	Disbursements []Disbursement
 }
+
+// Done are those that happened.
+func (a Account) Done() []Disbursement {
+	return slices.DeleteFunc(slices.Clone(a.Disbursements), func(d Disbursement) bool { return d.State != Done })
+}

@@ -338,13 +338,35 @@ func (s *Service) Account(ctx context.Context, caller identity.Caller, gid grant
 	})
 }
 
-// Promised are the grants that were ever committed, the newest first; of one programme unless it
-// is zero. Public.
-func (s *Service) Promised(ctx context.Context, pid programme.ID, p page.Request) (page.Of[Account], error) {
+// Promised are the grants that were ever committed, the newest first. Public.
+func (s *Service) Promised(ctx context.Context, p page.Request) (page.Of[Account], error) {
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Account], error) {
-		grants, err := grant.Promised(ctx, tx, pid, p)
+		grants, err := grant.Promised(ctx, tx, programme.ID{}, p)
 		return accounts(ctx, tx, grants, err)
 	})
+}
+
+// Programme are all grants of a programme that were ever committed, the newest first, and where
+// their money is. Public.
+func (s *Service) Programme(ctx context.Context, pid programme.ID) (all []Account, sum Position, err error) {
+	_, err = postgres.View(ctx, s.db, func(tx *postgres.Tx) (struct{}, error) {
+		all = nil
+		for p := (page.Request{Limit: page.MaxSize}); ; {
+			grants, err := grant.Promised(ctx, tx, pid, p)
+			some, err := accounts(ctx, tx, grants, err)
+			if err != nil {
+				return struct{}{}, err
+			}
+			all = append(all, some.Data...)
+			if p.Cursor = some.Next; p.Cursor == "" {
+				return struct{}{}, nil
+			}
+		}
+	})
+	for _, a := range all {
+		sum.Paid, sum.Left, sum.Released, sum.Returned = sum.Paid+a.Paid, sum.Left+a.Left, sum.Released+a.Released, sum.Returned+a.Returned
+	}
+	return all, sum, err
 }
 
 func accounts(ctx context.Context, tx *postgres.Tx, grants page.Of[grant.Grant], err error) (page.Of[Account], error) {

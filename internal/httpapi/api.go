@@ -16,6 +16,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/disbursement"
+	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -99,6 +100,7 @@ type Services struct {
 	Pupils        *pupil.Service
 	Assistance    *assistance.Service
 	Reports       *report.Service
+	Disclosures   *disclosure.Service
 	Traces        *trace.Service
 	Applications  *application.Service
 	Objections    *objection.Service
@@ -144,6 +146,8 @@ type surface struct {
 	pupils
 	reports
 	traces
+	programmes
+	grants
 	system
 }
 
@@ -182,8 +186,10 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		publicLog{d.Transparency},
 		publications{d.Publications},
 		pupils{d.Pupils},
-		reports{d.Assistance, d.Reports},
+		reports{d.Assistance, d.Reports, d.Disclosures, d.Publications, site, d.Clock},
 		traces{d.Traces},
+		programmes{d.Programmes, d.Applications, d.Objections, d.Disbursements},
+		grants{d.Grants, d.Disbursements, d.Clock},
 		system{d.Ready, site},
 	}
 }

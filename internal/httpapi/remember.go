@@ -87,5 +87,17 @@ func (r *remembered) VisitApproveCompensationResponse(w http.ResponseWriter) err
 // VisitGivePupilResponse sends the answer.
 func (r *remembered) VisitGivePupilResponse(w http.ResponseWriter) error { return r.send(w) }
 
+// VisitReportDutyResponse sends the answer.
+func (r *remembered) VisitReportDutyResponse(w http.ResponseWriter) error { return r.send(w) }
+
 // VisitRetryPayoutResponse sends the answer.
 func (r *remembered) VisitRetryPayoutResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitApproveGrantResponse sends the answer.
+func (r *remembered) VisitApproveGrantResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitApproveDisbursementResponse sends the answer.
+func (r *remembered) VisitApproveDisbursementResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitExecuteDisbursementResponse sends the answer.
+func (r *remembered) VisitExecuteDisbursementResponse(w http.ResponseWriter) error { return r.send(w) }

@@ -82,6 +82,7 @@ var objects = map[string]object{
 	"case_id":          {owners: []string{"buyer", "merchant"}},
 	"compensation_id":  {},
 	"payout_id":        {owners: []string{"merchant"}},
+	"duty_id":          {},
 	"document_id":      {},
 	"pupil_id":         {},
 	"pupil_request_id": {},

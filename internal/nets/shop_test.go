@@ -24,6 +24,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
@@ -581,6 +582,12 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		return []string{active.id.String(), suspended.id.String()}
 	case "document_id":
 		return []string{s.publish(t).String()}
+	case "duty_id":
+		d, err := s.Disclosures.Open(t.Context(), s.steward(), disclosure.Event{Subject: id.New[shop](s.DB.Now()).String(), Title: "事项（虚构示例）", HappenedOn: s.DB.Now()})
+		if err != nil {
+			t.Fatalf("open a duty: %v", err)
+		}
+		return []string{d.ID.String()}
 	case "pupil_id":
 		return []string{s.pupil(t).ID.String()}
 	case "pupil_request_id":

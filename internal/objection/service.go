@@ -40,16 +40,6 @@ func Clear(ctx context.Context, tx *postgres.Tx, pid PeriodID) error {
 	return p.clear(tx.Now)
 }
 
-// Of are the times for objections of these subjects, with what was objected, by subject.
-func Of(ctx context.Context, tx *postgres.Tx, subjects []uuid.UUID) (map[uuid.UUID]Period, error) {
-	all, err := bySubject(ctx, tx, subjects)
-	out := make(map[uuid.UUID]Period, len(all))
-	for _, p := range all {
-		out[p.SubjectID] = p
-	}
-	return out, err
-}
-
 // Hooks are what a subject does: Lock its row, and stop for good when an objection is Upheld.
 type Hooks struct {
 	Lock   func(ctx context.Context, tx *postgres.Tx, subject uuid.UUID) error
@@ -69,6 +59,11 @@ func New(db *postgres.DB, hooks map[Subject]Hooks) *Service { return &Service{db
 // may see them; the bodies of objections are not for everybody.
 func (s *Service) Periods(ctx context.Context, p page.Request) (page.Of[Period], error) {
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Period], error) { return periods(ctx, tx, p) })
+}
+
+// About are the times for objections to these subjects, the oldest first. Public.
+func (s *Service) About(ctx context.Context, subjects []uuid.UUID) ([]Period, error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) ([]Period, error) { return bySubject(ctx, tx, subjects) })
 }
 
 // File takes an objection from anybody. ErrText, ErrNoPeriod, ErrOver.

@@ -109,7 +109,7 @@ func bySubject(ctx context.Context, tx *postgres.Tx, subjects []uuid.UUID) ([]Pe
 	if len(subjects) == 0 {
 		return nil, nil
 	}
-	rows, err := postgres.Rows[periodRow](ctx, tx, `SELECT * FROM objection_period WHERE subject_id = ANY(?::uuid[])`, postgres.Array(subjects))
+	rows, err := postgres.Rows[periodRow](ctx, tx, `SELECT * FROM objection_period WHERE subject_id = ANY(?::uuid[]) ORDER BY id`, postgres.Array(subjects))
 	if err != nil {
 		return nil, fmt.Errorf("read times for objections: %w", err)
 	}

@@ -80,6 +80,18 @@ func (s *Service) Programme(ctx context.Context, pid ID) (Programme, error) {
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Programme, error) { return byID(ctx, tx, pid) })
 }
 
+// Subjects are what anybody may have objected to of a programme: its application, and its changes
+// of purpose. Public.
+func (s *Service) Subjects(ctx context.Context, p Programme) ([]uuid.UUID, error) {
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]uuid.UUID, error) {
+		all, err := changesOf(ctx, tx, p.ID)
+		if p.Application != uuid.Nil {
+			all = append(all, p.Application)
+		}
+		return all, err
+	})
+}
+
 // Record writes down a programme that has none of the fund's money, with the other money that
 // it has. For fund administrators. It may be anything, anywhere: it takes nothing.
 func (s *Service) Record(ctx context.Context, caller identity.Caller, plan Plan, other ...OtherMoney) (Programme, error) {

@@ -121,3 +121,15 @@ func changes(ctx context.Context, tx *postgres.Tx, p page.Request) (page.Of[Chan
 	}
 	return page.Cut(all, p.Size(), func(c Change) (string, uuid.UUID) { return "", c.ID.UUID() }), nil
 }
+
+func changesOf(ctx context.Context, tx *postgres.Tx, pid ID) ([]uuid.UUID, error) {
+	rows, err := postgres.Rows[struct{ ID uuid.UUID }](ctx, tx, `SELECT id FROM programme_change WHERE programme_id = ?`, pid)
+	if err != nil {
+		return nil, fmt.Errorf("read the changes of programme %s: %w", pid, err)
+	}
+	all := make([]uuid.UUID, len(rows))
+	for i, r := range rows {
+		all[i] = r.ID
+	}
+	return all, nil
+}

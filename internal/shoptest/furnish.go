@@ -24,6 +24,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/disbursement"
+	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/dossier"
@@ -108,6 +109,7 @@ type Services struct {
 	Pupils        *pupil.Service
 	Assistance    *assistance.Service
 	Reports       *report.Service
+	Disclosures   *disclosure.Service
 	Traces        *trace.Service
 	Applications  *application.Service
 	Objections    *objection.Service

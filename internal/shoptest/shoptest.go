@@ -30,6 +30,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/disbursement"
+	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -205,7 +206,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Notices = notice.New(s.DB)
 	s.Statements = statement.New(s.DB)
 	s.Publications = publication.New(s.DB, s.Transparency)
-	s.Assistance, s.Reports = assistance.NewService(s.DB), report.New(s.DB)
+	s.Assistance, s.Reports, s.Disclosures = assistance.NewService(s.DB), report.New(s.DB), disclosure.New(s.DB)
 	s.Pupils, err = pupil.Open(s.DB, pupil.Config{Folder: t.TempDir(), Access: time.Hour})
 	must(t, err)
 	s.Traces = trace.New(s.DB, s.Orders)
