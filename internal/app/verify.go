@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
+	"sync"
 
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/publication"
 	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 )
@@ -16,12 +20,33 @@ import (
 // ErrDiffers says that Verify found what does not agree.
 var ErrDiffers = errors.New("the book and the log do not agree with themselves")
 
+// Progress is told how far a part of Verify has come: so many of so many. Parts are told at once.
+type Progress func(part string, done, of int64)
+
 // Verify checks everything that the database says about money: the balances
-// from the moves, the leaves from the transfers, the tree from the leaves and the
+// from the moves, the leaves from the transfers and documents, the tree from the leaves and the
 // tenth in each of them, the fund's statement against both, and the positions of its queue. It writes what it
-// found to out, and fails with ErrDiffers if anything does not agree.
-func (a *App) Verify(ctx context.Context, out io.Writer) error {
-	book, err := ledger.Check(ctx, a.db)
+// found to out, the first that is wrong first, and fails with ErrDiffers if anything does not
+// agree. Whoever watches is told of its progress.
+func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) error {
+	watch := func(part string) func(done, of int64) {
+		return func(done, of int64) {
+			for _, w := range watches {
+				w(part, done, of)
+			}
+		}
+	}
+	// The book and the log are read side by side: decoding them is work for two processors.
+	var audit transparency.Audit
+	var logErr error
+	var log sync.WaitGroup
+	log.Go(func() { audit, logErr = a.services.Transparency.CheckWatched(ctx, watch("log")) })
+	book, err := ledger.CheckWatched(ctx, a.db, watch("book"))
+	log.Wait()
+	if err != nil {
+		return err
+	}
+	documents, err := publication.Check(ctx, a.db)
 	if err != nil {
 		return err
 	}
@@ -29,14 +54,13 @@ func (a *App) Verify(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	audit, logErr := a.services.Transparency.Check(ctx)
 	if errors.Is(logErr, transparency.ErrNoCheckpoint) {
 		fmt.Fprintln(out, "log    no checkpoint has been signed yet: start the shop once")
 		logErr = nil
 	}
-	faults := book.Differences
+	faults := slices.Concat(book.Differences, documents)
 	if logErr != nil {
-		faults = append(faults, logErr.Error())
+		faults = append(faults, strings.Split(logErr.Error(), "\n")...)
 	}
 	faults = append(faults, against(st, audit)...)
 	traced, err := trace.Check(ctx, a.db)

@@ -14,6 +14,7 @@ import (
 type Report struct {
 	Transfers, Moves int64
 	Differences      []string // what does not agree; at most maxDifferences, empty for a good book
+	watch            func(done, of int64)
 }
 
 // maxDifferences bounds a report: whoever reads it wants the first ones.
@@ -21,11 +22,14 @@ const maxDifferences = 100
 
 // Check recomputes the book from its moves, all at one moment: that each
 // transfer has the moves that it was made with, that each leaf of the log says
-// what its transfer says, that no numbered leaf lacks its transfer, and that the
+// what its transfer says, that no numbered leaf and no move lacks its transfer, and that the
 // sums by account and by flow are those of the moves.
-func Check(ctx context.Context, db *postgres.DB) (Report, error) {
+func Check(ctx context.Context, db *postgres.DB) (Report, error) { return CheckWatched(ctx, db, nil) }
+
+// CheckWatched is Check that tells watch now and then how many of so many transfers it has read.
+func CheckWatched(ctx context.Context, db *postgres.DB, watch func(done, of int64)) (Report, error) {
 	return postgres.View(ctx, db, func(tx *postgres.Tx) (Report, error) {
-		var r Report
+		r := Report{watch: watch}
 		if err := r.transfers(ctx, tx); err != nil {
 			return r, err
 		}
@@ -33,8 +37,15 @@ func Check(ctx context.Context, db *postgres.DB) (Report, error) {
 		if err != nil {
 			return r, err
 		}
-		for _, index := range lost {
-			r.differ("leaf %d of the log has no transfer in the book", index)
+		for _, l := range lost {
+			r.differ("leaf %d of the log has no transfer %s in the book", l.Index, l.TransferID)
+		}
+		stray, err := strays(ctx, tx, maxDifferences)
+		if err != nil {
+			return r, err
+		}
+		for _, m := range stray {
+			r.differ("move %d of transfer %s: there is no such transfer", m.N, m.TransferID)
 		}
 		sums, err := differingSums(ctx, tx)
 		for _, s := range sums {
@@ -52,11 +63,18 @@ func (r *Report) differ(format string, args ...any) {
 
 // transfers walks the whole book, a page at a time.
 func (r *Report) transfers(ctx context.Context, tx *postgres.Tx) error {
+	all, err := countTransfers(ctx, tx)
+	if err != nil {
+		return err
+	}
 	var after struct{ home, id uuid.UUID }
 	for {
 		rows, err := bookPage(ctx, tx, after.home, after.id)
 		if err != nil || len(rows) == 0 {
 			return err
+		}
+		if r.watch != nil {
+			r.watch(r.Transfers, all)
 		}
 		for len(rows) > 0 {
 			n := 1
@@ -79,11 +97,12 @@ func (r *Report) transfer(rows []bookRow) {
 	}
 	r.Moves += int64(len(rows))
 	flat := make([]entryRow, len(rows))
+	ordered := true
 	for i, row := range rows {
-		flat[i] = row.entry()
+		flat[i], ordered = row.entry(), ordered && row.N == i+1
 	}
 	e := gather(flat)[0]
-	if digest := e.digest(); len(rows) != first.Moves || !bytes.Equal(digest[:], first.Digest) {
+	if digest := e.digest(); !ordered || len(rows) != first.Moves || !bytes.Equal(digest[:], first.Digest) {
 		r.differ("transfer %s of %s: its moves are not those of its digest", first.ID, first.Home)
 	}
 	leaf, err := e.Leaf()

@@ -6,6 +6,8 @@ package publication
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,11 +51,15 @@ type Document struct {
 // Digest is SHA-256 over the body: what the leaf says.
 func (d Document) Digest() [sha256.Size]byte { return sha256.Sum256(d.Body) }
 
-// leaf is the document in the log. Its reference needs no salt: the id is public.
+// leaf is the document in the log. Its reference needs no secret, for the id is public; in
+// the place of a salt it commits to what stands around the body and is read first.
 func (d Document) leaf() ([]byte, error) {
-	digest := d.Digest()
+	digest, around := d.Digest(), sha256.Sum256([]byte(d.MediaType+"\n"+d.TitleZH+"\n"+d.TitleEN+"\n"))
+	if strings.Contains(d.MediaType+d.TitleZH+d.TitleEN, "\n") {
+		return nil, errors.New("a title has one line")
+	}
 	return verify.Leaf{
-		Kind: string(d.Kind), At: d.At, Home: verify.FundHome, Ref: verify.Commitment(string(d.Kind), d.ID.String(), nil),
+		Kind: string(d.Kind), At: d.At, Home: verify.FundHome, Ref: verify.Commitment(string(d.Kind), d.ID.String(), around[:]),
 		Document: hex.EncodeToString(digest[:]),
 	}.Bytes()
 }

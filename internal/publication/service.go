@@ -3,6 +3,7 @@ package publication
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -100,14 +101,21 @@ func Check(ctx context.Context, db *postgres.DB) ([]string, error) {
 		rows, err := against(ctx, tx)
 		for _, r := range rows {
 			switch leaf, err := r.Document.document().leaf(); {
+			case r.Document.Digest == nil && r.Index == nil:
+				faults = append(faults, fmt.Sprintf("a leaf that waits for the log has no document %s", r.Told))
 			case r.Document.Digest == nil:
-				faults = append(faults, fmt.Sprintf("leaf %d of the log has no document", *r.Index))
+				faults = append(faults, fmt.Sprintf("leaf %d of the log has no document %s", *r.Index, r.Told))
 			case r.Leaf == nil:
 				faults = append(faults, fmt.Sprintf("document %s: its leaf is neither in the log nor waiting for it", r.Document.ID))
-			case err != nil || !bytes.Equal(leaf, r.Leaf):
+			case err != nil || !bytes.Equal(leaf, r.Leaf) || !bytes.Equal(r.Document.Digest, digestOf(r.Document.Body)):
 				faults = append(faults, fmt.Sprintf("document %s: its leaf in the log says something else", r.Document.ID))
 			}
 		}
 		return faults, err
 	})
+}
+
+func digestOf(body []byte) []byte {
+	sum := sha256.Sum256(body)
+	return sum[:]
 }

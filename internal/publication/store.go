@@ -97,6 +97,7 @@ func list(ctx context.Context, tx *postgres.Tx, kind Kind, p page.Request) (page
 // pair is a document and the leaf of it, of which one may be missing.
 type pair struct {
 	Document row `gorm:"embedded"`
+	Told     uuid.UUID // the document that the leaf tells of
 	Index    *int64
 	Leaf     []byte
 }
@@ -108,7 +109,7 @@ func against(ctx context.Context, tx *postgres.Tx) ([]pair, error) {
 		WITH l AS (
 			SELECT index, transfer_id, leaf FROM log_entry WHERE home = ? AND position('\x0a646f63756d656e7420'::bytea IN leaf) > 0
 			UNION ALL SELECT NULL, transfer_id, leaf FROM log_pending WHERE home = ? AND position('\x0a646f63756d656e7420'::bytea IN leaf) > 0)
-		SELECT p.*, l.index, l.leaf FROM publication p FULL JOIN l ON l.transfer_id = p.id ORDER BY l.index, p.id`,
+		SELECT p.*, coalesce(l.transfer_id, p.id) AS told, l.index, l.leaf FROM publication p FULL JOIN l ON l.transfer_id = p.id ORDER BY l.index, p.id`,
 		ledger.FundHome, ledger.FundHome)
 	if err != nil {
 		return nil, fmt.Errorf("hold the documents against the log: %w", err)

@@ -118,7 +118,11 @@ func (s *Service) Sign(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := s.extends(ctx, tx, now, last, known); err != nil {
+		head, noted, err := s.head.read()
+		if err != nil {
+			return err
+		}
+		if err := s.extends(ctx, tx, now, last, known, head, noted); err != nil {
 			return err
 		}
 		if known && last.Size == now.Size {
@@ -141,11 +145,7 @@ func (s *Service) Sign(ctx context.Context) error {
 
 // extends refuses a tree that does not extend everything we know to be signed:
 // the newest checkpoint in the database, and the one in the file.
-func (s *Service) extends(ctx context.Context, tx *postgres.Tx, now verify.Checkpoint, last checkpointRow, known bool) error {
-	head, noted, err := s.head.read()
-	if err != nil {
-		return err
-	}
+func (s *Service) extends(ctx context.Context, tx *postgres.Tx, now verify.Checkpoint, last checkpointRow, known bool, head verify.Checkpoint, noted bool) error {
 	var signed []verify.Checkpoint
 	if noted {
 		signed = append(signed, head)

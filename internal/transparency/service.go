@@ -2,7 +2,6 @@ package transparency
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -173,57 +172,4 @@ func (s *Service) Consistency(ctx context.Context, older, newer int64) (tlog.Tre
 // of tx.
 func Entries(ctx context.Context, tx *postgres.Tx, from int64, limit int) ([]Entry, error) {
 	return entriesFrom(ctx, tx, from, limit)
-}
-
-// Check walks the whole log as a stranger would: the newest checkpoint's signature,
-// every entry, every tile, the root, the tenth in every leaf; and that the tree in the
-// database extends what was signed. All contradictions are in the error, by index
-// or path, with what was found so far.
-func (s *Service) Check(ctx context.Context) (Audit, error) {
-	var a Audit
-	signed, err := s.Checkpoint(ctx)
-	if err != nil {
-		return a, err
-	}
-	if a.Checkpoint, err = s.log.Checkpoint(signed); err != nil {
-		return a, err
-	}
-	var faults []error
-	faults = append(faults, verify.Walk(ctx, source{s}, a.Checkpoint, func(index int64, leaf []byte) error {
-		l, err := verify.ParseLeaf(leaf)
-		if err == nil {
-			err = a.Totals.Add(l)
-		}
-		if err != nil {
-			faults = append(faults, fmt.Errorf("entry %d: %w", index, err))
-		}
-		return nil
-	}))
-	err = postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
-		now, err := state(ctx, tx, s.Origin(), false)
-		if err != nil {
-			return err
-		}
-		last, known, err := newest(ctx, tx, s.signer.vkey)
-		if err != nil {
-			return err
-		}
-		a.Unsigned = now.Size - a.Checkpoint.Size
-		if a.Waiting, err = waiting(ctx, tx, math.MaxInt32); err != nil {
-			return err
-		}
-		return s.extends(ctx, tx, now, last, known)
-	})
-	return a, errors.Join(append(faults, err)...)
-}
-
-// source shows the log's files to its checker.
-type source struct{ s *Service }
-
-// File implements verify.Source.
-func (f source) File(ctx context.Context, path string) ([]byte, error) {
-	if path == verify.CheckpointPath {
-		return f.s.Checkpoint(ctx)
-	}
-	return f.s.Tile(ctx, path)
 }

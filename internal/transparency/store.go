@@ -187,7 +187,8 @@ func newest(ctx context.Context, tx *postgres.Tx, vkey string) (checkpointRow, b
 }
 
 func insertCheckpoint(ctx context.Context, tx *postgres.Tx, vkey string, c verify.Checkpoint, signed []byte) error {
-	_, err := tx.Exec(ctx, `INSERT INTO log_checkpoint (signer, size, root, note, signed_at) VALUES (?, ?, ?, ?, ?)`,
+	_, err := tx.Exec(ctx, `INSERT INTO log_checkpoint (signer, size, root, note, signed_at, previous)
+		VALUES (?, ?, ?, ?, ?, (SELECT max(size) FROM log_checkpoint))`,
 		vkey, c.Size, c.Root[:], string(signed), tx.Now)
 	if err != nil {
 		return fmt.Errorf("keep the checkpoint of %d leaves: %w", c.Size, err)

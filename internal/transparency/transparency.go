@@ -17,7 +17,6 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/postgres"
-	"github.com/shiyi-market/shiyi/pkg/verify"
 )
 
 // Faults that a reader of the log may meet.
@@ -67,12 +66,4 @@ type Proof struct {
 	Pending   bool   // no signed checkpoint covers it yet: Index is 0 and TlogProof empty
 	Index     int64  // its number
 	TlogProof string // the text of https://c2sp.org/tlog-proof, under a signed checkpoint
-}
-
-// Audit is what Check found.
-type Audit struct {
-	Checkpoint verify.Checkpoint // the newest signed one
-	Totals     verify.Totals     // over all leaves under it
-	Unsigned   int64             // leaves with a number that no checkpoint covers yet
-	Waiting    int64             // leaves without a number
 }

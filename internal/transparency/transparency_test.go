@@ -315,7 +315,7 @@ func TestATamperedRowIsFound(t *testing.T) {
 	tests := []struct{ name, statement, want string }{
 		{"an amount in an entry", `UPDATE log_entry SET leaf = convert_to(replace(convert_from(leaf, 'UTF8'), 'goods', 'gifts'), 'UTF8') WHERE index = 7`, "entry 7 "},
 		{"two entries exchanged", `UPDATE log_entry e SET leaf = o.leaf FROM log_entry o WHERE (e.index, o.index) IN ((300, 301), (301, 300))`, "entry 300 "},
-		{"an entry gone", `DELETE FROM log_entry WHERE index = 320`, "no_such_tile"},
+		{"an entry gone", `DELETE FROM log_entry WHERE index = 320`, "entry 320 is not there"},
 		{"a hash in a tile", `UPDATE log_tile SET data = set_byte(data, 33, 255 - get_byte(data, 33)) WHERE level = 0 AND n = 1`, "entry 257 "},
 		{"a hash above", `UPDATE log_tile SET data = set_byte(data, 3, 255 - get_byte(data, 3)) WHERE level = 1`, "tile/1/000.p/1"},
 		{"the root", `UPDATE log_state SET root = sha256('x')`, "extend"},

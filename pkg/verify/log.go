@@ -106,6 +106,8 @@ func Consistent(older, newer Checkpoint, path tlog.TreeProof) error {
 		return fmt.Errorf("%w: %q is not %q", ErrConsistency, newer.Origin, older.Origin)
 	case older.Size > newer.Size:
 		return fmt.Errorf("%w: %d leaves were %d", ErrConsistency, newer.Size, older.Size)
+	case (older.Size == 0 || older.Size == newer.Size) && len(path) != 0:
+		return fmt.Errorf("%w: %d hashes prove what needs none", ErrConsistency, len(path))
 	case older.Size == 0 && older.Root != EmptyRoot():
 		return fmt.Errorf("%w: the empty tree has another root", ErrConsistency)
 	case older.Size == 0:

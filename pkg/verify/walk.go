@@ -32,7 +32,14 @@ const maxFindings = 100
 // contradiction does not stop the walk: all of them (up to 100), each with its
 // entry or path, are in the error, as ErrTampered. An error of visit or of src stops it.
 func Walk(ctx context.Context, src Source, c Checkpoint, visit func(index int64, leaf []byte) error) error {
-	w := walker{ctx: ctx, src: src, size: c.Size}
+	return WalkKnown(ctx, src, c, nil, visit)
+}
+
+// WalkKnown is Walk, and holds the tree against checkpoints of it that were seen before,
+// in the order of their sizes, as it grows: each must have the root of its first entries.
+func WalkKnown(ctx context.Context, src Source, c Checkpoint, known []Checkpoint, visit func(index int64, leaf []byte) error) error {
+	w := walker{ctx: ctx, src: src, size: c.Size, known: known}
+	w.recall()
 	for start := int64(0); start < c.Size; start += TileWidth {
 		entries, err := w.bundle(start)
 		if err != nil {
@@ -47,6 +54,7 @@ func Walk(ctx context.Context, src Source, c Checkpoint, visit func(index int64,
 			if err := w.append(tlog.RecordHash(e)); err != nil {
 				return errors.Join(append(w.findings, err)...)
 			}
+			w.recall()
 		}
 	}
 	for level := range w.tiles {
@@ -57,7 +65,10 @@ func Walk(ctx context.Context, src Source, c Checkpoint, visit func(index int64,
 	if root := w.root(); root != c.Root {
 		w.found("the entries have root %s, the checkpoint says %s", root, c.Root)
 	}
-	return errors.Join(w.findings...)
+	for _, k := range w.known {
+		w.found("a checkpoint of %d entries was seen, there are %d", k.Size, c.Size)
+	}
+	return errors.Join(append(w.findings, w.lied[:min(len(w.lied), maxFindings)]...)...)
 }
 
 // walker rebuilds a tree with memory for its right edge only.
@@ -69,7 +80,20 @@ type walker struct {
 	edge     []subtree // complete subtrees from left to right, each smaller than the one before
 	tiles    [][]byte  // for each tile level, the hashes of the tile being filled
 	numbers  []int64   // and its number
+	known    []Checkpoint // what was seen before, as far as the tree has not grown to it
+	lied     []error      // which of them the tree contradicts: told after what names an entry
 	findings []error
+}
+
+// recall holds the tree as it is now against what was seen of this size.
+func (w *walker) recall() {
+	for len(w.known) > 0 && w.known[0].Size <= w.next {
+		k := w.known[0]
+		w.known = w.known[1:]
+		if root := w.root(); k.Size != w.next || root != k.Root {
+			w.lied = append(w.lied, fmt.Errorf("%w: the first %d entries have root %s, the checkpoint of %d says %s", ErrTampered, w.next, root, k.Size, k.Root))
+		}
+	}
 }
 
 type subtree struct {
