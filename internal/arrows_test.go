@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"identity":     {"trail"},
 	"intake":       {"assortment", "catalog", "identity", "inventory", "merchant", "origin", "trail"},
 	"inventory":    {},
+	"journal":      {"fund", "ledger", "merchant", "statement"},
 	"ledger":       {"transparency"},
 	"lifecycle":    {},
 	"listing":      {},
