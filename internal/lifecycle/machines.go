@@ -4,6 +4,7 @@ package lifecycle
 func All() []Machine {
 	return []Machine{
 		Checkout(), Order(), Fulfilment(), Voucher(), Case(), Refund(), PaymentIntent(), Dispute(), Payout(), Compensation(),
+		Finding(), Correction(),
 	}
 }
 
@@ -136,5 +137,28 @@ func Compensation() Machine {
 		{"proposed", "approved", "approve", []Role{Operator}},
 		{"proposed", "refused", "refuse", []Role{Operator}},
 		{"proposed", "withdrawn", "withdraw", []Role{Operator}},
+	}}
+}
+
+// Finding is what an auditor found, and what was answered.
+func Finding() Machine {
+	asked := []Role{Operator, FundAdmin}
+	return Machine{Name: "finding", Chinese: "审计发现", Table: "finding", First: "open", Moves: []Move{
+		{"open", "answered", "answer", asked},
+		{"open", "closed", "close", []Role{Auditor}}, // it was none
+		{"answered", "answered", "answer", asked},
+		{"answered", "open", "insist", []Role{Auditor}},
+		{"answered", "accepted", "accept", []Role{Auditor}},
+		{"accepted", "open", "insist", []Role{Auditor}}, // what was promised was not done
+		{"accepted", "closed", "close", []Role{Auditor}},
+	}}
+}
+
+// Correction is a new entry of the book that one person proposes and an auditor approves.
+func Correction() Machine {
+	return Machine{Name: "correction", Chinese: "更正分录", Table: "correction", First: "proposed", Moves: []Move{
+		{"proposed", "approved", "approve", []Role{Auditor}},
+		{"proposed", "refused", "refuse", []Role{Auditor}},
+		{"proposed", "withdrawn", "withdraw", []Role{Operator, FundAdmin}},
 	}}
 }
