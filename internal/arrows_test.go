@@ -21,6 +21,7 @@ const module = "github.com/shiyi-market/shiyi/"
 // is taken out.
 var arrows = map[string][]string{
 	"aftersale":    {"catalog", "fulfilment", "fund", "identity", "inventory", "ledger", "lifecycle", "merchant", "notice", "order", "payment", "returns", "trail"},
+	"audit":        {"identity", "ledger", "lifecycle", "merchant", "payout", "publication", "statement", "trail"},
 	"apikey":       {"identity", "trail"},
 	"assortment":   {"catalog", "inventory", "listing", "merchant", "origin"},
 	"carrier":      {},
@@ -32,6 +33,7 @@ var arrows = map[string][]string{
 	"compensation": {"fulfilment", "identity", "ledger", "lifecycle", "merchant", "notice", "order", "trail"},
 	"dispute":      {"aftersale", "fund", "identity", "ledger", "merchant", "notice", "order", "payment", "trail"},
 	"dossier":      {"identity", "merchant"},
+	"finding":      {"identity", "lifecycle", "trail"},
 	"fulfilment":   {"identity", "merchant", "order", "shipment", "trail"},
 	"fund":         {"ledger"},
 	"gateway":      {},
