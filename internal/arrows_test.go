@@ -21,6 +21,7 @@ const module = "github.com/shiyi-market/shiyi/"
 // is taken out.
 var arrows = map[string][]string{
 	"aftersale":    {"catalog", "fulfilment", "fund", "identity", "inventory", "ledger", "lifecycle", "merchant", "notice", "order", "payment", "returns", "trail"},
+	"audit":        {"identity", "ledger", "lifecycle", "merchant", "payout", "publication", "statement", "trail"},
 	"apikey":       {"identity", "trail"},
 	"assistance":   {"identity", "trail"},
 	"application":  {"identity", "lifecycle", "objection", "programme", "trail"},
@@ -36,6 +37,7 @@ var arrows = map[string][]string{
 	"disclosure":   {"fund", "identity", "ledger", "publication", "report", "trail"},
 	"dispute":      {"aftersale", "fund", "identity", "ledger", "merchant", "notice", "order", "payment", "trail"},
 	"dossier":      {"identity", "merchant"},
+	"finding":      {"identity", "lifecycle", "trail"},
 	"fulfilment":   {"identity", "merchant", "order", "shipment", "trail"},
 	"fund":         {"ledger"},
 	"gateway":      {},
@@ -43,6 +45,7 @@ var arrows = map[string][]string{
 	"identity":     {"trail"},
 	"intake":       {"assortment", "catalog", "identity", "inventory", "merchant", "origin", "trail"},
 	"inventory":    {},
+	"journal":      {"fund", "ledger", "merchant", "statement"},
 	"ledger":       {"transparency"},
 	"lifecycle":    {},
 	"listing":      {},

@@ -34,6 +34,13 @@ func (a *App) Serve(ctx context.Context, out io.Writer) (err error) {
 	if err := a.services.Transparency.Sign(ctx); err != nil {
 		return fmt.Errorf("sign the log: %w", err)
 	}
+	policy, err := a.cfg.policy()
+	if err != nil {
+		return err
+	}
+	if err := a.services.Publications.Announce(ctx, policy); err != nil {
+		return fmt.Errorf("publish the rules: %w", err)
+	}
 	if err := a.services.Pupils.Settle(ctx); err != nil {
 		return fmt.Errorf("settle the pupils' records: %w", err)
 	}

@@ -23,6 +23,8 @@ import (
 var (
 	ErrBooked = fault.New(fault.Conflict, "ledger.booked_before", "This was booked before", "该笔业务已入账")
 	ErrMove   = fault.New(fault.Refused, "ledger.invalid_move", "A move needs an amount above zero and two accounts", "分录须有正金额和两个不同账户")
+	// ErrSealed says that the time of a transfer is in a period whose figures were published for good.
+	ErrSealed = fault.New(fault.Conflict, "ledger.period_sealed", "The period is sealed: nothing is booked in it any more", "该期间已封账，不能再入账")
 )
 
 // FundHome is the home of the transfers that belong to the education fund and

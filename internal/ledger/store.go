@@ -37,6 +37,8 @@ func insert(ctx context.Context, tx *postgres.Tx, all []Entry) error {
 	switch {
 	case postgres.Violates(err, "transfer_once"):
 		return ErrBooked.With("a %s was booked before", all[0].Kind)
+	case postgres.Violates(err, "transfer_is_after_the_seals"):
+		return ErrSealed.With("a %s of %s", all[0].Kind, all[0].At.Format(time.RFC3339))
 	case err != nil:
 		return fmt.Errorf("book %d transfers: %w", len(all), err)
 	}

@@ -6,6 +6,7 @@ func All() []Machine {
 		Checkout(), Order(), Fulfilment(), Voucher(), Case(), Refund(), PaymentIntent(), Dispute(), Payout(), Compensation(),
 		PupilRequest(),
 		Application(), Objection(), Change(), Grant(), Disbursement(),
+		Finding(), Correction(),
 	}
 }
 
@@ -215,5 +216,28 @@ func Disbursement() Machine {
 		{"approved", "done", "execute", []Role{FundAdmin}},
 		{"approved", "refused", "refuse", []Role{FundAdmin}},
 		{"approved", "withdrawn", "withdraw", []Role{FundAdmin}},
+	}}
+}
+
+// Finding is what an auditor found, and what was answered.
+func Finding() Machine {
+	asked := []Role{Operator, FundAdmin}
+	return Machine{Name: "finding", Chinese: "审计发现", Table: "finding", First: "open", Moves: []Move{
+		{"open", "answered", "answer", asked},
+		{"open", "closed", "close", []Role{Auditor}}, // it was none
+		{"answered", "answered", "answer", asked},
+		{"answered", "open", "insist", []Role{Auditor}},
+		{"answered", "accepted", "accept", []Role{Auditor}},
+		{"accepted", "open", "insist", []Role{Auditor}}, // what was promised was not done
+		{"accepted", "closed", "close", []Role{Auditor}},
+	}}
+}
+
+// Correction is a new entry of the book that one person proposes and an auditor approves.
+func Correction() Machine {
+	return Machine{Name: "correction", Chinese: "更正分录", Table: "correction", First: "proposed", Moves: []Move{
+		{"proposed", "approved", "approve", []Role{Auditor}},
+		{"proposed", "refused", "refuse", []Role{Auditor}},
+		{"proposed", "withdrawn", "withdraw", []Role{Operator, FundAdmin}},
 	}}
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/shiyi-market/shiyi/internal/assistance"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/journal"
+	"github.com/shiyi-market/shiyi/internal/journal/journaltest"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/payment"
@@ -95,6 +97,7 @@ func TestABrokenReplayGoesOnWhereItStopped(t *testing.T) {
 		t.Errorf("%d li are paid and %d owed to the enterprises of %d sold, and %d orders are not settled, %v", paid, owed, want.Li(), begun, err)
 	}
 	r.kept(t, y)
+	journaltest.Agree(t, r.DB, journal.Period{From: "2020-01-01", Until: "2020-12-31"})
 	if report, err := ledger.Check(t.Context(), r.DB); err != nil || len(report.Differences) > 0 {
 		t.Errorf("the book: %+v, %v", report, err)
 	}
@@ -138,6 +141,7 @@ func TestTheWholeYearIsSettled(t *testing.T) {
 	st, err := r.Run(t.Context())
 	must(t, err)
 	t.Logf("%+v in %s", st, time.Since(began).Round(time.Second))
+	journaltest.Agree(t, r.DB, journal.Period{From: "2020-01-01", Until: "2020-12-31"})
 	if want := (fund.Statement{Orders: 17_986, SoldFen: 261_000_000, LeviedLi: 261_000_000, FreeLi: 261_000_000}); st != want {
 		t.Errorf("%+v, want %+v", st, want)
 	}

@@ -27,7 +27,7 @@ func (s *Service) Paper(ctx context.Context, caller identity.Caller, m merchant.
 
 func (w whole) paper() pdf.Paper {
 	st := w.statement
-	_, end := st.Period.bounds()
+	_, end := st.Period.Bounds()
 	figures := pdf.Table{Columns: []pdf.Column{{Title: "项目 / item", Width: 3}, {Title: "金额（元）/ CNY", Width: 1, Right: true}}}
 	for _, f := range st.figures() {
 		figures.Rows = append(figures.Rows, []string{f.label, f.li.String()})

@@ -49,7 +49,7 @@ func (s *Service) Lines(ctx context.Context, caller identity.Caller, m merchant.
 // Overview is every enterprise's account of a period, by code. ErrPeriod. For operators
 // and auditors.
 func (s *Service) Overview(ctx context.Context, p Period) (Overview, error) {
-	if err := p.check(); err != nil {
+	if err := p.Check(); err != nil {
 		return Overview{}, err
 	}
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Overview, error) { return overview(ctx, tx, p) })
@@ -78,7 +78,7 @@ func sellsFor(caller identity.Caller, m merchant.ID, p Period) (merchant.ID, err
 	if !caller.SellsFor(m.UUID()) {
 		return m, ErrMerchant
 	}
-	return m, p.check()
+	return m, p.Check()
 }
 
 func statement(ctx context.Context, tx *postgres.Tx, m merchant.ID, p Period) (Statement, error) {
@@ -98,7 +98,7 @@ func statements(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID, p Period)
 	if err != nil {
 		return nil, err
 	}
-	from, until := p.bounds()
+	from, until := p.Bounds()
 	turns, err := ledger.Turns(ctx, tx, ids, from, until)
 	if err != nil {
 		return nil, err
@@ -143,14 +143,14 @@ func overview(ctx context.Context, tx *postgres.Tx, p Period) (Overview, error) 
 		o.Total.Sums = o.Total.Sums.plus(s.Sums)
 		o.Total.Closing += s.Closing
 	}
-	from, until := p.bounds()
+	from, until := p.Bounds()
 	o.FundLevied, err = ledger.Grown(ctx, tx, fund.All, fund.Levy, from, until)
 	return o, err
 }
 
 // lines are up to limit lines after the transfer of that id.
 func lines(ctx context.Context, tx *postgres.Tx, m merchant.ID, p Period, after uuid.UUID, limit int) ([]Line, error) {
-	from, until := p.bounds()
+	from, until := p.Bounds()
 	entries, err := ledger.Touching(ctx, tx, m.UUID(), from, until, id.From[ledger.Transfer](after), limit)
 	if err != nil {
 		return nil, err

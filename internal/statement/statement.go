@@ -45,8 +45,8 @@ func months(year, month, n int) Period {
 	return Period{merchant.Date(begin.Format(time.DateOnly)), merchant.Date(begin.AddDate(0, n, -1).Format(time.DateOnly))}
 }
 
-// check refuses what is no period: ErrPeriod.
-func (p Period) check() error {
+// Check refuses what is no period: ErrPeriod.
+func (p Period) Check() error {
 	from, err := merchant.ParseDate(string(p.From))
 	if err != nil || from.Time().Year() < first {
 		return ErrPeriod.At("query:from", "format", "a day since 2020")
@@ -58,8 +58,8 @@ func (p Period) check() error {
 	return nil
 }
 
-// bounds are the moment of its beginning and that of its end, which is no more in it.
-func (p Period) bounds() (from, until time.Time) {
+// Bounds are the moment of its beginning and that of its end, which is no more in it.
+func (p Period) Bounds() (from, until time.Time) {
 	const east = 8 * time.Hour // since 1991 there is no summer time
 	return p.From.Time().Add(-east), p.Until.Time().Add(24*time.Hour - east)
 }

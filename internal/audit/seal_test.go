@@ -1,0 +1,146 @@
+package audit_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/shiyi-market/shiyi/internal/audit"
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/publication"
+	"github.com/shiyi-market/shiyi/internal/shoptest"
+)
+
+func caller(name string, role identity.Role) identity.Caller {
+	return identity.Caller{Account: id.FromName[identity.Account]("test", name), Roles: []identity.Grant{{Role: role}}}
+}
+
+var auditor = caller("auditor", identity.Auditor)
+
+// december is after the month of the trade.
+func december(t *testing.T, s *shoptest.Shop) {
+	t.Helper()
+	s.Clock.Set(time.Date(2026, 12, 2, 0, 0, 0, 0, time.UTC))
+}
+
+func fee(s *shoptest.Shop, ref string) error {
+	ctx := context.Background()
+	return postgres.Do(ctx, s.DB, func(tx *postgres.Tx) error {
+		return ledger.Book(ctx, tx, []ledger.Transfer{{Home: ledger.FundHome, Kind: "provider_fee", Ref: ref, Public: true, Moves: []ledger.Move{{What: "fee", From: "platform:fees", To: "world:stripe", Amount: 60}}}})
+	})
+}
+
+func TestAMonthIsSealedOnceAndNothingIsBookedInItAnyMore(t *testing.T) {
+	t.Parallel()
+	s := trade(t)
+	desk := audit.New(s.DB)
+	seal := func(month string, want error) audit.Seal {
+		t.Helper()
+		got, err := desk.Seal(t.Context(), auditor, month)
+		if !errors.Is(err, want) {
+			t.Errorf("seal %s: %v, want %v", month, err, want)
+		}
+		return got
+	}
+	if _, err := desk.Seal(t.Context(), shoptest.Operator, "2026-11"); !errors.Is(err, identity.ErrForbidden) {
+		t.Errorf("an operator: %v", err)
+	}
+	seal("2026-11", audit.ErrNotOver)
+	must(t, fee(s, "late"))
+	december(t, s)
+	seal("2026-12", audit.ErrMonth)
+	seal("2026-10", audit.ErrMonth)
+	seal("x", audit.ErrMonth)
+	seal("2026-11", audit.ErrUnnumbered)
+	s.Sequence(t)
+	got := seal("2026-11", nil)
+	seal("2026-11", audit.ErrMonth)
+	seal("2026-12", audit.ErrNotOver)
+
+	must(t, fee(s, "december"))
+	s.Clock.Set(got.Until.Add(-time.Microsecond))
+	if err := fee(s, "november"); !errors.Is(err, ledger.ErrSealed) {
+		t.Errorf("booked in a sealed month: %v", err)
+	}
+	december(t, s)
+	all, err := desk.Seals(t.Context())
+	must(t, err)
+	if len(all) != 1 || all[0] != got {
+		t.Errorf("%+v, want %+v", all, got)
+	}
+	d, err := publication.New(s.DB, nil).Document(t.Context(), got.Document)
+	must(t, err)
+	var said struct {
+		Accounts []struct {
+			Account string `json:"account"`
+			Closing int64  `json:"closing_li"`
+		} `json:"trial_balance"`
+		Levy map[string]int64 `json:"levy"`
+	}
+	must(t, json.Unmarshal(d.Body, &said))
+	var names []string
+	var sum int64
+	for _, a := range said.Accounts {
+		names, sum = append(names, a.Account), sum+a.Closing
+	}
+	if diff := cmp.Diff([]string{"fund:education:pending", "merchant:*:payable", "platform:fees", "world:stripe"}, names); diff != "" || sum != 0 || d.Digest() != got.Digest {
+		t.Errorf("sum %d (-want +got):\n%s", sum, diff)
+	}
+	if said.Levy["tenth_li"] != said.Levy["book_tenth_li"] || said.Levy["tenth_li"] != said.Levy["goods_fen"]-said.Levy["refunded_fen"] || said.Levy["orders"] == 0 {
+		t.Errorf("%v", said.Levy)
+	}
+}
+
+func TestAMonthWithSomethingOpenIsNotSealed(t *testing.T) {
+	t.Parallel()
+	s := trade(t)
+	december(t, s)
+	for _, tt := range []struct {
+		statement string
+		want      error
+	}{
+		{`INSERT INTO recon_break (id, day, kind, object, expected_li, found_li, state, found_at) VALUES (gen_random_uuid(), '2026-11-30', 'refund_unknown', 'refund:re_1', 0, 1, 'open', now())`, audit.ErrUnreconciled},
+		{`UPDATE recon_break SET state = 'resolved', resolution = 'x', resolved_at = now(); INSERT INTO reconciliation VALUES ('2026-11-28', now(), 0, 0, 0, 0)`, audit.ErrUnreconciled},
+		{`INSERT INTO reconciliation VALUES ('2026-11-29', now(), 0, 0, 0, 0), ('2026-11-30', now(), 0, 0, 0, 0); UPDATE order_refund SET goods_fen = goods_fen + 1`, audit.ErrDifferent},
+		{`UPDATE order_refund SET goods_fen = goods_fen - 1`, nil},
+	} {
+		tamper(t, s.DB, tt.statement)
+		if _, err := audit.New(s.DB).Seal(t.Context(), auditor, "2026-11"); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.statement, err, tt.want)
+		}
+	}
+}
+
+// Whatever is changed in a sealed month is found, and named.
+func TestAChangeInASealedMonthIsFound(t *testing.T) {
+	t.Parallel()
+	s := trade(t)
+	december(t, s)
+	if _, err := audit.New(s.DB).Seal(t.Context(), auditor, "2026-11"); err != nil {
+		t.Fatal(err)
+	}
+	check := func(statement, want string) {
+		t.Helper()
+		tamper(t, s.DB, statement)
+		found, err := audit.Check(t.Context(), s.DB)
+		if err != nil || (len(found) == 1) != (want != "") || len(found) == 1 && !strings.Contains(found[0], want) {
+			t.Errorf("%s: %q, %v, want %q", statement, found, err, want)
+		}
+	}
+	check(`SELECT 1`, "")
+	check(`UPDATE move SET amount_li = amount_li + 10 WHERE n = 1 AND transfer_id = (SELECT min(id::text)::uuid FROM transfer)`, "account merchant:*:payable")
+	check(`UPDATE move SET amount_li = amount_li - 10 WHERE n = 1 AND transfer_id = (SELECT min(id::text)::uuid FROM transfer)`, "")
+	check(`UPDATE orders SET goods_fen = goods_fen + 1 WHERE id = (SELECT min(id::text)::uuid FROM orders)`, "levy")
+	check(`UPDATE orders SET goods_fen = goods_fen - 1 WHERE id = (SELECT min(id::text)::uuid FROM orders)`, "")
+	check(`UPDATE transfer SET at = at + interval '1 s' WHERE id = (SELECT min(id::text)::uuid FROM transfer)`, "digest of the transfers")
+	check(`UPDATE transfer SET at = at - interval '1 s' WHERE id = (SELECT min(id::text)::uuid FROM transfer)`, "")
+	check(`UPDATE publication SET body = convert_to(replace(convert_from(body, 'UTF8'), '"orders":6', '"orders":7'), 'UTF8'), digest = sha256(convert_to(replace(convert_from(body, 'UTF8'), '"orders":6', '"orders":7'), 'UTF8')) WHERE kind = 'seal'`, "another than was sealed")
+}

@@ -1,0 +1,135 @@
+package finding_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/shiyi-market/shiyi/internal/finding"
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/page"
+	"github.com/shiyi-market/shiyi/internal/pgtest"
+)
+
+func caller(role identity.Role) identity.Caller {
+	return identity.Caller{Account: id.FromName[identity.Account]("test", string(role)), Roles: []identity.Grant{{Role: role}}}
+}
+
+var (
+	auditor  = caller(identity.Auditor)
+	operator = caller(identity.Operator)
+	admin    = caller(identity.FundAdmin)
+)
+
+func opening() finding.Opening {
+	return finding.Opening{
+		Object: finding.Object{Kind: "day", ID: "2026-11-24"}, Severity: finding.High, Title: "A payment without an order", Asked: identity.Operator,
+		Text: "re_1 is at the provider and not with us.",
+	}
+}
+
+func TestAFindingIsAskedAnsweredInsistedOnAcceptedAndClosed(t *testing.T) {
+	t.Parallel()
+	findings := finding.New(pgtest.New(t))
+	f, err := findings.Open(t.Context(), auditor, opening())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		who    identity.Caller
+		action string
+		state  finding.State
+		err    error
+	}{
+		{auditor, "accept", "", finding.ErrState},
+		{auditor, "answer", "", finding.ErrState}, // nobody answers himself
+		{admin, "answer", "", finding.ErrUnknown}, // who is not asked does not know of it
+		{caller(identity.Merchant), "answer", "", finding.ErrUnknown},
+		{operator, "close", "", finding.ErrState},
+		{operator, "answer", finding.Answered, nil},
+		{operator, "answer", finding.Answered, nil},
+		{auditor, "insist", finding.Open, nil},
+		{operator, "answer", finding.Answered, nil},
+		{auditor, "close", "", finding.ErrState},
+		{auditor, "accept", finding.Accepted, nil},
+		{operator, "answer", "", finding.ErrState},
+		{auditor, "close", finding.Closed, nil},
+		{auditor, "insist", "", finding.ErrState},
+		{auditor, "nonsense", "", finding.ErrState},
+	} {
+		got, err := findings.Take(t.Context(), step.who, f.ID, step.action, "because")
+		if !errors.Is(err, step.err) || err == nil && got.State != step.state {
+			t.Errorf("%s by %v: %v, %v; want %v, %v", step.action, step.who.Roles, got.State, err, step.state, step.err)
+		}
+	}
+	got, notes, err := findings.Finding(t.Context(), operator, f.ID)
+	var said []string
+	for _, n := range notes {
+		said = append(said, n.Action+" by "+string(n.Role))
+	}
+	want := []string{
+		"open by auditor", "answer by operator", "answer by operator", "insist by auditor", "answer by operator", "accept by auditor", "close by auditor",
+	}
+	if diff := cmp.Diff(want, said); diff != "" || err != nil || got.Notes != len(want) || len(got.Next(auditor)) != 0 {
+		t.Errorf("%+v, %v (-want +got):\n%s", got, err, diff)
+	}
+	if _, _, err := findings.Finding(t.Context(), admin, f.ID); !errors.Is(err, finding.ErrUnknown) {
+		t.Errorf("who is not asked: %v", err)
+	}
+}
+
+func TestFindingsAreListedForWhomTheyAskAndCountedForAll(t *testing.T) {
+	t.Parallel()
+	findings := finding.New(pgtest.New(t))
+	for _, asked := range []identity.Role{identity.Operator, identity.FundAdmin, identity.FundAdmin} {
+		o := opening()
+		o.Asked = asked
+		if _, err := findings.Open(t.Context(), auditor, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		who  identity.Caller
+		want int
+	}{{auditor, 3}, {operator, 1}, {admin, 2}, {caller(identity.Merchant), 0}} {
+		p, err := findings.Findings(t.Context(), tt.who, finding.Open, page.Request{})
+		if err != nil || len(p.Data) != tt.want {
+			t.Errorf("%v: %d, %v; want %d", tt.who.Roles, len(p.Data), err, tt.want)
+		}
+	}
+	p, err := findings.Findings(t.Context(), auditor, "", page.Request{Limit: 2})
+	if err != nil || len(p.Data) != 2 || p.Next == "" {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	if _, err := findings.Take(t.Context(), auditor, p.Data[0].ID, "close", "it was none"); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := findings.Unclosed(t.Context()); err != nil || c != (finding.Count{High: 2}) {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestAnAbsurdFindingIsRefused(t *testing.T) {
+	t.Parallel()
+	findings := finding.New(pgtest.New(t))
+	for name, spoil := range map[string]func(*finding.Opening){
+		"no kind":   func(o *finding.Opening) { o.Object.Kind = "" },
+		"no object": func(o *finding.Opening) { o.Object.ID = "a b" },
+		"severity":  func(o *finding.Opening) { o.Severity = "dreadful" },
+		"asked":     func(o *finding.Opening) { o.Asked = identity.Auditor },
+		"title":     func(o *finding.Opening) { o.Title = strings.Repeat("长", 201) },
+		"text":      func(o *finding.Opening) { o.Text = "  x  " },
+	} {
+		o := opening()
+		spoil(&o)
+		if _, err := findings.Open(t.Context(), auditor, o); !errors.Is(err, finding.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := findings.Open(t.Context(), operator, opening()); !errors.Is(err, identity.ErrForbidden) {
+		t.Errorf("an operator: %v", err)
+	}
+}
