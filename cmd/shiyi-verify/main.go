@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -25,8 +26,16 @@ const (
 
 const usage = `shiyi-verify checks what Shiyi publishes. It needs no server's word.
 
-  shiyi-verify receipt --key KEY RECEIPT.json
-        Checks a receipt. Uses no network.
+  shiyi-verify receipt --key KEY RECEIPT
+        Checks a receipt: its JSON, or the page of it as a browser saved it. Uses
+        no network.
+
+  shiyi-verify trace --key KEY (--url http://localhost:8080/log | --dir DIR)
+                     [--answer TRACE.json] RECEIPT
+        Checks a receipt, and follows its tenths through the whole log: to which
+        payments of the fund they went, and what of them is left.
+        --answer a file with what the shop says (GET /v1/checkouts/{id}/trace):
+                 it must be what the log says
 
   shiyi-verify log --key KEY (--url http://localhost:8080/log | --dir DIR)
                    [--fund FUND.json] [--since OLD] [--save NEW]
@@ -60,6 +69,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return misused
 	case args[0] == "log":
 		command, args = log, args[1:]
+	case args[0] == "trace":
+		command, args = trace, args[1:]
 	case args[0] == "receipt":
 		args = args[1:]
 	}
@@ -124,18 +135,7 @@ func receipt(_ context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if len(files) != 1 {
-		return fmt.Errorf("%w: give one receipt; see shiyi-verify --help", errUse)
-	}
-	l, err := known(*key)
-	if err != nil {
-		return err
-	}
-	text, err := os.ReadFile(files[0])
-	if err != nil {
-		return fmt.Errorf("%w: %w", errUse, err)
-	}
-	r, err := verify.ParseReceipt(text)
+	l, r, err := given(*key, files)
 	if err != nil {
 		return err
 	}
@@ -149,13 +149,37 @@ func receipt(_ context.Context, args []string, out io.Writer) error {
 	return err
 }
 
+// given is the log with the given key and the one receipt among the arguments: its JSON, or
+// the page of it.
+func given(key string, files []string) (l verify.Log, r verify.Receipt, err error) {
+	if len(files) != 1 {
+		return l, r, fmt.Errorf("%w: give one receipt; see shiyi-verify --help", errUse)
+	}
+	if l, err = known(key); err != nil {
+		return l, r, err
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		return l, r, fmt.Errorf("%w: %w", errUse, err)
+	}
+	if bytes.HasPrefix(bytes.TrimLeft(text, "\ufeff \t\r\n"), []byte("<")) {
+		r, err = verify.ReceiptOfPage(text)
+		return l, r, err
+	}
+	r, err = verify.ParseReceipt(text)
+	return l, r, err
+}
+
 // report says what a receipt amounts to, when it holds.
 func report(out io.Writer, r verify.Receipt, findings []verify.Finding) {
 	fmt.Fprintf(out, "Checkout %s: paid %s yuan\n", r.CheckoutID, yuan(r.TotalFen*10))
 	for _, f := range findings {
 		what := "order  " + f.OrderID
-		if f.RefundID != "" {
+		switch {
+		case f.RefundID != "":
 			what = "refund " + f.RefundID
+		case f.Maturing:
+			what = "free   " + f.OrderID
 		}
 		where := "not yet in a signed checkpoint"
 		if f.Proven {

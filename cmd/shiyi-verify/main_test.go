@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -221,4 +222,109 @@ func TestLogOverHTTP(t *testing.T) {
 	defer server.Close()
 	check(t, holds, "300 leaves", "log", "--key", p.key, "--url", server.URL+"/log/", "--fund", server.URL+"/log/fund.json")
 	check(t, misused, "404", "log", "--key", p.key, "--url", server.URL+"/nothing")
+}
+
+// A receipt is followed to a project by its JSON and by its page, and the shop's answer must be the log's.
+func TestTrace(t *testing.T) {
+	t.Parallel()
+	salt := []byte("0123456789abcdef")
+	ofFund := func(l *verify.Leaf, kind, source, target string, li int64) {
+		*l = verify.Leaf{Kind: kind, At: l.At, Home: verify.FundHome, Ref: verify.Commitment(kind, "x", salt), Moves: []verify.Move{{What: verify.WhatGrant, Source: source, Target: target, Li: li}}}
+	}
+	mature := func(l *verify.Leaf, order string, li int64) {
+		*l = verify.Leaf{Kind: verify.KindMature, At: l.At, Home: merchant, Ref: verify.Commitment(verify.KindMature, order, salt), Moves: []verify.Move{{What: verify.WhatTenth, Source: verify.FundPending, Target: verify.FundFree, Li: li}}}
+	}
+	// Of 300 leaves: another's tenth is free before the receipt's, and 130 li of both are paid to a programme.
+	p := publish(t, 300, func(n int, l *verify.Leaf) {
+		switch n {
+		case 294:
+			mature(l, "another", 100)
+		case 295:
+			mature(l, "order-299", 100)
+		case 296:
+			ofFund(l, verify.KindGrant, verify.FundFree, verify.Committed+"g", 150)
+		case 297:
+			ofFund(l, verify.KindGrantPayment, verify.Committed+"g", verify.Programme+"school", 130)
+		}
+	})
+	p.matured(t, 295, "order-299")
+	check(t, holds, "free since entry 295, li 100 to 200", "trace", "--key", p.key, "--dir", p.dir, p.receipt)
+	check(t, holds, "0.030  to programme:school  (entry 297)", "trace", "--key", p.key, "--dir", p.dir, p.receipt)
+	check(t, holds, "0.020  promised", "trace", "--key", p.key, "--dir", p.dir, p.receipt)
+	check(t, holds, "0.050  free", "trace", "--key", p.key, "--dir", p.dir, p.receipt)
+	check(t, misused, "either", "trace", "--key", p.key, p.receipt)
+	check(t, misused, "one receipt", "trace", "--key", p.key, "--dir", p.dir)
+	text, err := os.ReadFile(p.receipt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := p.write(t, "page.html", []byte(`<!doctype html><pre id="receipt">`+html.EscapeString(string(text))+`</pre>`))
+	check(t, holds, "It holds", page, "--key", p.key)
+	check(t, holds, "0.030  to programme:school", "trace", "--key", p.key, "--dir", p.dir, page)
+
+	const answer = `{"leaves":300,"orders":[{"order_id":"order-299","inflows":[{"position":{"n":1,"kind":"mature","index":295,"place":0,"from_li":100,"to_li":200},
+		"committed_li":20,"free_li":50,"parts_left_out":0,"parts":[{"from_li":100,"to_li":130,"late":false,"outflow":{"n":0,"kind":"grant_payment","index":297,"place":0,"from_li":0,"to_li":130}}]}]}]}`
+	check(t, holds, "The shop says the same", "trace", "--key", p.key, "--dir", p.dir, "--answer", p.write(t, "same.json", []byte(answer)), p.receipt)
+	for from, to := range map[string]string{
+		`"to_li":130,"late"`: `"to_li":131,"late"`, `"committed_li":20`: `"committed_li":10`, `"index":297`: `"index":296`, `"index":295`: `"index":294`,
+		`"parts_left_out":0`: `"parts_left_out":1`, `"late":false`: `"late":true`, `"leaves":300`: `"leaves":301`, `"n":1`: `"n":2`, `"orders":`: `"order":`,
+	} {
+		other := p.write(t, "other.json", []byte(strings.Replace(answer, from, to, 1)))
+		check(t, fails, "DOES NOT HOLD", "trace", "--key", p.key, "--dir", p.dir, "--answer", other, p.receipt)
+	}
+	early := p.write(t, "early.json", []byte(`{"leaves":297,"orders":[{"order_id":"order-299","inflows":[{"position":{"n":1,"kind":"mature","index":295,"place":0,"from_li":100,"to_li":200},"committed_li":50,"free_li":50,"parts":[]}]}]}`))
+	check(t, holds, "by 297 leaves", "trace", "--key", p.key, "--dir", p.dir, "--answer", early, p.receipt)
+}
+
+// matured puts the maturing of an order, a leaf of the log, onto the receipt.
+func (p published) matured(t *testing.T, index int64, order string) {
+	t.Helper()
+	text, err := os.ReadFile(p.receipt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := verify.ParseReceipt(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := verify.NewLog(p.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := os.ReadFile(filepath.Join(p.dir, "checkpoint"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := l.Checkpoint(signed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hashes []tlog.Hash
+	reader := tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(at))
+		for i, n := range at {
+			out[i] = hashes[n]
+		}
+		return out, nil
+	})
+	err = verify.Walk(t.Context(), folder(p.dir), c, func(n int64, leaf []byte) error {
+		h, err := tlog.StoredHashes(n, leaf, reader)
+		hashes = append(hashes, h...)
+		if n == index {
+			r.Orders[0].Maturing = &verify.Entry{State: verify.Proven, Name: order, Salt: r.Orders[0].Entry.Salt, Leaf: string(leaf)}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := tlog.ProveRecord(c.Size, index, reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Orders[0].Maturing.Proof = verify.FormatProof(index, path, signed)
+	if text, err = json.Marshal(r); err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, "receipt.json", text)
 }

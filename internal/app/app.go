@@ -13,6 +13,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/application"
+	"github.com/shiyi-market/shiyi/internal/assistance"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
@@ -20,6 +21,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/courier"
 	"github.com/shiyi-market/shiyi/internal/disbursement"
+	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -40,11 +42,13 @@ import (
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/programme"
 	"github.com/shiyi-market/shiyi/internal/publication"
+	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/repayment"
+	"github.com/shiyi-market/shiyi/internal/report"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/schema"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
@@ -53,6 +57,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/statement"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/tidings"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
@@ -171,7 +176,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	if s.Identity, err = identity.New(a.db, a.cfg.Identity); err != nil {
 		return err
 	}
-	if s.Transparency, err = transparency.New(a.db, a.cfg.Log, ledger.Roller{}); err != nil {
+	if s.Transparency, err = transparency.New(a.db, a.cfg.Log, ledger.Roller{}, trace.Follower{}); err != nil {
 		return err
 	}
 	if s.Files, err = file.Open(a.db, a.cfg.Files); err != nil {
@@ -205,7 +210,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Recalls = recall.New(a.db)
 	s.Claims = claim.New(a.db, s.Catalog, a.cfg.Claims)
 	s.Reviews = review.New(a.db, s.Identity, s.Catalog)
-	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency)
+	s.Receipts = receipt.New(a.db, s.Orders, s.Transparency, a.till.base)
 	s.Standing = standing.New(a.db)
 	s.Vouchers = voucher.New(a.db)
 	s.Webhooks = webhook.New(a.db, a.cfg.Webhook, nil)
@@ -216,12 +221,15 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Notices = notice.New(a.db, couriers...)
 	s.Statements = statement.New(a.db)
 	s.Publications = publication.New(a.db, s.Transparency)
+	s.Assistance, s.Reports, s.Disclosures = assistance.NewService(a.db), report.New(a.db), disclosure.New(a.db)
+	s.Traces = trace.New(a.db, s.Orders)
 	s.Programmes, s.Applications = programme.New(a.db, a.cfg.Programmes), application.New(a.db, a.cfg.Programmes)
 	s.Grants, s.Disbursements = grant.New(a.db, a.cfg.Grants), disbursement.New(a.db, a.cfg.Grants)
 	s.Objections = objection.New(a.db, map[objection.Subject]objection.Hooks{
 		objection.Application: application.Hooks(), objection.Change: programme.Hooks(), objection.Grant: grant.Hooks(),
 	})
-	return nil
+	s.Pupils, err = pupil.Open(a.db, a.cfg.Pupils)
+	return err
 }
 
 // Ready says why requests are not taken now, or nil.
@@ -285,6 +293,6 @@ func (a *App) newWorker() (*worker.Worker, error) {
 		Payees: a.services.Payees, Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
 		Fulfilment: a.services.Fulfilment, Dispatch: a.services.Dispatch,
 		Receipts: a.services.Receipts, Notices: a.services.Notices, Vouchers: a.services.Vouchers,
-		Tidings: tidings.New(a.db), Disputes: a.services.Disputes,
+		Tidings: tidings.New(a.db), Disputes: a.services.Disputes, Disclosures: a.services.Disclosures,
 	}, a.log, a.metrics)
 }

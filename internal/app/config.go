@@ -19,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/pgserver"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/programme"
+	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
@@ -54,6 +55,7 @@ type Config struct {
 	Programmes programme.Config
 	Grants     grant.Config
 	Courier    courier.Config
+	Pupils     pupil.Config
 	Telemetry  telemetry.Config
 }
 
@@ -109,7 +111,7 @@ func Load(ctx context.Context, lookup func(name string) (string, bool)) (Config,
 	if cfg.StateDir, err = filepath.Abs(cfg.StateDir); err != nil {
 		return cfg, err
 	}
-	cfg.Log.Folder = cfg.StateDir
+	cfg.Log.Folder, cfg.Pupils.Folder = cfg.StateDir, cfg.StateDir
 	if cfg.Files.Folder == "" {
 		cfg.Files.Folder = filepath.Join(cfg.StateDir, "files")
 	}

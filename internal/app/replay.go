@@ -16,6 +16,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/replay"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 )
 
@@ -47,7 +48,7 @@ func (a *App) Replay(ctx context.Context, out io.Writer) (done bool, err error) 
 		return false, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	log, err := transparency.New(db, a.cfg.Log, ledger.Roller{})
+	log, err := transparency.New(db, a.cfg.Log, ledger.Roller{}, trace.Follower{})
 	if err != nil {
 		return false, err
 	}

@@ -28,6 +28,7 @@ type till struct {
 	says     string           // for people
 	shop     payment.Shop     // what its pages say of us
 	pages    http.Handler     // of the sandbox, or nil
+	base     string           // the shop's own address
 }
 
 // openTill chooses between Stripe and the sandbox. There is no third: with a key
@@ -61,7 +62,7 @@ func (a *App) openTill(ctx context.Context, looks bool) error {
 	a.till.shop = payment.Shop{
 		Name: "什一 Shiyi", SuccessURL: base + "/?paid={checkout}", CancelURL: base + "/?unpaid={checkout}", Mark: a.cfg.Log.Origin,
 	}
-	a.till.provider = provider
+	a.till.provider, a.till.base = provider, base
 	a.services.Payments = payment.New(a.db, provider, a.till.shop)
 	a.services.Payees = payee.New(a.db, provider, payee.Shop{Mark: a.cfg.Log.Origin, ReturnURL: base + "/"})
 	a.services.Settlements = settlement.New(a.db, provider, a.cfg.Settlement, settlement.Options{

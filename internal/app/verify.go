@@ -9,6 +9,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 )
 
@@ -17,7 +18,7 @@ var ErrDiffers = errors.New("the book and the log do not agree with themselves")
 
 // Verify checks everything that the database says about money: the balances
 // from the moves, the leaves from the transfers, the tree from the leaves and the
-// tenth in each of them, and the fund's statement against both. It writes what it
+// tenth in each of them, the fund's statement against both, and the positions of its queue. It writes what it
 // found to out, and fails with ErrDiffers if anything does not agree.
 func (a *App) Verify(ctx context.Context, out io.Writer) error {
 	book, err := ledger.Check(ctx, a.db)
@@ -38,11 +39,17 @@ func (a *App) Verify(ctx context.Context, out io.Writer) error {
 		faults = append(faults, logErr.Error())
 	}
 	faults = append(faults, against(st, audit)...)
+	traced, err := trace.Check(ctx, a.db)
+	if err != nil {
+		return err
+	}
+	faults = append(faults, traced.Differences...)
 
 	fmt.Fprintf(out, "book   %d transfers, %d moves\n", book.Transfers, book.Moves)
 	fmt.Fprintf(out, "fund   %d orders, sold %s yuan, levied %s yuan (pending %s, free %s, held %s)\n",
 		st.Orders, st.SoldFen, st.LeviedLi, st.PendingLi, st.FreeLi, st.HeldLi)
 	fmt.Fprintf(out, "log    %d leaves signed, %d numbered since, %d waiting\n", audit.Checkpoint.Size, audit.Unsigned, audit.Waiting)
+	fmt.Fprintf(out, "queue  %d inflows, %d outflows, by %d leaves\n", traced.Queue.In.Count, traced.Queue.Out.Count, traced.Queue.Leaves)
 	fmt.Fprintf(out, "key    %s\n", a.services.Transparency.VerifierKey())
 	for _, f := range faults {
 		fmt.Fprintf(out, "WRONG  %s\n", f)
@@ -50,7 +57,7 @@ func (a *App) Verify(ctx context.Context, out io.Writer) error {
 	if len(faults) > 0 {
 		return fmt.Errorf("%w: %d differences", ErrDiffers, len(faults))
 	}
-	fmt.Fprintln(out, "all agrees: every balance with its moves, every leaf with its transfer, the tree with its leaves, one tenth of every sale")
+	fmt.Fprintln(out, "all agrees: every balance with its moves, every leaf with its transfer, the tree with its leaves, one tenth of every sale, the place of each li")
 	return nil
 }
 

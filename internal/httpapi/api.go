@@ -9,12 +9,14 @@ import (
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/application"
+	"github.com/shiyi-market/shiyi/internal/assistance"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/disbursement"
+	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -36,16 +38,19 @@ import (
 	"github.com/shiyi-market/shiyi/internal/payment"
 	"github.com/shiyi-market/shiyi/internal/programme"
 	"github.com/shiyi-market/shiyi/internal/publication"
+	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/repayment"
+	"github.com/shiyi-market/shiyi/internal/report"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
 	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/statement"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
@@ -92,6 +97,11 @@ type Services struct {
 	Notices       *notice.Service
 	Statements    *statement.Service
 	Publications  *publication.Service
+	Pupils        *pupil.Service
+	Assistance    *assistance.Service
+	Reports       *report.Service
+	Disclosures   *disclosure.Service
+	Traces        *trace.Service
 	Applications  *application.Service
 	Objections    *objection.Service
 	Programmes    *programme.Service
@@ -133,6 +143,9 @@ type surface struct {
 	webhooks
 	publicLog
 	publications
+	pupils
+	reports
+	traces
 	programmes
 	grants
 	system
@@ -172,6 +185,9 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		publications{d.Publications},
+		pupils{d.Pupils},
+		reports{d.Assistance, d.Reports, d.Disclosures, d.Publications, site, d.Clock},
+		traces{d.Traces},
 		programmes{d.Programmes, d.Applications, d.Objections, d.Disbursements},
 		grants{d.Grants, d.Disbursements, d.Clock},
 		system{d.Ready, site},

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -84,6 +85,16 @@ func (h checkouts) GetReceipt(ctx context.Context, r oas.GetReceiptRequestObject
 	receipt, err := h.receipts.Receipt(ctx, callerOf(ctx), id.From[order.Checkout](r.CheckoutId))
 	return kept{receipt}, err
 }
+
+// GetReceiptPdf answers GET /v1/checkouts/{checkout_id}/receipt.pdf.
+func (h checkouts) GetReceiptPdf(ctx context.Context, r oas.GetReceiptPdfRequestObject) (oas.GetReceiptPdfResponseObject, error) {
+	var out bytes.Buffer
+	missing, err := h.receipts.Paper(ctx, callerOf(ctx), id.From[order.Checkout](r.CheckoutId), &out)
+	return paper{"receipt-" + r.CheckoutId.String() + ".pdf", out.Bytes(), len(missing)}, err
+}
+
+// VisitGetReceiptPdfResponse sends the PDF.
+func (p paper) VisitGetReceiptPdfResponse(w http.ResponseWriter) error { return p.send(w) }
 
 // kept is a receipt, sent in the very shape that pkg/verify reads.
 type kept struct{ verify.Receipt }

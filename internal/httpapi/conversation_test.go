@@ -20,9 +20,12 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/tidings"
 )
 
@@ -33,7 +36,8 @@ var update = flag.Bool("update", false, "write what the API answers into the con
 //
 //	# a remark
 //	! pay {checkout}      something that happens outside the API: pay, arrive, receive, issue, return, decline, work,
-//	                      inform, tell, log, wait 30m, expire, upload li scan, endow 1000, sign-in li
+//	                      inform, tell, log, wait 30m, expire, close, grant 5.00 paid 4.00, upload li scan,
+//	                      endow 1000, sign-in li
 //	> POST /v1/… as li    a request; li is registered and signed in on the way
 //	Idempotency-Key: k    its headers, then its body
 //	                      "file name" is one of the files in wicked, as a form
@@ -126,6 +130,11 @@ func (c *conversation) happen(t *testing.T, directive string) {
 		must(t, err)
 	case "log":
 		c.shop.Sequence(t)
+	case "close":
+		_, err := c.shop.Settlements.CloseDue(t.Context(), 100)
+		must(t, err)
+	case "grant":
+		c.grant(t, words[2], words[4])
 	case "wait":
 		d, err := time.ParseDuration(words[2])
 		must(t, err)
@@ -144,6 +153,20 @@ func (c *conversation) happen(t *testing.T, directive string) {
 	default:
 		t.Fatalf("%q is nothing that can happen", directive)
 	}
+}
+
+// grant promises an amount of yuan to a programme, and pays some of it.
+func (c *conversation) grant(t *testing.T, promised, paid string) {
+	t.Helper()
+	grant, programme, payment := uuid.New(), uuid.New(), uuid.New()
+	c.ids["programme"], c.ids["payment"] = programme.String(), payment.String()
+	all, err := money.ParseYuan(promised)
+	must(t, err)
+	part, err := money.ParseYuan(paid)
+	must(t, err)
+	must(t, postgres.Do(t.Context(), c.shop.DB, func(tx *postgres.Tx) error {
+		return ledger.Book(t.Context(), tx, []ledger.Transfer{fund.Grant(grant, all), fund.PayGrant(grant, programme, payment, part)})
+	}))
 }
 
 // page is where a checkout is paid.
@@ -219,7 +242,7 @@ func (c *conversation) tell(t *testing.T, body []byte) string {
 	path, _, _ := strings.Cut(c.path, "?")
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	noun := segments[len(segments)-1]
-	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "retry", "revoke", "submit", "recommend", "return", "approve", "refuse", "agreement", "rotate", "confirm", "decline", "read", "assess", "publish", "accept", "enact", "answer", "execute", "relations"}, noun) {
+	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "trace", "retry", "revoke", "submit", "recommend", "return", "approve", "refuse", "agreement", "rotate", "confirm", "decline", "read", "assess", "publish", "accept", "enact", "answer", "execute", "relations"}, noun) {
 		noun = segments[len(segments)-2]
 	}
 	if slices.Contains([]string{"ping", "deliveries", "resend"}, noun) {
@@ -264,7 +287,7 @@ func (c *conversation) name(v any, noun string) any {
 				v[key] = c.nameOf(s, "code")
 			case key == "key" && strings.HasPrefix(s, "shy_live_"):
 				v[key] = c.nameOf(s, "secret-key")
-			case slices.Contains([]string{"token", "salt", "leaf", "proof", "key", "pay_url", "how_to_verify", "onboarding_url", "failure", "prefix", "secret"}, key):
+			case slices.Contains([]string{"token", "salt", "leaf", "proof", "key", "pay_url", "page_url", "how_to_verify", "onboarding_url", "failure", "prefix", "secret", "pseudonym"}, key):
 				v[key] = "…"
 			case uuid.Validate(s) == nil && len(s) == 36:
 				v[key] = c.nameOf(s, cmp.Or(strings.TrimSuffix(strings.TrimSuffix(key, "id"), "_"), noun))

@@ -116,6 +116,7 @@ func (e *edge) engine() (*gin.Engine, error) {
 	g.GET("/log/tile/*path", e.tile)
 	g.GET("/", e.home)
 	g.GET("/assets/*name", e.asset)
+	g.GET("/receipts/:checkout_id", e.receipt)
 	return g, nil
 }
 

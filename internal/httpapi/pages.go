@@ -8,6 +8,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/web"
 )
 
@@ -48,6 +49,26 @@ func checkoutOf(text string) string {
 		return ""
 	}
 	return text
+}
+
+// receipt answers the page of a receipt, for whoever has its key. It is nobody else's: no cache
+// keeps it, no search engine lists it, and where its reader goes from it nobody learns its address.
+func (e *edge) receipt(c *gin.Context) {
+	english := exchangeOf(c.Request.Context()).english()
+	h := c.Writer.Header()
+	h.Set("X-Robots-Tag", "noindex")
+	cid, err := id.Parse[order.Checkout](c.Param("checkout_id"))
+	if err != nil {
+		e.fail(c, receipt.ErrNoPage)
+		return
+	}
+	w, err := e.deps.Receipts.Page(c.Copy(), cid, c.Query("key"))
+	if err != nil {
+		e.fail(c, err)
+		return
+	}
+	page, err := e.site.Receipt(w.Receipt, w.Traced, english)
+	e.page(c, page, err)
 }
 
 // asset answers a file that the pages need.

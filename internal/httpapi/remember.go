@@ -84,6 +84,12 @@ func (r *remembered) VisitDecideCaseResponse(w http.ResponseWriter) error { retu
 // VisitApproveCompensationResponse sends the answer.
 func (r *remembered) VisitApproveCompensationResponse(w http.ResponseWriter) error { return r.send(w) }
 
+// VisitGivePupilResponse sends the answer.
+func (r *remembered) VisitGivePupilResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitReportDutyResponse sends the answer.
+func (r *remembered) VisitReportDutyResponse(w http.ResponseWriter) error { return r.send(w) }
+
 // VisitRetryPayoutResponse sends the answer.
 func (r *remembered) VisitRetryPayoutResponse(w http.ResponseWriter) error { return r.send(w) }
 

@@ -89,7 +89,9 @@ type paper struct {
 }
 
 // VisitGetStatementPdfResponse sends the PDF.
-func (p paper) VisitGetStatementPdfResponse(w http.ResponseWriter) error {
+func (p paper) VisitGetStatementPdfResponse(w http.ResponseWriter) error { return p.send(w) }
+
+func (p paper) send(w http.ResponseWriter) error {
 	w.Header().Set("Content-Type", "application/pdf")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+p.name+`"`)
 	if p.missing > 0 {

@@ -20,6 +20,7 @@ const (
 	Operator  Role = "operator"
 	County    Role = "county"
 	FundAdmin Role = "fund_admin"
+	Auditor   Role = "auditor"
 	System    Role = "system"
 )
 

@@ -4,6 +4,7 @@ package lifecycle
 func All() []Machine {
 	return []Machine{
 		Checkout(), Order(), Fulfilment(), Voucher(), Case(), Refund(), PaymentIntent(), Dispute(), Payout(), Compensation(),
+		PupilRequest(),
 		Application(), Objection(), Change(), Grant(), Disbursement(),
 	}
 }
@@ -140,6 +141,14 @@ func Compensation() Machine {
 	}}
 }
 
+// PupilRequest is somebody's request to read who a pupil is, or to have it erased: others decide.
+func PupilRequest() Machine {
+	return Machine{Name: "pupil request", Chinese: "学生资料申请", Table: "pupil_request", First: "asked", Moves: []Move{
+		{"asked", "approved", "approve", []Role{FundAdmin, Auditor}},
+		{"asked", "refused", "refuse", []Role{FundAdmin, Auditor}},
+	}}
+}
+
 // Application is what a school asks the fund for.
 func Application() Machine {
 	return Machine{Name: "programme application", Chinese: "项目申请", Table: "programme_application", First: "filed", Moves: []Move{
@@ -188,7 +197,7 @@ func Grant() Machine {
 		{"committed", "committed", "request_payment", []Role{FundAdmin}},
 		{"committed", "committed", "request_release", []Role{FundAdmin}},
 		{"committed", "committed", "record_return", []Role{FundAdmin}},
-		{"committed", "closed", "close", []Role{System}}, // nothing is left to pay
+		{"committed", "closed", "close", []Role{System}},  // nothing is left to pay
 		{"committed", "struck", "uphold", []Role{System}}, // an objection was upheld: what is not paid is free again
 		{"closed", "closed", "record_return", []Role{FundAdmin}},
 		{"struck", "struck", "record_return", []Role{FundAdmin}},

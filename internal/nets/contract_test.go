@@ -90,6 +90,9 @@ var objects = map[string]object{
 	"objection_id":             {},
 	"grant_id":                 {},
 	"disbursement_id":          {},
+	"duty_id":                  {},
+	"pupil_id":                 {},
+	"pupil_request_id":         {},
 }
 
 // headers are the required parameters of which the nets know a good value.

@@ -15,6 +15,7 @@ import (
 
 	"codeberg.org/go-pdf/fpdf"
 	"golang.org/x/image/font/sfnt"
+	"rsc.io/qr"
 )
 
 // font is Noto Sans SC, cut down to GB 2312 and Latin (see README.md).
@@ -31,7 +32,15 @@ type Paper struct {
 	At     time.Time // the paper's date in the file; the same bytes need the same
 	Lines  []Line
 	Tables []Table
+	Texts  []Text
+	Code   string // printed as a QR code beside the lines; "" for none
 	Foot   string // at the end of each page, before its number
+}
+
+// Text is small print: lines that are broken where the page ends, and never cut.
+type Text struct {
+	Title string
+	Lines []string
 }
 
 // Line is a name and what it stands for.
@@ -53,15 +62,17 @@ type Column struct {
 
 // Measures in millimetres, and the sizes of letters in points.
 const (
-	margin    = 15.0
-	pageWidth = 210.0
-	bottom    = 297.0 - 18.0
-	rowHeight = 5.5
-	lineName  = 60.0
-	bigSize   = 15.0
-	textSize  = 9.0
-	smallSize = 7.5
-	family    = "noto"
+	margin      = 15.0
+	pageWidth   = 210.0
+	bottom      = 297.0 - 18.0
+	rowHeight   = 5.5
+	smallHeight = 3.8
+	lineName    = 60.0
+	codeSize    = 38.0
+	bigSize     = 15.0
+	textSize    = 9.0
+	smallSize   = 7.5
+	family      = "noto"
 )
 
 // glyphs knows which runes the font has.
@@ -106,6 +117,9 @@ func Write(out io.Writer, p Paper) (missing []rune, err error) {
 	for _, t := range p.Tables {
 		w.table(t)
 	}
+	for _, t := range p.Texts {
+		w.text(t)
+	}
 	if err := errors.Join(w.err, w.f.Error(), w.f.Output(out)); err != nil {
 		return nil, fmt.Errorf("write a PDF: %w", err)
 	}
@@ -114,16 +128,77 @@ func Write(out io.Writer, p Paper) (missing []rune, err error) {
 }
 
 func (w *writer) head(p Paper) {
+	whole := pageWidth - 2*margin
+	if p.Code != "" {
+		whole -= codeSize + 4
+		w.code(p.Code, pageWidth-margin-codeSize, margin)
+	}
 	w.f.SetFont(family, "", bigSize)
-	w.f.CellFormat(0, 10, w.fit(w.known(p.Title), pageWidth-2*margin), "", 1, "L", false, 0, "")
+	w.f.CellFormat(0, 10, w.fit(w.known(p.Title), whole), "", 1, "L", false, 0, "")
 	w.f.Ln(2)
 	w.f.SetFont(family, "", textSize)
 	for _, l := range p.Lines {
 		w.room()
 		w.f.CellFormat(lineName, rowHeight, w.fit(w.known(l.Name), lineName), "", 0, "L", false, 0, "")
-		w.f.CellFormat(0, rowHeight, w.fit(w.known(l.Value), pageWidth-2*margin-lineName), "", 1, "L", false, 0, "")
+		w.f.CellFormat(0, rowHeight, w.fit(w.known(l.Value), whole-lineName), "", 1, "L", false, 0, "")
+	}
+	if p.Code != "" && w.f.PageNo() == 1 && w.f.GetY() < margin+codeSize {
+		w.f.SetY(margin + codeSize)
 	}
 	w.f.Ln(3)
+}
+
+// code draws a QR code of black squares, with its top left corner there.
+func (w *writer) code(text string, x, y float64) {
+	c, err := qr.Encode(text, qr.M)
+	if err != nil {
+		w.err = fmt.Errorf("make a QR code of %d letters: %w", len(text), err)
+		return
+	}
+	side := codeSize / float64(c.Size)
+	w.f.SetFillColor(0, 0, 0)
+	for row := range c.Size {
+		for from := 0; from < c.Size; from++ {
+			to := from
+			for to < c.Size && c.Black(to, row) {
+				to++
+			}
+			if to > from { // one rectangle for neighbours, so that no hair of white parts them
+				w.f.Rect(x+float64(from)*side, y+float64(row)*side, float64(to-from)*side, side, "F")
+				from = to
+			}
+		}
+	}
+}
+
+// text prints small print.
+func (w *writer) text(t Text) {
+	w.room()
+	w.f.SetFont(family, "", textSize)
+	w.f.CellFormat(0, rowHeight, w.fit(w.known(t.Title), pageWidth-2*margin), "", 1, "L", false, 0, "")
+	for _, line := range t.Lines {
+		w.f.SetFont(family, "", smallSize)
+		for _, part := range w.broken(w.known(line), pageWidth-2*margin-2) {
+			w.room()
+			w.f.SetFont(family, "", smallSize)
+			w.f.CellFormat(0, smallHeight, part, "", 1, "L", false, 0, "")
+		}
+	}
+	w.f.Ln(2)
+}
+
+// broken is a text in parts that are no wider than that, in the size that is set.
+func (w *writer) broken(s string, width float64) []string {
+	var parts []string
+	runes := []rune(s)
+	for len(runes) > 0 {
+		n := len(runes)
+		for n > 1 && w.f.GetStringWidth(string(runes[:n])) > width {
+			n -= max(1, n/16)
+		}
+		parts, runes = append(parts, string(runes[:n])), runes[n:]
+	}
+	return parts
 }
 
 // room begins a new page where there is no room for another row, and says whether.

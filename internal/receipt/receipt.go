@@ -14,15 +14,36 @@ import (
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/pkg/verify"
 )
 
-// ErrNotPaid says that there is nothing to have a receipt of.
-var ErrNotPaid = fault.New(fault.Conflict, "receipt.not_paid", "Only what was paid has a receipt", "付款后才有回执")
+// Faults of receipts.
+var (
+	// ErrNotPaid says that there is nothing to have a receipt of.
+	ErrNotPaid = fault.New(fault.Conflict, "receipt.not_paid", "Only what was paid has a receipt", "付款后才有回执")
+	// ErrNoPage says that there is no receipt, or that the key is not that of it.
+	ErrNoPage = fault.New(fault.NotFound, "receipt.no_such_page", "There is no such receipt, or the address is not whole", "没有这份回执，或网址不完整")
+)
+
+// Whole is a receipt, and what became of its tenths, at one moment.
+type Whole struct {
+	Receipt verify.Receipt
+	Traced  trace.Traced
+}
+
+// key opens the page of a receipt: the salt of its first sale, 128 random bits that only who has the
+// receipt knows. A receipt always has a sale.
+func key(r verify.Receipt) string { return r.Orders[0].Entry.Salt }
+
+// page is where the receipt is shown to who has the key, below the shop's own address.
+func page(base string, r verify.Receipt) string {
+	return base + "/receipts/" + r.CheckoutID + "?key=" + key(r)
+}
 
 // how tells a reader what to do with a receipt.
-const how = "保存为 receipt.json，取得日志公钥后离线核验 / save as receipt.json, get the log's key and check it offline: shiyi-verify receipt --key KEY receipt.json"
+const how = "保存为 receipt.json（或保存回执网页），从别处取得日志公钥后离线核验 / save as receipt.json, or save the page, get the log's key from elsewhere and check it offline: shiyi-verify receipt --key KEY receipt.json"
 
 // reference names a transfer of the book: a sale by its order, a refund by its own id.
 type reference struct {
@@ -42,7 +63,7 @@ func refundOf(o order.Order, r order.Refund) reference {
 }
 
 // transfers are all that the book must have of these orders, sales before
-// refunds.
+// refunds. A maturing has the name of its sale, so that it is found with it.
 func transfers(orders []order.Order, refunds map[order.ID][]order.Refund) []reference {
 	var all []reference
 	for _, o := range orders {
@@ -111,6 +132,10 @@ func composeOrder(o order.Order, refunds []order.Refund, book map[reference]prov
 			Line: l.N, Name: l.Name, Spec: l.Spec, Unit: l.Unit,
 			Quantity: l.Quantity, PriceFen: int64(l.Price), GoodsFen: int64(l.Total),
 		}
+	}
+	if freed, ok := book[reference{o.Merchant.UUID(), fund.Maturing, o.ID.String()}]; ok {
+		entry := freed.wire()
+		w.Maturing = &entry
 	}
 	for i, b := range refunds {
 		back, ok := book[refundOf(o, b)]

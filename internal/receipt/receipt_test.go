@@ -1,10 +1,12 @@
 package receipt_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,9 +18,11 @@ import (
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
+	"github.com/shiyi-market/shiyi/internal/pdf/pdftest"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/receipt"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/pkg/verify"
 )
@@ -48,13 +52,13 @@ func newSold(t *testing.T, state order.State) *sold {
 		checkout: id.New[order.Checkout](pgtest.Noon), orders: [2]uuid.UUID{ordered(1), ordered(2)}, homes: [2]uuid.UUID{ordered(3), ordered(4)},
 	}
 	var err error
-	if s.log, err = transparency.New(s.db, transparency.Config{Origin: "shiyi.example/test", Folder: t.TempDir()}, ledger.Roller{}); err != nil {
+	if s.log, err = transparency.New(s.db, transparency.Config{Origin: "shiyi.example/test", Folder: t.TempDir()}, ledger.Roller{}, trace.Follower{}); err != nil {
 		t.Fatal(err)
 	}
 	if s.checker, err = verify.NewLog(s.log.VerifierKey()); err != nil {
 		t.Fatal(err)
 	}
-	s.receipts = receipt.New(s.db, order.New(s.db, nil, slog.New(slog.DiscardHandler)), s.log)
+	s.receipts = receipt.New(s.db, order.New(s.db, nil, slog.New(slog.DiscardHandler)), s.log, "https://shop.example")
 
 	var paidAt *time.Time
 	if state == order.Paid {
@@ -211,5 +215,114 @@ func TestOnlyTheBuyerHasAReceiptAndOnlyOfWhatWasPaid(t *testing.T) {
 	cancel()
 	if _, err := s.receipts.Receipt(canceled, s.buyer, s.checkout); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
+	}
+}
+
+// mature makes the first order's tenth free, of which so much had come back.
+func (s *sold) mature(t *testing.T, left money.Fen) {
+	t.Helper()
+	s.book(t, fund.Mature(s.homes[0], s.orders[0].String(), left))
+}
+
+func TestAMaturingStandsOnTheReceiptWithItsProof(t *testing.T) {
+	t.Parallel()
+	s := newSold(t, order.Paid)
+	s.refund(t)
+	s.drain(t)
+	if r := s.receipt(t); r.Orders[0].Maturing != nil || r.Orders[1].Maturing != nil {
+		t.Errorf("before it matures: %+v", r.Orders)
+	}
+	s.mature(t, 8000)
+	if _, err := verify.CheckReceipt(s.receipt(t), s.checker); !errors.Is(err, verify.ErrPending) {
+		t.Fatalf("before the log has it: %v", err)
+	}
+	s.drain(t)
+	r := s.receipt(t)
+	findings, err := verify.CheckReceipt(r, s.checker)
+	if err != nil || len(findings) != 4 {
+		t.Fatalf("%+v, %v", findings, err)
+	}
+	var free int64
+	for _, f := range findings {
+		if f.Maturing {
+			free += f.Amounts.Tenth
+		}
+	}
+	if free != 8000 {
+		t.Errorf("%d li are free: %+v", free, findings)
+	}
+}
+
+func TestAReceiptHasAPageForWhoHasItsKey(t *testing.T) {
+	t.Parallel()
+	s := newSold(t, order.Paid)
+	s.mature(t, 9000)
+	s.drain(t)
+	r := s.receipt(t)
+	secret := r.Orders[0].Entry.Salt
+	if want := "https://shop.example/receipts/" + s.checkout.String() + "?key=" + secret; r.PageURL != want || len(secret) != 32 {
+		t.Errorf("its page is %s, not %s", r.PageURL, want)
+	}
+	w, err := s.receipts.Page(t.Context(), s.checkout, secret)
+	if err != nil || w.Receipt.CheckoutID != r.CheckoutID || w.Traced.Free != 9000 {
+		t.Errorf("the page: %+v, %v", w, err)
+	}
+	for _, wrong := range []string{"", secret[1:], r.Orders[1].Entry.Salt, strings.ToUpper(secret)} {
+		if _, err := s.receipts.Page(t.Context(), s.checkout, wrong); !errors.Is(err, receipt.ErrNoPage) {
+			t.Errorf("with the key %q: %v", wrong, err)
+		}
+	}
+	if _, err := s.receipts.Page(t.Context(), id.New[order.Checkout](pgtest.Noon), secret); !errors.Is(err, receipt.ErrNoPage) {
+		t.Errorf("of no checkout: %v", err)
+	}
+	unpaid := newSold(t, order.Placed)
+	if _, err := unpaid.receipts.Page(t.Context(), unpaid.checkout, secret); !errors.Is(err, receipt.ErrNoPage) {
+		t.Errorf("of what was not paid: %v", err)
+	}
+}
+
+// What is on paper is what the JSON says: each amount, each name, each leaf and proof.
+func TestThePaperSaysWhatTheReceiptSays(t *testing.T) {
+	t.Parallel()
+	s := newSold(t, order.Paid)
+	s.refund(t)
+	s.mature(t, 8000)
+	s.drain(t)
+	s.book(t, fund.Grant(s.homes[0], 300))
+	s.book(t, fund.PayGrant(s.homes[0], s.homes[1], s.orders[0], 300))
+	s.drain(t)
+	r := s.receipt(t)
+	var raw bytes.Buffer
+	missing, err := s.receipts.Paper(t.Context(), s.buyer, s.checkout, &raw)
+	if err != nil || len(missing) > 0 {
+		t.Fatalf("it lacks %q, %v", string(missing), err)
+	}
+	all := strings.Join(pdftest.Texts(t, raw.Bytes()), "")
+	want := []string{
+		r.CheckoutID, "¥98.33", "¥90.33", "¥8.00", "¥-10.00", "¥9.033", "¥-1.000", "¥8.033", "2026-11-23 12:00:00", r.Log.Key, r.PageURL, r.HowToVerify,
+		"¥3.000", "0 – 3000", s.homes[1].String(), "¥5.000",
+	}
+	for _, o := range r.Orders {
+		entries := []verify.Entry{o.Entry}
+		for _, b := range o.Refunds {
+			entries = append(entries, b.Entry)
+		}
+		if o.Maturing != nil {
+			entries = append(entries, *o.Maturing)
+		}
+		for _, e := range entries {
+			want = append(want, e.Name, e.Salt, strings.ReplaceAll(e.Leaf, "\n", ""), strings.ReplaceAll(e.Proof, "\n", ""))
+		}
+		for _, l := range o.Lines {
+			want = append(want, l.Name, l.Spec, money.Fen(l.PriceFen).String(), money.Fen(l.GoodsFen).String())
+		}
+	}
+	for _, text := range want {
+		if !strings.Contains(all, text) {
+			t.Errorf("the paper lacks %q", text)
+		}
+	}
+	if _, err := s.receipts.Paper(t.Context(), identity.Caller{Account: id.New[identity.Account](pgtest.Noon)}, s.checkout, &raw); !errors.Is(err, order.ErrNotFound) {
+		t.Errorf("another's: %v", err)
 	}
 }

@@ -2,6 +2,8 @@ package receipt
 
 import (
 	"context"
+	"crypto/subtle"
+	"errors"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -9,6 +11,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/pkg/verify"
 )
@@ -19,11 +22,12 @@ type Service struct {
 	db     *postgres.DB
 	orders *order.Service
 	log    *transparency.Service
+	base   string
 }
 
-// New makes the service.
-func New(db *postgres.DB, orders *order.Service, log *transparency.Service) *Service {
-	return &Service{db: db, orders: orders, log: log}
+// New makes the service. base is the shop's own address, without a slash at its end.
+func New(db *postgres.DB, orders *order.Service, log *transparency.Service, base string) *Service {
+	return &Service{db: db, orders: orders, log: log, base: base}
 }
 
 // Receipt is that of the buyer's own checkout; another's is order.ErrNotFound, one
@@ -31,26 +35,55 @@ func New(db *postgres.DB, orders *order.Service, log *transparency.Service) *Ser
 // in the state verify.Pending, which is no error. All proofs are under one
 // checkpoint.
 func (s *Service) Receipt(ctx context.Context, caller identity.Caller, cid order.CheckoutID) (verify.Receipt, error) {
+	w, err := s.whole(ctx, caller, cid)
+	return w.Receipt, err
+}
+
+// Page is the receipt, and what became of its tenths, for whoever has its key; without it, and for
+// what was not paid, it is ErrNoPage.
+func (s *Service) Page(ctx context.Context, cid order.CheckoutID, secret string) (Whole, error) {
+	buyer, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (identity.ID, error) { return buyerOf(ctx, tx, cid) })
+	if err != nil {
+		return Whole{}, err
+	}
+	w, err := s.whole(ctx, identity.Caller{Account: buyer}, cid)
+	switch {
+	case errors.Is(err, ErrNotPaid):
+		return Whole{}, ErrNoPage
+	case err != nil:
+		return Whole{}, err
+	case subtle.ConstantTimeCompare([]byte(key(w.Receipt)), []byte(secret)) != 1:
+		return Whole{}, ErrNoPage
+	}
+	return w, nil
+}
+
+// whole is the receipt of somebody's own checkout, and what became of its tenths.
+func (s *Service) whole(ctx context.Context, caller identity.Caller, cid order.CheckoutID) (Whole, error) {
 	c, err := s.orders.Checkout(ctx, caller, cid)
 	if err != nil {
-		return verify.Receipt{}, err
+		return Whole{}, err
 	}
 	if c.State != order.Paid {
-		return verify.Receipt{}, ErrNotPaid.With("the checkout is %s", c.State)
+		return Whole{}, ErrNotPaid.With("the checkout is %s", c.State)
 	}
-	r, err := postgres.View(ctx, s.db, func(tx *postgres.Tx) (verify.Receipt, error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (w Whole, err error) {
 		refunds, err := aftersale.Refunds(ctx, tx, c.Orders)
 		if err != nil {
-			return verify.Receipt{}, err
+			return w, err
 		}
 		book, err := s.prove(ctx, tx, transfers(c.Orders, refunds))
 		if err != nil {
-			return verify.Receipt{}, err
+			return w, err
 		}
-		return compose(c, refunds, book)
+		if w.Receipt, err = compose(c, refunds, book); err != nil {
+			return w, err
+		}
+		w.Receipt.Log = verify.ReceiptLog{Origin: s.log.Origin(), Key: s.log.VerifierKey()}
+		w.Receipt.PageURL = page(s.base, w.Receipt)
+		w.Traced, err = trace.Of(ctx, tx, c)
+		return w, err
 	})
-	r.Log = verify.ReceiptLog{Origin: s.log.Origin(), Key: s.log.VerifierKey()}
-	return r, err
 }
 
 // Tell posts the notice of a checkout that an event of the provider's paid, after its

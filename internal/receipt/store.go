@@ -37,3 +37,15 @@ func paidBy(ctx context.Context, tx *postgres.Tx, event string) ([]notice.Event,
 	return []notice.Event{notice.OrderPaid(id.From[identity.Account](r.BuyerID), id.From[order.Checkout](r.ID),
 		money.Fen(r.TotalFen), money.Fen(r.GoodsFen).Tenth())}, nil
 }
+
+// buyerOf is who placed a checkout; for one that there is not, ErrNoPage.
+func buyerOf(ctx context.Context, tx *postgres.Tx, cid order.CheckoutID) (identity.ID, error) {
+	r, err := postgres.Row[struct{ BuyerID uuid.UUID }](ctx, tx, `SELECT buyer_id FROM checkout WHERE id = ?`, cid)
+	switch {
+	case errors.Is(err, postgres.ErrNoRows):
+		return identity.ID{}, ErrNoPage
+	case err != nil:
+		return identity.ID{}, fmt.Errorf("find whose checkout %s is: %w", cid, err)
+	}
+	return id.From[identity.Account](r.BuyerID), nil
+}

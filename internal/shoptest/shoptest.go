@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
@@ -22,12 +23,14 @@ import (
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/application"
+	"github.com/shiyi-market/shiyi/internal/assistance"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/disbursement"
+	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -55,11 +58,13 @@ import (
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/programme"
 	"github.com/shiyi-market/shiyi/internal/publication"
+	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/quote"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/repayment"
+	"github.com/shiyi-market/shiyi/internal/report"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/sandbox"
@@ -68,6 +73,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/standing"
 	"github.com/shiyi-market/shiyi/internal/statement"
+	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/trail"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
@@ -165,7 +171,7 @@ func New(t testing.TB, o Options) *Shop {
 	// argon2id as fast as it can be made.
 	s.Identity, err = identity.New(s.DB, identity.Config{MemoryKiB: 8, Iterations: 1, Concurrency: 4, Queue: 1000})
 	must(t, err)
-	s.Transparency, err = transparency.New(s.DB, transparency.Config{Origin: "shop.test/log", Folder: t.TempDir()}, ledger.Roller{})
+	s.Transparency, err = transparency.New(s.DB, transparency.Config{Origin: "shop.test/log", Folder: t.TempDir()}, ledger.Roller{}, trace.Follower{})
 	must(t, err)
 	must(t, s.Transparency.Sign(t.Context()))
 	s.Trail, s.Merchants, s.Inventory = trail.New(s.DB), merchant.New(s.DB), inventory.New(s.DB)
@@ -187,7 +193,7 @@ func New(t testing.TB, o Options) *Shop {
 	s.Claims = claim.New(s.DB, s.Catalog, claim.Config{})
 	s.Reviews = review.New(s.DB, s.Identity, s.Catalog)
 	s.Vouchers = voucher.New(s.DB)
-	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency)
+	s.Receipts = receipt.New(s.DB, s.Orders, s.Transparency, "https://shop.example")
 	s.Standing = standing.New(s.DB)
 	s.Payees = payee.New(s.DB, s.gateway, payee.Shop{Mark: "shop.test/log", ReturnURL: "https://shop.example/merchant"})
 	s.Settlements = settlement.New(s.DB, s.gateway, settlement.Config{}, settlement.Options{
@@ -200,6 +206,10 @@ func New(t testing.TB, o Options) *Shop {
 	s.Notices = notice.New(s.DB)
 	s.Statements = statement.New(s.DB)
 	s.Publications = publication.New(s.DB, s.Transparency)
+	s.Assistance, s.Reports, s.Disclosures = assistance.NewService(s.DB), report.New(s.DB), disclosure.New(s.DB)
+	s.Pupils, err = pupil.Open(s.DB, pupil.Config{Folder: t.TempDir(), Access: time.Hour})
+	must(t, err)
+	s.Traces = trace.New(s.DB, s.Orders)
 	s.Programmes, s.Applications = programme.New(s.DB, Rules), application.New(s.DB, Rules)
 	s.Grants, s.Disbursements = grant.New(s.DB, Terms), disbursement.New(s.DB, Terms)
 	s.Objections = objection.New(s.DB, map[objection.Subject]objection.Hooks{

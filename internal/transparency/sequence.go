@@ -93,8 +93,8 @@ func (s *Service) integrate(ctx context.Context, tx *postgres.Tx) (int, error) {
 	if err := insert(ctx, tx, entries, changed, grown); err != nil {
 		return 0, err
 	}
-	if s.follower != nil {
-		if err := s.follower.Integrated(ctx, tx, entries); err != nil {
+	for _, f := range s.followers {
+		if err := f.Integrated(ctx, tx, entries); err != nil {
 			return 0, fmt.Errorf("follow %d entries: %w", len(entries), err)
 		}
 	}

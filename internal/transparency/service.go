@@ -16,16 +16,16 @@ import (
 
 // Service answers for the log.
 type Service struct {
-	db       *postgres.DB
-	follower Follower
-	signer   signer
-	log      verify.Log
-	head     head
-	unsigned atomic.Bool // something may stand in the tree that no checkpoint covers
+	db        *postgres.DB
+	followers []Follower
+	signer    signer
+	log       verify.Log
+	head      head
+	unsigned  atomic.Bool // something may stand in the tree that no checkpoint covers
 }
 
-// New opens the log, and makes its key at the first start. The follower may be nil.
-func New(db *postgres.DB, cfg Config, follower Follower) (*Service, error) {
+// New opens the log, and makes its key at the first start. The followers are told in this order.
+func New(db *postgres.DB, cfg Config, followers ...Follower) (*Service, error) {
 	key, err := openKey(cfg)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func New(db *postgres.DB, cfg Config, follower Follower) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{db: db, follower: follower, signer: key, log: log, head: head{filepath.Join(cfg.Folder, headName), cfg.Origin}}
+	s := &Service{db: db, followers: followers, signer: key, log: log, head: head{filepath.Join(cfg.Folder, headName), cfg.Origin}}
 	s.unsigned.Store(true)
 	return s, nil
 }

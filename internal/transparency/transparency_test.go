@@ -410,7 +410,7 @@ func TestARestartGoesOnWhereItStopped(t *testing.T) {
 	if err := verify.Consistent(before, after, path); err != nil {
 		t.Error(err)
 	}
-	if _, err := transparency.New(b.db, transparency.Config{Origin: "another.example", Folder: b.folder}, nil); err == nil {
+	if _, err := transparency.New(b.db, transparency.Config{Origin: "another.example", Folder: b.folder}); err == nil {
 		t.Error("the key of one log signs another")
 	}
 }

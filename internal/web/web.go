@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/trace"
+	"github.com/shiyi-market/shiyi/pkg/verify"
 )
 
 //go:embed templates/*.html
@@ -38,9 +40,10 @@ const (
 
 // Page is a document ready to send.
 type Page struct {
-	Type   string // media type
-	Policy string // Content-Security-Policy; "" keeps the API's, which allows nothing
-	Body   []byte
+	Type    string // media type
+	Policy  string // Content-Security-Policy; "" keeps the API's, which allows nothing
+	Private bool   // nobody but the one who asked may keep it
+	Body    []byte
 }
 
 // SetHeader sets what the page says about itself.
@@ -54,6 +57,9 @@ func (p Page) SetHeader(h http.Header) {
 		h.Set("Content-Security-Policy", p.Policy)
 	}
 	h.Set("Cache-Control", "no-cache")
+	if p.Private {
+		h.Set("Cache-Control", "no-store")
+	}
 	h.Set("Vary", "Accept-Language")
 }
 
@@ -90,7 +96,7 @@ type Site struct {
 
 // New makes the pages of a contract and its problems (api/problems.md).
 func New(operations []Operation, problems []byte) (*Site, error) {
-	t, err := template.New("").Funcs(template.FuncMap{"grouped": grouped}).ParseFS(templates, "templates/*.html")
+	t, err := template.New("").Funcs(template.FuncMap{"grouped": grouped, "fen": fen, "li": li, "when": when, "shown": shown}).ParseFS(templates, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("read the pages: %w", err)
 	}
@@ -115,6 +121,10 @@ type view struct {
 	Operations []Operation
 	Problems   []Problem
 	Problem    Problem
+	Receipt    verify.Receipt
+	Traced     trace.Traced
+	JSON       string // the receipt, whole
+	Report     Report
 }
 
 // Visit is how somebody comes to the front page.

@@ -839,6 +839,54 @@ func (e DocumentKind) Valid() bool {
 	}
 }
 
+// Defines values for DutyKind.
+const (
+	Annual     DutyKind = "annual"
+	Final      DutyKind = "final"
+	MajorEvent DutyKind = "major_event"
+	Progress   DutyKind = "progress"
+)
+
+// Valid indicates whether the value is a known member of the DutyKind enum.
+func (e DutyKind) Valid() bool {
+	switch e {
+	case Annual:
+		return true
+	case Final:
+		return true
+	case MajorEvent:
+		return true
+	case Progress:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DutyState.
+const (
+	DutyStateDue       DutyState = "due"
+	DutyStateFulfilled DutyState = "fulfilled"
+	DutyStateOverdue   DutyState = "overdue"
+	DutyStateUpcoming  DutyState = "upcoming"
+)
+
+// Valid indicates whether the value is a known member of the DutyState enum.
+func (e DutyState) Valid() bool {
+	switch e {
+	case DutyStateDue:
+		return true
+	case DutyStateFulfilled:
+		return true
+	case DutyStateOverdue:
+		return true
+	case DutyStateUpcoming:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FileMediaType.
 const (
 	Applicationpdf FileMediaType = "application/pdf"
@@ -1814,6 +1862,90 @@ func (e PublicRecallState) Valid() bool {
 	}
 }
 
+// Defines values for PupilPurpose.
+const (
+	Erase PupilPurpose = "erase"
+	Read  PupilPurpose = "read"
+)
+
+// Valid indicates whether the value is a known member of the PupilPurpose enum.
+func (e PupilPurpose) Valid() bool {
+	switch e {
+	case Erase:
+		return true
+	case Read:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PupilRequestNextActions.
+const (
+	PupilRequestNextActionsApprove PupilRequestNextActions = "approve"
+	PupilRequestNextActionsRefuse  PupilRequestNextActions = "refuse"
+)
+
+// Valid indicates whether the value is a known member of the PupilRequestNextActions enum.
+func (e PupilRequestNextActions) Valid() bool {
+	switch e {
+	case PupilRequestNextActionsApprove:
+		return true
+	case PupilRequestNextActionsRefuse:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PupilRequestState.
+const (
+	PupilRequestStateApproved PupilRequestState = "approved"
+	PupilRequestStateAsked    PupilRequestState = "asked"
+	PupilRequestStateRefused  PupilRequestState = "refused"
+)
+
+// Valid indicates whether the value is a known member of the PupilRequestState enum.
+func (e PupilRequestState) Valid() bool {
+	switch e {
+	case PupilRequestStateApproved:
+		return true
+	case PupilRequestStateAsked:
+		return true
+	case PupilRequestStateRefused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PupilStage.
+const (
+	Higher    PupilStage = "higher"
+	Junior    PupilStage = "junior"
+	Preschool PupilStage = "preschool"
+	Primary   PupilStage = "primary"
+	Senior    PupilStage = "senior"
+)
+
+// Valid indicates whether the value is a known member of the PupilStage enum.
+func (e PupilStage) Valid() bool {
+	switch e {
+	case Higher:
+		return true
+	case Junior:
+		return true
+	case Preschool:
+		return true
+	case Primary:
+		return true
+	case Senior:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RecallState.
 const (
 	RecallStateClosed RecallState = "closed"
@@ -2258,6 +2390,24 @@ func (e GetProblemParamsLang) Valid() bool {
 	}
 }
 
+// Defines values for GetReportPageParamsLang.
+const (
+	GetReportPageParamsLangEn GetReportPageParamsLang = "en"
+	GetReportPageParamsLangZh GetReportPageParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the GetReportPageParamsLang enum.
+func (e GetReportPageParamsLang) Valid() bool {
+	switch e {
+	case GetReportPageParamsLangEn:
+		return true
+	case GetReportPageParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListCountyApplicationsParamsState.
 const (
 	ListCountyApplicationsParamsStateActive      ListCountyApplicationsParamsState = "active"
@@ -2470,16 +2620,16 @@ func (e ListRefundsParamsState) Valid() bool {
 
 // Defines values for ListReverificationsParamsState.
 const (
-	Due     ListReverificationsParamsState = "due"
-	Overdue ListReverificationsParamsState = "overdue"
+	ListReverificationsParamsStateDue     ListReverificationsParamsState = "due"
+	ListReverificationsParamsStateOverdue ListReverificationsParamsState = "overdue"
 )
 
 // Valid indicates whether the value is a known member of the ListReverificationsParamsState enum.
 func (e ListReverificationsParamsState) Valid() bool {
 	switch e {
-	case Due:
+	case ListReverificationsParamsStateDue:
 		return true
-	case Overdue:
+	case ListReverificationsParamsStateOverdue:
 		return true
 	default:
 		return false
@@ -2907,6 +3057,61 @@ type Assessment struct {
 	Score int `json:"score"`
 }
 
+// Assistance defines model for Assistance.
+type Assistance struct {
+	Figures []AssistanceFigure `json:"figures"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id        `json:"id"`
+	Invented   bool      `json:"invented"`
+	Reason     *string   `json:"reason,omitempty"`
+	RecordedAt time.Time `json:"recorded_at"`
+
+	// Replaces Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Replaces *Id    `json:"replaces,omitempty"`
+	Source   string `json:"source"`
+	TitleEn  string `json:"title_en"`
+	TitleZh  string `json:"title_zh"`
+	Track    string `json:"track"`
+	Year     int    `json:"year"`
+}
+
+// AssistanceFigure defines model for AssistanceFigure.
+type AssistanceFigure struct {
+	// AtLeast The source says "more than"
+	AtLeast *bool `json:"at_least,omitempty"`
+
+	// En Example: people
+	En string `json:"en"`
+
+	// Name amount_fen, kg and people are summed in reports
+	//
+	// Example: people
+	Name  string `json:"name"`
+	Value int64  `json:"value"`
+
+	// Zh Example: 人次
+	Zh string `json:"zh"`
+}
+
+// AssistancePage defines model for AssistancePage.
+type AssistancePage struct {
+	Data       []Assistance `json:"data"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
+// AssistanceTrack defines model for AssistanceTrack.
+type AssistanceTrack struct {
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+}
+
+// AssistanceTrackList defines model for AssistanceTrackList.
+type AssistanceTrackList struct {
+	Data []AssistanceTrack `json:"data"`
+}
+
 // BadCell defines model for BadCell.
 type BadCell struct {
 	// Cell Example: C17
@@ -3293,6 +3498,20 @@ type CheckoutPreview struct {
 // CheckoutPreviewNeeds defines model for CheckoutPreview.Needs.
 type CheckoutPreviewNeeds string
 
+// CheckoutTrace defines model for CheckoutTrace.
+type CheckoutTrace struct {
+	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	CheckoutId Id `json:"checkout_id"`
+
+	// Leaves So many leaves of the log were followed
+	Leaves int64        `json:"leaves"`
+	Orders []OrderTrace `json:"orders"`
+
+	// Tenth What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+	// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+	Tenth Tenth `json:"tenth"`
+}
+
 // Compensation defines model for Compensation.
 type Compensation struct {
 	// AmountFen Fen; 100 fen are 1 yuan
@@ -3509,6 +3728,43 @@ type DocumentPage struct {
 	NextCursor *string    `json:"next_cursor"`
 }
 
+// Duty defines model for Duty.
+type Duty struct {
+	// DocumentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DocumentId  *Id                `json:"document_id,omitempty"`
+	DueOn       openapi_types.Date `json:"due_on"`
+	FulfilledAt *time.Time         `json:"fulfilled_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id       `json:"id"`
+	Kind DutyKind `json:"kind"`
+
+	// Late It was fulfilled after its day
+	Late bool `json:"late"`
+
+	// Period Example: 2020
+	Period string `json:"period"`
+
+	// State due: within thirty days
+	State DutyState `json:"state"`
+
+	// Subject Example: year:2020
+	Subject string `json:"subject"`
+	Title   string `json:"title"`
+}
+
+// DutyKind defines model for DutyKind.
+type DutyKind string
+
+// DutyPage defines model for DutyPage.
+type DutyPage struct {
+	Data       []Duty  `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// DutyState due: within thirty days
+type DutyState string
+
 // Email Example: li@example.org
 type Email = string
 
@@ -3624,6 +3880,31 @@ type FundAccount struct {
 // FundAccountList defines model for FundAccountList.
 type FundAccountList struct {
 	Data []FundAccount `json:"data"`
+}
+
+// FundQueue defines model for FundQueue.
+type FundQueue struct {
+	// BalanceLi What is in the queue
+	BalanceLi int64 `json:"balance_li"`
+
+	// CommittedLi Of the balance: promised to programmes
+	CommittedLi int64 `json:"committed_li"`
+
+	// CoveredLi Of what left: late returns
+	CoveredLi int64 `json:"covered_li"`
+
+	// GrantedLi Of what left: paid to programmes
+	GrantedLi int64 `json:"granted_li"`
+	InLi      int64 `json:"in_li"`
+	Inflows   int64 `json:"inflows"`
+
+	// Leaves So many leaves of the log were followed
+	Leaves   int64 `json:"leaves"`
+	OutLi    int64 `json:"out_li"`
+	Outflows int64 `json:"outflows"`
+
+	// Payments Outflows that are payments of grants
+	Payments int64 `json:"payments"`
 }
 
 // FundStatement Example: {"committed_li":0,"free_li":0,"held_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000,"spent_li":0}
@@ -3831,6 +4112,73 @@ type Health struct {
 // Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type Id = openapi_types.UUID
 
+// Impact defines model for Impact.
+type Impact struct {
+	Assistance []Assistance `json:"assistance"`
+	Categories int64        `json:"categories"`
+
+	// Enterprises That sold something in the year
+	Enterprises int64      `json:"enterprises"`
+	Fund        ImpactFund `json:"fund"`
+
+	// LevyLi Exactly one tenth of it
+	LevyLi        int64           `json:"levy_li"`
+	Linkage       ImpactLinkage   `json:"linkage"`
+	Orders        int64           `json:"orders"`
+	PeopleTrained int64           `json:"people_trained"`
+	Products      int64           `json:"products"`
+	Purchases     ImpactPurchases `json:"purchases"`
+
+	// SoldFen Goods sold in the year, less goods refunded
+	SoldFen int64 `json:"sold_fen"`
+	Year    int   `json:"year"`
+}
+
+// ImpactFund defines model for ImpactFund.
+type ImpactFund struct {
+	// AdministrationBp administration_li as ten-thousandths of all that left
+	AdministrationBp int64 `json:"administration_bp"`
+
+	// AdministrationLi What left the fund for anything but programmes and late returns: nothing can
+	AdministrationLi int64 `json:"administration_li"`
+
+	// LeviedLi Li; 1000 li are 1 yuan
+	//
+	// Example: 29760
+	LeviedLi Li `json:"levied_li"`
+
+	// PaidLi Paid to programmes in the year
+	PaidLi int64 `json:"paid_li"`
+
+	// ReturnedLi What programmes gave back in the year
+	ReturnedLi int64 `json:"returned_li"`
+}
+
+// ImpactLinkage defines model for ImpactLinkage.
+type ImpactLinkage struct {
+	// DividendsFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	DividendsFen Fen `json:"dividends_fen"`
+
+	// Employed Poor people on payrolls
+	Employed int64 `json:"employed"`
+
+	// Households As the enterprises declare it; a household may work with several
+	Households     int64 `json:"households"`
+	PoorHouseholds int64 `json:"poor_households"`
+}
+
+// ImpactPurchases defines model for ImpactPurchases.
+type ImpactPurchases struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen          `json:"amount_fen"`
+	Entries   []Assistance `json:"entries"`
+	Kg        int64        `json:"kg"`
+}
+
 // Import defines model for Import.
 type Import struct {
 	All       int       `json:"all"`
@@ -3923,6 +4271,24 @@ type LevyAgreement struct {
 	Sha256  string `json:"sha256"`
 	Title   string `json:"title"`
 	Version int    `json:"version"`
+}
+
+// LevyPage defines model for LevyPage.
+type LevyPage struct {
+	Data       []LevyPart `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// LevyPart defines model for LevyPart.
+type LevyPart struct {
+	FromLi int64 `json:"from_li"`
+
+	// Inflow The place of a move in the queue
+	Inflow QueuePosition `json:"inflow"`
+
+	// Li What the outflow took of it
+	Li   int64 `json:"li"`
+	ToLi int64 `json:"to_li"`
 }
 
 // Li Li; 1000 li are 1 yuan
@@ -4230,7 +4596,7 @@ type LivePriceClaim struct {
 	SkuId Id `json:"sku_id"`
 }
 
-// LogEntry The place of a sale or a refund in the public log
+// LogEntry The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
 type LogEntry struct {
 	// Leaf The leaf, as it was hashed
 	Leaf string `json:"leaf"`
@@ -4454,6 +4820,20 @@ type Milestone struct {
 	Title string `json:"title"`
 }
 
+// MyTenth defines model for MyTenth.
+type MyTenth struct {
+	Data       []OrderTrace `json:"data"`
+	Leaves     int64        `json:"leaves"`
+	NextCursor *string      `json:"next_cursor"`
+
+	// Orders How many were paid, on all pages
+	Orders int64 `json:"orders"`
+
+	// Total What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+	// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+	Total Tenth `json:"total"`
+}
+
 // NewAppointment Example: {"day":"2026-12-05","people":2}
 type NewAppointment struct {
 	// Day Example: 2026-12-05
@@ -4461,6 +4841,31 @@ type NewAppointment struct {
 
 	// People Example: 2
 	People int `json:"people"`
+}
+
+// NewAssistance Example: {"figures":[{"at_least":true,"en":"people","name":"people","value":700,"zh":"人次"}],"source":"年度总结（虚构示例）","title_en":"Training (invented)","title_zh":"干部人才培训（虚构示例）","track":"training","year":2020}
+type NewAssistance struct {
+	Figures []AssistanceFigure `json:"figures"`
+
+	// Invented An example
+	Invented *bool `json:"invented,omitempty"`
+
+	// Reason Why an entry is corrected; needed with `replaces`
+	Reason *string `json:"reason,omitempty"`
+
+	// Replaces Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Replaces *Id `json:"replaces,omitempty"`
+
+	// Source Where the figures come from
+	Source  string `json:"source"`
+	TitleEn string `json:"title_en"`
+	TitleZh string `json:"title_zh"`
+
+	// Track Example: training
+	Track string `json:"track"`
+
+	// Year Example: 2020
+	Year Year `json:"year"`
 }
 
 // NewCase Example: {"kind":"refund_only","lines":[{"line":1,"quantity":1}],"reason":"damaged","text":"袋子破了"}
@@ -4506,6 +4911,13 @@ type NewCompensation struct {
 
 	// Reason Example: 住宿与描述不符
 	Reason string `json:"reason"`
+}
+
+// NewEvent Example: {"happened_on":"2026-11-20","subject":"grant-2026-1","title":"单笔大额拨付（虚构示例）"}
+type NewEvent struct {
+	HappenedOn openapi_types.Date `json:"happened_on"`
+	Subject    string             `json:"subject"`
+	Title      string             `json:"title"`
 }
 
 // NewFollowUp Example: {"text":"一个月后仍然好吃。"}
@@ -4808,6 +5220,41 @@ type NewProgrammeChange struct {
 
 	// Reason Example: 图书已有社会捐赠
 	Reason string `json:"reason"`
+}
+
+// NewPupil Example: {"consent_on":"2020-09-01","guardian":"家长（虚构示例）","id_number":"11010519491231002X","name":"学生甲（虚构示例）","programme_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","region":"152527101","school":"宝昌小学（虚构示例）","stage":"primary"}
+type NewPupil struct {
+	// ConsentOn The day on which the guardian consented in writing
+	ConsentOn     openapi_types.Date `json:"consent_on"`
+	Guardian      string             `json:"guardian"`
+	GuardianPhone *string            `json:"guardian_phone,omitempty"`
+
+	// IdNumber Of the identity card, GB 11643
+	IdNumber string  `json:"id_number"`
+	Name     string  `json:"name"`
+	Note     *string `json:"note,omitempty"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id `json:"programme_id"`
+
+	// Region Example: 152527101
+	Region string     `json:"region"`
+	School string     `json:"school"`
+	Stage  PupilStage `json:"stage"`
+}
+
+// NewPupilAid Example: {"amount_fen":150000,"note":"秋季学期"}
+type NewPupilAid struct {
+	AmountFen int64 `json:"amount_fen"`
+
+	// Note What for; nothing of who the pupil is
+	Note *string `json:"note,omitempty"`
+}
+
+// NewPupilRequest Example: {"purpose":"read","reason":"核对银行账号"}
+type NewPupilRequest struct {
+	Purpose PupilPurpose `json:"purpose"`
+	Reason  string       `json:"reason"`
 }
 
 // NewRecall Example: {"level":2,"notice":"本批次莜面水分超标，请停止食用并联系我们退款。","reason":"抽检水分超标"}
@@ -5175,6 +5622,25 @@ type OrderPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// OrderTrace defines model for OrderTrace.
+type OrderTrace struct {
+	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	CheckoutId Id            `json:"checkout_id"`
+	Inflows    []TraceInflow `json:"inflows"`
+
+	// LateReturns What left the queue for what came back of this order
+	LateReturns []QueuePosition `json:"late_returns"`
+	Merchant    Seller          `json:"merchant"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id        `json:"order_id"`
+	PaidAt  time.Time `json:"paid_at"`
+
+	// Tenth What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+	// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+	Tenth Tenth `json:"tenth"`
+}
+
 // OriginRegion defines model for OriginRegion.
 type OriginRegion struct {
 	// Code Example: 152527103001
@@ -5210,6 +5676,34 @@ type OtherMoney struct {
 	// SharedBy Programmes
 	SharedBy []Id   `json:"shared_by"`
 	Source   string `json:"source"`
+}
+
+// Outflow defines model for Outflow.
+type Outflow struct {
+	// First The place of a move in the queue
+	First *QueuePosition `json:"first,omitempty"`
+
+	// Last The place of a move in the queue
+	Last *QueuePosition `json:"last,omitempty"`
+	Late bool           `json:"late"`
+
+	// Levies Inflows that it took li of, whole or in part
+	Levies int64 `json:"levies"`
+
+	// PaymentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PaymentId *Id `json:"payment_id,omitempty"`
+
+	// Position The place of a move in the queue
+	Position QueuePosition `json:"position"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId *Id `json:"programme_id,omitempty"`
+}
+
+// OutflowPage defines model for OutflowPage.
+type OutflowPage struct {
+	Data       []Outflow `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
 }
 
 // PaperDigest defines model for PaperDigest.
@@ -6022,8 +6516,189 @@ type PublicReviewPage struct {
 	NextCursor *string        `json:"next_cursor"`
 }
 
+// Pupil defines model for Pupil.
+type Pupil struct {
+	ConsentOn openapi_types.Date `json:"consent_on"`
+
+	// ErasedAt Since then nobody can read the record
+	ErasedAt *time.Time `json:"erased_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id `json:"programme_id"`
+
+	// Pseudonym Example: 学生-7F3A21C0
+	Pseudonym  string    `json:"pseudonym"`
+	RecordedAt time.Time `json:"recorded_at"`
+
+	// RecordedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	RecordedBy Id         `json:"recorded_by"`
+	Region     string     `json:"region"`
+	Stage      PupilStage `json:"stage"`
+}
+
+// PupilAggregate defines model for PupilAggregate.
+type PupilAggregate struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen *Fen         `json:"amount_fen,omitempty"`
+	Groups    []PupilGroup `json:"groups"`
+
+	// Hidden Fewer than five pupils in all
+	Hidden bool `json:"hidden"`
+
+	// Pupils Absent when hidden
+	Pupils *int64 `json:"pupils,omitempty"`
+}
+
+// PupilAid defines model for PupilAid.
+type PupilAid struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen       `json:"amount_fen"`
+	At        time.Time `json:"at"`
+
+	// GivenBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	GivenBy Id `json:"given_by"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id     `json:"id"`
+	Note string `json:"note"`
+
+	// PupilId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PupilId Id `json:"pupil_id"`
+}
+
+// PupilAidPage defines model for PupilAidPage.
+type PupilAidPage struct {
+	Data       []PupilAid `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// PupilGroup defines model for PupilGroup.
+type PupilGroup struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen *Fen `json:"amount_fen,omitempty"`
+
+	// Hidden Too small to be shown, or telling of one that is
+	Hidden bool `json:"hidden"`
+
+	// Pupils Absent when hidden
+	Pupils *int64     `json:"pupils,omitempty"`
+	Region string     `json:"region"`
+	Stage  PupilStage `json:"stage"`
+}
+
+// PupilPage defines model for PupilPage.
+type PupilPage struct {
+	Data       []Pupil `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// PupilPurpose defines model for PupilPurpose.
+type PupilPurpose string
+
+// PupilReading defines model for PupilReading.
+type PupilReading struct {
+	At time.Time `json:"at"`
+
+	// ReadBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ReadBy Id `json:"read_by"`
+
+	// RequestId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	RequestId Id `json:"request_id"`
+}
+
+// PupilReadingPage defines model for PupilReadingPage.
+type PupilReadingPage struct {
+	Data       []PupilReading `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// PupilRecord defines model for PupilRecord.
+type PupilRecord struct {
+	Guardian      string `json:"guardian"`
+	GuardianPhone string `json:"guardian_phone"`
+	IdNumber      string `json:"id_number"`
+	Name          string `json:"name"`
+	Note          string `json:"note"`
+	School        string `json:"school"`
+}
+
+// PupilRequest defines model for PupilRequest.
+type PupilRequest struct {
+	AskedAt time.Time `json:"asked_at"`
+
+	// AskedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	AskedBy   Id         `json:"asked_by"`
+	DecidedAt *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// NextActions What the caller may do next
+	NextActions []PupilRequestNextActions `json:"next_actions"`
+
+	// PupilId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PupilId Id                `json:"pupil_id"`
+	Purpose PupilPurpose      `json:"purpose"`
+	Reason  string            `json:"reason"`
+	State   PupilRequestState `json:"state"`
+
+	// Until How long the reading is allowed
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// PupilRequestNextActions defines model for PupilRequest.NextActions.
+type PupilRequestNextActions string
+
+// PupilRequestPage defines model for PupilRequestPage.
+type PupilRequestPage struct {
+	Data       []PupilRequest `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// PupilRequestState defines model for PupilRequestState.
+type PupilRequestState string
+
+// PupilStage defines model for PupilStage.
+type PupilStage string
+
 // Quantity Example: 2
 type Quantity = int64
+
+// QueuePosition The place of a move in the queue
+type QueuePosition struct {
+	// FromLi The first of its li
+	FromLi int64 `json:"from_li"`
+
+	// Index Number of its leaf in the public log
+	Index int64 `json:"index"`
+
+	// Kind Of the leaf: mature, dispute_won, grant_return; or grant_payment, refund, dispute
+	Kind string `json:"kind"`
+
+	// Li How many
+	Li int64 `json:"li"`
+
+	// N Which inflow, or which outflow, it is, from 0
+	N int64 `json:"n"`
+
+	// Place Of the move in its leaf, from 0
+	Place int `json:"place"`
+
+	// ToLi The first li after it
+	ToLi int64 `json:"to_li"`
+}
 
 // Reason Example: {"reason":"许可证待核验"}
 type Reason struct {
@@ -6095,7 +6770,10 @@ type Receipt struct {
 	// NetLevyLi What the fund has of this checkout
 	NetLevyLi int64          `json:"net_levy_li"`
 	Orders    []ReceiptOrder `json:"orders"`
-	PaidAt    time.Time      `json:"paid_at"`
+
+	// PageUrl The same for people, without signing in. Whoever has this address has the receipt
+	PageUrl string    `json:"page_url"`
+	PaidAt  time.Time `json:"paid_at"`
 
 	// RefundedFen Goods and shipping
 	RefundedFen int64 `json:"refunded_fen"`
@@ -6140,7 +6818,7 @@ type ReceiptLog struct {
 
 // ReceiptOrder defines model for ReceiptOrder.
 type ReceiptOrder struct {
-	// Entry The place of a sale or a refund in the public log
+	// Entry The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
 	Entry LogEntry `json:"entry"`
 
 	// GoodsFen Fen; 100 fen are 1 yuan
@@ -6151,9 +6829,12 @@ type ReceiptOrder struct {
 	// LevyLi Li; 1000 li are 1 yuan
 	//
 	// Example: 29760
-	LevyLi   Li            `json:"levy_li"`
-	Lines    []ReceiptLine `json:"lines"`
-	Merchant Seller        `json:"merchant"`
+	LevyLi Li            `json:"levy_li"`
+	Lines  []ReceiptLine `json:"lines"`
+
+	// Maturing The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
+	Maturing *LogEntry `json:"maturing,omitempty"`
+	Merchant Seller    `json:"merchant"`
 
 	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	OrderId Id              `json:"order_id"`
@@ -6167,7 +6848,7 @@ type ReceiptOrder struct {
 
 // ReceiptRefund defines model for ReceiptRefund.
 type ReceiptRefund struct {
-	// Entry The place of a sale or a refund in the public log
+	// Entry The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
 	Entry    LogEntry `json:"entry"`
 	GoodsFen int64    `json:"goods_fen"`
 	LevyLi   int64    `json:"levy_li"`
@@ -6384,6 +7065,16 @@ type RepaymentState string
 type RepaymentPage struct {
 	Data       []Repayment `json:"data"`
 	NextCursor *string     `json:"next_cursor"`
+}
+
+// ReportText Example: {"body_en":"All of it for education.","body_zh":"全部用于教育。","title_en":"Report of 2020 (invented)","title_zh":"2020 年度报告（虚构示例）"}
+type ReportText struct {
+	BodyEn string `json:"body_en"`
+
+	// BodyZh Blank lines part paragraphs
+	BodyZh  string `json:"body_zh"`
+	TitleEn string `json:"title_en"`
+	TitleZh string `json:"title_zh"`
 }
 
 // Resolution Example: {"resolution":"支付渠道页面上的手工转账，已与企业核对"}
@@ -6947,6 +7638,46 @@ type SuggestionList struct {
 // Example: -18 ℃
 type Temperature = string
 
+// Tenth What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+type Tenth struct {
+	// CommittedLi Of the matured: promised to programmes and not paid yet
+	CommittedLi int64 `json:"committed_li"`
+
+	// CoveredLi Of the matured: these li went out for late returns, whosever
+	CoveredLi int64 `json:"covered_li"`
+
+	// FreeLi Of the matured: promised to none
+	FreeLi int64 `json:"free_li"`
+
+	// GrantedLi Of the matured: paid to programmes
+	GrantedLi int64 `json:"granted_li"`
+
+	// HeldLi A bank is asked whether the buyer has to pay
+	HeldLi int64 `json:"held_li"`
+
+	// LateLi What left the queue again, for goods or payments that came back late
+	LateLi int64 `json:"late_li"`
+
+	// LeviedLi One tenth of the goods
+	LeviedLi int64 `json:"levied_li"`
+
+	// MaturedLi What came into the queue
+	MaturedLi int64 `json:"matured_li"`
+
+	// NetLi What the fund has of it
+	NetLi int64 `json:"net_li"`
+
+	// PendingLi The goods may still come back
+	PendingLi int64 `json:"pending_li"`
+
+	// ReturnedLi Of goods that came back or whose payment a bank took back for good
+	ReturnedLi int64 `json:"returned_li"`
+
+	// WaitingLi Of the matured: the log has not numbered it yet, ask again in a few seconds
+	WaitingLi int64 `json:"waiting_li"`
+}
+
 // Tier What a piece costs those who buy so many or more at once
 type Tier struct {
 	BuyerClass BuyerClass `json:"buyer_class"`
@@ -6963,6 +7694,38 @@ type Tier struct {
 // TierChange Example: {"tiers":[{"buyer_class":"consumer","from":10,"price_fen":990},{"buyer_class":"institution","from":100,"price_fen":900}]}
 type TierChange struct {
 	Tiers []Tier `json:"tiers"`
+}
+
+// TraceInflow defines model for TraceInflow.
+type TraceInflow struct {
+	CommittedLi int64 `json:"committed_li"`
+	FreeLi      int64 `json:"free_li"`
+
+	// Parts The first 200
+	Parts        []TracePart `json:"parts"`
+	PartsLeftOut int         `json:"parts_left_out"`
+
+	// Position The place of a move in the queue
+	Position QueuePosition `json:"position"`
+}
+
+// TracePart What left of an inflow
+type TracePart struct {
+	FromLi int64 `json:"from_li"`
+
+	// Late true: gone for a late return, and to no project
+	Late bool  `json:"late"`
+	Li   int64 `json:"li"`
+
+	// Outflow The place of a move in the queue
+	Outflow QueuePosition `json:"outflow"`
+
+	// PaymentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PaymentId *Id `json:"payment_id,omitempty"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId *Id   `json:"programme_id,omitempty"`
+	ToLi        int64 `json:"to_li"`
 }
 
 // Tracking defines model for Tracking.
@@ -7213,6 +7976,9 @@ type WebhookWithSecret struct {
 	Webhook Webhook `json:"webhook"`
 }
 
+// Year Example: 2020
+type Year = int
+
 // ZoneReach defines model for ZoneReach.
 type ZoneReach struct {
 	// Code Example: COLD_NORTH_CHINA
@@ -7269,6 +8035,9 @@ type DisputeId = Id
 // DocumentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type DocumentId = Id
 
+// DutyId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type DutyId = Id
+
 // FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type FileId = Id
 
@@ -7280,6 +8049,9 @@ type IdempotencyKey = string
 
 // IfMatch defines model for IfMatch.
 type IfMatch = string
+
+// ImpactYear Example: 2020
+type ImpactYear = Year
 
 // ImportId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ImportId = Id
@@ -7334,6 +8106,12 @@ type ProgrammeChangeId = Id
 
 // ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ProgrammeId = Id
+
+// PupilId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type PupilId = Id
+
+// PupilRequestId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type PupilRequestId = Id
 
 // RecallId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type RecallId = Id
@@ -7421,6 +8199,15 @@ type GetProblemParams struct {
 
 // GetProblemParamsLang defines parameters for GetProblem.
 type GetProblemParamsLang string
+
+// GetReportPageParams defines parameters for GetReportPage.
+type GetReportPageParams struct {
+	// Lang When `Accept-Language` is not what is wanted
+	Lang *GetReportPageParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+}
+
+// GetReportPageParamsLang defines parameters for GetReportPage.
+type GetReportPageParamsLang string
 
 // ListApplicationsParams defines parameters for ListApplications.
 type ListApplicationsParams struct {
@@ -7550,6 +8337,12 @@ type ExecuteDisbursementParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ReportDutyParams defines parameters for ReportDuty.
+type ReportDutyParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListGrantsParams defines parameters for ListGrants.
 type ListGrantsParams struct {
 	// State Only those in this state
@@ -7582,6 +8375,63 @@ type ListObjectionsParams struct {
 
 // ListProgrammeChangesParams defines parameters for ListProgrammeChanges.
 type ListProgrammeChangesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPupilRequestsParams defines parameters for ListPupilRequests.
+type ListPupilRequestsParams struct {
+	// State Only those in this state
+	State *PupilRequestState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPupilsParams defines parameters for ListPupils.
+type ListPupilsParams struct {
+	// Programme Only those of this programme
+	Programme *Id `form:"programme,omitempty" json:"programme,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPupilAidsParams defines parameters for ListPupilAids.
+type ListPupilAidsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GivePupilParams defines parameters for GivePupil.
+type GivePupilParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListPupilReadingsParams defines parameters for ListPupilReadings.
+type ListPupilReadingsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetMyTenthParams defines parameters for GetMyTenth.
+type GetMyTenthParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -8324,9 +9174,33 @@ type ListProductReviewsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListAssistanceParams defines parameters for ListAssistance.
+type ListAssistanceParams struct {
+	// Year Only that of this year
+	Year *Year `form:"year,omitempty" json:"year,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListDocumentsParams defines parameters for ListDocuments.
 type ListDocumentsParams struct {
 	Kind *DocumentKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListDutiesParams defines parameters for ListDuties.
+type ListDutiesParams struct {
+	// State Only those in this state
+	State *DutyState `form:"state,omitempty" json:"state,omitempty"`
 
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -8342,6 +9216,11 @@ type ListPublicGrantsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetImpactParams defines parameters for GetImpact.
+type GetImpactParams struct {
+	Year ImpactYear `form:"year" json:"year"`
 }
 
 // ListMerchantsParams defines parameters for ListMerchants.
@@ -8371,8 +9250,31 @@ type ListProgrammesParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetPupilAggregateParams defines parameters for GetPupilAggregate.
+type GetPupilAggregateParams struct {
+	Programme Id `form:"programme" json:"programme"`
+}
+
 // ListRecallsParams defines parameters for ListRecalls.
 type ListRecallsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOutflowsParams defines parameters for ListOutflows.
+type ListOutflowsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOutflowLeviesParams defines parameters for ListOutflowLevies.
+type ListOutflowLeviesParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -8514,6 +9416,12 @@ type ExecuteDisbursementJSONRequestBody = Execution
 // RefuseDisbursementJSONRequestBody defines body for RefuseDisbursement for application/json ContentType.
 type RefuseDisbursementJSONRequestBody = CaseReason
 
+// OpenDutyJSONRequestBody defines body for OpenDuty for application/json ContentType.
+type OpenDutyJSONRequestBody = NewEvent
+
+// ReportDutyJSONRequestBody defines body for ReportDuty for application/json ContentType.
+type ReportDutyJSONRequestBody = ReportText
+
 // ProposeGrantJSONRequestBody defines body for ProposeGrant for application/json ContentType.
 type ProposeGrantJSONRequestBody = NewGrant
 
@@ -8549,6 +9457,15 @@ type RecordProgrammeJSONRequestBody = NewProgramme
 
 // ProposeProgrammeChangeJSONRequestBody defines body for ProposeProgrammeChange for application/json ContentType.
 type ProposeProgrammeChangeJSONRequestBody = NewProgrammeChange
+
+// RecordPupilJSONRequestBody defines body for RecordPupil for application/json ContentType.
+type RecordPupilJSONRequestBody = NewPupil
+
+// GivePupilJSONRequestBody defines body for GivePupil for application/json ContentType.
+type GivePupilJSONRequestBody = NewPupilAid
+
+// RequestPupilJSONRequestBody defines body for RequestPupil for application/json ContentType.
+type RequestPupilJSONRequestBody = NewPupilRequest
 
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = PasswordChange
@@ -8654,6 +9571,9 @@ type RefuseApplicationJSONRequestBody = Reason
 
 // ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
 type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
+
+// RecordAssistanceJSONRequestBody defines body for RecordAssistance for application/json ContentType.
+type RecordAssistanceJSONRequestBody = NewAssistance
 
 // ResolveBreakJSONRequestBody defines body for ResolveBreak for application/json ContentType.
 type ResolveBreakJSONRequestBody = Resolution
@@ -8859,6 +9779,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReportPage A published report to read and to print
+	//
+	// Corresponds with GET /reports/{document_id} (the `GetReportPage` operationId).
+	GetReportPage(ctx context.Context, documentId DocumentId, params *GetReportPageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RegisterAccountWithBody Register with a phone number, an e-mail address, or both
 	//
@@ -9093,6 +10018,21 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 	GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetReceiptPdf The receipt on paper, with a QR code of its page
+	//
+	// It says what the receipt says. Letters that its font lacks are printed as 〓; how many there are is in `Missing-Glyphs`.
+	//
+	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt.pdf (the `GetReceiptPdf` operationId).
+	GetReceiptPdf(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TraceCheckout Which projects the tenth of a checkout reached, and where the rest of it is
+	//
+	// What is free or committed in the fund is a queue of li: what came first leaves first. Each move into it and out of it has the interval of li that follows
+	// those before it in the public log. `shiyi-verify trace` computes the same from the log and the receipt.
+	//
+	// Corresponds with GET /v1/checkouts/{checkout_id}/trace (the `TraceCheckout` operationId).
+	TraceCheckout(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
 	//
 	// Corresponds with GET /v1/county/applications (the `ListCountyApplications` operationId).
@@ -9286,6 +10226,38 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/refuse (the `RefuseDisbursement` operationId).
 	RefuseDisbursement(ctx context.Context, disbursementId DisbursementId, body RefuseDisbursementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenDutyWithBody Enter a major event, which is to be published within thirty days
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+	OpenDutyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenDuty Enter a major event, which is to be published within thirty days
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+	OpenDuty(ctx context.Context, body OpenDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportDutyWithBody Publish what a duty asks for, with the figures of this moment
+	//
+	// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+	ReportDutyWithBody(ctx context.Context, dutyId DutyId, params *ReportDutyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportDuty Publish what a duty asks for, with the figures of this moment
+	//
+	// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+	ReportDuty(ctx context.Context, dutyId DutyId, params *ReportDutyParams, body ReportDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListGrants Grants, the newest first
 	//
@@ -9489,6 +10461,93 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/fund/programmes/{programme_id}/changes (the `ProposeProgrammeChange` operationId).
 	ProposeProgrammeChange(ctx context.Context, programmeId ProgrammeId, body ProposeProgrammeChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListPupilRequests Who asked to read or to erase records, newest first
+	//
+	// Corresponds with GET /v1/fund/pupil-requests (the `ListPupilRequests` operationId).
+	ListPupilRequests(ctx context.Context, params *ListPupilRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApprovePupilRequest Allow somebody else to read a record, or have it erased
+	//
+	// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/approve (the `ApprovePupilRequest` operationId).
+	ApprovePupilRequest(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefusePupilRequest Refuse somebody else's request
+	//
+	// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/refuse (the `RefusePupilRequest` operationId).
+	RefusePupilRequest(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPupils Pupils whom the fund helps, by pseudonym
+	//
+	// Corresponds with GET /v1/fund/pupils (the `ListPupils` operationId).
+	ListPupils(ctx context.Context, params *ListPupilsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordPupilWithBody Write a pupil down under a pseudonym, once the guardian has consented
+	//
+	// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+	RecordPupilWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordPupil Write a pupil down under a pseudonym, once the guardian has consented
+	//
+	// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+	RecordPupil(ctx context.Context, body RecordPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPupilAids What a pupil was given, newest first
+	//
+	// Corresponds with GET /v1/fund/pupils/{pupil_id}/aids (the `ListPupilAids` operationId).
+	ListPupilAids(ctx context.Context, pupilId PupilId, params *ListPupilAidsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GivePupilWithBody Write down what a pupil was given of the money that the programme was paid
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+	GivePupilWithBody(ctx context.Context, pupilId PupilId, params *GivePupilParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GivePupil Write down what a pupil was given of the money that the programme was paid
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+	GivePupil(ctx context.Context, pupilId PupilId, params *GivePupilParams, body GivePupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPupilReadings Who read a record, and when, newest first
+	//
+	// Corresponds with GET /v1/fund/pupils/{pupil_id}/readings (the `ListPupilReadings` operationId).
+	ListPupilReadings(ctx context.Context, pupilId PupilId, params *ListPupilReadingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadPupil Read a record, under a request of one's own that was approved and is still good
+	//
+	// The reading is written down.
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/readings (the `ReadPupil` operationId).
+	ReadPupil(ctx context.Context, pupilId PupilId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestPupilWithBody Ask to read a record, or to have it erased
+	//
+	// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+	RequestPupilWithBody(ctx context.Context, pupilId PupilId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestPupil Ask to read a record, or to have it erased
+	//
+	// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+	RequestPupil(ctx context.Context, pupilId PupilId, body RequestPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
 	//
 	// Corresponds with GET /v1/listing-terms (the `ListListingTerms` operationId).
@@ -9512,6 +10571,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 	ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetMyTenth What the caller's orders gave to the fund, the newest first, and where that is now
+	//
+	// Returned tenths are negative. `total` is of all orders, not of the page alone.
+	//
+	// Corresponds with GET /v1/me/tenth (the `GetMyTenth` operationId).
+	GetMyTenth(ctx context.Context, params *GetMyTenthParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListOwnAlerts What of the enterprises that the caller sells for ends soon or has ended, newest first
 	//
@@ -10395,6 +11461,20 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
 	ReturnOpsApplication(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RecordAssistanceWithBody Put help outside the shop into the register, or correct an entry
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+	RecordAssistanceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordAssistance Put help outside the shop into the register, or correct an entry
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+	RecordAssistance(ctx context.Context, body RecordAssistanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListBreaks Differences between the provider, our records and the book, newest first
 	//
 	// Corresponds with GET /v1/ops/breaks (the `ListBreaks` operationId).
@@ -10983,6 +12063,18 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/products/{product_id}/reviews/summary (the `GetReviewSummary` operationId).
 	GetReviewSummary(ctx context.Context, productId ProductId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAssistance Help outside the shop, with figures and their sources
+	//
+	// None of it is money of the fund, and none is paid by it. What was corrected is not listed; its correction is.
+	//
+	// Corresponds with GET /v1/public/assistance (the `ListAssistance` operationId).
+	ListAssistance(ctx context.Context, params *ListAssistanceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAssistanceTracks In what ways the county is helped outside the shop
+	//
+	// Corresponds with GET /v1/public/assistance-tracks (the `ListAssistanceTracks` operationId).
+	ListAssistanceTracks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListDocuments What was published, the newest first
 	//
 	// Corresponds with GET /v1/public/documents (the `ListDocuments` operationId).
@@ -11000,6 +12092,11 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/public/documents/{document_id}/content (the `GetDocumentContent` operationId).
 	GetDocumentContent(ctx context.Context, documentId DocumentId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListDuties What the fund must publish and by when, the first due first
+	//
+	// Corresponds with GET /v1/public/duties (the `ListDuties` operationId).
+	ListDuties(ctx context.Context, params *ListDutiesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	//
 	// Corresponds with GET /v1/public/fund (the `GetFund` operationId).
@@ -11009,6 +12106,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/public/grants (the `ListPublicGrants` operationId).
 	ListPublicGrants(ctx context.Context, params *ListPublicGrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetImpact A year's account: what was sold, what one tenth of it came to, and what was done with it
+	//
+	// All figures come from the book, the orders, what the enterprises declare, and the register of assistance, which names its sources.
+	//
+	// Corresponds with GET /v1/public/impact (the `GetImpact` operationId).
+	GetImpact(ctx context.Context, params *GetImpactParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
 	//
@@ -11064,10 +12168,22 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/public/programmes/{programme_id} (the `GetProgramme` operationId).
 	GetProgramme(ctx context.Context, programmeId ProgrammeId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetPupilAggregate How many pupils a programme helped, and with how much
+	//
+	// Groups of fewer than five pupils are hidden, and as many more as it takes that they cannot be told from the sums.
+	//
+	// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
+	GetPupilAggregate(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRecalls Lots that were called back, newest first
 	//
 	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
 	ListRecalls(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReportPdf A published report as a PDF
+	//
+	// Corresponds with GET /v1/public/reports/{document_id}/pdf (the `GetReportPdf` operationId).
+	GetReportPdf(ctx context.Context, documentId DocumentId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListShippingZones Where goods are shipped to
 	//
@@ -11075,6 +12191,21 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/public/shipping-zones (the `ListShippingZones` operationId).
 	ListShippingZones(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetQueue The queue of li that the fund's money stands in
+	//
+	// Corresponds with GET /v1/public/trace (the `GetQueue` operationId).
+	GetQueue(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOutflows What left the fund, the newest first, and of which levies it was
+	//
+	// Corresponds with GET /v1/public/trace/outflows (the `ListOutflows` operationId).
+	ListOutflows(ctx context.Context, params *ListOutflowsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOutflowLevies The levies that an outflow is made of, in the order in which they came; their parts sum to it
+	//
+	// Corresponds with GET /v1/public/trace/outflows/{outflow}/levies (the `ListOutflowLevies` operationId).
+	ListOutflowLevies(ctx context.Context, outflow int64, params *ListOutflowLeviesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	//
@@ -11288,6 +12419,21 @@ func (c *Client) GetProblem(ctx context.Context, code string, params *GetProblem
 // Corresponds with GET /readyz (the `GetReadiness` operationId).
 func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetReadinessRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReportPage A published report to read and to print
+//
+// Corresponds with GET /reports/{document_id} (the `GetReportPage` operationId).
+func (c *Client) GetReportPage(ctx context.Context, documentId DocumentId, params *GetReportPageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReportPageRequest(c.Server, documentId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -11881,6 +13027,41 @@ func (c *Client) GetReceipt(ctx context.Context, checkoutId CheckoutId, reqEdito
 	return c.Client.Do(req)
 }
 
+// GetReceiptPdf The receipt on paper, with a QR code of its page
+//
+// It says what the receipt says. Letters that its font lacks are printed as 〓; how many there are is in `Missing-Glyphs`.
+//
+// Corresponds with GET /v1/checkouts/{checkout_id}/receipt.pdf (the `GetReceiptPdf` operationId).
+func (c *Client) GetReceiptPdf(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReceiptPdfRequest(c.Server, checkoutId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TraceCheckout Which projects the tenth of a checkout reached, and where the rest of it is
+//
+// What is free or committed in the fund is a queue of li: what came first leaves first. Each move into it and out of it has the interval of li that follows
+// those before it in the public log. `shiyi-verify trace` computes the same from the log and the receipt.
+//
+// Corresponds with GET /v1/checkouts/{checkout_id}/trace (the `TraceCheckout` operationId).
+func (c *Client) TraceCheckout(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTraceCheckoutRequest(c.Server, checkoutId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
 //
 // Corresponds with GET /v1/county/applications (the `ListCountyApplications` operationId).
@@ -12355,6 +13536,78 @@ func (c *Client) RefuseDisbursementWithBody(ctx context.Context, disbursementId 
 // Corresponds with POST /v1/fund/disbursements/{disbursement_id}/refuse (the `RefuseDisbursement` operationId).
 func (c *Client) RefuseDisbursement(ctx context.Context, disbursementId DisbursementId, body RefuseDisbursementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRefuseDisbursementRequest(c.Server, disbursementId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenDutyWithBody Enter a major event, which is to be published within thirty days
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+func (c *Client) OpenDutyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenDutyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenDuty Enter a major event, which is to be published within thirty days
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+func (c *Client) OpenDuty(ctx context.Context, body OpenDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenDutyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportDutyWithBody Publish what a duty asks for, with the figures of this moment
+//
+// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+func (c *Client) ReportDutyWithBody(ctx context.Context, dutyId DutyId, params *ReportDutyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportDutyRequestWithBody(c.Server, dutyId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportDuty Publish what a duty asks for, with the figures of this moment
+//
+// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+func (c *Client) ReportDuty(ctx context.Context, dutyId DutyId, params *ReportDutyParams, body ReportDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportDutyRequest(c.Server, dutyId, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -12867,6 +14120,223 @@ func (c *Client) ProposeProgrammeChange(ctx context.Context, programmeId Program
 	return c.Client.Do(req)
 }
 
+// ListPupilRequests Who asked to read or to erase records, newest first
+//
+// Corresponds with GET /v1/fund/pupil-requests (the `ListPupilRequests` operationId).
+func (c *Client) ListPupilRequests(ctx context.Context, params *ListPupilRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPupilRequestsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApprovePupilRequest Allow somebody else to read a record, or have it erased
+//
+// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/approve (the `ApprovePupilRequest` operationId).
+func (c *Client) ApprovePupilRequest(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApprovePupilRequestRequest(c.Server, pupilRequestId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefusePupilRequest Refuse somebody else's request
+//
+// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/refuse (the `RefusePupilRequest` operationId).
+func (c *Client) RefusePupilRequest(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefusePupilRequestRequest(c.Server, pupilRequestId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPupils Pupils whom the fund helps, by pseudonym
+//
+// Corresponds with GET /v1/fund/pupils (the `ListPupils` operationId).
+func (c *Client) ListPupils(ctx context.Context, params *ListPupilsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPupilsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordPupilWithBody Write a pupil down under a pseudonym, once the guardian has consented
+//
+// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+func (c *Client) RecordPupilWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordPupilRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordPupil Write a pupil down under a pseudonym, once the guardian has consented
+//
+// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+func (c *Client) RecordPupil(ctx context.Context, body RecordPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordPupilRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPupilAids What a pupil was given, newest first
+//
+// Corresponds with GET /v1/fund/pupils/{pupil_id}/aids (the `ListPupilAids` operationId).
+func (c *Client) ListPupilAids(ctx context.Context, pupilId PupilId, params *ListPupilAidsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPupilAidsRequest(c.Server, pupilId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GivePupilWithBody Write down what a pupil was given of the money that the programme was paid
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+func (c *Client) GivePupilWithBody(ctx context.Context, pupilId PupilId, params *GivePupilParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGivePupilRequestWithBody(c.Server, pupilId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GivePupil Write down what a pupil was given of the money that the programme was paid
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+func (c *Client) GivePupil(ctx context.Context, pupilId PupilId, params *GivePupilParams, body GivePupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGivePupilRequest(c.Server, pupilId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPupilReadings Who read a record, and when, newest first
+//
+// Corresponds with GET /v1/fund/pupils/{pupil_id}/readings (the `ListPupilReadings` operationId).
+func (c *Client) ListPupilReadings(ctx context.Context, pupilId PupilId, params *ListPupilReadingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPupilReadingsRequest(c.Server, pupilId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadPupil Read a record, under a request of one's own that was approved and is still good
+//
+// The reading is written down.
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/readings (the `ReadPupil` operationId).
+func (c *Client) ReadPupil(ctx context.Context, pupilId PupilId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadPupilRequest(c.Server, pupilId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestPupilWithBody Ask to read a record, or to have it erased
+//
+// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+func (c *Client) RequestPupilWithBody(ctx context.Context, pupilId PupilId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestPupilRequestWithBody(c.Server, pupilId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestPupil Ask to read a record, or to have it erased
+//
+// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+func (c *Client) RequestPupil(ctx context.Context, pupilId PupilId, body RequestPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestPupilRequest(c.Server, pupilId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
 //
 // Corresponds with GET /v1/listing-terms (the `ListListingTerms` operationId).
@@ -12921,6 +14391,23 @@ func (c *Client) ChangePasswordWithBody(ctx context.Context, contentType string,
 // Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewChangePasswordRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMyTenth What the caller's orders gave to the fund, the newest first, and where that is now
+//
+// Returned tenths are negative. `total` is of all orders, not of the page alone.
+//
+// Corresponds with GET /v1/me/tenth (the `GetMyTenth` operationId).
+func (c *Client) GetMyTenth(ctx context.Context, params *GetMyTenthParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMyTenthRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -15123,6 +16610,40 @@ func (c *Client) ReturnOpsApplication(ctx context.Context, applicationId Applica
 	return c.Client.Do(req)
 }
 
+// RecordAssistanceWithBody Put help outside the shop into the register, or correct an entry
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+func (c *Client) RecordAssistanceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordAssistanceRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordAssistance Put help outside the shop into the register, or correct an entry
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+func (c *Client) RecordAssistance(ctx context.Context, body RecordAssistanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordAssistanceRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListBreaks Differences between the provider, our records and the book, newest first
 //
 // Corresponds with GET /v1/ops/breaks (the `ListBreaks` operationId).
@@ -16631,6 +18152,38 @@ func (c *Client) GetReviewSummary(ctx context.Context, productId ProductId, reqE
 	return c.Client.Do(req)
 }
 
+// ListAssistance Help outside the shop, with figures and their sources
+//
+// None of it is money of the fund, and none is paid by it. What was corrected is not listed; its correction is.
+//
+// Corresponds with GET /v1/public/assistance (the `ListAssistance` operationId).
+func (c *Client) ListAssistance(ctx context.Context, params *ListAssistanceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAssistanceRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAssistanceTracks In what ways the county is helped outside the shop
+//
+// Corresponds with GET /v1/public/assistance-tracks (the `ListAssistanceTracks` operationId).
+func (c *Client) ListAssistanceTracks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAssistanceTracksRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListDocuments What was published, the newest first
 //
 // Corresponds with GET /v1/public/documents (the `ListDocuments` operationId).
@@ -16678,6 +18231,21 @@ func (c *Client) GetDocumentContent(ctx context.Context, documentId DocumentId, 
 	return c.Client.Do(req)
 }
 
+// ListDuties What the fund must publish and by when, the first due first
+//
+// Corresponds with GET /v1/public/duties (the `ListDuties` operationId).
+func (c *Client) ListDuties(ctx context.Context, params *ListDutiesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDutiesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetFund What was sold, what one tenth of it came to, and where that money is
 //
 // Corresponds with GET /v1/public/fund (the `GetFund` operationId).
@@ -16698,6 +18266,23 @@ func (c *Client) GetFund(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 // Corresponds with GET /v1/public/grants (the `ListPublicGrants` operationId).
 func (c *Client) ListPublicGrants(ctx context.Context, params *ListPublicGrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListPublicGrantsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetImpact A year's account: what was sold, what one tenth of it came to, and what was done with it
+//
+// All figures come from the book, the orders, what the enterprises declare, and the register of assistance, which names its sources.
+//
+// Corresponds with GET /v1/public/impact (the `GetImpact` operationId).
+func (c *Client) GetImpact(ctx context.Context, params *GetImpactParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetImpactRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -16862,11 +18447,43 @@ func (c *Client) GetProgramme(ctx context.Context, programmeId ProgrammeId, reqE
 	return c.Client.Do(req)
 }
 
+// GetPupilAggregate How many pupils a programme helped, and with how much
+//
+// Groups of fewer than five pupils are hidden, and as many more as it takes that they cannot be told from the sums.
+//
+// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
+func (c *Client) GetPupilAggregate(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPupilAggregateRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRecalls Lots that were called back, newest first
 //
 // Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
 func (c *Client) ListRecalls(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListRecallsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReportPdf A published report as a PDF
+//
+// Corresponds with GET /v1/public/reports/{document_id}/pdf (the `GetReportPdf` operationId).
+func (c *Client) GetReportPdf(ctx context.Context, documentId DocumentId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReportPdfRequest(c.Server, documentId)
 	if err != nil {
 		return nil, err
 	}
@@ -16884,6 +18501,51 @@ func (c *Client) ListRecalls(ctx context.Context, params *ListRecallsParams, req
 // Corresponds with GET /v1/public/shipping-zones (the `ListShippingZones` operationId).
 func (c *Client) ListShippingZones(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListShippingZonesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetQueue The queue of li that the fund's money stands in
+//
+// Corresponds with GET /v1/public/trace (the `GetQueue` operationId).
+func (c *Client) GetQueue(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetQueueRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOutflows What left the fund, the newest first, and of which levies it was
+//
+// Corresponds with GET /v1/public/trace/outflows (the `ListOutflows` operationId).
+func (c *Client) ListOutflows(ctx context.Context, params *ListOutflowsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOutflowsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOutflowLevies The levies that an outflow is made of, in the order in which they came; their parts sum to it
+//
+// Corresponds with GET /v1/public/trace/outflows/{outflow}/levies (the `ListOutflowLevies` operationId).
+func (c *Client) ListOutflowLevies(ctx context.Context, outflow int64, params *ListOutflowLeviesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOutflowLeviesRequest(c.Server, outflow, params)
 	if err != nil {
 		return nil, err
 	}
@@ -17410,6 +19072,67 @@ func NewGetReadinessRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetReportPageRequest constructs an http.Request for the GetReportPage method
+func NewGetReportPageRequest(server string, documentId DocumentId, params *GetReportPageParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "document_id", documentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/reports/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -18558,6 +20281,74 @@ func NewGetReceiptRequest(server string, checkoutId CheckoutId) (*http.Request, 
 	return req, nil
 }
 
+// NewGetReceiptPdfRequest constructs an http.Request for the GetReceiptPdf method
+func NewGetReceiptPdfRequest(server string, checkoutId CheckoutId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "checkout_id", checkoutId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/checkouts/%s/receipt.pdf", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewTraceCheckoutRequest constructs an http.Request for the TraceCheckout method
+func NewTraceCheckoutRequest(server string, checkoutId CheckoutId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "checkout_id", checkoutId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/checkouts/%s/trace", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListCountyApplicationsRequest constructs an http.Request for the ListCountyApplications method
 func NewListCountyApplicationsRequest(server string, params *ListCountyApplicationsParams) (*http.Request, error) {
 	var err error
@@ -19561,6 +21352,106 @@ func NewRefuseDisbursementRequestWithBody(server string, disbursementId Disburse
 	return req, nil
 }
 
+// NewOpenDutyRequest calls the generic OpenDuty builder with application/json body
+func NewOpenDutyRequest(server string, body OpenDutyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOpenDutyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewOpenDutyRequestWithBody constructs an http.Request for the OpenDuty method, with any body, and a specified content type
+func NewOpenDutyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/duties")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReportDutyRequest calls the generic ReportDuty builder with application/json body
+func NewReportDutyRequest(server string, dutyId DutyId, params *ReportDutyParams, body ReportDutyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReportDutyRequestWithBody(server, dutyId, params, "application/json", bodyReader)
+}
+
+// NewReportDutyRequestWithBody constructs an http.Request for the ReportDuty method, with any body, and a specified content type
+func NewReportDutyRequestWithBody(server string, dutyId DutyId, params *ReportDutyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "duty_id", dutyId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/duties/%s/report", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewListGrantsRequest constructs an http.Request for the ListGrants method
 func NewListGrantsRequest(server string, params *ListGrantsParams) (*http.Request, error) {
 	var err error
@@ -20441,6 +22332,557 @@ func NewProposeProgrammeChangeRequestWithBody(server string, programmeId Program
 	return req, nil
 }
 
+// NewListPupilRequestsRequest constructs an http.Request for the ListPupilRequests method
+func NewListPupilRequestsRequest(server string, params *ListPupilRequestsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupil-requests")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApprovePupilRequestRequest constructs an http.Request for the ApprovePupilRequest method
+func NewApprovePupilRequestRequest(server string, pupilRequestId PupilRequestId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_request_id", pupilRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupil-requests/%s/approve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRefusePupilRequestRequest constructs an http.Request for the RefusePupilRequest method
+func NewRefusePupilRequestRequest(server string, pupilRequestId PupilRequestId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_request_id", pupilRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupil-requests/%s/refuse", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListPupilsRequest constructs an http.Request for the ListPupils method
+func NewListPupilsRequest(server string, params *ListPupilsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Programme != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "programme", *params.Programme, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRecordPupilRequest calls the generic RecordPupil builder with application/json body
+func NewRecordPupilRequest(server string, body RecordPupilJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRecordPupilRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRecordPupilRequestWithBody constructs an http.Request for the RecordPupil method, with any body, and a specified content type
+func NewRecordPupilRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListPupilAidsRequest constructs an http.Request for the ListPupilAids method
+func NewListPupilAidsRequest(server string, pupilId PupilId, params *ListPupilAidsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_id", pupilId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils/%s/aids", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGivePupilRequest calls the generic GivePupil builder with application/json body
+func NewGivePupilRequest(server string, pupilId PupilId, params *GivePupilParams, body GivePupilJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewGivePupilRequestWithBody(server, pupilId, params, "application/json", bodyReader)
+}
+
+// NewGivePupilRequestWithBody constructs an http.Request for the GivePupil method, with any body, and a specified content type
+func NewGivePupilRequestWithBody(server string, pupilId PupilId, params *GivePupilParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_id", pupilId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils/%s/aids", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListPupilReadingsRequest constructs an http.Request for the ListPupilReadings method
+func NewListPupilReadingsRequest(server string, pupilId PupilId, params *ListPupilReadingsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_id", pupilId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils/%s/readings", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReadPupilRequest constructs an http.Request for the ReadPupil method
+func NewReadPupilRequest(server string, pupilId PupilId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_id", pupilId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils/%s/readings", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRequestPupilRequest calls the generic RequestPupil builder with application/json body
+func NewRequestPupilRequest(server string, pupilId PupilId, body RequestPupilJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRequestPupilRequestWithBody(server, pupilId, "application/json", bodyReader)
+}
+
+// NewRequestPupilRequestWithBody constructs an http.Request for the RequestPupil method, with any body, and a specified content type
+func NewRequestPupilRequestWithBody(server string, pupilId PupilId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_id", pupilId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils/%s/requests", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListListingTermsRequest constructs an http.Request for the ListListingTerms method
 func NewListListingTermsRequest(server string) (*http.Request, error) {
 	var err error
@@ -20531,6 +22973,72 @@ func NewChangePasswordRequestWithBody(server string, contentType string, body io
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetMyTenthRequest constructs an http.Request for the GetMyTenth method
+func NewGetMyTenthRequest(server string, params *GetMyTenthParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/me/tenth")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -25537,6 +28045,46 @@ func NewReturnOpsApplicationRequestWithBody(server string, applicationId Applica
 	return req, nil
 }
 
+// NewRecordAssistanceRequest calls the generic RecordAssistance builder with application/json body
+func NewRecordAssistanceRequest(server string, body RecordAssistanceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRecordAssistanceRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRecordAssistanceRequestWithBody constructs an http.Request for the RecordAssistance method, with any body, and a specified content type
+func NewRecordAssistanceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/assistance")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListBreaksRequest constructs an http.Request for the ListBreaks method
 func NewListBreaksRequest(server string, params *ListBreaksParams) (*http.Request, error) {
 	var err error
@@ -29161,6 +31709,111 @@ func NewGetReviewSummaryRequest(server string, productId ProductId) (*http.Reque
 	return req, nil
 }
 
+// NewListAssistanceRequest constructs an http.Request for the ListAssistance method
+func NewListAssistanceRequest(server string, params *ListAssistanceParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/assistance")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Year != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "year", *params.Year, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListAssistanceTracksRequest constructs an http.Request for the ListAssistanceTracks method
+func NewListAssistanceTracksRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/assistance-tracks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListDocumentsRequest constructs an http.Request for the ListDocuments method
 func NewListDocumentsRequest(server string, params *ListDocumentsParams) (*http.Request, error) {
 	var err error
@@ -29307,6 +31960,84 @@ func NewGetDocumentContentRequest(server string, documentId DocumentId) (*http.R
 	return req, nil
 }
 
+// NewListDutiesRequest constructs an http.Request for the ListDuties method
+func NewListDutiesRequest(server string, params *ListDutiesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/duties")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetFundRequest constructs an http.Request for the GetFund method
 func NewGetFundRequest(server string) (*http.Request, error) {
 	var err error
@@ -29384,6 +32115,56 @@ func NewListPublicGrantsRequest(server string, params *ListPublicGrantsParams) (
 				}
 			}
 
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetImpactRequest constructs an http.Request for the GetImpact method
+func NewGetImpactRequest(server string, params *GetImpactParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/impact")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "year", params.Year, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -29794,6 +32575,56 @@ func NewGetProgrammeRequest(server string, programmeId ProgrammeId) (*http.Reque
 	return req, nil
 }
 
+// NewGetPupilAggregateRequest constructs an http.Request for the GetPupilAggregate method
+func NewGetPupilAggregateRequest(server string, params *GetPupilAggregateParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/pupils")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "programme", params.Programme, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListRecallsRequest constructs an http.Request for the ListRecalls method
 func NewListRecallsRequest(server string, params *ListRecallsParams) (*http.Request, error) {
 	var err error
@@ -29860,6 +32691,40 @@ func NewListRecallsRequest(server string, params *ListRecallsParams) (*http.Requ
 	return req, nil
 }
 
+// NewGetReportPdfRequest constructs an http.Request for the GetReportPdf method
+func NewGetReportPdfRequest(server string, documentId DocumentId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "document_id", documentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/reports/%s/pdf", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListShippingZonesRequest constructs an http.Request for the ListShippingZones method
 func NewListShippingZonesRequest(server string) (*http.Request, error) {
 	var err error
@@ -29877,6 +32742,172 @@ func NewListShippingZonesRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetQueueRequest constructs an http.Request for the GetQueue method
+func NewGetQueueRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/trace")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListOutflowsRequest constructs an http.Request for the ListOutflows method
+func NewListOutflowsRequest(server string, params *ListOutflowsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/trace/outflows")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListOutflowLeviesRequest constructs an http.Request for the ListOutflowLevies method
+func NewListOutflowLeviesRequest(server string, outflow int64, params *ListOutflowLeviesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "outflow", outflow, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/trace/outflows/%s/levies", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -30695,6 +33726,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadinessWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReadinessResponse, error)
 
+	// GetReportPageWithResponse A published report to read and to print
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /reports/{document_id} (the `GetReportPage` operationId).
+	GetReportPageWithResponse(ctx context.Context, documentId DocumentId, params *GetReportPageParams, reqEditors ...RequestEditorFn) (*GetReportPageResponse, error)
+
 	// RegisterAccountWithBodyWithResponse Register with a phone number, an e-mail address, or both
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -30962,6 +34000,25 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt (the `GetReceipt` operationId).
 	GetReceiptWithResponse(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*GetReceiptResponse, error)
 
+	// GetReceiptPdfWithResponse The receipt on paper, with a QR code of its page
+	//
+	// It says what the receipt says. Letters that its font lacks are printed as 〓; how many there are is in `Missing-Glyphs`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/checkouts/{checkout_id}/receipt.pdf (the `GetReceiptPdf` operationId).
+	GetReceiptPdfWithResponse(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*GetReceiptPdfResponse, error)
+
+	// TraceCheckoutWithResponse Which projects the tenth of a checkout reached, and where the rest of it is
+	//
+	// What is free or committed in the fund is a queue of li: what came first leaves first. Each move into it and out of it has the interval of li that follows
+	// those before it in the public log. `shiyi-verify trace` computes the same from the log and the receipt.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/checkouts/{checkout_id}/trace (the `TraceCheckout` operationId).
+	TraceCheckoutWithResponse(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*TraceCheckoutResponse, error)
+
 	// ListCountyApplicationsWithResponse Applications of the caller's county, newest first; drafts are their applicants' alone
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -31180,6 +34237,38 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/refuse (the `RefuseDisbursement` operationId).
 	RefuseDisbursementWithResponse(ctx context.Context, disbursementId DisbursementId, body RefuseDisbursementJSONRequestBody, reqEditors ...RequestEditorFn) (*RefuseDisbursementResponse, error)
 
+	// OpenDutyWithBodyWithResponse Enter a major event, which is to be published within thirty days
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+	OpenDutyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenDutyResponse, error)
+
+	// OpenDutyWithResponse Enter a major event, which is to be published within thirty days
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+	OpenDutyWithResponse(ctx context.Context, body OpenDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenDutyResponse, error)
+
+	// ReportDutyWithBodyWithResponse Publish what a duty asks for, with the figures of this moment
+	//
+	// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+	ReportDutyWithBodyWithResponse(ctx context.Context, dutyId DutyId, params *ReportDutyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportDutyResponse, error)
+
+	// ReportDutyWithResponse Publish what a duty asks for, with the figures of this moment
+	//
+	// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+	ReportDutyWithResponse(ctx context.Context, dutyId DutyId, params *ReportDutyParams, body ReportDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportDutyResponse, error)
+
 	// ListGrantsWithResponse Grants, the newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -31394,6 +34483,107 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/fund/programmes/{programme_id}/changes (the `ProposeProgrammeChange` operationId).
 	ProposeProgrammeChangeWithResponse(ctx context.Context, programmeId ProgrammeId, body ProposeProgrammeChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeProgrammeChangeResponse, error)
 
+	// ListPupilRequestsWithResponse Who asked to read or to erase records, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/pupil-requests (the `ListPupilRequests` operationId).
+	ListPupilRequestsWithResponse(ctx context.Context, params *ListPupilRequestsParams, reqEditors ...RequestEditorFn) (*ListPupilRequestsResponse, error)
+
+	// ApprovePupilRequestWithResponse Allow somebody else to read a record, or have it erased
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/approve (the `ApprovePupilRequest` operationId).
+	ApprovePupilRequestWithResponse(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*ApprovePupilRequestResponse, error)
+
+	// RefusePupilRequestWithResponse Refuse somebody else's request
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/refuse (the `RefusePupilRequest` operationId).
+	RefusePupilRequestWithResponse(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*RefusePupilRequestResponse, error)
+
+	// ListPupilsWithResponse Pupils whom the fund helps, by pseudonym
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/pupils (the `ListPupils` operationId).
+	ListPupilsWithResponse(ctx context.Context, params *ListPupilsParams, reqEditors ...RequestEditorFn) (*ListPupilsResponse, error)
+
+	// RecordPupilWithBodyWithResponse Write a pupil down under a pseudonym, once the guardian has consented
+	//
+	// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+	RecordPupilWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordPupilResponse, error)
+
+	// RecordPupilWithResponse Write a pupil down under a pseudonym, once the guardian has consented
+	//
+	// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+	RecordPupilWithResponse(ctx context.Context, body RecordPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordPupilResponse, error)
+
+	// ListPupilAidsWithResponse What a pupil was given, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/pupils/{pupil_id}/aids (the `ListPupilAids` operationId).
+	ListPupilAidsWithResponse(ctx context.Context, pupilId PupilId, params *ListPupilAidsParams, reqEditors ...RequestEditorFn) (*ListPupilAidsResponse, error)
+
+	// GivePupilWithBodyWithResponse Write down what a pupil was given of the money that the programme was paid
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+	GivePupilWithBodyWithResponse(ctx context.Context, pupilId PupilId, params *GivePupilParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GivePupilResponse, error)
+
+	// GivePupilWithResponse Write down what a pupil was given of the money that the programme was paid
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+	GivePupilWithResponse(ctx context.Context, pupilId PupilId, params *GivePupilParams, body GivePupilJSONRequestBody, reqEditors ...RequestEditorFn) (*GivePupilResponse, error)
+
+	// ListPupilReadingsWithResponse Who read a record, and when, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/pupils/{pupil_id}/readings (the `ListPupilReadings` operationId).
+	ListPupilReadingsWithResponse(ctx context.Context, pupilId PupilId, params *ListPupilReadingsParams, reqEditors ...RequestEditorFn) (*ListPupilReadingsResponse, error)
+
+	// ReadPupilWithResponse Read a record, under a request of one's own that was approved and is still good
+	//
+	// The reading is written down.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/readings (the `ReadPupil` operationId).
+	ReadPupilWithResponse(ctx context.Context, pupilId PupilId, reqEditors ...RequestEditorFn) (*ReadPupilResponse, error)
+
+	// RequestPupilWithBodyWithResponse Ask to read a record, or to have it erased
+	//
+	// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+	RequestPupilWithBodyWithResponse(ctx context.Context, pupilId PupilId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestPupilResponse, error)
+
+	// RequestPupilWithResponse Ask to read a record, or to have it erased
+	//
+	// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+	RequestPupilWithResponse(ctx context.Context, pupilId PupilId, body RequestPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestPupilResponse, error)
+
 	// ListListingTermsWithResponse Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -31421,6 +34611,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/me/password (the `ChangePassword` operationId).
 	ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
+
+	// GetMyTenthWithResponse What the caller's orders gave to the fund, the newest first, and where that is now
+	//
+	// Returned tenths are negative. `total` is of all orders, not of the page alone.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/me/tenth (the `GetMyTenth` operationId).
+	GetMyTenthWithResponse(ctx context.Context, params *GetMyTenthParams, reqEditors ...RequestEditorFn) (*GetMyTenthResponse, error)
 
 	// ListOwnAlertsWithResponse What of the enterprises that the caller sells for ends soon or has ended, newest first
 	//
@@ -32426,6 +35625,20 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
 	ReturnOpsApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnOpsApplicationResponse, error)
 
+	// RecordAssistanceWithBodyWithResponse Put help outside the shop into the register, or correct an entry
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+	RecordAssistanceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordAssistanceResponse, error)
+
+	// RecordAssistanceWithResponse Put help outside the shop into the register, or correct an entry
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+	RecordAssistanceWithResponse(ctx context.Context, body RecordAssistanceJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordAssistanceResponse, error)
+
 	// ListBreaksWithResponse Differences between the provider, our records and the book, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -33090,6 +36303,22 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/products/{product_id}/reviews/summary (the `GetReviewSummary` operationId).
 	GetReviewSummaryWithResponse(ctx context.Context, productId ProductId, reqEditors ...RequestEditorFn) (*GetReviewSummaryResponse, error)
 
+	// ListAssistanceWithResponse Help outside the shop, with figures and their sources
+	//
+	// None of it is money of the fund, and none is paid by it. What was corrected is not listed; its correction is.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/assistance (the `ListAssistance` operationId).
+	ListAssistanceWithResponse(ctx context.Context, params *ListAssistanceParams, reqEditors ...RequestEditorFn) (*ListAssistanceResponse, error)
+
+	// ListAssistanceTracksWithResponse In what ways the county is helped outside the shop
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/assistance-tracks (the `ListAssistanceTracks` operationId).
+	ListAssistanceTracksWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListAssistanceTracksResponse, error)
+
 	// ListDocumentsWithResponse What was published, the newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -33113,6 +36342,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/public/documents/{document_id}/content (the `GetDocumentContent` operationId).
 	GetDocumentContentWithResponse(ctx context.Context, documentId DocumentId, reqEditors ...RequestEditorFn) (*GetDocumentContentResponse, error)
 
+	// ListDutiesWithResponse What the fund must publish and by when, the first due first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/duties (the `ListDuties` operationId).
+	ListDutiesWithResponse(ctx context.Context, params *ListDutiesParams, reqEditors ...RequestEditorFn) (*ListDutiesResponse, error)
+
 	// GetFundWithResponse What was sold, what one tenth of it came to, and where that money is
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -33126,6 +36362,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/public/grants (the `ListPublicGrants` operationId).
 	ListPublicGrantsWithResponse(ctx context.Context, params *ListPublicGrantsParams, reqEditors ...RequestEditorFn) (*ListPublicGrantsResponse, error)
+
+	// GetImpactWithResponse A year's account: what was sold, what one tenth of it came to, and what was done with it
+	//
+	// All figures come from the book, the orders, what the enterprises declare, and the register of assistance, which names its sources.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/impact (the `GetImpact` operationId).
+	GetImpactWithResponse(ctx context.Context, params *GetImpactParams, reqEditors ...RequestEditorFn) (*GetImpactResponse, error)
 
 	// GetLevyAgreementWithResponse The agreement by which an enterprise promises the tenth, as it is in force
 	//
@@ -33197,12 +36442,28 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/public/programmes/{programme_id} (the `GetProgramme` operationId).
 	GetProgrammeWithResponse(ctx context.Context, programmeId ProgrammeId, reqEditors ...RequestEditorFn) (*GetProgrammeResponse, error)
 
+	// GetPupilAggregateWithResponse How many pupils a programme helped, and with how much
+	//
+	// Groups of fewer than five pupils are hidden, and as many more as it takes that they cannot be told from the sums.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
+	GetPupilAggregateWithResponse(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*GetPupilAggregateResponse, error)
+
 	// ListRecallsWithResponse Lots that were called back, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
 	ListRecallsWithResponse(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*ListRecallsResponse, error)
+
+	// GetReportPdfWithResponse A published report as a PDF
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/reports/{document_id}/pdf (the `GetReportPdf` operationId).
+	GetReportPdfWithResponse(ctx context.Context, documentId DocumentId, reqEditors ...RequestEditorFn) (*GetReportPdfResponse, error)
 
 	// ListShippingZonesWithResponse Where goods are shipped to
 	//
@@ -33212,6 +36473,27 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/public/shipping-zones (the `ListShippingZones` operationId).
 	ListShippingZonesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListShippingZonesResponse, error)
+
+	// GetQueueWithResponse The queue of li that the fund's money stands in
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/trace (the `GetQueue` operationId).
+	GetQueueWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetQueueResponse, error)
+
+	// ListOutflowsWithResponse What left the fund, the newest first, and of which levies it was
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/trace/outflows (the `ListOutflows` operationId).
+	ListOutflowsWithResponse(ctx context.Context, params *ListOutflowsParams, reqEditors ...RequestEditorFn) (*ListOutflowsResponse, error)
+
+	// ListOutflowLeviesWithResponse The levies that an outflow is made of, in the order in which they came; their parts sum to it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/trace/outflows/{outflow}/levies (the `ListOutflowLevies` operationId).
+	ListOutflowLeviesWithResponse(ctx context.Context, outflow int64, params *ListOutflowLeviesParams, reqEditors ...RequestEditorFn) (*ListOutflowLeviesResponse, error)
 
 	// ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
 	//
@@ -33676,6 +36958,61 @@ func (r GetReadinessResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetReadinessResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetReportPageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReportPageResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetReportPageResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReportPageResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReportPageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReportPageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReportPageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReportPageResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -35693,6 +39030,165 @@ func (r GetReceiptResponse) ContentType() string {
 	return ""
 }
 
+type GetReceiptPdfResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReceiptPdfResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetReceiptPdfResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetReceiptPdfResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetReceiptPdfResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r GetReceiptPdfResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReceiptPdfResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReceiptPdfResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReceiptPdfResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReceiptPdfResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReceiptPdfResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type TraceCheckoutResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CheckoutTrace
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TraceCheckoutResponse) GetJSON200() *CheckoutTrace {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TraceCheckoutResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r TraceCheckoutResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r TraceCheckoutResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r TraceCheckoutResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r TraceCheckoutResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TraceCheckoutResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TraceCheckoutResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TraceCheckoutResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TraceCheckoutResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TraceCheckoutResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListCountyApplicationsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -37387,6 +40883,165 @@ func (r RefuseDisbursementResponse) ContentType() string {
 	return ""
 }
 
+type OpenDutyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Duty
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r OpenDutyResponse) GetJSON201() *Duty {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r OpenDutyResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r OpenDutyResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r OpenDutyResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r OpenDutyResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r OpenDutyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OpenDutyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OpenDutyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OpenDutyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReportDutyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Duty
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReportDutyResponse) GetJSON200() *Duty {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReportDutyResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReportDutyResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReportDutyResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReportDutyResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReportDutyResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReportDutyResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReportDutyResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportDutyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportDutyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportDutyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportDutyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListGrantsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -38916,6 +42571,794 @@ func (r ProposeProgrammeChangeResponse) ContentType() string {
 	return ""
 }
 
+type ListPupilRequestsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilRequestPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPupilRequestsResponse) GetJSON200() *PupilRequestPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPupilRequestsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPupilRequestsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPupilRequestsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPupilRequestsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPupilRequestsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPupilRequestsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPupilRequestsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPupilRequestsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApprovePupilRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilRequest
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApprovePupilRequestResponse) GetJSON200() *PupilRequest {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApprovePupilRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApprovePupilRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApprovePupilRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApprovePupilRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RefusePupilRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilRequest
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RefusePupilRequestResponse) GetJSON200() *PupilRequest {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RefusePupilRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RefusePupilRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RefusePupilRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RefusePupilRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPupilsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPupilsResponse) GetJSON200() *PupilPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPupilsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPupilsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPupilsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPupilsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPupilsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPupilsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPupilsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPupilsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RecordPupilResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Pupil
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RecordPupilResponse) GetJSON201() *Pupil {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RecordPupilResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RecordPupilResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RecordPupilResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RecordPupilResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordPupilResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RecordPupilResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecordPupilResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecordPupilResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecordPupilResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPupilAidsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilAidPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPupilAidsResponse) GetJSON200() *PupilAidPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPupilAidsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPupilAidsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPupilAidsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPupilAidsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPupilAidsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPupilAidsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPupilAidsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPupilAidsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GivePupilResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PupilAid
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r GivePupilResponse) GetJSON201() *PupilAid {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GivePupilResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GivePupilResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GivePupilResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GivePupilResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPupilReadingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilReadingPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPupilReadingsResponse) GetJSON200() *PupilReadingPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPupilReadingsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPupilReadingsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPupilReadingsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPupilReadingsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPupilReadingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPupilReadingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPupilReadingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPupilReadingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadPupilResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilRecord
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadPupilResponse) GetJSON200() *PupilRecord {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadPupilResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadPupilResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadPupilResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadPupilResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RequestPupilResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PupilRequest
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RequestPupilResponse) GetJSON201() *PupilRequest {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RequestPupilResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RequestPupilResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RequestPupilResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RequestPupilResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListListingTermsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -39103,6 +43546,75 @@ func (r ChangePasswordResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ChangePasswordResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetMyTenthResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MyTenth
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetMyTenthResponse) GetJSON200() *MyTenth {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetMyTenthResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetMyTenthResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetMyTenthResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetMyTenthResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMyTenthResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMyTenthResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMyTenthResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMyTenthResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -46866,6 +51378,89 @@ func (r ReturnOpsApplicationResponse) ContentType() string {
 	return ""
 }
 
+type RecordAssistanceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Assistance
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RecordAssistanceResponse) GetJSON201() *Assistance {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RecordAssistanceResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RecordAssistanceResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RecordAssistanceResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RecordAssistanceResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RecordAssistanceResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordAssistanceResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RecordAssistanceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecordAssistanceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecordAssistanceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecordAssistanceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListBreaksResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -52156,6 +56751,109 @@ func (r GetReviewSummaryResponse) ContentType() string {
 	return ""
 }
 
+type ListAssistanceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AssistancePage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAssistanceResponse) GetJSON200() *AssistancePage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListAssistanceResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAssistanceResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAssistanceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAssistanceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAssistanceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAssistanceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAssistanceTracksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AssistanceTrackList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAssistanceTracksResponse) GetJSON200() *AssistanceTrackList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAssistanceTracksResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAssistanceTracksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAssistanceTracksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAssistanceTracksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAssistanceTracksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListDocumentsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -52328,6 +57026,61 @@ func (r GetDocumentContentResponse) ContentType() string {
 	return ""
 }
 
+type ListDutiesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DutyPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDutiesResponse) GetJSON200() *DutyPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListDutiesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListDutiesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDutiesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDutiesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDutiesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDutiesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetFundResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -52425,6 +57178,61 @@ func (r ListPublicGrantsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListPublicGrantsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetImpactResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Impact
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetImpactResponse) GetJSON200() *Impact {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetImpactResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetImpactResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetImpactResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetImpactResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetImpactResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetImpactResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -52947,6 +57755,61 @@ func (r GetProgrammeResponse) ContentType() string {
 	return ""
 }
 
+type GetPupilAggregateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilAggregate
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPupilAggregateResponse) GetJSON200() *PupilAggregate {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetPupilAggregateResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetPupilAggregateResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPupilAggregateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPupilAggregateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPupilAggregateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPupilAggregateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRecallsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -53002,6 +57865,61 @@ func (r ListRecallsResponse) ContentType() string {
 	return ""
 }
 
+type GetReportPdfResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReportPdfResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetReportPdfResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReportPdfResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReportPdfResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReportPdfResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReportPdfResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReportPdfResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListShippingZonesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -53044,6 +57962,171 @@ func (r ListShippingZonesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListShippingZonesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetQueueResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FundQueue
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetQueueResponse) GetJSON200() *FundQueue {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetQueueResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetQueueResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetQueueResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetQueueResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetQueueResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListOutflowsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OutflowPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOutflowsResponse) GetJSON200() *OutflowPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOutflowsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOutflowsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOutflowsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOutflowsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOutflowsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOutflowsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListOutflowLeviesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LevyPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOutflowLeviesResponse) GetJSON200() *LevyPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOutflowLeviesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListOutflowLeviesResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOutflowLeviesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOutflowLeviesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOutflowLeviesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOutflowLeviesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOutflowLeviesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -53990,6 +59073,19 @@ func (c *ClientWithResponses) GetReadinessWithResponse(ctx context.Context, reqE
 	return ParseGetReadinessResponse(rsp)
 }
 
+// GetReportPageWithResponse A published report to read and to print
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /reports/{document_id} (the `GetReportPage` operationId).
+func (c *ClientWithResponses) GetReportPageWithResponse(ctx context.Context, documentId DocumentId, params *GetReportPageParams, reqEditors ...RequestEditorFn) (*GetReportPageResponse, error) {
+	rsp, err := c.GetReportPage(ctx, documentId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReportPageResponse(rsp)
+}
+
 // RegisterAccountWithBodyWithResponse Register with a phone number, an e-mail address, or both
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -54467,6 +59563,37 @@ func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, checko
 	return ParseGetReceiptResponse(rsp)
 }
 
+// GetReceiptPdfWithResponse The receipt on paper, with a QR code of its page
+//
+// It says what the receipt says. Letters that its font lacks are printed as 〓; how many there are is in `Missing-Glyphs`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/checkouts/{checkout_id}/receipt.pdf (the `GetReceiptPdf` operationId).
+func (c *ClientWithResponses) GetReceiptPdfWithResponse(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*GetReceiptPdfResponse, error) {
+	rsp, err := c.GetReceiptPdf(ctx, checkoutId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReceiptPdfResponse(rsp)
+}
+
+// TraceCheckoutWithResponse Which projects the tenth of a checkout reached, and where the rest of it is
+//
+// What is free or committed in the fund is a queue of li: what came first leaves first. Each move into it and out of it has the interval of li that follows
+// those before it in the public log. `shiyi-verify trace` computes the same from the log and the receipt.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/checkouts/{checkout_id}/trace (the `TraceCheckout` operationId).
+func (c *ClientWithResponses) TraceCheckoutWithResponse(ctx context.Context, checkoutId CheckoutId, reqEditors ...RequestEditorFn) (*TraceCheckoutResponse, error) {
+	rsp, err := c.TraceCheckout(ctx, checkoutId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTraceCheckoutResponse(rsp)
+}
+
 // ListCountyApplicationsWithResponse Applications of the caller's county, newest first; drafts are their applicants' alone
 //
 // Returns a wrapper object for the known response body format(s).
@@ -54857,6 +59984,62 @@ func (c *ClientWithResponses) RefuseDisbursementWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseRefuseDisbursementResponse(rsp)
+}
+
+// OpenDutyWithBodyWithResponse Enter a major event, which is to be published within thirty days
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+func (c *ClientWithResponses) OpenDutyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenDutyResponse, error) {
+	rsp, err := c.OpenDutyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenDutyResponse(rsp)
+}
+
+// OpenDutyWithResponse Enter a major event, which is to be published within thirty days
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+func (c *ClientWithResponses) OpenDutyWithResponse(ctx context.Context, body OpenDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenDutyResponse, error) {
+	rsp, err := c.OpenDuty(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenDutyResponse(rsp)
+}
+
+// ReportDutyWithBodyWithResponse Publish what a duty asks for, with the figures of this moment
+//
+// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+func (c *ClientWithResponses) ReportDutyWithBodyWithResponse(ctx context.Context, dutyId DutyId, params *ReportDutyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportDutyResponse, error) {
+	rsp, err := c.ReportDutyWithBody(ctx, dutyId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportDutyResponse(rsp)
+}
+
+// ReportDutyWithResponse Publish what a duty asks for, with the figures of this moment
+//
+// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+func (c *ClientWithResponses) ReportDutyWithResponse(ctx context.Context, dutyId DutyId, params *ReportDutyParams, body ReportDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportDutyResponse, error) {
+	rsp, err := c.ReportDuty(ctx, dutyId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportDutyResponse(rsp)
 }
 
 // ListGrantsWithResponse Grants, the newest first
@@ -55253,6 +60436,185 @@ func (c *ClientWithResponses) ProposeProgrammeChangeWithResponse(ctx context.Con
 	return ParseProposeProgrammeChangeResponse(rsp)
 }
 
+// ListPupilRequestsWithResponse Who asked to read or to erase records, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/pupil-requests (the `ListPupilRequests` operationId).
+func (c *ClientWithResponses) ListPupilRequestsWithResponse(ctx context.Context, params *ListPupilRequestsParams, reqEditors ...RequestEditorFn) (*ListPupilRequestsResponse, error) {
+	rsp, err := c.ListPupilRequests(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPupilRequestsResponse(rsp)
+}
+
+// ApprovePupilRequestWithResponse Allow somebody else to read a record, or have it erased
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/approve (the `ApprovePupilRequest` operationId).
+func (c *ClientWithResponses) ApprovePupilRequestWithResponse(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*ApprovePupilRequestResponse, error) {
+	rsp, err := c.ApprovePupilRequest(ctx, pupilRequestId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApprovePupilRequestResponse(rsp)
+}
+
+// RefusePupilRequestWithResponse Refuse somebody else's request
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/refuse (the `RefusePupilRequest` operationId).
+func (c *ClientWithResponses) RefusePupilRequestWithResponse(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*RefusePupilRequestResponse, error) {
+	rsp, err := c.RefusePupilRequest(ctx, pupilRequestId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefusePupilRequestResponse(rsp)
+}
+
+// ListPupilsWithResponse Pupils whom the fund helps, by pseudonym
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/pupils (the `ListPupils` operationId).
+func (c *ClientWithResponses) ListPupilsWithResponse(ctx context.Context, params *ListPupilsParams, reqEditors ...RequestEditorFn) (*ListPupilsResponse, error) {
+	rsp, err := c.ListPupils(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPupilsResponse(rsp)
+}
+
+// RecordPupilWithBodyWithResponse Write a pupil down under a pseudonym, once the guardian has consented
+//
+// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+func (c *ClientWithResponses) RecordPupilWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordPupilResponse, error) {
+	rsp, err := c.RecordPupilWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordPupilResponse(rsp)
+}
+
+// RecordPupilWithResponse Write a pupil down under a pseudonym, once the guardian has consented
+//
+// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+func (c *ClientWithResponses) RecordPupilWithResponse(ctx context.Context, body RecordPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordPupilResponse, error) {
+	rsp, err := c.RecordPupil(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordPupilResponse(rsp)
+}
+
+// ListPupilAidsWithResponse What a pupil was given, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/pupils/{pupil_id}/aids (the `ListPupilAids` operationId).
+func (c *ClientWithResponses) ListPupilAidsWithResponse(ctx context.Context, pupilId PupilId, params *ListPupilAidsParams, reqEditors ...RequestEditorFn) (*ListPupilAidsResponse, error) {
+	rsp, err := c.ListPupilAids(ctx, pupilId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPupilAidsResponse(rsp)
+}
+
+// GivePupilWithBodyWithResponse Write down what a pupil was given of the money that the programme was paid
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+func (c *ClientWithResponses) GivePupilWithBodyWithResponse(ctx context.Context, pupilId PupilId, params *GivePupilParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GivePupilResponse, error) {
+	rsp, err := c.GivePupilWithBody(ctx, pupilId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGivePupilResponse(rsp)
+}
+
+// GivePupilWithResponse Write down what a pupil was given of the money that the programme was paid
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+func (c *ClientWithResponses) GivePupilWithResponse(ctx context.Context, pupilId PupilId, params *GivePupilParams, body GivePupilJSONRequestBody, reqEditors ...RequestEditorFn) (*GivePupilResponse, error) {
+	rsp, err := c.GivePupil(ctx, pupilId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGivePupilResponse(rsp)
+}
+
+// ListPupilReadingsWithResponse Who read a record, and when, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/pupils/{pupil_id}/readings (the `ListPupilReadings` operationId).
+func (c *ClientWithResponses) ListPupilReadingsWithResponse(ctx context.Context, pupilId PupilId, params *ListPupilReadingsParams, reqEditors ...RequestEditorFn) (*ListPupilReadingsResponse, error) {
+	rsp, err := c.ListPupilReadings(ctx, pupilId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPupilReadingsResponse(rsp)
+}
+
+// ReadPupilWithResponse Read a record, under a request of one's own that was approved and is still good
+//
+// The reading is written down.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/readings (the `ReadPupil` operationId).
+func (c *ClientWithResponses) ReadPupilWithResponse(ctx context.Context, pupilId PupilId, reqEditors ...RequestEditorFn) (*ReadPupilResponse, error) {
+	rsp, err := c.ReadPupil(ctx, pupilId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadPupilResponse(rsp)
+}
+
+// RequestPupilWithBodyWithResponse Ask to read a record, or to have it erased
+//
+// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+func (c *ClientWithResponses) RequestPupilWithBodyWithResponse(ctx context.Context, pupilId PupilId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestPupilResponse, error) {
+	rsp, err := c.RequestPupilWithBody(ctx, pupilId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestPupilResponse(rsp)
+}
+
+// RequestPupilWithResponse Ask to read a record, or to have it erased
+//
+// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+func (c *ClientWithResponses) RequestPupilWithResponse(ctx context.Context, pupilId PupilId, body RequestPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestPupilResponse, error) {
+	rsp, err := c.RequestPupil(ctx, pupilId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestPupilResponse(rsp)
+}
+
 // ListListingTermsWithResponse Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
 //
 // Returns a wrapper object for the known response body format(s).
@@ -55303,6 +60665,21 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 		return nil, err
 	}
 	return ParseChangePasswordResponse(rsp)
+}
+
+// GetMyTenthWithResponse What the caller's orders gave to the fund, the newest first, and where that is now
+//
+// Returned tenths are negative. `total` is of all orders, not of the page alone.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/me/tenth (the `GetMyTenth` operationId).
+func (c *ClientWithResponses) GetMyTenthWithResponse(ctx context.Context, params *GetMyTenthParams, reqEditors ...RequestEditorFn) (*GetMyTenthResponse, error) {
+	rsp, err := c.GetMyTenth(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMyTenthResponse(rsp)
 }
 
 // ListOwnAlertsWithResponse What of the enterprises that the caller sells for ends soon or has ended, newest first
@@ -57095,6 +62472,32 @@ func (c *ClientWithResponses) ReturnOpsApplicationWithResponse(ctx context.Conte
 	return ParseReturnOpsApplicationResponse(rsp)
 }
 
+// RecordAssistanceWithBodyWithResponse Put help outside the shop into the register, or correct an entry
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+func (c *ClientWithResponses) RecordAssistanceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordAssistanceResponse, error) {
+	rsp, err := c.RecordAssistanceWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordAssistanceResponse(rsp)
+}
+
+// RecordAssistanceWithResponse Put help outside the shop into the register, or correct an entry
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+func (c *ClientWithResponses) RecordAssistanceWithResponse(ctx context.Context, body RecordAssistanceJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordAssistanceResponse, error) {
+	rsp, err := c.RecordAssistance(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordAssistanceResponse(rsp)
+}
+
 // ListBreaksWithResponse Differences between the provider, our records and the book, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -58311,6 +63714,34 @@ func (c *ClientWithResponses) GetReviewSummaryWithResponse(ctx context.Context, 
 	return ParseGetReviewSummaryResponse(rsp)
 }
 
+// ListAssistanceWithResponse Help outside the shop, with figures and their sources
+//
+// None of it is money of the fund, and none is paid by it. What was corrected is not listed; its correction is.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/assistance (the `ListAssistance` operationId).
+func (c *ClientWithResponses) ListAssistanceWithResponse(ctx context.Context, params *ListAssistanceParams, reqEditors ...RequestEditorFn) (*ListAssistanceResponse, error) {
+	rsp, err := c.ListAssistance(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAssistanceResponse(rsp)
+}
+
+// ListAssistanceTracksWithResponse In what ways the county is helped outside the shop
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/assistance-tracks (the `ListAssistanceTracks` operationId).
+func (c *ClientWithResponses) ListAssistanceTracksWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListAssistanceTracksResponse, error) {
+	rsp, err := c.ListAssistanceTracks(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAssistanceTracksResponse(rsp)
+}
+
 // ListDocumentsWithResponse What was published, the newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -58352,6 +63783,19 @@ func (c *ClientWithResponses) GetDocumentContentWithResponse(ctx context.Context
 	return ParseGetDocumentContentResponse(rsp)
 }
 
+// ListDutiesWithResponse What the fund must publish and by when, the first due first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/duties (the `ListDuties` operationId).
+func (c *ClientWithResponses) ListDutiesWithResponse(ctx context.Context, params *ListDutiesParams, reqEditors ...RequestEditorFn) (*ListDutiesResponse, error) {
+	rsp, err := c.ListDuties(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDutiesResponse(rsp)
+}
+
 // GetFundWithResponse What was sold, what one tenth of it came to, and where that money is
 //
 // Returns a wrapper object for the known response body format(s).
@@ -58376,6 +63820,21 @@ func (c *ClientWithResponses) ListPublicGrantsWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseListPublicGrantsResponse(rsp)
+}
+
+// GetImpactWithResponse A year's account: what was sold, what one tenth of it came to, and what was done with it
+//
+// All figures come from the book, the orders, what the enterprises declare, and the register of assistance, which names its sources.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/impact (the `GetImpact` operationId).
+func (c *ClientWithResponses) GetImpactWithResponse(ctx context.Context, params *GetImpactParams, reqEditors ...RequestEditorFn) (*GetImpactResponse, error) {
+	rsp, err := c.GetImpact(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetImpactResponse(rsp)
 }
 
 // GetLevyAgreementWithResponse The agreement by which an enterprise promises the tenth, as it is in force
@@ -58508,6 +63967,21 @@ func (c *ClientWithResponses) GetProgrammeWithResponse(ctx context.Context, prog
 	return ParseGetProgrammeResponse(rsp)
 }
 
+// GetPupilAggregateWithResponse How many pupils a programme helped, and with how much
+//
+// Groups of fewer than five pupils are hidden, and as many more as it takes that they cannot be told from the sums.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
+func (c *ClientWithResponses) GetPupilAggregateWithResponse(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*GetPupilAggregateResponse, error) {
+	rsp, err := c.GetPupilAggregate(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPupilAggregateResponse(rsp)
+}
+
 // ListRecallsWithResponse Lots that were called back, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -58519,6 +63993,19 @@ func (c *ClientWithResponses) ListRecallsWithResponse(ctx context.Context, param
 		return nil, err
 	}
 	return ParseListRecallsResponse(rsp)
+}
+
+// GetReportPdfWithResponse A published report as a PDF
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/reports/{document_id}/pdf (the `GetReportPdf` operationId).
+func (c *ClientWithResponses) GetReportPdfWithResponse(ctx context.Context, documentId DocumentId, reqEditors ...RequestEditorFn) (*GetReportPdfResponse, error) {
+	rsp, err := c.GetReportPdf(ctx, documentId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReportPdfResponse(rsp)
 }
 
 // ListShippingZonesWithResponse Where goods are shipped to
@@ -58534,6 +64021,45 @@ func (c *ClientWithResponses) ListShippingZonesWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseListShippingZonesResponse(rsp)
+}
+
+// GetQueueWithResponse The queue of li that the fund's money stands in
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/trace (the `GetQueue` operationId).
+func (c *ClientWithResponses) GetQueueWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetQueueResponse, error) {
+	rsp, err := c.GetQueue(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetQueueResponse(rsp)
+}
+
+// ListOutflowsWithResponse What left the fund, the newest first, and of which levies it was
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/trace/outflows (the `ListOutflows` operationId).
+func (c *ClientWithResponses) ListOutflowsWithResponse(ctx context.Context, params *ListOutflowsParams, reqEditors ...RequestEditorFn) (*ListOutflowsResponse, error) {
+	rsp, err := c.ListOutflows(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOutflowsResponse(rsp)
+}
+
+// ListOutflowLeviesWithResponse The levies that an outflow is made of, in the order in which they came; their parts sum to it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/trace/outflows/{outflow}/levies (the `ListOutflowLevies` operationId).
+func (c *ClientWithResponses) ListOutflowLeviesWithResponse(ctx context.Context, outflow int64, params *ListOutflowLeviesParams, reqEditors ...RequestEditorFn) (*ListOutflowLeviesResponse, error) {
+	rsp, err := c.ListOutflowLevies(ctx, outflow, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOutflowLeviesResponse(rsp)
 }
 
 // ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
@@ -58982,6 +64508,46 @@ func ParseGetReadinessResponse(rsp *http.Response) (*GetReadinessResponse, error
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetReportPageResponse parses an HTTP response from a GetReportPageWithResponse call
+func ParseGetReportPageResponse(rsp *http.Response) (*GetReportPageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReportPageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -60625,6 +66191,135 @@ func ParseGetReceiptResponse(rsp *http.Response) (*GetReceiptResponse, error) {
 	return response, nil
 }
 
+// ParseGetReceiptPdfResponse parses an HTTP response from a GetReceiptPdfWithResponse call
+func ParseGetReceiptPdfResponse(rsp *http.Response) (*GetReceiptPdfResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReceiptPdfResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseTraceCheckoutResponse parses an HTTP response from a TraceCheckoutWithResponse call
+func ParseTraceCheckoutResponse(rsp *http.Response) (*TraceCheckoutResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TraceCheckoutResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CheckoutTrace
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListCountyApplicationsResponse parses an HTTP response from a ListCountyApplicationsWithResponse call
 func ParseListCountyApplicationsResponse(rsp *http.Response) (*ListCountyApplicationsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -62007,6 +67702,135 @@ func ParseRefuseDisbursementResponse(rsp *http.Response) (*RefuseDisbursementRes
 	return response, nil
 }
 
+// ParseOpenDutyResponse parses an HTTP response from a OpenDutyWithResponse call
+func ParseOpenDutyResponse(rsp *http.Response) (*OpenDutyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OpenDutyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Duty
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReportDutyResponse parses an HTTP response from a ReportDutyWithResponse call
+func ParseReportDutyResponse(rsp *http.Response) (*ReportDutyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportDutyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Duty
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListGrantsResponse parses an HTTP response from a ListGrantsWithResponse call
 func ParseListGrantsResponse(rsp *http.Response) (*ListGrantsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -63266,6 +69090,644 @@ func ParseProposeProgrammeChangeResponse(rsp *http.Response) (*ProposeProgrammeC
 	return response, nil
 }
 
+// ParseListPupilRequestsResponse parses an HTTP response from a ListPupilRequestsWithResponse call
+func ParseListPupilRequestsResponse(rsp *http.Response) (*ListPupilRequestsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPupilRequestsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilRequestPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApprovePupilRequestResponse parses an HTTP response from a ApprovePupilRequestWithResponse call
+func ParseApprovePupilRequestResponse(rsp *http.Response) (*ApprovePupilRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApprovePupilRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRefusePupilRequestResponse parses an HTTP response from a RefusePupilRequestWithResponse call
+func ParseRefusePupilRequestResponse(rsp *http.Response) (*RefusePupilRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RefusePupilRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPupilsResponse parses an HTTP response from a ListPupilsWithResponse call
+func ParseListPupilsResponse(rsp *http.Response) (*ListPupilsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPupilsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRecordPupilResponse parses an HTTP response from a RecordPupilWithResponse call
+func ParseRecordPupilResponse(rsp *http.Response) (*RecordPupilResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecordPupilResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Pupil
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPupilAidsResponse parses an HTTP response from a ListPupilAidsWithResponse call
+func ParseListPupilAidsResponse(rsp *http.Response) (*ListPupilAidsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPupilAidsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilAidPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGivePupilResponse parses an HTTP response from a GivePupilWithResponse call
+func ParseGivePupilResponse(rsp *http.Response) (*GivePupilResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GivePupilResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PupilAid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPupilReadingsResponse parses an HTTP response from a ListPupilReadingsWithResponse call
+func ParseListPupilReadingsResponse(rsp *http.Response) (*ListPupilReadingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPupilReadingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilReadingPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadPupilResponse parses an HTTP response from a ReadPupilWithResponse call
+func ParseReadPupilResponse(rsp *http.Response) (*ReadPupilResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadPupilResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilRecord
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRequestPupilResponse parses an HTTP response from a RequestPupilWithResponse call
+func ParseRequestPupilResponse(rsp *http.Response) (*RequestPupilResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RequestPupilResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PupilRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListListingTermsResponse parses an HTTP response from a ListListingTermsWithResponse call
 func ParseListListingTermsResponse(rsp *http.Response) (*ListListingTermsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -63407,6 +69869,60 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetMyTenthResponse parses an HTTP response from a GetMyTenthWithResponse call
+func ParseGetMyTenthResponse(rsp *http.Response) (*GetMyTenthResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMyTenthResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MyTenth
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -69758,6 +76274,74 @@ func ParseReturnOpsApplicationResponse(rsp *http.Response) (*ReturnOpsApplicatio
 	return response, nil
 }
 
+// ParseRecordAssistanceResponse parses an HTTP response from a RecordAssistanceWithResponse call
+func ParseRecordAssistanceResponse(rsp *http.Response) (*RecordAssistanceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecordAssistanceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Assistance
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListBreaksResponse parses an HTTP response from a ListBreaksWithResponse call
 func ParseListBreaksResponse(rsp *http.Response) (*ListBreaksResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -74109,6 +80693,85 @@ func ParseGetReviewSummaryResponse(rsp *http.Response) (*GetReviewSummaryRespons
 	return response, nil
 }
 
+// ParseListAssistanceResponse parses an HTTP response from a ListAssistanceWithResponse call
+func ParseListAssistanceResponse(rsp *http.Response) (*ListAssistanceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAssistanceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AssistancePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAssistanceTracksResponse parses an HTTP response from a ListAssistanceTracksWithResponse call
+func ParseListAssistanceTracksResponse(rsp *http.Response) (*ListAssistanceTracksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAssistanceTracksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AssistanceTrackList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListDocumentsResponse parses an HTTP response from a ListDocumentsWithResponse call
 func ParseListDocumentsResponse(rsp *http.Response) (*ListDocumentsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -74239,6 +80902,49 @@ func ParseGetDocumentContentResponse(rsp *http.Response) (*GetDocumentContentRes
 	return response, nil
 }
 
+// ParseListDutiesResponse parses an HTTP response from a ListDutiesWithResponse call
+func ParseListDutiesResponse(rsp *http.Response) (*ListDutiesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDutiesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DutyPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetFundResponse parses an HTTP response from a GetFundWithResponse call
 func ParseGetFundResponse(rsp *http.Response) (*GetFundResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -74291,6 +80997,49 @@ func ParseListPublicGrantsResponse(rsp *http.Response) (*ListPublicGrantsRespons
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest PublicGrantPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetImpactResponse parses an HTTP response from a GetImpactWithResponse call
+func ParseGetImpactResponse(rsp *http.Response) (*GetImpactResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetImpactResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Impact
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -74714,6 +81463,49 @@ func ParseGetProgrammeResponse(rsp *http.Response) (*GetProgrammeResponse, error
 	return response, nil
 }
 
+// ParseGetPupilAggregateResponse parses an HTTP response from a GetPupilAggregateWithResponse call
+func ParseGetPupilAggregateResponse(rsp *http.Response) (*GetPupilAggregateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPupilAggregateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilAggregate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListRecallsResponse parses an HTTP response from a ListRecallsWithResponse call
 func ParseListRecallsResponse(rsp *http.Response) (*ListRecallsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -74754,6 +81546,46 @@ func ParseListRecallsResponse(rsp *http.Response) (*ListRecallsResponse, error) 
 	return response, nil
 }
 
+// ParseGetReportPdfResponse parses an HTTP response from a GetReportPdfWithResponse call
+func ParseGetReportPdfResponse(rsp *http.Response) (*GetReportPdfResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReportPdfResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListShippingZonesResponse parses an HTTP response from a ListShippingZonesWithResponse call
 func ParseListShippingZonesResponse(rsp *http.Response) (*ListShippingZonesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -74777,6 +81609,132 @@ func ParseListShippingZonesResponse(rsp *http.Response) (*ListShippingZonesRespo
 
 	case rsp.StatusCode == 304:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetQueueResponse parses an HTTP response from a GetQueueWithResponse call
+func ParseGetQueueResponse(rsp *http.Response) (*GetQueueResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetQueueResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FundQueue
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOutflowsResponse parses an HTTP response from a ListOutflowsWithResponse call
+func ParseListOutflowsResponse(rsp *http.Response) (*ListOutflowsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOutflowsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OutflowPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOutflowLeviesResponse parses an HTTP response from a ListOutflowLeviesWithResponse call
+func ParseListOutflowLeviesResponse(rsp *http.Response) (*ListOutflowLeviesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOutflowLeviesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LevyPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

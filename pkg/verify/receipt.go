@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
+	"regexp"
+	"strings"
 	"time"
 )
 
@@ -37,6 +40,7 @@ type Receipt struct {
 	FundAccount string         `json:"fund_account"`
 	Log         ReceiptLog     `json:"log"`
 	HowToVerify string         `json:"how_to_verify"`
+	PageURL     string         `json:"page_url,omitempty"` // the same for people; who has it has the receipt
 }
 
 // ReceiptLog names the log, for a reader to compare with what he knows. A
@@ -55,7 +59,8 @@ type ReceiptOrder struct {
 	ShippingFen int64           `json:"shipping_fen"`
 	LevyLi      int64           `json:"levy_li"`
 	Entry       Entry           `json:"entry"`
-	Refunds     []ReceiptRefund `json:"refunds"` // oldest first
+	Refunds     []ReceiptRefund `json:"refunds"`            // oldest first
+	Maturing    *Entry          `json:"maturing,omitempty"` // when the goods could come back no more; its name is the order's id
 }
 
 // ReceiptMerchant is who sold.
@@ -115,9 +120,25 @@ func ParseReceipt(b []byte) (Receipt, error) {
 	return r, nil
 }
 
+// inPage finds the receipt in a page, however a browser has saved it.
+var inPage = regexp.MustCompile(`(?is)<pre\b[^>]*\bid=["']?receipt["'\s>][^<]*</pre>`)
+
+// ReceiptOfPage takes the receipt out of the page of it, as the shop sent it or a browser saved
+// it: what stands in <pre id="receipt">. Anything else is ErrReceipt.
+func ReceiptOfPage(page []byte) (Receipt, error) {
+	found := inPage.Find(page)
+	if found == nil {
+		return Receipt{}, fmt.Errorf("%w: the page has none", ErrReceipt)
+	}
+	_, text, _ := strings.Cut(string(found), ">")
+	text, _, _ = strings.Cut(text, "</")
+	return ParseReceipt([]byte(html.UnescapeString(text)))
+}
+
 // Finding is what was proven of one leaf of a receipt.
 type Finding struct {
-	OrderID, RefundID string // RefundID is "" for the sale
+	OrderID, RefundID string // RefundID is "" for the sale and the maturing
+	Maturing          bool   // the order's tenth became free: Amounts has it and no goods
 	Merchant          string // its name on the receipt
 	Amounts           Amounts
 	Proven            bool
@@ -127,8 +148,8 @@ type Finding struct {
 
 // CheckReceipt checks a receipt without any network: that lines, orders and
 // totals sum up, that each order's leaf says the same amounts for the same order,
-// merchant and time with exactly one tenth for the fund, each refund's leaf likewise,
-// and that the log has each leaf. What was found so far comes with every
+// merchant and time with exactly one tenth for the fund, each refund's leaf likewise, that a
+// maturing makes no more free than was left of the order's tenth, and that the log has each leaf. What was found so far comes with every
 // error: ErrReceipt, ErrLeaf, ErrTenth, ErrProof, ErrCheckpoint, or ErrPending when all
 // else holds.
 func CheckReceipt(r Receipt, log Log) ([]Finding, error) {
@@ -161,6 +182,12 @@ func CheckReceipt(r Receipt, log Log) ([]Finding, error) {
 				return findings, fmt.Errorf("refund %s: %w", b.RefundID, err)
 			}
 		}
+		if o.Maturing != nil {
+			f, err := o.matured(log, findings)
+			if err := note(f, err); err != nil {
+				return findings, fmt.Errorf("maturing of order %s: %w", o.OrderID, err)
+			}
+		}
 	}
 	if pending {
 		return findings, ErrPending
@@ -168,22 +195,60 @@ func CheckReceipt(r Receipt, log Log) ([]Finding, error) {
 	return findings, nil
 }
 
-// check holds an entry against what the receipt says of it.
-func (e Entry) check(log Log, kind, name, merchant string, at time.Time, want Amounts) (Finding, error) {
+// matured checks the maturing of an order, whose refunds are among the findings: those that
+// gave a tenth back before it left less to become free. What a bank took back meanwhile is on no receipt,
+// so that less than this may have matured.
+func (o ReceiptOrder) matured(log Log, findings []Finding) (Finding, error) {
+	f := Finding{OrderID: o.OrderID, Merchant: o.Merchant.Name, Maturing: true}
+	leaf, err := o.Maturing.open(KindMature, o.OrderID, o.Merchant.ID)
+	if err == nil {
+		err = CheckTenth(leaf)
+	}
+	if err != nil {
+		return f, err
+	}
+	left := o.LevyLi
+	for _, b := range findings {
+		if b.OrderID == o.OrderID && b.RefundID != "" && b.Amounts.Fund == FundPending {
+			left -= b.Amounts.Tenth
+		}
+	}
+	for _, m := range leaf.Moves {
+		f.Amounts.Tenth += m.Li
+	}
+	f.Amounts.Fund = FundFree
+	if len(leaf.Moves) != 1 || f.Amounts.Tenth > left {
+		return f, fmt.Errorf("%w: %d li became free in %d moves, %d li were left", ErrReceipt, f.Amounts.Tenth, len(leaf.Moves), left)
+	}
+	return o.Maturing.prove(log, f)
+}
+
+// open reads an entry's leaf and opens its commitment: it is of this thing of this merchant's.
+func (e Entry) open(kind, name, merchant string) (Leaf, error) {
 	leaf, err := ParseLeaf([]byte(e.Leaf))
 	if err != nil {
-		return Finding{}, err
+		return leaf, err
 	}
 	salt, err := hex.DecodeString(e.Salt)
 	const shortest = 16
 	switch {
 	case err != nil || len(salt) < shortest:
-		return Finding{}, fmt.Errorf("%w: salt %q", ErrReceipt, e.Salt)
+		return leaf, fmt.Errorf("%w: salt %q", ErrReceipt, e.Salt)
 	case leaf.Kind != kind || e.Name != name || leaf.Ref != Commitment(kind, name, salt):
-		return Finding{}, fmt.Errorf("%w: the leaf is of another %s", ErrReceipt, kind)
+		return leaf, fmt.Errorf("%w: the leaf is of another %s", ErrReceipt, kind)
 	case leaf.Home != merchant:
-		return Finding{}, fmt.Errorf("%w: the leaf is of merchant %s", ErrReceipt, leaf.Home)
-	case !leaf.At.Equal(at):
+		return leaf, fmt.Errorf("%w: the leaf is of merchant %s", ErrReceipt, leaf.Home)
+	}
+	return leaf, nil
+}
+
+// check holds an entry of goods against what the receipt says of it.
+func (e Entry) check(log Log, kind, name, merchant string, at time.Time, want Amounts) (Finding, error) {
+	leaf, err := e.open(kind, name, merchant)
+	if err != nil {
+		return Finding{}, err
+	}
+	if !leaf.At.Equal(at) {
 		return Finding{}, fmt.Errorf("%w: the leaf is of %s, the receipt of %s", ErrReceipt, leaf.At, at)
 	}
 	got, err := SaleAmounts(leaf)
@@ -193,14 +258,20 @@ func (e Entry) check(log Log, kind, name, merchant string, at time.Time, want Am
 	if want.Fund = got.Fund; got != want {
 		return Finding{}, fmt.Errorf("%w: the leaf moves %+v li, the receipt says %+v", ErrReceipt, got, want)
 	}
+	return e.prove(log, Finding{Amounts: got})
+}
+
+// prove adds to a finding where the log has the entry's leaf.
+func (e Entry) prove(log Log, f Finding) (_ Finding, err error) {
 	switch {
 	case e.State == Pending && e.Proof == "":
-		return Finding{Amounts: got}, nil
+		return f, nil
 	case e.State != Proven:
-		return Finding{}, fmt.Errorf("%w: state %q", ErrReceipt, e.State)
+		return f, fmt.Errorf("%w: state %q", ErrReceipt, e.State)
 	}
-	index, under, err := log.Included([]byte(e.Leaf), e.Proof)
-	return Finding{Amounts: got, Proven: true, Index: index, Under: under}, err
+	f.Proven = true
+	f.Index, f.Under, err = log.Included([]byte(e.Leaf), e.Proof)
+	return f, err
 }
 
 // maxFen bounds every amount of a receipt, so that sums of them cannot overflow.

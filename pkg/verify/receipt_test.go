@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"html"
+	"strings"
 	"testing"
 
 	"github.com/shiyi-market/shiyi/pkg/verify"
@@ -22,8 +24,11 @@ func aReceipt(tb testing.TB) (verify.Receipt, verify.Log) {
 		return verify.Entry{State: verify.Proven, Name: name, Salt: hex.EncodeToString(salt), Leaf: leaf(l, name)}
 	}
 	e1, e2, e3 := entry(sale(90000, 8000, 9000), order1), entry(sale(330, 0, 33), order2), entry(mirrored(sale(10000, 0, 1000)), refund)
-	p := newLog(tb, append(manyLeaves(300), []byte(e1.Leaf), []byte(e2.Leaf), []byte("between"), []byte(e3.Leaf))...)
-	e1.Proof, e2.Proof, e3.Proof = p.prove(tb, 304, 300), p.prove(tb, 304, 301), p.prove(tb, 304, 303)
+	freed := matured(8000)
+	freed.Home = merchant
+	e4 := entry(freed, order1)
+	p := newLog(tb, append(manyLeaves(300), []byte(e1.Leaf), []byte(e2.Leaf), []byte("between"), []byte(e3.Leaf), []byte(e4.Leaf))...)
+	e1.Proof, e2.Proof, e3.Proof, e4.Proof = p.prove(tb, 305, 300), p.prove(tb, 305, 301), p.prove(tb, 305, 303), p.prove(tb, 305, 304)
 	return verify.Receipt{
 		Format: verify.ReceiptFormat, CheckoutID: "checkout", PaidAt: sale(10, 0, 1).At, GoodsFen: 9033, ShippingFen: 800, TotalFen: 9833,
 		RefundedFen: -1000, LevyLi: 9033, ReturnedLi: -1000, NetLevyLi: 8033,
@@ -31,7 +36,7 @@ func aReceipt(tb testing.TB) (verify.Receipt, verify.Log) {
 			{
 				OrderID: order1, Merchant: verify.ReceiptMerchant{ID: merchant, Name: "红喜"}, GoodsFen: 9000, ShippingFen: 800, LevyLi: 9000, Entry: e1,
 				Lines:   []verify.ReceiptLine{{1, "羊肉", "5 kg", "袋", 2, 4000, 8000}, {2, "莜面", "1 kg", "袋", 1, 1000, 1000}},
-				Refunds: []verify.ReceiptRefund{{RefundID: refund, RefundedAt: sale(10, 0, 1).At, GoodsFen: -1000, LevyLi: -1000, Entry: e3}},
+				Refunds: []verify.ReceiptRefund{{RefundID: refund, RefundedAt: sale(10, 0, 1).At, GoodsFen: -1000, LevyLi: -1000, Entry: e3}}, Maturing: &e4,
 			},
 			{
 				OrderID: order2, Merchant: verify.ReceiptMerchant{ID: merchant, Name: "红喜"}, GoodsFen: 33, LevyLi: 33, Entry: e2,
@@ -55,7 +60,7 @@ func TestReceiptHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(findings) != 3 || findings[0].Index != 300 || findings[1].RefundID != "refund-1" || findings[2].Amounts.Tenth != 33 {
+	if len(findings) != 4 || findings[0].Index != 300 || findings[1].RefundID != "refund-1" || !findings[2].Maturing || findings[2].Index != 304 || findings[3].Amounts.Tenth != 33 {
 		t.Errorf("findings: %+v", findings)
 	}
 
@@ -102,6 +107,16 @@ func TestReceiptBearsNoChange(t *testing.T) {
 		}, verify.ErrReceipt},
 		{"a refund above the price", func(r *verify.Receipt) { r.Orders[0].Refunds[0].GoodsFen, r.Orders[0].Refunds[0].LevyLi = -9001, -9001 }, verify.ErrReceipt},
 		{"a refund of less than nothing", func(r *verify.Receipt) { r.Orders[0].Refunds[0].GoodsFen = 1 }, verify.ErrReceipt},
+		{"the maturing of another order", func(r *verify.Receipt) { r.Orders[0].Maturing.Name = "order-2" }, verify.ErrReceipt},
+		{"a maturing on another order", func(r *verify.Receipt) { r.Orders[1].Maturing = r.Orders[0].Maturing }, verify.ErrReceipt},
+		{"a sale for a maturing", func(r *verify.Receipt) { r.Orders[0].Maturing = &r.Orders[0].Entry }, verify.ErrReceipt},
+		{"a maturing without proof", func(r *verify.Receipt) { r.Orders[0].Maturing.Proof = r.Orders[0].Entry.Proof }, verify.ErrProof},
+		{"more free than was left", func(r *verify.Receipt) {
+			more := matured(8001)
+			more.Home, more.Ref = merchant, verify.Commitment(verify.KindMature, "order-1", []byte("0123456789abcdef"))
+			text, _ := more.Bytes()
+			r.Orders[0].Maturing.Leaf, r.Orders[0].Maturing.State, r.Orders[0].Maturing.Proof = string(text), verify.Pending, ""
+		}, verify.ErrReceipt},
 		{"one leaf for two orders", func(r *verify.Receipt) {
 			r.Orders[1] = r.Orders[0]
 			r.Orders[1].Refunds = nil
@@ -141,7 +156,7 @@ func FuzzReceipt(f *testing.F) {
 		}
 		var levy int64
 		for _, finding := range findings {
-			if finding.RefundID == "" {
+			if finding.RefundID == "" && !finding.Maturing {
 				levy += finding.Amounts.Tenth
 			}
 		}
@@ -149,4 +164,32 @@ func FuzzReceipt(f *testing.F) {
 			t.Fatalf("accepted with a levy of %d li, proven %d, on %d fen", got.LevyLi, levy, got.GoodsFen)
 		}
 	})
+}
+
+func TestAReceiptIsReadOutOfItsPage(t *testing.T) {
+	t.Parallel()
+	r, log := aReceipt(t)
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	escaped := html.EscapeString(string(text))
+	for _, page := range []string{
+		`<!doctype html><pre><code>x</code></pre><pre id="receipt">` + escaped + `</pre>`,
+		`<HTML><PRE TABINDEX="0" ID=receipt>` + "\n" + escaped + `</PRE></HTML>`,
+		`<pre tabindex="0" id='receipt'>` + strings.ReplaceAll(escaped, "&#34;", `"`) + `</pre>`,
+	} {
+		got, err := verify.ReceiptOfPage([]byte(page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := verify.CheckReceipt(got, log); err != nil {
+			t.Errorf("%.60s: %v", page, err)
+		}
+	}
+	for _, page := range []string{"", "<pre>" + escaped + "</pre>", `<pre id="receipt">{}</pre>`, `<pre id="receipt">` + escaped, `<pre id="receipts">` + escaped + "</pre>"} {
+		if _, err := verify.ReceiptOfPage([]byte(page)); !errors.Is(err, verify.ErrReceipt) {
+			t.Errorf("%.60s: %v", page, err)
+		}
+	}
 }

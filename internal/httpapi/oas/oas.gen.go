@@ -838,6 +838,54 @@ func (e DocumentKind) Valid() bool {
 	}
 }
 
+// Defines values for DutyKind.
+const (
+	Annual     DutyKind = "annual"
+	Final      DutyKind = "final"
+	MajorEvent DutyKind = "major_event"
+	Progress   DutyKind = "progress"
+)
+
+// Valid indicates whether the value is a known member of the DutyKind enum.
+func (e DutyKind) Valid() bool {
+	switch e {
+	case Annual:
+		return true
+	case Final:
+		return true
+	case MajorEvent:
+		return true
+	case Progress:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DutyState.
+const (
+	DutyStateDue       DutyState = "due"
+	DutyStateFulfilled DutyState = "fulfilled"
+	DutyStateOverdue   DutyState = "overdue"
+	DutyStateUpcoming  DutyState = "upcoming"
+)
+
+// Valid indicates whether the value is a known member of the DutyState enum.
+func (e DutyState) Valid() bool {
+	switch e {
+	case DutyStateDue:
+		return true
+	case DutyStateFulfilled:
+		return true
+	case DutyStateOverdue:
+		return true
+	case DutyStateUpcoming:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FileMediaType.
 const (
 	Applicationpdf FileMediaType = "application/pdf"
@@ -1813,6 +1861,90 @@ func (e PublicRecallState) Valid() bool {
 	}
 }
 
+// Defines values for PupilPurpose.
+const (
+	Erase PupilPurpose = "erase"
+	Read  PupilPurpose = "read"
+)
+
+// Valid indicates whether the value is a known member of the PupilPurpose enum.
+func (e PupilPurpose) Valid() bool {
+	switch e {
+	case Erase:
+		return true
+	case Read:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PupilRequestNextActions.
+const (
+	PupilRequestNextActionsApprove PupilRequestNextActions = "approve"
+	PupilRequestNextActionsRefuse  PupilRequestNextActions = "refuse"
+)
+
+// Valid indicates whether the value is a known member of the PupilRequestNextActions enum.
+func (e PupilRequestNextActions) Valid() bool {
+	switch e {
+	case PupilRequestNextActionsApprove:
+		return true
+	case PupilRequestNextActionsRefuse:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PupilRequestState.
+const (
+	PupilRequestStateApproved PupilRequestState = "approved"
+	PupilRequestStateAsked    PupilRequestState = "asked"
+	PupilRequestStateRefused  PupilRequestState = "refused"
+)
+
+// Valid indicates whether the value is a known member of the PupilRequestState enum.
+func (e PupilRequestState) Valid() bool {
+	switch e {
+	case PupilRequestStateApproved:
+		return true
+	case PupilRequestStateAsked:
+		return true
+	case PupilRequestStateRefused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PupilStage.
+const (
+	Higher    PupilStage = "higher"
+	Junior    PupilStage = "junior"
+	Preschool PupilStage = "preschool"
+	Primary   PupilStage = "primary"
+	Senior    PupilStage = "senior"
+)
+
+// Valid indicates whether the value is a known member of the PupilStage enum.
+func (e PupilStage) Valid() bool {
+	switch e {
+	case Higher:
+		return true
+	case Junior:
+		return true
+	case Preschool:
+		return true
+	case Primary:
+		return true
+	case Senior:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RecallState.
 const (
 	RecallStateClosed RecallState = "closed"
@@ -2257,6 +2389,24 @@ func (e GetProblemParamsLang) Valid() bool {
 	}
 }
 
+// Defines values for GetReportPageParamsLang.
+const (
+	GetReportPageParamsLangEn GetReportPageParamsLang = "en"
+	GetReportPageParamsLangZh GetReportPageParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the GetReportPageParamsLang enum.
+func (e GetReportPageParamsLang) Valid() bool {
+	switch e {
+	case GetReportPageParamsLangEn:
+		return true
+	case GetReportPageParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListCountyApplicationsParamsState.
 const (
 	ListCountyApplicationsParamsStateActive      ListCountyApplicationsParamsState = "active"
@@ -2469,16 +2619,16 @@ func (e ListRefundsParamsState) Valid() bool {
 
 // Defines values for ListReverificationsParamsState.
 const (
-	Due     ListReverificationsParamsState = "due"
-	Overdue ListReverificationsParamsState = "overdue"
+	ListReverificationsParamsStateDue     ListReverificationsParamsState = "due"
+	ListReverificationsParamsStateOverdue ListReverificationsParamsState = "overdue"
 )
 
 // Valid indicates whether the value is a known member of the ListReverificationsParamsState enum.
 func (e ListReverificationsParamsState) Valid() bool {
 	switch e {
-	case Due:
+	case ListReverificationsParamsStateDue:
 		return true
-	case Overdue:
+	case ListReverificationsParamsStateOverdue:
 		return true
 	default:
 		return false
@@ -2906,6 +3056,61 @@ type Assessment struct {
 	Score int `json:"score"`
 }
 
+// Assistance defines model for Assistance.
+type Assistance struct {
+	Figures []AssistanceFigure `json:"figures"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id        `json:"id"`
+	Invented   bool      `json:"invented"`
+	Reason     *string   `json:"reason,omitempty"`
+	RecordedAt time.Time `json:"recorded_at"`
+
+	// Replaces Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Replaces *Id    `json:"replaces,omitempty"`
+	Source   string `json:"source"`
+	TitleEn  string `json:"title_en"`
+	TitleZh  string `json:"title_zh"`
+	Track    string `json:"track"`
+	Year     int    `json:"year"`
+}
+
+// AssistanceFigure defines model for AssistanceFigure.
+type AssistanceFigure struct {
+	// AtLeast The source says "more than"
+	AtLeast *bool `json:"at_least,omitempty"`
+
+	// En Example: people
+	En string `json:"en"`
+
+	// Name amount_fen, kg and people are summed in reports
+	//
+	// Example: people
+	Name  string `json:"name"`
+	Value int64  `json:"value"`
+
+	// Zh Example: 人次
+	Zh string `json:"zh"`
+}
+
+// AssistancePage defines model for AssistancePage.
+type AssistancePage struct {
+	Data       []Assistance `json:"data"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
+// AssistanceTrack defines model for AssistanceTrack.
+type AssistanceTrack struct {
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+}
+
+// AssistanceTrackList defines model for AssistanceTrackList.
+type AssistanceTrackList struct {
+	Data []AssistanceTrack `json:"data"`
+}
+
 // BadCell defines model for BadCell.
 type BadCell struct {
 	// Cell Example: C17
@@ -3292,6 +3497,20 @@ type CheckoutPreview struct {
 // CheckoutPreviewNeeds defines model for CheckoutPreview.Needs.
 type CheckoutPreviewNeeds string
 
+// CheckoutTrace defines model for CheckoutTrace.
+type CheckoutTrace struct {
+	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	CheckoutId Id `json:"checkout_id"`
+
+	// Leaves So many leaves of the log were followed
+	Leaves int64        `json:"leaves"`
+	Orders []OrderTrace `json:"orders"`
+
+	// Tenth What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+	// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+	Tenth Tenth `json:"tenth"`
+}
+
 // Compensation defines model for Compensation.
 type Compensation struct {
 	// AmountFen Fen; 100 fen are 1 yuan
@@ -3508,6 +3727,43 @@ type DocumentPage struct {
 	NextCursor *string    `json:"next_cursor"`
 }
 
+// Duty defines model for Duty.
+type Duty struct {
+	// DocumentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DocumentId  *Id                `json:"document_id,omitempty"`
+	DueOn       openapi_types.Date `json:"due_on"`
+	FulfilledAt *time.Time         `json:"fulfilled_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id       `json:"id"`
+	Kind DutyKind `json:"kind"`
+
+	// Late It was fulfilled after its day
+	Late bool `json:"late"`
+
+	// Period Example: 2020
+	Period string `json:"period"`
+
+	// State due: within thirty days
+	State DutyState `json:"state"`
+
+	// Subject Example: year:2020
+	Subject string `json:"subject"`
+	Title   string `json:"title"`
+}
+
+// DutyKind defines model for DutyKind.
+type DutyKind string
+
+// DutyPage defines model for DutyPage.
+type DutyPage struct {
+	Data       []Duty  `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// DutyState due: within thirty days
+type DutyState string
+
 // Email Example: li@example.org
 type Email = string
 
@@ -3623,6 +3879,31 @@ type FundAccount struct {
 // FundAccountList defines model for FundAccountList.
 type FundAccountList struct {
 	Data []FundAccount `json:"data"`
+}
+
+// FundQueue defines model for FundQueue.
+type FundQueue struct {
+	// BalanceLi What is in the queue
+	BalanceLi int64 `json:"balance_li"`
+
+	// CommittedLi Of the balance: promised to programmes
+	CommittedLi int64 `json:"committed_li"`
+
+	// CoveredLi Of what left: late returns
+	CoveredLi int64 `json:"covered_li"`
+
+	// GrantedLi Of what left: paid to programmes
+	GrantedLi int64 `json:"granted_li"`
+	InLi      int64 `json:"in_li"`
+	Inflows   int64 `json:"inflows"`
+
+	// Leaves So many leaves of the log were followed
+	Leaves   int64 `json:"leaves"`
+	OutLi    int64 `json:"out_li"`
+	Outflows int64 `json:"outflows"`
+
+	// Payments Outflows that are payments of grants
+	Payments int64 `json:"payments"`
 }
 
 // FundStatement Example: {"committed_li":0,"free_li":0,"held_li":0,"levied_li":261000000,"orders":17986,"pending_li":261000000,"refunded_fen":0,"returned_li":0,"sold_fen":261000000,"spent_li":0}
@@ -3830,6 +4111,73 @@ type Health struct {
 // Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type Id = openapi_types.UUID
 
+// Impact defines model for Impact.
+type Impact struct {
+	Assistance []Assistance `json:"assistance"`
+	Categories int64        `json:"categories"`
+
+	// Enterprises That sold something in the year
+	Enterprises int64      `json:"enterprises"`
+	Fund        ImpactFund `json:"fund"`
+
+	// LevyLi Exactly one tenth of it
+	LevyLi        int64           `json:"levy_li"`
+	Linkage       ImpactLinkage   `json:"linkage"`
+	Orders        int64           `json:"orders"`
+	PeopleTrained int64           `json:"people_trained"`
+	Products      int64           `json:"products"`
+	Purchases     ImpactPurchases `json:"purchases"`
+
+	// SoldFen Goods sold in the year, less goods refunded
+	SoldFen int64 `json:"sold_fen"`
+	Year    int   `json:"year"`
+}
+
+// ImpactFund defines model for ImpactFund.
+type ImpactFund struct {
+	// AdministrationBp administration_li as ten-thousandths of all that left
+	AdministrationBp int64 `json:"administration_bp"`
+
+	// AdministrationLi What left the fund for anything but programmes and late returns: nothing can
+	AdministrationLi int64 `json:"administration_li"`
+
+	// LeviedLi Li; 1000 li are 1 yuan
+	//
+	// Example: 29760
+	LeviedLi Li `json:"levied_li"`
+
+	// PaidLi Paid to programmes in the year
+	PaidLi int64 `json:"paid_li"`
+
+	// ReturnedLi What programmes gave back in the year
+	ReturnedLi int64 `json:"returned_li"`
+}
+
+// ImpactLinkage defines model for ImpactLinkage.
+type ImpactLinkage struct {
+	// DividendsFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	DividendsFen Fen `json:"dividends_fen"`
+
+	// Employed Poor people on payrolls
+	Employed int64 `json:"employed"`
+
+	// Households As the enterprises declare it; a household may work with several
+	Households     int64 `json:"households"`
+	PoorHouseholds int64 `json:"poor_households"`
+}
+
+// ImpactPurchases defines model for ImpactPurchases.
+type ImpactPurchases struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen          `json:"amount_fen"`
+	Entries   []Assistance `json:"entries"`
+	Kg        int64        `json:"kg"`
+}
+
 // Import defines model for Import.
 type Import struct {
 	All       int       `json:"all"`
@@ -3922,6 +4270,24 @@ type LevyAgreement struct {
 	Sha256  string `json:"sha256"`
 	Title   string `json:"title"`
 	Version int    `json:"version"`
+}
+
+// LevyPage defines model for LevyPage.
+type LevyPage struct {
+	Data       []LevyPart `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// LevyPart defines model for LevyPart.
+type LevyPart struct {
+	FromLi int64 `json:"from_li"`
+
+	// Inflow The place of a move in the queue
+	Inflow QueuePosition `json:"inflow"`
+
+	// Li What the outflow took of it
+	Li   int64 `json:"li"`
+	ToLi int64 `json:"to_li"`
 }
 
 // Li Li; 1000 li are 1 yuan
@@ -4229,7 +4595,7 @@ type LivePriceClaim struct {
 	SkuId Id `json:"sku_id"`
 }
 
-// LogEntry The place of a sale or a refund in the public log
+// LogEntry The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
 type LogEntry struct {
 	// Leaf The leaf, as it was hashed
 	Leaf string `json:"leaf"`
@@ -4453,6 +4819,20 @@ type Milestone struct {
 	Title string `json:"title"`
 }
 
+// MyTenth defines model for MyTenth.
+type MyTenth struct {
+	Data       []OrderTrace `json:"data"`
+	Leaves     int64        `json:"leaves"`
+	NextCursor *string      `json:"next_cursor"`
+
+	// Orders How many were paid, on all pages
+	Orders int64 `json:"orders"`
+
+	// Total What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+	// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+	Total Tenth `json:"total"`
+}
+
 // NewAppointment Example: {"day":"2026-12-05","people":2}
 type NewAppointment struct {
 	// Day Example: 2026-12-05
@@ -4460,6 +4840,31 @@ type NewAppointment struct {
 
 	// People Example: 2
 	People int `json:"people"`
+}
+
+// NewAssistance Example: {"figures":[{"at_least":true,"en":"people","name":"people","value":700,"zh":"人次"}],"source":"年度总结（虚构示例）","title_en":"Training (invented)","title_zh":"干部人才培训（虚构示例）","track":"training","year":2020}
+type NewAssistance struct {
+	Figures []AssistanceFigure `json:"figures"`
+
+	// Invented An example
+	Invented *bool `json:"invented,omitempty"`
+
+	// Reason Why an entry is corrected; needed with `replaces`
+	Reason *string `json:"reason,omitempty"`
+
+	// Replaces Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Replaces *Id `json:"replaces,omitempty"`
+
+	// Source Where the figures come from
+	Source  string `json:"source"`
+	TitleEn string `json:"title_en"`
+	TitleZh string `json:"title_zh"`
+
+	// Track Example: training
+	Track string `json:"track"`
+
+	// Year Example: 2020
+	Year Year `json:"year"`
 }
 
 // NewCase Example: {"kind":"refund_only","lines":[{"line":1,"quantity":1}],"reason":"damaged","text":"袋子破了"}
@@ -4505,6 +4910,13 @@ type NewCompensation struct {
 
 	// Reason Example: 住宿与描述不符
 	Reason string `json:"reason"`
+}
+
+// NewEvent Example: {"happened_on":"2026-11-20","subject":"grant-2026-1","title":"单笔大额拨付（虚构示例）"}
+type NewEvent struct {
+	HappenedOn openapi_types.Date `json:"happened_on"`
+	Subject    string             `json:"subject"`
+	Title      string             `json:"title"`
 }
 
 // NewFollowUp Example: {"text":"一个月后仍然好吃。"}
@@ -4807,6 +5219,41 @@ type NewProgrammeChange struct {
 
 	// Reason Example: 图书已有社会捐赠
 	Reason string `json:"reason"`
+}
+
+// NewPupil Example: {"consent_on":"2020-09-01","guardian":"家长（虚构示例）","id_number":"11010519491231002X","name":"学生甲（虚构示例）","programme_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","region":"152527101","school":"宝昌小学（虚构示例）","stage":"primary"}
+type NewPupil struct {
+	// ConsentOn The day on which the guardian consented in writing
+	ConsentOn     openapi_types.Date `json:"consent_on"`
+	Guardian      string             `json:"guardian"`
+	GuardianPhone *string            `json:"guardian_phone,omitempty"`
+
+	// IdNumber Of the identity card, GB 11643
+	IdNumber string  `json:"id_number"`
+	Name     string  `json:"name"`
+	Note     *string `json:"note,omitempty"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id `json:"programme_id"`
+
+	// Region Example: 152527101
+	Region string     `json:"region"`
+	School string     `json:"school"`
+	Stage  PupilStage `json:"stage"`
+}
+
+// NewPupilAid Example: {"amount_fen":150000,"note":"秋季学期"}
+type NewPupilAid struct {
+	AmountFen int64 `json:"amount_fen"`
+
+	// Note What for; nothing of who the pupil is
+	Note *string `json:"note,omitempty"`
+}
+
+// NewPupilRequest Example: {"purpose":"read","reason":"核对银行账号"}
+type NewPupilRequest struct {
+	Purpose PupilPurpose `json:"purpose"`
+	Reason  string       `json:"reason"`
 }
 
 // NewRecall Example: {"level":2,"notice":"本批次莜面水分超标，请停止食用并联系我们退款。","reason":"抽检水分超标"}
@@ -5174,6 +5621,25 @@ type OrderPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// OrderTrace defines model for OrderTrace.
+type OrderTrace struct {
+	// CheckoutId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	CheckoutId Id            `json:"checkout_id"`
+	Inflows    []TraceInflow `json:"inflows"`
+
+	// LateReturns What left the queue for what came back of this order
+	LateReturns []QueuePosition `json:"late_returns"`
+	Merchant    Seller          `json:"merchant"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id        `json:"order_id"`
+	PaidAt  time.Time `json:"paid_at"`
+
+	// Tenth What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+	// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+	Tenth Tenth `json:"tenth"`
+}
+
 // OriginRegion defines model for OriginRegion.
 type OriginRegion struct {
 	// Code Example: 152527103001
@@ -5209,6 +5675,34 @@ type OtherMoney struct {
 	// SharedBy Programmes
 	SharedBy []Id   `json:"shared_by"`
 	Source   string `json:"source"`
+}
+
+// Outflow defines model for Outflow.
+type Outflow struct {
+	// First The place of a move in the queue
+	First *QueuePosition `json:"first,omitempty"`
+
+	// Last The place of a move in the queue
+	Last *QueuePosition `json:"last,omitempty"`
+	Late bool           `json:"late"`
+
+	// Levies Inflows that it took li of, whole or in part
+	Levies int64 `json:"levies"`
+
+	// PaymentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PaymentId *Id `json:"payment_id,omitempty"`
+
+	// Position The place of a move in the queue
+	Position QueuePosition `json:"position"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId *Id `json:"programme_id,omitempty"`
+}
+
+// OutflowPage defines model for OutflowPage.
+type OutflowPage struct {
+	Data       []Outflow `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
 }
 
 // PaperDigest defines model for PaperDigest.
@@ -6021,8 +6515,189 @@ type PublicReviewPage struct {
 	NextCursor *string        `json:"next_cursor"`
 }
 
+// Pupil defines model for Pupil.
+type Pupil struct {
+	ConsentOn openapi_types.Date `json:"consent_on"`
+
+	// ErasedAt Since then nobody can read the record
+	ErasedAt *time.Time `json:"erased_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id `json:"programme_id"`
+
+	// Pseudonym Example: 学生-7F3A21C0
+	Pseudonym  string    `json:"pseudonym"`
+	RecordedAt time.Time `json:"recorded_at"`
+
+	// RecordedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	RecordedBy Id         `json:"recorded_by"`
+	Region     string     `json:"region"`
+	Stage      PupilStage `json:"stage"`
+}
+
+// PupilAggregate defines model for PupilAggregate.
+type PupilAggregate struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen *Fen         `json:"amount_fen,omitempty"`
+	Groups    []PupilGroup `json:"groups"`
+
+	// Hidden Fewer than five pupils in all
+	Hidden bool `json:"hidden"`
+
+	// Pupils Absent when hidden
+	Pupils *int64 `json:"pupils,omitempty"`
+}
+
+// PupilAid defines model for PupilAid.
+type PupilAid struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen       `json:"amount_fen"`
+	At        time.Time `json:"at"`
+
+	// GivenBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	GivenBy Id `json:"given_by"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id     `json:"id"`
+	Note string `json:"note"`
+
+	// PupilId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PupilId Id `json:"pupil_id"`
+}
+
+// PupilAidPage defines model for PupilAidPage.
+type PupilAidPage struct {
+	Data       []PupilAid `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// PupilGroup defines model for PupilGroup.
+type PupilGroup struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen *Fen `json:"amount_fen,omitempty"`
+
+	// Hidden Too small to be shown, or telling of one that is
+	Hidden bool `json:"hidden"`
+
+	// Pupils Absent when hidden
+	Pupils *int64     `json:"pupils,omitempty"`
+	Region string     `json:"region"`
+	Stage  PupilStage `json:"stage"`
+}
+
+// PupilPage defines model for PupilPage.
+type PupilPage struct {
+	Data       []Pupil `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// PupilPurpose defines model for PupilPurpose.
+type PupilPurpose string
+
+// PupilReading defines model for PupilReading.
+type PupilReading struct {
+	At time.Time `json:"at"`
+
+	// ReadBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ReadBy Id `json:"read_by"`
+
+	// RequestId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	RequestId Id `json:"request_id"`
+}
+
+// PupilReadingPage defines model for PupilReadingPage.
+type PupilReadingPage struct {
+	Data       []PupilReading `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// PupilRecord defines model for PupilRecord.
+type PupilRecord struct {
+	Guardian      string `json:"guardian"`
+	GuardianPhone string `json:"guardian_phone"`
+	IdNumber      string `json:"id_number"`
+	Name          string `json:"name"`
+	Note          string `json:"note"`
+	School        string `json:"school"`
+}
+
+// PupilRequest defines model for PupilRequest.
+type PupilRequest struct {
+	AskedAt time.Time `json:"asked_at"`
+
+	// AskedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	AskedBy   Id         `json:"asked_by"`
+	DecidedAt *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// NextActions What the caller may do next
+	NextActions []PupilRequestNextActions `json:"next_actions"`
+
+	// PupilId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PupilId Id                `json:"pupil_id"`
+	Purpose PupilPurpose      `json:"purpose"`
+	Reason  string            `json:"reason"`
+	State   PupilRequestState `json:"state"`
+
+	// Until How long the reading is allowed
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// PupilRequestNextActions defines model for PupilRequest.NextActions.
+type PupilRequestNextActions string
+
+// PupilRequestPage defines model for PupilRequestPage.
+type PupilRequestPage struct {
+	Data       []PupilRequest `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// PupilRequestState defines model for PupilRequestState.
+type PupilRequestState string
+
+// PupilStage defines model for PupilStage.
+type PupilStage string
+
 // Quantity Example: 2
 type Quantity = int64
+
+// QueuePosition The place of a move in the queue
+type QueuePosition struct {
+	// FromLi The first of its li
+	FromLi int64 `json:"from_li"`
+
+	// Index Number of its leaf in the public log
+	Index int64 `json:"index"`
+
+	// Kind Of the leaf: mature, dispute_won, grant_return; or grant_payment, refund, dispute
+	Kind string `json:"kind"`
+
+	// Li How many
+	Li int64 `json:"li"`
+
+	// N Which inflow, or which outflow, it is, from 0
+	N int64 `json:"n"`
+
+	// Place Of the move in its leaf, from 0
+	Place int `json:"place"`
+
+	// ToLi The first li after it
+	ToLi int64 `json:"to_li"`
+}
 
 // Reason Example: {"reason":"许可证待核验"}
 type Reason struct {
@@ -6094,7 +6769,10 @@ type Receipt struct {
 	// NetLevyLi What the fund has of this checkout
 	NetLevyLi int64          `json:"net_levy_li"`
 	Orders    []ReceiptOrder `json:"orders"`
-	PaidAt    time.Time      `json:"paid_at"`
+
+	// PageUrl The same for people, without signing in. Whoever has this address has the receipt
+	PageUrl string    `json:"page_url"`
+	PaidAt  time.Time `json:"paid_at"`
 
 	// RefundedFen Goods and shipping
 	RefundedFen int64 `json:"refunded_fen"`
@@ -6139,7 +6817,7 @@ type ReceiptLog struct {
 
 // ReceiptOrder defines model for ReceiptOrder.
 type ReceiptOrder struct {
-	// Entry The place of a sale or a refund in the public log
+	// Entry The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
 	Entry LogEntry `json:"entry"`
 
 	// GoodsFen Fen; 100 fen are 1 yuan
@@ -6150,9 +6828,12 @@ type ReceiptOrder struct {
 	// LevyLi Li; 1000 li are 1 yuan
 	//
 	// Example: 29760
-	LevyLi   Li            `json:"levy_li"`
-	Lines    []ReceiptLine `json:"lines"`
-	Merchant Seller        `json:"merchant"`
+	LevyLi Li            `json:"levy_li"`
+	Lines  []ReceiptLine `json:"lines"`
+
+	// Maturing The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
+	Maturing *LogEntry `json:"maturing,omitempty"`
+	Merchant Seller    `json:"merchant"`
 
 	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	OrderId Id              `json:"order_id"`
@@ -6166,7 +6847,7 @@ type ReceiptOrder struct {
 
 // ReceiptRefund defines model for ReceiptRefund.
 type ReceiptRefund struct {
-	// Entry The place of a sale or a refund in the public log
+	// Entry The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
 	Entry    LogEntry `json:"entry"`
 	GoodsFen int64    `json:"goods_fen"`
 	LevyLi   int64    `json:"levy_li"`
@@ -6383,6 +7064,16 @@ type RepaymentState string
 type RepaymentPage struct {
 	Data       []Repayment `json:"data"`
 	NextCursor *string     `json:"next_cursor"`
+}
+
+// ReportText Example: {"body_en":"All of it for education.","body_zh":"全部用于教育。","title_en":"Report of 2020 (invented)","title_zh":"2020 年度报告（虚构示例）"}
+type ReportText struct {
+	BodyEn string `json:"body_en"`
+
+	// BodyZh Blank lines part paragraphs
+	BodyZh  string `json:"body_zh"`
+	TitleEn string `json:"title_en"`
+	TitleZh string `json:"title_zh"`
 }
 
 // Resolution Example: {"resolution":"支付渠道页面上的手工转账，已与企业核对"}
@@ -6946,6 +7637,46 @@ type SuggestionList struct {
 // Example: -18 ℃
 type Temperature = string
 
+// Tenth What became of tenths, in li. `levied_li` and `returned_li` are together `net_li`, and that is `pending_li`, `held_li`, `matured_li` and `late_li`.
+// `matured_li` is `granted_li`, `covered_li`, `committed_li`, `free_li` and `waiting_li`.
+type Tenth struct {
+	// CommittedLi Of the matured: promised to programmes and not paid yet
+	CommittedLi int64 `json:"committed_li"`
+
+	// CoveredLi Of the matured: these li went out for late returns, whosever
+	CoveredLi int64 `json:"covered_li"`
+
+	// FreeLi Of the matured: promised to none
+	FreeLi int64 `json:"free_li"`
+
+	// GrantedLi Of the matured: paid to programmes
+	GrantedLi int64 `json:"granted_li"`
+
+	// HeldLi A bank is asked whether the buyer has to pay
+	HeldLi int64 `json:"held_li"`
+
+	// LateLi What left the queue again, for goods or payments that came back late
+	LateLi int64 `json:"late_li"`
+
+	// LeviedLi One tenth of the goods
+	LeviedLi int64 `json:"levied_li"`
+
+	// MaturedLi What came into the queue
+	MaturedLi int64 `json:"matured_li"`
+
+	// NetLi What the fund has of it
+	NetLi int64 `json:"net_li"`
+
+	// PendingLi The goods may still come back
+	PendingLi int64 `json:"pending_li"`
+
+	// ReturnedLi Of goods that came back or whose payment a bank took back for good
+	ReturnedLi int64 `json:"returned_li"`
+
+	// WaitingLi Of the matured: the log has not numbered it yet, ask again in a few seconds
+	WaitingLi int64 `json:"waiting_li"`
+}
+
 // Tier What a piece costs those who buy so many or more at once
 type Tier struct {
 	BuyerClass BuyerClass `json:"buyer_class"`
@@ -6962,6 +7693,38 @@ type Tier struct {
 // TierChange Example: {"tiers":[{"buyer_class":"consumer","from":10,"price_fen":990},{"buyer_class":"institution","from":100,"price_fen":900}]}
 type TierChange struct {
 	Tiers []Tier `json:"tiers"`
+}
+
+// TraceInflow defines model for TraceInflow.
+type TraceInflow struct {
+	CommittedLi int64 `json:"committed_li"`
+	FreeLi      int64 `json:"free_li"`
+
+	// Parts The first 200
+	Parts        []TracePart `json:"parts"`
+	PartsLeftOut int         `json:"parts_left_out"`
+
+	// Position The place of a move in the queue
+	Position QueuePosition `json:"position"`
+}
+
+// TracePart What left of an inflow
+type TracePart struct {
+	FromLi int64 `json:"from_li"`
+
+	// Late true: gone for a late return, and to no project
+	Late bool  `json:"late"`
+	Li   int64 `json:"li"`
+
+	// Outflow The place of a move in the queue
+	Outflow QueuePosition `json:"outflow"`
+
+	// PaymentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PaymentId *Id `json:"payment_id,omitempty"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId *Id   `json:"programme_id,omitempty"`
+	ToLi        int64 `json:"to_li"`
 }
 
 // Tracking defines model for Tracking.
@@ -7212,6 +7975,9 @@ type WebhookWithSecret struct {
 	Webhook Webhook `json:"webhook"`
 }
 
+// Year Example: 2020
+type Year = int
+
 // ZoneReach defines model for ZoneReach.
 type ZoneReach struct {
 	// Code Example: COLD_NORTH_CHINA
@@ -7268,6 +8034,9 @@ type DisputeId = Id
 // DocumentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type DocumentId = Id
 
+// DutyId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type DutyId = Id
+
 // FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type FileId = Id
 
@@ -7279,6 +8048,9 @@ type IdempotencyKey = string
 
 // IfMatch defines model for IfMatch.
 type IfMatch = string
+
+// ImpactYear Example: 2020
+type ImpactYear = Year
 
 // ImportId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ImportId = Id
@@ -7333,6 +8105,12 @@ type ProgrammeChangeId = Id
 
 // ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ProgrammeId = Id
+
+// PupilId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type PupilId = Id
+
+// PupilRequestId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type PupilRequestId = Id
 
 // RecallId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type RecallId = Id
@@ -7420,6 +8198,15 @@ type GetProblemParams struct {
 
 // GetProblemParamsLang defines parameters for GetProblem.
 type GetProblemParamsLang string
+
+// GetReportPageParams defines parameters for GetReportPage.
+type GetReportPageParams struct {
+	// Lang When `Accept-Language` is not what is wanted
+	Lang *GetReportPageParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+}
+
+// GetReportPageParamsLang defines parameters for GetReportPage.
+type GetReportPageParamsLang string
 
 // ListApplicationsParams defines parameters for ListApplications.
 type ListApplicationsParams struct {
@@ -7549,6 +8336,12 @@ type ExecuteDisbursementParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ReportDutyParams defines parameters for ReportDuty.
+type ReportDutyParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListGrantsParams defines parameters for ListGrants.
 type ListGrantsParams struct {
 	// State Only those in this state
@@ -7581,6 +8374,63 @@ type ListObjectionsParams struct {
 
 // ListProgrammeChangesParams defines parameters for ListProgrammeChanges.
 type ListProgrammeChangesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPupilRequestsParams defines parameters for ListPupilRequests.
+type ListPupilRequestsParams struct {
+	// State Only those in this state
+	State *PupilRequestState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPupilsParams defines parameters for ListPupils.
+type ListPupilsParams struct {
+	// Programme Only those of this programme
+	Programme *Id `form:"programme,omitempty" json:"programme,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPupilAidsParams defines parameters for ListPupilAids.
+type ListPupilAidsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GivePupilParams defines parameters for GivePupil.
+type GivePupilParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListPupilReadingsParams defines parameters for ListPupilReadings.
+type ListPupilReadingsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetMyTenthParams defines parameters for GetMyTenth.
+type GetMyTenthParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -8323,9 +9173,33 @@ type ListProductReviewsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListAssistanceParams defines parameters for ListAssistance.
+type ListAssistanceParams struct {
+	// Year Only that of this year
+	Year *Year `form:"year,omitempty" json:"year,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListDocumentsParams defines parameters for ListDocuments.
 type ListDocumentsParams struct {
 	Kind *DocumentKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListDutiesParams defines parameters for ListDuties.
+type ListDutiesParams struct {
+	// State Only those in this state
+	State *DutyState `form:"state,omitempty" json:"state,omitempty"`
 
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -8341,6 +9215,11 @@ type ListPublicGrantsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetImpactParams defines parameters for GetImpact.
+type GetImpactParams struct {
+	Year ImpactYear `form:"year" json:"year"`
 }
 
 // ListMerchantsParams defines parameters for ListMerchants.
@@ -8370,8 +9249,31 @@ type ListProgrammesParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetPupilAggregateParams defines parameters for GetPupilAggregate.
+type GetPupilAggregateParams struct {
+	Programme Id `form:"programme" json:"programme"`
+}
+
 // ListRecallsParams defines parameters for ListRecalls.
 type ListRecallsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOutflowsParams defines parameters for ListOutflows.
+type ListOutflowsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListOutflowLeviesParams defines parameters for ListOutflowLevies.
+type ListOutflowLeviesParams struct {
 	// Cursor The `next_cursor` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -8513,6 +9415,12 @@ type ExecuteDisbursementJSONRequestBody = Execution
 // RefuseDisbursementJSONRequestBody defines body for RefuseDisbursement for application/json ContentType.
 type RefuseDisbursementJSONRequestBody = CaseReason
 
+// OpenDutyJSONRequestBody defines body for OpenDuty for application/json ContentType.
+type OpenDutyJSONRequestBody = NewEvent
+
+// ReportDutyJSONRequestBody defines body for ReportDuty for application/json ContentType.
+type ReportDutyJSONRequestBody = ReportText
+
 // ProposeGrantJSONRequestBody defines body for ProposeGrant for application/json ContentType.
 type ProposeGrantJSONRequestBody = NewGrant
 
@@ -8548,6 +9456,15 @@ type RecordProgrammeJSONRequestBody = NewProgramme
 
 // ProposeProgrammeChangeJSONRequestBody defines body for ProposeProgrammeChange for application/json ContentType.
 type ProposeProgrammeChangeJSONRequestBody = NewProgrammeChange
+
+// RecordPupilJSONRequestBody defines body for RecordPupil for application/json ContentType.
+type RecordPupilJSONRequestBody = NewPupil
+
+// GivePupilJSONRequestBody defines body for GivePupil for application/json ContentType.
+type GivePupilJSONRequestBody = NewPupilAid
+
+// RequestPupilJSONRequestBody defines body for RequestPupil for application/json ContentType.
+type RequestPupilJSONRequestBody = NewPupilRequest
 
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = PasswordChange
@@ -8653,6 +9570,9 @@ type RefuseApplicationJSONRequestBody = Reason
 
 // ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
 type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
+
+// RecordAssistanceJSONRequestBody defines body for RecordAssistance for application/json ContentType.
+type RecordAssistanceJSONRequestBody = NewAssistance
 
 // ResolveBreakJSONRequestBody defines body for ResolveBreak for application/json ContentType.
 type ResolveBreakJSONRequestBody = Resolution
@@ -8773,6 +9693,9 @@ type ServerInterface interface {
 	// GetReadiness Does it take requests? Not while it starts, stops, or lacks its database
 	// (GET /readyz)
 	GetReadiness(c *gin.Context)
+	// GetReportPage A published report to read and to print
+	// (GET /reports/{document_id})
+	GetReportPage(c *gin.Context, documentId DocumentId, params GetReportPageParams)
 	// RegisterAccount Register with a phone number, an e-mail address, or both
 	// (POST /v1/accounts)
 	RegisterAccount(c *gin.Context)
@@ -8851,6 +9774,12 @@ type ServerInterface interface {
 	// GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 	// (GET /v1/checkouts/{checkout_id}/receipt)
 	GetReceipt(c *gin.Context, checkoutId CheckoutId)
+	// GetReceiptPdf The receipt on paper, with a QR code of its page
+	// (GET /v1/checkouts/{checkout_id}/receipt.pdf)
+	GetReceiptPdf(c *gin.Context, checkoutId CheckoutId)
+	// TraceCheckout Which projects the tenth of a checkout reached, and where the rest of it is
+	// (GET /v1/checkouts/{checkout_id}/trace)
+	TraceCheckout(c *gin.Context, checkoutId CheckoutId)
 	// ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
 	// (GET /v1/county/applications)
 	ListCountyApplications(c *gin.Context, params ListCountyApplicationsParams)
@@ -8914,6 +9843,12 @@ type ServerInterface interface {
 	// RefuseDisbursement Refuse what another asked for, or withdraw one's own
 	// (POST /v1/fund/disbursements/{disbursement_id}/refuse)
 	RefuseDisbursement(c *gin.Context, disbursementId DisbursementId)
+	// OpenDuty Enter a major event, which is to be published within thirty days
+	// (POST /v1/fund/duties)
+	OpenDuty(c *gin.Context)
+	// ReportDuty Publish what a duty asks for, with the figures of this moment
+	// (POST /v1/fund/duties/{duty_id}/report)
+	ReportDuty(c *gin.Context, dutyId DutyId, params ReportDutyParams)
 	// ListGrants Grants, the newest first
 	// (GET /v1/fund/grants)
 	ListGrants(c *gin.Context, params ListGrantsParams)
@@ -8968,6 +9903,36 @@ type ServerInterface interface {
 	// ProposeProgrammeChange Propose another purpose
 	// (POST /v1/fund/programmes/{programme_id}/changes)
 	ProposeProgrammeChange(c *gin.Context, programmeId ProgrammeId)
+	// ListPupilRequests Who asked to read or to erase records, newest first
+	// (GET /v1/fund/pupil-requests)
+	ListPupilRequests(c *gin.Context, params ListPupilRequestsParams)
+	// ApprovePupilRequest Allow somebody else to read a record, or have it erased
+	// (POST /v1/fund/pupil-requests/{pupil_request_id}/approve)
+	ApprovePupilRequest(c *gin.Context, pupilRequestId PupilRequestId)
+	// RefusePupilRequest Refuse somebody else's request
+	// (POST /v1/fund/pupil-requests/{pupil_request_id}/refuse)
+	RefusePupilRequest(c *gin.Context, pupilRequestId PupilRequestId)
+	// ListPupils Pupils whom the fund helps, by pseudonym
+	// (GET /v1/fund/pupils)
+	ListPupils(c *gin.Context, params ListPupilsParams)
+	// RecordPupil Write a pupil down under a pseudonym, once the guardian has consented
+	// (POST /v1/fund/pupils)
+	RecordPupil(c *gin.Context)
+	// ListPupilAids What a pupil was given, newest first
+	// (GET /v1/fund/pupils/{pupil_id}/aids)
+	ListPupilAids(c *gin.Context, pupilId PupilId, params ListPupilAidsParams)
+	// GivePupil Write down what a pupil was given of the money that the programme was paid
+	// (POST /v1/fund/pupils/{pupil_id}/aids)
+	GivePupil(c *gin.Context, pupilId PupilId, params GivePupilParams)
+	// ListPupilReadings Who read a record, and when, newest first
+	// (GET /v1/fund/pupils/{pupil_id}/readings)
+	ListPupilReadings(c *gin.Context, pupilId PupilId, params ListPupilReadingsParams)
+	// ReadPupil Read a record, under a request of one's own that was approved and is still good
+	// (POST /v1/fund/pupils/{pupil_id}/readings)
+	ReadPupil(c *gin.Context, pupilId PupilId)
+	// RequestPupil Ask to read a record, or to have it erased
+	// (POST /v1/fund/pupils/{pupil_id}/requests)
+	RequestPupil(c *gin.Context, pupilId PupilId)
 	// ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
 	// (GET /v1/listing-terms)
 	ListListingTerms(c *gin.Context)
@@ -8977,6 +9942,9 @@ type ServerInterface interface {
 	// ChangePassword Change the password and end all other sessions
 	// (POST /v1/me/password)
 	ChangePassword(c *gin.Context)
+	// GetMyTenth What the caller's orders gave to the fund, the newest first, and where that is now
+	// (GET /v1/me/tenth)
+	GetMyTenth(c *gin.Context, params GetMyTenthParams)
 	// ListOwnAlerts What of the enterprises that the caller sells for ends soon or has ended, newest first
 	// (GET /v1/merchant/alerts)
 	ListOwnAlerts(c *gin.Context, params ListOwnAlertsParams)
@@ -9268,6 +10236,9 @@ type ServerInterface interface {
 	// ReturnOpsApplication Give an application back and say for what, place by place
 	// (POST /v1/ops/applications/{application_id}/return)
 	ReturnOpsApplication(c *gin.Context, applicationId ApplicationId)
+	// RecordAssistance Put help outside the shop into the register, or correct an entry
+	// (POST /v1/ops/assistance)
+	RecordAssistance(c *gin.Context)
 	// ListBreaks Differences between the provider, our records and the book, newest first
 	// (GET /v1/ops/breaks)
 	ListBreaks(c *gin.Context, params ListBreaksParams)
@@ -9463,6 +10434,12 @@ type ServerInterface interface {
 	// GetReviewSummary What the reviews of a product come to
 	// (GET /v1/products/{product_id}/reviews/summary)
 	GetReviewSummary(c *gin.Context, productId ProductId)
+	// ListAssistance Help outside the shop, with figures and their sources
+	// (GET /v1/public/assistance)
+	ListAssistance(c *gin.Context, params ListAssistanceParams)
+	// ListAssistanceTracks In what ways the county is helped outside the shop
+	// (GET /v1/public/assistance-tracks)
+	ListAssistanceTracks(c *gin.Context)
 	// ListDocuments What was published, the newest first
 	// (GET /v1/public/documents)
 	ListDocuments(c *gin.Context, params ListDocumentsParams)
@@ -9472,12 +10449,18 @@ type ServerInterface interface {
 	// GetDocumentContent The very bytes that were published
 	// (GET /v1/public/documents/{document_id}/content)
 	GetDocumentContent(c *gin.Context, documentId DocumentId)
+	// ListDuties What the fund must publish and by when, the first due first
+	// (GET /v1/public/duties)
+	ListDuties(c *gin.Context, params ListDutiesParams)
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	// (GET /v1/public/fund)
 	GetFund(c *gin.Context)
 	// ListPublicGrants Grants of the fund, the newest first: what was promised and what was paid
 	// (GET /v1/public/grants)
 	ListPublicGrants(c *gin.Context, params ListPublicGrantsParams)
+	// GetImpact A year's account: what was sold, what one tenth of it came to, and what was done with it
+	// (GET /v1/public/impact)
+	GetImpact(c *gin.Context, params GetImpactParams)
 	// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
 	// (GET /v1/public/levy-agreement)
 	GetLevyAgreement(c *gin.Context)
@@ -9505,12 +10488,27 @@ type ServerInterface interface {
 	// GetProgramme A programme with its grants: what was promised, what was paid, what anybody objected
 	// (GET /v1/public/programmes/{programme_id})
 	GetProgramme(c *gin.Context, programmeId ProgrammeId)
+	// GetPupilAggregate How many pupils a programme helped, and with how much
+	// (GET /v1/public/pupils)
+	GetPupilAggregate(c *gin.Context, params GetPupilAggregateParams)
 	// ListRecalls Lots that were called back, newest first
 	// (GET /v1/public/recalls)
 	ListRecalls(c *gin.Context, params ListRecallsParams)
+	// GetReportPdf A published report as a PDF
+	// (GET /v1/public/reports/{document_id}/pdf)
+	GetReportPdf(c *gin.Context, documentId DocumentId)
 	// ListShippingZones Where goods are shipped to
 	// (GET /v1/public/shipping-zones)
 	ListShippingZones(c *gin.Context)
+	// GetQueue The queue of li that the fund's money stands in
+	// (GET /v1/public/trace)
+	GetQueue(c *gin.Context)
+	// ListOutflows What left the fund, the newest first, and of which levies it was
+	// (GET /v1/public/trace/outflows)
+	ListOutflows(c *gin.Context, params ListOutflowsParams)
+	// ListOutflowLevies The levies that an outflow is made of, in the order in which they came; their parts sum to it
+	// (GET /v1/public/trace/outflows/{outflow}/levies)
+	ListOutflowLevies(c *gin.Context, outflow int64, params ListOutflowLeviesParams)
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	// (GET /v1/regions)
 	ListRegions(c *gin.Context, params ListRegionsParams)
@@ -9684,6 +10682,42 @@ func (siw *ServerInterfaceWrapper) GetReadiness(c *gin.Context) {
 	}
 
 	siw.Handler.GetReadiness(c)
+}
+
+// GetReportPage operation middleware
+func (siw *ServerInterfaceWrapper) GetReportPage(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "document_id" -------------
+	var documentId DocumentId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "document_id", c.Param("document_id"), &documentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter document_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetReportPageParams
+
+	// ------------- Optional query parameter "lang" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lang", c.Request.URL.Query(), &params.Lang, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter lang: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReportPage(c, documentId, params)
 }
 
 // RegisterAccount operation middleware
@@ -10356,6 +11390,56 @@ func (siw *ServerInterfaceWrapper) GetReceipt(c *gin.Context) {
 	siw.Handler.GetReceipt(c, checkoutId)
 }
 
+// GetReceiptPdf operation middleware
+func (siw *ServerInterfaceWrapper) GetReceiptPdf(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "checkout_id" -------------
+	var checkoutId CheckoutId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "checkout_id", c.Param("checkout_id"), &checkoutId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter checkout_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReceiptPdf(c, checkoutId)
+}
+
+// TraceCheckout operation middleware
+func (siw *ServerInterfaceWrapper) TraceCheckout(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "checkout_id" -------------
+	var checkoutId CheckoutId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "checkout_id", c.Param("checkout_id"), &checkoutId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter checkout_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TraceCheckout(c, checkoutId)
+}
+
 // ListCountyApplications operation middleware
 func (siw *ServerInterfaceWrapper) ListCountyApplications(c *gin.Context) {
 
@@ -10981,6 +12065,71 @@ func (siw *ServerInterfaceWrapper) RefuseDisbursement(c *gin.Context) {
 	siw.Handler.RefuseDisbursement(c, disbursementId)
 }
 
+// OpenDuty operation middleware
+func (siw *ServerInterfaceWrapper) OpenDuty(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenDuty(c)
+}
+
+// ReportDuty operation middleware
+func (siw *ServerInterfaceWrapper) ReportDuty(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "duty_id" -------------
+	var dutyId DutyId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "duty_id", c.Param("duty_id"), &dutyId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter duty_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReportDutyParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReportDuty(c, dutyId, params)
+}
+
 // ListGrants operation middleware
 func (siw *ServerInterfaceWrapper) ListGrants(c *gin.Context) {
 
@@ -11468,6 +12617,345 @@ func (siw *ServerInterfaceWrapper) ProposeProgrammeChange(c *gin.Context) {
 	siw.Handler.ProposeProgrammeChange(c, programmeId)
 }
 
+// ListPupilRequests operation middleware
+func (siw *ServerInterfaceWrapper) ListPupilRequests(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPupilRequestsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPupilRequests(c, params)
+}
+
+// ApprovePupilRequest operation middleware
+func (siw *ServerInterfaceWrapper) ApprovePupilRequest(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "pupil_request_id" -------------
+	var pupilRequestId PupilRequestId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pupil_request_id", c.Param("pupil_request_id"), &pupilRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pupil_request_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApprovePupilRequest(c, pupilRequestId)
+}
+
+// RefusePupilRequest operation middleware
+func (siw *ServerInterfaceWrapper) RefusePupilRequest(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "pupil_request_id" -------------
+	var pupilRequestId PupilRequestId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pupil_request_id", c.Param("pupil_request_id"), &pupilRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pupil_request_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RefusePupilRequest(c, pupilRequestId)
+}
+
+// ListPupils operation middleware
+func (siw *ServerInterfaceWrapper) ListPupils(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPupilsParams
+
+	// ------------- Optional query parameter "programme" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "programme", c.Request.URL.Query(), &params.Programme, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPupils(c, params)
+}
+
+// RecordPupil operation middleware
+func (siw *ServerInterfaceWrapper) RecordPupil(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RecordPupil(c)
+}
+
+// ListPupilAids operation middleware
+func (siw *ServerInterfaceWrapper) ListPupilAids(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "pupil_id" -------------
+	var pupilId PupilId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pupil_id", c.Param("pupil_id"), &pupilId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pupil_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPupilAidsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPupilAids(c, pupilId, params)
+}
+
+// GivePupil operation middleware
+func (siw *ServerInterfaceWrapper) GivePupil(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "pupil_id" -------------
+	var pupilId PupilId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pupil_id", c.Param("pupil_id"), &pupilId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pupil_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GivePupilParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GivePupil(c, pupilId, params)
+}
+
+// ListPupilReadings operation middleware
+func (siw *ServerInterfaceWrapper) ListPupilReadings(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "pupil_id" -------------
+	var pupilId PupilId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pupil_id", c.Param("pupil_id"), &pupilId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pupil_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPupilReadingsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPupilReadings(c, pupilId, params)
+}
+
+// ReadPupil operation middleware
+func (siw *ServerInterfaceWrapper) ReadPupil(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "pupil_id" -------------
+	var pupilId PupilId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pupil_id", c.Param("pupil_id"), &pupilId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pupil_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReadPupil(c, pupilId)
+}
+
+// RequestPupil operation middleware
+func (siw *ServerInterfaceWrapper) RequestPupil(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "pupil_id" -------------
+	var pupilId PupilId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pupil_id", c.Param("pupil_id"), &pupilId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pupil_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RequestPupil(c, pupilId)
+}
+
 // ListListingTerms operation middleware
 func (siw *ServerInterfaceWrapper) ListListingTerms(c *gin.Context) {
 
@@ -11505,6 +12993,41 @@ func (siw *ServerInterfaceWrapper) ChangePassword(c *gin.Context) {
 	}
 
 	siw.Handler.ChangePassword(c)
+}
+
+// GetMyTenth operation middleware
+func (siw *ServerInterfaceWrapper) GetMyTenth(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetMyTenthParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetMyTenth(c, params)
 }
 
 // ListOwnAlerts operation middleware
@@ -14542,6 +16065,19 @@ func (siw *ServerInterfaceWrapper) ReturnOpsApplication(c *gin.Context) {
 	siw.Handler.ReturnOpsApplication(c, applicationId)
 }
 
+// RecordAssistance operation middleware
+func (siw *ServerInterfaceWrapper) RecordAssistance(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RecordAssistance(c)
+}
+
 // ListBreaks operation middleware
 func (siw *ServerInterfaceWrapper) ListBreaks(c *gin.Context) {
 
@@ -16816,6 +18352,62 @@ func (siw *ServerInterfaceWrapper) GetReviewSummary(c *gin.Context) {
 	siw.Handler.GetReviewSummary(c, productId)
 }
 
+// ListAssistance operation middleware
+func (siw *ServerInterfaceWrapper) ListAssistance(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAssistanceParams
+
+	// ------------- Optional query parameter "year" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "year", c.Request.URL.Query(), &params.Year, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter year: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAssistance(c, params)
+}
+
+// ListAssistanceTracks operation middleware
+func (siw *ServerInterfaceWrapper) ListAssistanceTracks(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAssistanceTracks(c)
+}
+
 // ListDocuments operation middleware
 func (siw *ServerInterfaceWrapper) ListDocuments(c *gin.Context) {
 
@@ -16909,6 +18501,49 @@ func (siw *ServerInterfaceWrapper) GetDocumentContent(c *gin.Context) {
 	siw.Handler.GetDocumentContent(c, documentId)
 }
 
+// ListDuties operation middleware
+func (siw *ServerInterfaceWrapper) ListDuties(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDutiesParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListDuties(c, params)
+}
+
 // GetFund operation middleware
 func (siw *ServerInterfaceWrapper) GetFund(c *gin.Context) {
 
@@ -16955,6 +18590,33 @@ func (siw *ServerInterfaceWrapper) ListPublicGrants(c *gin.Context) {
 	}
 
 	siw.Handler.ListPublicGrants(c, params)
+}
+
+// GetImpact operation middleware
+func (siw *ServerInterfaceWrapper) GetImpact(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetImpactParams
+
+	// ------------- Required query parameter "year" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "year", c.Request.URL.Query(), &params.Year, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter year: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetImpact(c, params)
 }
 
 // GetLevyAgreement operation middleware
@@ -17176,6 +18838,33 @@ func (siw *ServerInterfaceWrapper) GetProgramme(c *gin.Context) {
 	siw.Handler.GetProgramme(c, programmeId)
 }
 
+// GetPupilAggregate operation middleware
+func (siw *ServerInterfaceWrapper) GetPupilAggregate(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPupilAggregateParams
+
+	// ------------- Required query parameter "programme" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "programme", c.Request.URL.Query(), &params.Programme, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPupilAggregate(c, params)
+}
+
 // ListRecalls operation middleware
 func (siw *ServerInterfaceWrapper) ListRecalls(c *gin.Context) {
 
@@ -17211,6 +18900,31 @@ func (siw *ServerInterfaceWrapper) ListRecalls(c *gin.Context) {
 	siw.Handler.ListRecalls(c, params)
 }
 
+// GetReportPdf operation middleware
+func (siw *ServerInterfaceWrapper) GetReportPdf(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "document_id" -------------
+	var documentId DocumentId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "document_id", c.Param("document_id"), &documentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter document_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReportPdf(c, documentId)
+}
+
 // ListShippingZones operation middleware
 func (siw *ServerInterfaceWrapper) ListShippingZones(c *gin.Context) {
 
@@ -17222,6 +18936,98 @@ func (siw *ServerInterfaceWrapper) ListShippingZones(c *gin.Context) {
 	}
 
 	siw.Handler.ListShippingZones(c)
+}
+
+// GetQueue operation middleware
+func (siw *ServerInterfaceWrapper) GetQueue(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetQueue(c)
+}
+
+// ListOutflows operation middleware
+func (siw *ServerInterfaceWrapper) ListOutflows(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOutflowsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOutflows(c, params)
+}
+
+// ListOutflowLevies operation middleware
+func (siw *ServerInterfaceWrapper) ListOutflowLevies(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "outflow" -------------
+	var outflow int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "outflow", c.Param("outflow"), &outflow, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter outflow: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOutflowLeviesParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOutflowLevies(c, outflow, params)
 }
 
 // ListRegions operation middleware
@@ -17930,6 +19736,32 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/fund/disbursements/:disbursement_id/approve", wrapper.ApproveDisbursement)
 	router.POST(options.BaseURL+"/v1/fund/disbursements/:disbursement_id/execute", wrapper.ExecuteDisbursement)
 	router.POST(options.BaseURL+"/v1/fund/disbursements/:disbursement_id/refuse", wrapper.RefuseDisbursement)
+	router.GET(options.BaseURL+"/v1/checkouts/:checkout_id/trace", wrapper.TraceCheckout)
+	router.GET(options.BaseURL+"/v1/me/tenth", wrapper.GetMyTenth)
+	router.GET(options.BaseURL+"/v1/public/trace", wrapper.GetQueue)
+	router.GET(options.BaseURL+"/v1/public/trace/outflows", wrapper.ListOutflows)
+	router.GET(options.BaseURL+"/v1/public/trace/outflows/:outflow/levies", wrapper.ListOutflowLevies)
+	router.GET(options.BaseURL+"/v1/checkouts/:checkout_id/receipt.pdf", wrapper.GetReceiptPdf)
+	router.GET(options.BaseURL+"/v1/fund/pupils", wrapper.ListPupils)
+	router.POST(options.BaseURL+"/v1/fund/pupils", wrapper.RecordPupil)
+	router.POST(options.BaseURL+"/v1/fund/pupils/:pupil_id/requests", wrapper.RequestPupil)
+	router.GET(options.BaseURL+"/v1/fund/pupil-requests", wrapper.ListPupilRequests)
+	router.POST(options.BaseURL+"/v1/fund/pupil-requests/:pupil_request_id/approve", wrapper.ApprovePupilRequest)
+	router.POST(options.BaseURL+"/v1/fund/pupil-requests/:pupil_request_id/refuse", wrapper.RefusePupilRequest)
+	router.GET(options.BaseURL+"/v1/fund/pupils/:pupil_id/readings", wrapper.ListPupilReadings)
+	router.POST(options.BaseURL+"/v1/fund/pupils/:pupil_id/readings", wrapper.ReadPupil)
+	router.GET(options.BaseURL+"/v1/fund/pupils/:pupil_id/aids", wrapper.ListPupilAids)
+	router.POST(options.BaseURL+"/v1/fund/pupils/:pupil_id/aids", wrapper.GivePupil)
+	router.GET(options.BaseURL+"/v1/public/pupils", wrapper.GetPupilAggregate)
+	router.GET(options.BaseURL+"/v1/public/assistance", wrapper.ListAssistance)
+	router.GET(options.BaseURL+"/v1/public/assistance-tracks", wrapper.ListAssistanceTracks)
+	router.POST(options.BaseURL+"/v1/ops/assistance", wrapper.RecordAssistance)
+	router.GET(options.BaseURL+"/v1/public/impact", wrapper.GetImpact)
+	router.GET(options.BaseURL+"/v1/public/duties", wrapper.ListDuties)
+	router.POST(options.BaseURL+"/v1/fund/duties", wrapper.OpenDuty)
+	router.POST(options.BaseURL+"/v1/fund/duties/:duty_id/report", wrapper.ReportDuty)
+	router.GET(options.BaseURL+"/v1/public/reports/:document_id/pdf", wrapper.GetReportPdf)
+	router.GET(options.BaseURL+"/reports/:document_id", wrapper.GetReportPage)
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -18299,6 +20131,84 @@ type GetReadinessdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetReadinessdefaultApplicationProblemPlusJSONResponse) VisitGetReadinessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportPageRequestObject struct {
+	DocumentId DocumentId `json:"document_id"`
+	Params     GetReportPageParams
+}
+
+type GetReportPageResponseObject interface {
+	VisitGetReportPageResponse(w http.ResponseWriter) error
+}
+
+type GetReportPage200TexthtmlResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetReportPage200TexthtmlResponse) VisitGetReportPageResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReportPage400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetReportPage400ApplicationProblemPlusJSONResponse) VisitGetReportPageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportPage404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetReportPage404ApplicationProblemPlusJSONResponse) VisitGetReportPageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportPagedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReportPagedefaultApplicationProblemPlusJSONResponse) VisitGetReportPageResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -21096,6 +23006,250 @@ func (response GetReceiptdefaultApplicationProblemPlusJSONResponse) VisitGetRece
 	return err
 }
 
+type GetReceiptPdfRequestObject struct {
+	CheckoutId CheckoutId `json:"checkout_id"`
+}
+
+type GetReceiptPdfResponseObject interface {
+	VisitGetReceiptPdfResponse(w http.ResponseWriter) error
+}
+
+type GetReceiptPdf200ApplicationpdfResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetReceiptPdf200ApplicationpdfResponse) VisitGetReceiptPdfResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReceiptPdf400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceiptPdf400ApplicationProblemPlusJSONResponse) VisitGetReceiptPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPdf401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceiptPdf401ApplicationProblemPlusJSONResponse) VisitGetReceiptPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPdf403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceiptPdf403ApplicationProblemPlusJSONResponse) VisitGetReceiptPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPdf404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceiptPdf404ApplicationProblemPlusJSONResponse) VisitGetReceiptPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPdf409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceiptPdf409ApplicationProblemPlusJSONResponse) VisitGetReceiptPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPdfdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReceiptPdfdefaultApplicationProblemPlusJSONResponse) VisitGetReceiptPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TraceCheckoutRequestObject struct {
+	CheckoutId CheckoutId `json:"checkout_id"`
+}
+
+type TraceCheckoutResponseObject interface {
+	VisitTraceCheckoutResponse(w http.ResponseWriter) error
+}
+
+type TraceCheckout200JSONResponse CheckoutTrace
+
+func (response TraceCheckout200JSONResponse) VisitTraceCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TraceCheckout400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response TraceCheckout400ApplicationProblemPlusJSONResponse) VisitTraceCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TraceCheckout401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response TraceCheckout401ApplicationProblemPlusJSONResponse) VisitTraceCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TraceCheckout403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TraceCheckout403ApplicationProblemPlusJSONResponse) VisitTraceCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TraceCheckout404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TraceCheckout404ApplicationProblemPlusJSONResponse) VisitTraceCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TraceCheckout409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response TraceCheckout409ApplicationProblemPlusJSONResponse) VisitTraceCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TraceCheckoutdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response TraceCheckoutdefaultApplicationProblemPlusJSONResponse) VisitTraceCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListCountyApplicationsRequestObject struct {
 	Params ListCountyApplicationsParams
 }
@@ -23563,6 +25717,230 @@ func (response RefuseDisbursementdefaultApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type OpenDutyRequestObject struct {
+	Body *OpenDutyJSONRequestBody
+}
+
+type OpenDutyResponseObject interface {
+	VisitOpenDutyResponse(w http.ResponseWriter) error
+}
+
+type OpenDuty201JSONResponse Duty
+
+func (response OpenDuty201JSONResponse) VisitOpenDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenDuty400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response OpenDuty400ApplicationProblemPlusJSONResponse) VisitOpenDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenDuty401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenDuty401ApplicationProblemPlusJSONResponse) VisitOpenDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenDuty403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response OpenDuty403ApplicationProblemPlusJSONResponse) VisitOpenDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenDutydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response OpenDutydefaultApplicationProblemPlusJSONResponse) VisitOpenDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDutyRequestObject struct {
+	DutyId DutyId `json:"duty_id"`
+	Params ReportDutyParams
+	Body   *ReportDutyJSONRequestBody
+}
+
+type ReportDutyResponseObject interface {
+	VisitReportDutyResponse(w http.ResponseWriter) error
+}
+
+type ReportDuty200JSONResponse Duty
+
+func (response ReportDuty200JSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDuty400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReportDuty400ApplicationProblemPlusJSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDuty401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportDuty401ApplicationProblemPlusJSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDuty403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReportDuty403ApplicationProblemPlusJSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDuty404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReportDuty404ApplicationProblemPlusJSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDuty409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReportDuty409ApplicationProblemPlusJSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDuty422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportDuty422ApplicationProblemPlusJSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDutydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReportDutydefaultApplicationProblemPlusJSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListGrantsRequestObject struct {
 	Params ListGrantsParams
 }
@@ -25795,6 +28173,1105 @@ func (response ProposeProgrammeChangedefaultApplicationProblemPlusJSONResponse) 
 	return err
 }
 
+type ListPupilRequestsRequestObject struct {
+	Params ListPupilRequestsParams
+}
+
+type ListPupilRequestsResponseObject interface {
+	VisitListPupilRequestsResponse(w http.ResponseWriter) error
+}
+
+type ListPupilRequests200JSONResponse PupilRequestPage
+
+func (response ListPupilRequests200JSONResponse) VisitListPupilRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilRequests400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilRequests400ApplicationProblemPlusJSONResponse) VisitListPupilRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilRequests401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilRequests401ApplicationProblemPlusJSONResponse) VisitListPupilRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilRequests403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilRequests403ApplicationProblemPlusJSONResponse) VisitListPupilRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilRequestsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPupilRequestsdefaultApplicationProblemPlusJSONResponse) VisitListPupilRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequestRequestObject struct {
+	PupilRequestId PupilRequestId `json:"pupil_request_id"`
+}
+
+type ApprovePupilRequestResponseObject interface {
+	VisitApprovePupilRequestResponse(w http.ResponseWriter) error
+}
+
+type ApprovePupilRequest200JSONResponse PupilRequest
+
+func (response ApprovePupilRequest200JSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequest400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ApprovePupilRequest400ApplicationProblemPlusJSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequest401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ApprovePupilRequest401ApplicationProblemPlusJSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequest403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApprovePupilRequest403ApplicationProblemPlusJSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequest404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApprovePupilRequest404ApplicationProblemPlusJSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequest409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApprovePupilRequest409ApplicationProblemPlusJSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequest422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ApprovePupilRequest422ApplicationProblemPlusJSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequestdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ApprovePupilRequestdefaultApplicationProblemPlusJSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequestRequestObject struct {
+	PupilRequestId PupilRequestId `json:"pupil_request_id"`
+}
+
+type RefusePupilRequestResponseObject interface {
+	VisitRefusePupilRequestResponse(w http.ResponseWriter) error
+}
+
+type RefusePupilRequest200JSONResponse PupilRequest
+
+func (response RefusePupilRequest200JSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequest400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RefusePupilRequest400ApplicationProblemPlusJSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequest401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RefusePupilRequest401ApplicationProblemPlusJSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequest403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RefusePupilRequest403ApplicationProblemPlusJSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequest404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RefusePupilRequest404ApplicationProblemPlusJSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequest409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RefusePupilRequest409ApplicationProblemPlusJSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequest422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RefusePupilRequest422ApplicationProblemPlusJSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequestdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RefusePupilRequestdefaultApplicationProblemPlusJSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilsRequestObject struct {
+	Params ListPupilsParams
+}
+
+type ListPupilsResponseObject interface {
+	VisitListPupilsResponse(w http.ResponseWriter) error
+}
+
+type ListPupils200JSONResponse PupilPage
+
+func (response ListPupils200JSONResponse) VisitListPupilsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupils400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupils400ApplicationProblemPlusJSONResponse) VisitListPupilsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupils401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupils401ApplicationProblemPlusJSONResponse) VisitListPupilsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupils403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupils403ApplicationProblemPlusJSONResponse) VisitListPupilsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPupilsdefaultApplicationProblemPlusJSONResponse) VisitListPupilsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordPupilRequestObject struct {
+	Body *RecordPupilJSONRequestBody
+}
+
+type RecordPupilResponseObject interface {
+	VisitRecordPupilResponse(w http.ResponseWriter) error
+}
+
+type RecordPupil201JSONResponse Pupil
+
+func (response RecordPupil201JSONResponse) VisitRecordPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordPupil400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RecordPupil400ApplicationProblemPlusJSONResponse) VisitRecordPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordPupil401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RecordPupil401ApplicationProblemPlusJSONResponse) VisitRecordPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordPupil403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RecordPupil403ApplicationProblemPlusJSONResponse) VisitRecordPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordPupil409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RecordPupil409ApplicationProblemPlusJSONResponse) VisitRecordPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordPupildefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RecordPupildefaultApplicationProblemPlusJSONResponse) VisitRecordPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilAidsRequestObject struct {
+	PupilId PupilId `json:"pupil_id"`
+	Params  ListPupilAidsParams
+}
+
+type ListPupilAidsResponseObject interface {
+	VisitListPupilAidsResponse(w http.ResponseWriter) error
+}
+
+type ListPupilAids200JSONResponse PupilAidPage
+
+func (response ListPupilAids200JSONResponse) VisitListPupilAidsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilAids400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilAids400ApplicationProblemPlusJSONResponse) VisitListPupilAidsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilAids401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilAids401ApplicationProblemPlusJSONResponse) VisitListPupilAidsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilAids403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilAids403ApplicationProblemPlusJSONResponse) VisitListPupilAidsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilAidsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPupilAidsdefaultApplicationProblemPlusJSONResponse) VisitListPupilAidsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupilRequestObject struct {
+	PupilId PupilId `json:"pupil_id"`
+	Params  GivePupilParams
+	Body    *GivePupilJSONRequestBody
+}
+
+type GivePupilResponseObject interface {
+	VisitGivePupilResponse(w http.ResponseWriter) error
+}
+
+type GivePupil201JSONResponse PupilAid
+
+func (response GivePupil201JSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupil400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GivePupil400ApplicationProblemPlusJSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupil401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GivePupil401ApplicationProblemPlusJSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupil403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GivePupil403ApplicationProblemPlusJSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupil404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GivePupil404ApplicationProblemPlusJSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupil409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response GivePupil409ApplicationProblemPlusJSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupil422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response GivePupil422ApplicationProblemPlusJSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupildefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GivePupildefaultApplicationProblemPlusJSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilReadingsRequestObject struct {
+	PupilId PupilId `json:"pupil_id"`
+	Params  ListPupilReadingsParams
+}
+
+type ListPupilReadingsResponseObject interface {
+	VisitListPupilReadingsResponse(w http.ResponseWriter) error
+}
+
+type ListPupilReadings200JSONResponse PupilReadingPage
+
+func (response ListPupilReadings200JSONResponse) VisitListPupilReadingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilReadings400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilReadings400ApplicationProblemPlusJSONResponse) VisitListPupilReadingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilReadings401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilReadings401ApplicationProblemPlusJSONResponse) VisitListPupilReadingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilReadings403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilReadings403ApplicationProblemPlusJSONResponse) VisitListPupilReadingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilReadingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPupilReadingsdefaultApplicationProblemPlusJSONResponse) VisitListPupilReadingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPupilRequestObject struct {
+	PupilId PupilId `json:"pupil_id"`
+}
+
+type ReadPupilResponseObject interface {
+	VisitReadPupilResponse(w http.ResponseWriter) error
+}
+
+type ReadPupil200JSONResponse PupilRecord
+
+func (response ReadPupil200JSONResponse) VisitReadPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPupil400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPupil400ApplicationProblemPlusJSONResponse) VisitReadPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPupil401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPupil401ApplicationProblemPlusJSONResponse) VisitReadPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPupil403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPupil403ApplicationProblemPlusJSONResponse) VisitReadPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPupil404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPupil404ApplicationProblemPlusJSONResponse) VisitReadPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPupil409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPupil409ApplicationProblemPlusJSONResponse) VisitReadPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPupildefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadPupildefaultApplicationProblemPlusJSONResponse) VisitReadPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPupilRequestObject struct {
+	PupilId PupilId `json:"pupil_id"`
+	Body    *RequestPupilJSONRequestBody
+}
+
+type RequestPupilResponseObject interface {
+	VisitRequestPupilResponse(w http.ResponseWriter) error
+}
+
+type RequestPupil201JSONResponse PupilRequest
+
+func (response RequestPupil201JSONResponse) VisitRequestPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPupil400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPupil400ApplicationProblemPlusJSONResponse) VisitRequestPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPupil401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPupil401ApplicationProblemPlusJSONResponse) VisitRequestPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPupil403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPupil403ApplicationProblemPlusJSONResponse) VisitRequestPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPupil404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPupil404ApplicationProblemPlusJSONResponse) VisitRequestPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPupil409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPupil409ApplicationProblemPlusJSONResponse) VisitRequestPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPupildefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RequestPupildefaultApplicationProblemPlusJSONResponse) VisitRequestPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListListingTermsRequestObject struct {
 }
 
@@ -26029,6 +29506,93 @@ type ChangePassworddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ChangePassworddefaultApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyTenthRequestObject struct {
+	Params GetMyTenthParams
+}
+
+type GetMyTenthResponseObject interface {
+	VisitGetMyTenthResponse(w http.ResponseWriter) error
+}
+
+type GetMyTenth200JSONResponse MyTenth
+
+func (response GetMyTenth200JSONResponse) VisitGetMyTenthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyTenth400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetMyTenth400ApplicationProblemPlusJSONResponse) VisitGetMyTenthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyTenth401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetMyTenth401ApplicationProblemPlusJSONResponse) VisitGetMyTenthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyTenth403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetMyTenth403ApplicationProblemPlusJSONResponse) VisitGetMyTenthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyTenthdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMyTenthdefaultApplicationProblemPlusJSONResponse) VisitGetMyTenthResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -37015,6 +40579,125 @@ func (response ReturnOpsApplicationdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type RecordAssistanceRequestObject struct {
+	Body *RecordAssistanceJSONRequestBody
+}
+
+type RecordAssistanceResponseObject interface {
+	VisitRecordAssistanceResponse(w http.ResponseWriter) error
+}
+
+type RecordAssistance201JSONResponse Assistance
+
+func (response RecordAssistance201JSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistance400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RecordAssistance400ApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistance401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RecordAssistance401ApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistance403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RecordAssistance403ApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistance404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RecordAssistance404ApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistance409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RecordAssistance409ApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistancedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RecordAssistancedefaultApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListBreaksRequestObject struct {
 	Params ListBreaksParams
 }
@@ -44544,6 +48227,115 @@ func (response GetReviewSummarydefaultApplicationProblemPlusJSONResponse) VisitG
 	return err
 }
 
+type ListAssistanceRequestObject struct {
+	Params ListAssistanceParams
+}
+
+type ListAssistanceResponseObject interface {
+	VisitListAssistanceResponse(w http.ResponseWriter) error
+}
+
+type ListAssistance200JSONResponse AssistancePage
+
+func (response ListAssistance200JSONResponse) VisitListAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAssistance304Response struct {
+}
+
+func (response ListAssistance304Response) VisitListAssistanceResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListAssistance400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListAssistance400ApplicationProblemPlusJSONResponse) VisitListAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAssistancedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAssistancedefaultApplicationProblemPlusJSONResponse) VisitListAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAssistanceTracksRequestObject struct {
+}
+
+type ListAssistanceTracksResponseObject interface {
+	VisitListAssistanceTracksResponse(w http.ResponseWriter) error
+}
+
+type ListAssistanceTracks200JSONResponse AssistanceTrackList
+
+func (response ListAssistanceTracks200JSONResponse) VisitListAssistanceTracksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAssistanceTracks304Response struct {
+}
+
+func (response ListAssistanceTracks304Response) VisitListAssistanceTracksResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListAssistanceTracksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAssistanceTracksdefaultApplicationProblemPlusJSONResponse) VisitListAssistanceTracksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDocumentsRequestObject struct {
 	Params ListDocumentsParams
 }
@@ -44755,6 +48547,69 @@ func (response GetDocumentContentdefaultApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type ListDutiesRequestObject struct {
+	Params ListDutiesParams
+}
+
+type ListDutiesResponseObject interface {
+	VisitListDutiesResponse(w http.ResponseWriter) error
+}
+
+type ListDuties200JSONResponse DutyPage
+
+func (response ListDuties200JSONResponse) VisitListDutiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDuties304Response struct {
+}
+
+func (response ListDuties304Response) VisitListDutiesResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListDuties400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListDuties400ApplicationProblemPlusJSONResponse) VisitListDutiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDutiesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListDutiesdefaultApplicationProblemPlusJSONResponse) VisitListDutiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetFundRequestObject struct {
 }
 
@@ -44853,6 +48708,69 @@ type ListPublicGrantsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPublicGrantsdefaultApplicationProblemPlusJSONResponse) VisitListPublicGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImpactRequestObject struct {
+	Params GetImpactParams
+}
+
+type GetImpactResponseObject interface {
+	VisitGetImpactResponse(w http.ResponseWriter) error
+}
+
+type GetImpact200JSONResponse Impact
+
+func (response GetImpact200JSONResponse) VisitGetImpactResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImpact304Response struct {
+}
+
+func (response GetImpact304Response) VisitGetImpactResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetImpact400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetImpact400ApplicationProblemPlusJSONResponse) VisitGetImpactResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImpactdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetImpactdefaultApplicationProblemPlusJSONResponse) VisitGetImpactResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -45445,6 +49363,69 @@ func (response GetProgrammedefaultApplicationProblemPlusJSONResponse) VisitGetPr
 	return err
 }
 
+type GetPupilAggregateRequestObject struct {
+	Params GetPupilAggregateParams
+}
+
+type GetPupilAggregateResponseObject interface {
+	VisitGetPupilAggregateResponse(w http.ResponseWriter) error
+}
+
+type GetPupilAggregate200JSONResponse PupilAggregate
+
+func (response GetPupilAggregate200JSONResponse) VisitGetPupilAggregateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPupilAggregate304Response struct {
+}
+
+func (response GetPupilAggregate304Response) VisitGetPupilAggregateResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetPupilAggregate400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetPupilAggregate400ApplicationProblemPlusJSONResponse) VisitGetPupilAggregateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPupilAggregatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPupilAggregatedefaultApplicationProblemPlusJSONResponse) VisitGetPupilAggregateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRecallsRequestObject struct {
 	Params ListRecallsParams
 }
@@ -45500,6 +49481,83 @@ func (response ListRecallsdefaultApplicationProblemPlusJSONResponse) VisitListRe
 	return err
 }
 
+type GetReportPdfRequestObject struct {
+	DocumentId DocumentId `json:"document_id"`
+}
+
+type GetReportPdfResponseObject interface {
+	VisitGetReportPdfResponse(w http.ResponseWriter) error
+}
+
+type GetReportPdf200ApplicationpdfResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetReportPdf200ApplicationpdfResponse) VisitGetReportPdfResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReportPdf400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetReportPdf400ApplicationProblemPlusJSONResponse) VisitGetReportPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportPdf404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetReportPdf404ApplicationProblemPlusJSONResponse) VisitGetReportPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportPdfdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReportPdfdefaultApplicationProblemPlusJSONResponse) VisitGetReportPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListShippingZonesRequestObject struct {
 }
 
@@ -45535,6 +49593,187 @@ type ListShippingZonesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListShippingZonesdefaultApplicationProblemPlusJSONResponse) VisitListShippingZonesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQueueRequestObject struct {
+}
+
+type GetQueueResponseObject interface {
+	VisitGetQueueResponse(w http.ResponseWriter) error
+}
+
+type GetQueue200JSONResponse FundQueue
+
+func (response GetQueue200JSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQueue304Response struct {
+}
+
+func (response GetQueue304Response) VisitGetQueueResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetQueuedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetQueuedefaultApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOutflowsRequestObject struct {
+	Params ListOutflowsParams
+}
+
+type ListOutflowsResponseObject interface {
+	VisitListOutflowsResponse(w http.ResponseWriter) error
+}
+
+type ListOutflows200JSONResponse OutflowPage
+
+func (response ListOutflows200JSONResponse) VisitListOutflowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOutflows304Response struct {
+}
+
+func (response ListOutflows304Response) VisitListOutflowsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListOutflows400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOutflows400ApplicationProblemPlusJSONResponse) VisitListOutflowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOutflowsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOutflowsdefaultApplicationProblemPlusJSONResponse) VisitListOutflowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOutflowLeviesRequestObject struct {
+	Outflow int64 `json:"outflow"`
+	Params  ListOutflowLeviesParams
+}
+
+type ListOutflowLeviesResponseObject interface {
+	VisitListOutflowLeviesResponse(w http.ResponseWriter) error
+}
+
+type ListOutflowLevies200JSONResponse LevyPage
+
+func (response ListOutflowLevies200JSONResponse) VisitListOutflowLeviesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOutflowLevies400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListOutflowLevies400ApplicationProblemPlusJSONResponse) VisitListOutflowLeviesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOutflowLevies404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListOutflowLevies404ApplicationProblemPlusJSONResponse) VisitListOutflowLeviesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOutflowLeviesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOutflowLeviesdefaultApplicationProblemPlusJSONResponse) VisitListOutflowLeviesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -46698,6 +50937,9 @@ type StrictServerInterface interface {
 	// GetReadiness Does it take requests? Not while it starts, stops, or lacks its database
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
+	// GetReportPage A published report to read and to print
+	// (GET /reports/{document_id})
+	GetReportPage(ctx context.Context, request GetReportPageRequestObject) (GetReportPageResponseObject, error)
 	// RegisterAccount Register with a phone number, an e-mail address, or both
 	// (POST /v1/accounts)
 	RegisterAccount(ctx context.Context, request RegisterAccountRequestObject) (RegisterAccountResponseObject, error)
@@ -46776,6 +51018,12 @@ type StrictServerInterface interface {
 	// GetReceipt What was paid, the tenth of each order, and the proof that each is in the public log
 	// (GET /v1/checkouts/{checkout_id}/receipt)
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	// GetReceiptPdf The receipt on paper, with a QR code of its page
+	// (GET /v1/checkouts/{checkout_id}/receipt.pdf)
+	GetReceiptPdf(ctx context.Context, request GetReceiptPdfRequestObject) (GetReceiptPdfResponseObject, error)
+	// TraceCheckout Which projects the tenth of a checkout reached, and where the rest of it is
+	// (GET /v1/checkouts/{checkout_id}/trace)
+	TraceCheckout(ctx context.Context, request TraceCheckoutRequestObject) (TraceCheckoutResponseObject, error)
 	// ListCountyApplications Applications of the caller's county, newest first; drafts are their applicants' alone
 	// (GET /v1/county/applications)
 	ListCountyApplications(ctx context.Context, request ListCountyApplicationsRequestObject) (ListCountyApplicationsResponseObject, error)
@@ -46839,6 +51087,12 @@ type StrictServerInterface interface {
 	// RefuseDisbursement Refuse what another asked for, or withdraw one's own
 	// (POST /v1/fund/disbursements/{disbursement_id}/refuse)
 	RefuseDisbursement(ctx context.Context, request RefuseDisbursementRequestObject) (RefuseDisbursementResponseObject, error)
+	// OpenDuty Enter a major event, which is to be published within thirty days
+	// (POST /v1/fund/duties)
+	OpenDuty(ctx context.Context, request OpenDutyRequestObject) (OpenDutyResponseObject, error)
+	// ReportDuty Publish what a duty asks for, with the figures of this moment
+	// (POST /v1/fund/duties/{duty_id}/report)
+	ReportDuty(ctx context.Context, request ReportDutyRequestObject) (ReportDutyResponseObject, error)
 	// ListGrants Grants, the newest first
 	// (GET /v1/fund/grants)
 	ListGrants(ctx context.Context, request ListGrantsRequestObject) (ListGrantsResponseObject, error)
@@ -46893,6 +51147,36 @@ type StrictServerInterface interface {
 	// ProposeProgrammeChange Propose another purpose
 	// (POST /v1/fund/programmes/{programme_id}/changes)
 	ProposeProgrammeChange(ctx context.Context, request ProposeProgrammeChangeRequestObject) (ProposeProgrammeChangeResponseObject, error)
+	// ListPupilRequests Who asked to read or to erase records, newest first
+	// (GET /v1/fund/pupil-requests)
+	ListPupilRequests(ctx context.Context, request ListPupilRequestsRequestObject) (ListPupilRequestsResponseObject, error)
+	// ApprovePupilRequest Allow somebody else to read a record, or have it erased
+	// (POST /v1/fund/pupil-requests/{pupil_request_id}/approve)
+	ApprovePupilRequest(ctx context.Context, request ApprovePupilRequestRequestObject) (ApprovePupilRequestResponseObject, error)
+	// RefusePupilRequest Refuse somebody else's request
+	// (POST /v1/fund/pupil-requests/{pupil_request_id}/refuse)
+	RefusePupilRequest(ctx context.Context, request RefusePupilRequestRequestObject) (RefusePupilRequestResponseObject, error)
+	// ListPupils Pupils whom the fund helps, by pseudonym
+	// (GET /v1/fund/pupils)
+	ListPupils(ctx context.Context, request ListPupilsRequestObject) (ListPupilsResponseObject, error)
+	// RecordPupil Write a pupil down under a pseudonym, once the guardian has consented
+	// (POST /v1/fund/pupils)
+	RecordPupil(ctx context.Context, request RecordPupilRequestObject) (RecordPupilResponseObject, error)
+	// ListPupilAids What a pupil was given, newest first
+	// (GET /v1/fund/pupils/{pupil_id}/aids)
+	ListPupilAids(ctx context.Context, request ListPupilAidsRequestObject) (ListPupilAidsResponseObject, error)
+	// GivePupil Write down what a pupil was given of the money that the programme was paid
+	// (POST /v1/fund/pupils/{pupil_id}/aids)
+	GivePupil(ctx context.Context, request GivePupilRequestObject) (GivePupilResponseObject, error)
+	// ListPupilReadings Who read a record, and when, newest first
+	// (GET /v1/fund/pupils/{pupil_id}/readings)
+	ListPupilReadings(ctx context.Context, request ListPupilReadingsRequestObject) (ListPupilReadingsResponseObject, error)
+	// ReadPupil Read a record, under a request of one's own that was approved and is still good
+	// (POST /v1/fund/pupils/{pupil_id}/readings)
+	ReadPupil(ctx context.Context, request ReadPupilRequestObject) (ReadPupilResponseObject, error)
+	// RequestPupil Ask to read a record, or to have it erased
+	// (POST /v1/fund/pupils/{pupil_id}/requests)
+	RequestPupil(ctx context.Context, request RequestPupilRequestObject) (RequestPupilResponseObject, error)
 	// ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
 	// (GET /v1/listing-terms)
 	ListListingTerms(ctx context.Context, request ListListingTermsRequestObject) (ListListingTermsResponseObject, error)
@@ -46902,6 +51186,9 @@ type StrictServerInterface interface {
 	// ChangePassword Change the password and end all other sessions
 	// (POST /v1/me/password)
 	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
+	// GetMyTenth What the caller's orders gave to the fund, the newest first, and where that is now
+	// (GET /v1/me/tenth)
+	GetMyTenth(ctx context.Context, request GetMyTenthRequestObject) (GetMyTenthResponseObject, error)
 	// ListOwnAlerts What of the enterprises that the caller sells for ends soon or has ended, newest first
 	// (GET /v1/merchant/alerts)
 	ListOwnAlerts(ctx context.Context, request ListOwnAlertsRequestObject) (ListOwnAlertsResponseObject, error)
@@ -47193,6 +51480,9 @@ type StrictServerInterface interface {
 	// ReturnOpsApplication Give an application back and say for what, place by place
 	// (POST /v1/ops/applications/{application_id}/return)
 	ReturnOpsApplication(ctx context.Context, request ReturnOpsApplicationRequestObject) (ReturnOpsApplicationResponseObject, error)
+	// RecordAssistance Put help outside the shop into the register, or correct an entry
+	// (POST /v1/ops/assistance)
+	RecordAssistance(ctx context.Context, request RecordAssistanceRequestObject) (RecordAssistanceResponseObject, error)
 	// ListBreaks Differences between the provider, our records and the book, newest first
 	// (GET /v1/ops/breaks)
 	ListBreaks(ctx context.Context, request ListBreaksRequestObject) (ListBreaksResponseObject, error)
@@ -47388,6 +51678,12 @@ type StrictServerInterface interface {
 	// GetReviewSummary What the reviews of a product come to
 	// (GET /v1/products/{product_id}/reviews/summary)
 	GetReviewSummary(ctx context.Context, request GetReviewSummaryRequestObject) (GetReviewSummaryResponseObject, error)
+	// ListAssistance Help outside the shop, with figures and their sources
+	// (GET /v1/public/assistance)
+	ListAssistance(ctx context.Context, request ListAssistanceRequestObject) (ListAssistanceResponseObject, error)
+	// ListAssistanceTracks In what ways the county is helped outside the shop
+	// (GET /v1/public/assistance-tracks)
+	ListAssistanceTracks(ctx context.Context, request ListAssistanceTracksRequestObject) (ListAssistanceTracksResponseObject, error)
 	// ListDocuments What was published, the newest first
 	// (GET /v1/public/documents)
 	ListDocuments(ctx context.Context, request ListDocumentsRequestObject) (ListDocumentsResponseObject, error)
@@ -47397,12 +51693,18 @@ type StrictServerInterface interface {
 	// GetDocumentContent The very bytes that were published
 	// (GET /v1/public/documents/{document_id}/content)
 	GetDocumentContent(ctx context.Context, request GetDocumentContentRequestObject) (GetDocumentContentResponseObject, error)
+	// ListDuties What the fund must publish and by when, the first due first
+	// (GET /v1/public/duties)
+	ListDuties(ctx context.Context, request ListDutiesRequestObject) (ListDutiesResponseObject, error)
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	// (GET /v1/public/fund)
 	GetFund(ctx context.Context, request GetFundRequestObject) (GetFundResponseObject, error)
 	// ListPublicGrants Grants of the fund, the newest first: what was promised and what was paid
 	// (GET /v1/public/grants)
 	ListPublicGrants(ctx context.Context, request ListPublicGrantsRequestObject) (ListPublicGrantsResponseObject, error)
+	// GetImpact A year's account: what was sold, what one tenth of it came to, and what was done with it
+	// (GET /v1/public/impact)
+	GetImpact(ctx context.Context, request GetImpactRequestObject) (GetImpactResponseObject, error)
 	// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
 	// (GET /v1/public/levy-agreement)
 	GetLevyAgreement(ctx context.Context, request GetLevyAgreementRequestObject) (GetLevyAgreementResponseObject, error)
@@ -47430,12 +51732,27 @@ type StrictServerInterface interface {
 	// GetProgramme A programme with its grants: what was promised, what was paid, what anybody objected
 	// (GET /v1/public/programmes/{programme_id})
 	GetProgramme(ctx context.Context, request GetProgrammeRequestObject) (GetProgrammeResponseObject, error)
+	// GetPupilAggregate How many pupils a programme helped, and with how much
+	// (GET /v1/public/pupils)
+	GetPupilAggregate(ctx context.Context, request GetPupilAggregateRequestObject) (GetPupilAggregateResponseObject, error)
 	// ListRecalls Lots that were called back, newest first
 	// (GET /v1/public/recalls)
 	ListRecalls(ctx context.Context, request ListRecallsRequestObject) (ListRecallsResponseObject, error)
+	// GetReportPdf A published report as a PDF
+	// (GET /v1/public/reports/{document_id}/pdf)
+	GetReportPdf(ctx context.Context, request GetReportPdfRequestObject) (GetReportPdfResponseObject, error)
 	// ListShippingZones Where goods are shipped to
 	// (GET /v1/public/shipping-zones)
 	ListShippingZones(ctx context.Context, request ListShippingZonesRequestObject) (ListShippingZonesResponseObject, error)
+	// GetQueue The queue of li that the fund's money stands in
+	// (GET /v1/public/trace)
+	GetQueue(ctx context.Context, request GetQueueRequestObject) (GetQueueResponseObject, error)
+	// ListOutflows What left the fund, the newest first, and of which levies it was
+	// (GET /v1/public/trace/outflows)
+	ListOutflows(ctx context.Context, request ListOutflowsRequestObject) (ListOutflowsResponseObject, error)
+	// ListOutflowLevies The levies that an outflow is made of, in the order in which they came; their parts sum to it
+	// (GET /v1/public/trace/outflows/{outflow}/levies)
+	ListOutflowLevies(ctx context.Context, request ListOutflowLeviesRequestObject) (ListOutflowLeviesResponseObject, error)
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	// (GET /v1/regions)
 	ListRegions(ctx context.Context, request ListRegionsRequestObject) (ListRegionsResponseObject, error)
@@ -47697,6 +52014,33 @@ func (sh *strictHandler) GetReadiness(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetReadinessResponseObject); ok {
 		if err := validResponse.VisitGetReadinessResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReportPage operation middleware
+func (sh *strictHandler) GetReportPage(ctx *gin.Context, documentId DocumentId, params GetReportPageParams) {
+	var request GetReportPageRequestObject
+
+	request.DocumentId = documentId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReportPage(ctx, request.(GetReportPageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReportPage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetReportPageResponseObject); ok {
+		if err := validResponse.VisitGetReportPageResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -48530,6 +52874,58 @@ func (sh *strictHandler) GetReceipt(ctx *gin.Context, checkoutId CheckoutId) {
 	}
 }
 
+// GetReceiptPdf operation middleware
+func (sh *strictHandler) GetReceiptPdf(ctx *gin.Context, checkoutId CheckoutId) {
+	var request GetReceiptPdfRequestObject
+
+	request.CheckoutId = checkoutId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReceiptPdf(ctx, request.(GetReceiptPdfRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReceiptPdf")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetReceiptPdfResponseObject); ok {
+		if err := validResponse.VisitGetReceiptPdfResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TraceCheckout operation middleware
+func (sh *strictHandler) TraceCheckout(ctx *gin.Context, checkoutId CheckoutId) {
+	var request TraceCheckoutRequestObject
+
+	request.CheckoutId = checkoutId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TraceCheckout(ctx, request.(TraceCheckoutRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TraceCheckout")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(TraceCheckoutResponseObject); ok {
+		if err := validResponse.VisitTraceCheckoutResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListCountyApplications operation middleware
 func (sh *strictHandler) ListCountyApplications(ctx *gin.Context, params ListCountyApplicationsParams) {
 	var request ListCountyApplicationsRequestObject
@@ -49225,6 +53621,93 @@ func (sh *strictHandler) RefuseDisbursement(ctx *gin.Context, disbursementId Dis
 	}
 }
 
+// OpenDuty operation middleware
+func (sh *strictHandler) OpenDuty(ctx *gin.Context) {
+	var request OpenDutyRequestObject
+
+	var body OpenDutyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenDuty(ctx, request.(OpenDutyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenDuty")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OpenDutyResponseObject); ok {
+		if err := validResponse.VisitOpenDutyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReportDuty operation middleware
+func (sh *strictHandler) ReportDuty(ctx *gin.Context, dutyId DutyId, params ReportDutyParams) {
+	var request ReportDutyRequestObject
+
+	request.DutyId = dutyId
+	request.Params = params
+
+	var body ReportDutyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportDuty(ctx, request.(ReportDutyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportDuty")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReportDutyResponseObject); ok {
+		if err := validResponse.VisitReportDutyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListGrants operation middleware
 func (sh *strictHandler) ListGrants(ctx *gin.Context, params ListGrantsParams) {
 	var request ListGrantsRequestObject
@@ -49904,6 +54387,321 @@ func (sh *strictHandler) ProposeProgrammeChange(ctx *gin.Context, programmeId Pr
 	}
 }
 
+// ListPupilRequests operation middleware
+func (sh *strictHandler) ListPupilRequests(ctx *gin.Context, params ListPupilRequestsParams) {
+	var request ListPupilRequestsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPupilRequests(ctx, request.(ListPupilRequestsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPupilRequests")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPupilRequestsResponseObject); ok {
+		if err := validResponse.VisitListPupilRequestsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApprovePupilRequest operation middleware
+func (sh *strictHandler) ApprovePupilRequest(ctx *gin.Context, pupilRequestId PupilRequestId) {
+	var request ApprovePupilRequestRequestObject
+
+	request.PupilRequestId = pupilRequestId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApprovePupilRequest(ctx, request.(ApprovePupilRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApprovePupilRequest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ApprovePupilRequestResponseObject); ok {
+		if err := validResponse.VisitApprovePupilRequestResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RefusePupilRequest operation middleware
+func (sh *strictHandler) RefusePupilRequest(ctx *gin.Context, pupilRequestId PupilRequestId) {
+	var request RefusePupilRequestRequestObject
+
+	request.PupilRequestId = pupilRequestId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RefusePupilRequest(ctx, request.(RefusePupilRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefusePupilRequest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RefusePupilRequestResponseObject); ok {
+		if err := validResponse.VisitRefusePupilRequestResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPupils operation middleware
+func (sh *strictHandler) ListPupils(ctx *gin.Context, params ListPupilsParams) {
+	var request ListPupilsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPupils(ctx, request.(ListPupilsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPupils")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPupilsResponseObject); ok {
+		if err := validResponse.VisitListPupilsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RecordPupil operation middleware
+func (sh *strictHandler) RecordPupil(ctx *gin.Context) {
+	var request RecordPupilRequestObject
+
+	var body RecordPupilJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RecordPupil(ctx, request.(RecordPupilRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RecordPupil")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RecordPupilResponseObject); ok {
+		if err := validResponse.VisitRecordPupilResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPupilAids operation middleware
+func (sh *strictHandler) ListPupilAids(ctx *gin.Context, pupilId PupilId, params ListPupilAidsParams) {
+	var request ListPupilAidsRequestObject
+
+	request.PupilId = pupilId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPupilAids(ctx, request.(ListPupilAidsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPupilAids")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPupilAidsResponseObject); ok {
+		if err := validResponse.VisitListPupilAidsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GivePupil operation middleware
+func (sh *strictHandler) GivePupil(ctx *gin.Context, pupilId PupilId, params GivePupilParams) {
+	var request GivePupilRequestObject
+
+	request.PupilId = pupilId
+	request.Params = params
+
+	var body GivePupilJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GivePupil(ctx, request.(GivePupilRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GivePupil")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GivePupilResponseObject); ok {
+		if err := validResponse.VisitGivePupilResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPupilReadings operation middleware
+func (sh *strictHandler) ListPupilReadings(ctx *gin.Context, pupilId PupilId, params ListPupilReadingsParams) {
+	var request ListPupilReadingsRequestObject
+
+	request.PupilId = pupilId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPupilReadings(ctx, request.(ListPupilReadingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPupilReadings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPupilReadingsResponseObject); ok {
+		if err := validResponse.VisitListPupilReadingsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadPupil operation middleware
+func (sh *strictHandler) ReadPupil(ctx *gin.Context, pupilId PupilId) {
+	var request ReadPupilRequestObject
+
+	request.PupilId = pupilId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadPupil(ctx, request.(ReadPupilRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadPupil")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReadPupilResponseObject); ok {
+		if err := validResponse.VisitReadPupilResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RequestPupil operation middleware
+func (sh *strictHandler) RequestPupil(ctx *gin.Context, pupilId PupilId) {
+	var request RequestPupilRequestObject
+
+	request.PupilId = pupilId
+
+	var body RequestPupilJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RequestPupil(ctx, request.(RequestPupilRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RequestPupil")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RequestPupilResponseObject); ok {
+		if err := validResponse.VisitRequestPupilResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListListingTerms operation middleware
 func (sh *strictHandler) ListListingTerms(ctx *gin.Context) {
 	var request ListListingTermsRequestObject
@@ -49987,6 +54785,32 @@ func (sh *strictHandler) ChangePassword(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ChangePasswordResponseObject); ok {
 		if err := validResponse.VisitChangePasswordResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMyTenth operation middleware
+func (sh *strictHandler) GetMyTenth(ctx *gin.Context, params GetMyTenthParams) {
+	var request GetMyTenthRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMyTenth(ctx, request.(GetMyTenthRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMyTenth")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetMyTenthResponseObject); ok {
+		if err := validResponse.VisitGetMyTenthResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -53126,6 +57950,48 @@ func (sh *strictHandler) ReturnOpsApplication(ctx *gin.Context, applicationId Ap
 	}
 }
 
+// RecordAssistance operation middleware
+func (sh *strictHandler) RecordAssistance(ctx *gin.Context) {
+	var request RecordAssistanceRequestObject
+
+	var body RecordAssistanceJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RecordAssistance(ctx, request.(RecordAssistanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RecordAssistance")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RecordAssistanceResponseObject); ok {
+		if err := validResponse.VisitRecordAssistanceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListBreaks operation middleware
 func (sh *strictHandler) ListBreaks(ctx *gin.Context, params ListBreaksParams) {
 	var request ListBreaksRequestObject
@@ -55313,6 +60179,56 @@ func (sh *strictHandler) GetReviewSummary(ctx *gin.Context, productId ProductId)
 	}
 }
 
+// ListAssistance operation middleware
+func (sh *strictHandler) ListAssistance(ctx *gin.Context, params ListAssistanceParams) {
+	var request ListAssistanceRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAssistance(ctx, request.(ListAssistanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAssistance")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAssistanceResponseObject); ok {
+		if err := validResponse.VisitListAssistanceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAssistanceTracks operation middleware
+func (sh *strictHandler) ListAssistanceTracks(ctx *gin.Context) {
+	var request ListAssistanceTracksRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAssistanceTracks(ctx, request.(ListAssistanceTracksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAssistanceTracks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAssistanceTracksResponseObject); ok {
+		if err := validResponse.VisitListAssistanceTracksResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListDocuments operation middleware
 func (sh *strictHandler) ListDocuments(ctx *gin.Context, params ListDocumentsParams) {
 	var request ListDocumentsRequestObject
@@ -55391,6 +60307,32 @@ func (sh *strictHandler) GetDocumentContent(ctx *gin.Context, documentId Documen
 	}
 }
 
+// ListDuties operation middleware
+func (sh *strictHandler) ListDuties(ctx *gin.Context, params ListDutiesParams) {
+	var request ListDutiesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDuties(ctx, request.(ListDutiesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDuties")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListDutiesResponseObject); ok {
+		if err := validResponse.VisitListDutiesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetFund operation middleware
 func (sh *strictHandler) GetFund(ctx *gin.Context) {
 	var request GetFundRequestObject
@@ -55434,6 +60376,32 @@ func (sh *strictHandler) ListPublicGrants(ctx *gin.Context, params ListPublicGra
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListPublicGrantsResponseObject); ok {
 		if err := validResponse.VisitListPublicGrantsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetImpact operation middleware
+func (sh *strictHandler) GetImpact(ctx *gin.Context, params GetImpactParams) {
+	var request GetImpactRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetImpact(ctx, request.(GetImpactRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetImpact")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetImpactResponseObject); ok {
+		if err := validResponse.VisitGetImpactResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -55687,6 +60655,32 @@ func (sh *strictHandler) GetProgramme(ctx *gin.Context, programmeId ProgrammeId)
 	}
 }
 
+// GetPupilAggregate operation middleware
+func (sh *strictHandler) GetPupilAggregate(ctx *gin.Context, params GetPupilAggregateParams) {
+	var request GetPupilAggregateRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPupilAggregate(ctx, request.(GetPupilAggregateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPupilAggregate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPupilAggregateResponseObject); ok {
+		if err := validResponse.VisitGetPupilAggregateResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListRecalls operation middleware
 func (sh *strictHandler) ListRecalls(ctx *gin.Context, params ListRecallsParams) {
 	var request ListRecallsRequestObject
@@ -55713,6 +60707,32 @@ func (sh *strictHandler) ListRecalls(ctx *gin.Context, params ListRecallsParams)
 	}
 }
 
+// GetReportPdf operation middleware
+func (sh *strictHandler) GetReportPdf(ctx *gin.Context, documentId DocumentId) {
+	var request GetReportPdfRequestObject
+
+	request.DocumentId = documentId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReportPdf(ctx, request.(GetReportPdfRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReportPdf")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetReportPdfResponseObject); ok {
+		if err := validResponse.VisitGetReportPdfResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListShippingZones operation middleware
 func (sh *strictHandler) ListShippingZones(ctx *gin.Context) {
 	var request ListShippingZonesRequestObject
@@ -55730,6 +60750,83 @@ func (sh *strictHandler) ListShippingZones(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListShippingZonesResponseObject); ok {
 		if err := validResponse.VisitListShippingZonesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetQueue operation middleware
+func (sh *strictHandler) GetQueue(ctx *gin.Context) {
+	var request GetQueueRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetQueue(ctx, request.(GetQueueRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetQueue")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetQueueResponseObject); ok {
+		if err := validResponse.VisitGetQueueResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOutflows operation middleware
+func (sh *strictHandler) ListOutflows(ctx *gin.Context, params ListOutflowsParams) {
+	var request ListOutflowsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOutflows(ctx, request.(ListOutflowsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOutflows")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOutflowsResponseObject); ok {
+		if err := validResponse.VisitListOutflowsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOutflowLevies operation middleware
+func (sh *strictHandler) ListOutflowLevies(ctx *gin.Context, outflow int64, params ListOutflowLeviesParams) {
+	var request ListOutflowLeviesRequestObject
+
+	request.Outflow = outflow
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOutflowLevies(ctx, request.(ListOutflowLeviesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOutflowLevies")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOutflowLeviesResponseObject); ok {
+		if err := validResponse.VisitListOutflowLeviesResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
