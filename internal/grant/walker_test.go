@@ -27,6 +27,7 @@ var sequences = flag.Int("sequences", 10, "how many random sequences of people a
 const (
 	steps  = 40   // of one sequence
 	purse  = 1000 // fen that are free when a sequence begins
+	each   = 10   // sequences have a programme together
 	looked = 400  // sequences in which a canary must have been found
 )
 
@@ -113,7 +114,10 @@ func (w *walker) fault(format string, args ...any) {
 
 // walk goes through so many sequences and returns the first thing that must not be.
 func (w *walker) walk(n int) error {
-	for range n {
+	for i := range n {
+		if i%each == each-1 { // what a programme has had is summed for each grant
+			w.programme = w.Accept(w.t, shoptest.Plan("乡镇学校图书角（虚构示例）"), money.Max/100)
+		}
 		w.begin()
 		for range steps {
 			w.step()

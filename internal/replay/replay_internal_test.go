@@ -138,7 +138,7 @@ func TestTheWholeYearIsSettled(t *testing.T) {
 	st, err := r.Run(t.Context())
 	must(t, err)
 	t.Logf("%+v in %s", st, time.Since(began).Round(time.Second))
-	if want := (fund.Statement{Orders: 17_986, SoldFen: 261_000_000, LeviedLi: 261_000_000, FreeLi: 261_000_000}); st != want {
+	if want := (fund.Statement{Orders: 17_986, SoldFen: 261_000_000, LeviedLi: 261_000_000, FreeLi: 26_000_000, SpentLi: 235_000_000}); st != want {
 		t.Errorf("%+v, want %+v", st, want)
 	}
 	y, err := Read()
