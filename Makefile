@@ -24,7 +24,7 @@ SOURCES := $(shell find api cmd internal pkg -name node_modules -prune -o -type 
 
 FUZZTIME ?= 5s
 
-.PHONY: help run build setup test suite race test-race nets orderings year generate generate-check lint format fuzz bench cover audit clean
+.PHONY: help run build setup test suite race test-race nets orderings walk year generate generate-check lint format fuzz bench cover audit clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,9 @@ nets: ## more of the nets than the suite has: 10,000 requests, good and bad: eve
 
 orderings: ## all 5,040 orders of arrival of seven events, doubled, and but for one; all ways to be cut off (half an hour)
 	$(WITH) go test -count=1 -timeout=90m -run='AnyOrder|Wherever' -v ./internal/reconcile -orderings=0 -crashes
+
+walk: ## 10,000 random sequences of people at the fund's desk: nobody gets money out alone, nor beyond what is free (hours)
+	$(WITH) go test -count=1 -timeout=12h -run='NoSequence' -v ./internal/grant -sequences=10000
 
 year: ## the whole recorded year, settled; and again with refunds and disputes, each day compared: to the li (20 minutes)
 	$(WITH) go test -count=1 -timeout=90m -run='WholeYear|ToTheLi' -v ./internal/replay -sales=0

@@ -83,14 +83,15 @@ func (a *Application) county() string {
 	return a.Plan.Region[:min(len(a.Plan.Region), len(programme.County))]
 }
 
-// move brings an application to another state. Nobody decides on what he filed but to withdraw
-// it; who assessed it may publish it, and does not accept it. The program itself is nobody.
+// move brings an application to another state. Nobody decides on what he filed, but may withdraw
+// it, as may the officials of its county; who assessed it may publish it, and does not accept it.
+// The program itself is nobody.
 func (a *Application) move(to State, by identity.ID) error {
 	switch {
 	case !lifecycle.Application().Allowed(string(a.State), string(to)):
 		return ErrState.With("it is %s", a.State)
 	case by.IsZero():
-	case (by == a.FiledBy) != (to == Withdrawn), to == Accepted && by == a.AssessedBy:
+	case by == a.FiledBy && to != Withdrawn, to == Accepted && by == a.AssessedBy:
 		return ErrOwn
 	}
 	a.State = to
@@ -104,9 +105,13 @@ func (a *Application) Next(caller identity.Caller) []string {
 		role = lifecycle.FundAdmin
 	}
 	return slices.DeleteFunc(lifecycle.Application().Next(string(a.State), role), func(action string) bool {
-		mine := caller.Account == a.FiledBy
-		return (action == "withdraw") != mine || action == "accept" && caller.Account == a.AssessedBy
+		return (action == "withdraw") != a.withdraws(caller) || action == "accept" && caller.Account == a.AssessedBy
 	})
+}
+
+// withdraws reports whether the caller would withdraw it, and decides nothing else of it.
+func (a *Application) withdraws(caller identity.Caller) bool {
+	return caller.Account == a.FiledBy || !caller.Is(identity.FundAdmin) && caller.ActsFor(a.county())
 }
 
 // notice is what is published of an application.

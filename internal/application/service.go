@@ -116,15 +116,16 @@ func (s *Service) Accept(ctx context.Context, caller identity.Caller, aid ID) (A
 	})
 }
 
-// Decline ends an application without a programme, with a reason; who filed it withdraws it so.
+// Decline ends an application without a programme, with a reason; who filed it withdraws it so,
+// and so do the officials of its county.
 // ErrOwn, ErrState, identity.ErrReason.
 func (s *Service) Decline(ctx context.Context, caller identity.Caller, aid ID, reason string) (Application, error) {
 	if err := identity.CheckReason(reason); err != nil {
 		return Application{}, err
 	}
-	return s.decide(ctx, caller, aid, "application.decline", func(tx *postgres.Tx, a *Application) error {
+	return s.decide(ctx, caller, aid, declining, func(tx *postgres.Tx, a *Application) error {
 		to := Declined
-		if caller.Account == a.FiledBy {
+		if a.withdraws(caller) {
 			to = Withdrawn
 		}
 		a.DecidedBy, a.DecidedAt, a.Reason = caller.Account, tx.Now, strings.TrimSpace(reason)
@@ -161,8 +162,10 @@ func (s *Service) Application(ctx context.Context, caller identity.Caller, aid I
 	})
 }
 
-// decide locks an application and writes what was decided. Only who filed it may act on it
-// without being an administrator of the fund.
+// declining is the one operation on an application that officials have a part in.
+const declining = "application.decline"
+
+// decide locks an application and writes what was decided.
 func (s *Service) decide(ctx context.Context, caller identity.Caller, aid ID, operation string, f func(*postgres.Tx, *Application) error) (Application, error) {
 	if caller.Key != uuid.Nil {
 		return Application{}, identity.ErrForbidden
@@ -174,8 +177,8 @@ func (s *Service) decide(ctx context.Context, caller identity.Caller, aid ID, op
 			return a, err
 		case !a.sees(caller):
 			return Application{}, ErrUnknown
-		case !caller.Is(identity.FundAdmin) && caller.Account != a.FiledBy:
-			return Application{}, ErrOwn
+		case !caller.Is(identity.FundAdmin) && operation != declining:
+			return Application{}, identity.ErrForbidden
 		}
 		if err := f(tx, &a); err != nil {
 			return a, err

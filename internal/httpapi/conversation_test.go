@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,8 @@ var update = flag.Bool("update", false, "write what the API answers into the con
 //
 //	# a remark
 //	! pay {checkout}      something that happens outside the API: pay, arrive, receive, issue, return, decline, work,
-//	                      inform, tell, log, wait 30m, expire, close, grant 5.00 paid 4.00, upload li scan
+//	                      inform, tell, log, wait 30m, expire, close, grant 5.00 paid 4.00, upload li scan,
+//	                      endow 1000, sign-in li
 //	> POST /v1/… as li    a request; li is registered and signed in on the way
 //	Idempotency-Key: k    its headers, then its body
 //	                      "file name" is one of the files in wicked, as a form
@@ -139,6 +141,12 @@ func (c *conversation) happen(t *testing.T, directive string) {
 		c.shop.Clock.Advance(d)
 	case "upload":
 		c.ids[words[3]] = c.shop.File(t, c.shop.account(t, words[2]), words[3]).String()
+	case "endow":
+		fen, err := strconv.ParseInt(words[2], 10, 64)
+		must(t, err)
+		c.shop.Endow(t, money.Fen(fen))
+	case "sign-in":
+		c.shop.signIn(t, words[2])
 	case "expire":
 		_, err := c.shop.Orders.ExpireDue(t.Context(), 100)
 		must(t, err)
@@ -234,7 +242,7 @@ func (c *conversation) tell(t *testing.T, body []byte) string {
 	path, _, _ := strings.Cut(c.path, "?")
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	noun := segments[len(segments)-1]
-	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "trace", "retry", "revoke", "submit", "recommend", "return", "approve", "refuse", "agreement", "rotate", "confirm", "decline", "read"}, noun) {
+	if strings.HasPrefix(noun, "{") || slices.Contains([]string{"cancel", "suspend", "reinstate", "receipt", "trace", "retry", "revoke", "submit", "recommend", "return", "approve", "refuse", "agreement", "rotate", "confirm", "decline", "read", "assess", "publish", "accept", "enact", "answer", "execute", "relations"}, noun) {
 		noun = segments[len(segments)-2]
 	}
 	if slices.Contains([]string{"ping", "deliveries", "resend"}, noun) {

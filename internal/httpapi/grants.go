@@ -202,6 +202,15 @@ func wireRelation(r grant.Relation) oas.Relation {
 	return oas.Relation{Kind: oas.RelationKind(r.Kind), Note: r.Note, Own: r.Own, At: r.At}
 }
 
+// wirePublicRelation leaves out what an administrator wrote: it may tell of people.
+func wirePublicRelation(r grant.Relation) oas.Relation {
+	w := wireRelation(r)
+	if !r.DeclaredBy.IsZero() {
+		w.Note = ""
+	}
+	return w
+}
+
 func (h grants) wireDisbursement(ctx context.Context) func(disbursement.Disbursement) oas.Disbursement {
 	who, at := callerOf(ctx).Account.UUID(), h.clock()
 	return func(d disbursement.Disbursement) oas.Disbursement {
@@ -223,7 +232,7 @@ func wirePublicGrant(a disbursement.Account) oas.PublicGrant {
 		Id: a.ID.UUID(), ProgrammeId: a.Programme.UUID(), AmountFen: int64(a.Amount), PaidFen: int64(a.Paid), LeftFen: int64(a.Left), ReleasedFen: int64(a.Released),
 		ReturnedFen: int64(a.Returned), PayeeName: a.Payee.Name, PayeeUscc: optional(a.Payee.USCC), Purpose: a.Purpose, Instalments: wireInstalments(a.Instalments),
 		AttachmentsSha256: grant.Hashes(a.Attachments), Digest: hex.EncodeToString(a.Digest[:]), State: oas.GrantState(a.State), CommittedAt: a.CommittedAt,
-		ObjectionPeriodId: wireID(a.Period), RelatedParty: len(a.Relations) > 0, Relations: wireAll(a.Relations, wireRelation),
+		ObjectionPeriodId: wireID(a.Period), RelatedParty: len(a.Relations) > 0, Relations: wireAll(a.Relations, wirePublicRelation),
 	}
 	w.Disbursements = wireAll(a.Done(), func(d disbursement.Disbursement) oas.PublicDisbursement {
 		return oas.PublicDisbursement{

@@ -83,6 +83,7 @@ func (s *shop) token(t testing.TB, name string) string {
 	}
 	roles := map[string][]identity.Grant{
 		"operator": {{Role: identity.Operator}}, "reviewer": {{Role: identity.Operator}}, "auditor": {{Role: identity.Auditor}}, "fund-admin": {{Role: identity.FundAdmin}},
+		"tian": {{Role: identity.FundAdmin}}, "lin": {{Role: identity.FundAdmin}}, "zhou": {{Role: identity.FundAdmin}},
 		"institution": {{Role: identity.Institution}},
 		"county":      {{Role: identity.County, Region: "152527"}}, "neighbour": {{Role: identity.County, Region: "152528"}},
 		"both":   {{Role: identity.County, Region: "152527"}, {Role: identity.Operator}},
@@ -92,6 +93,14 @@ func (s *shop) token(t testing.TB, name string) string {
 	must(t, err)
 	s.tokens[name] = session.Token
 	return session.Token
+}
+
+// signIn signs somebody in anew who was before.
+func (s *shop) signIn(t testing.TB, name string) {
+	t.Helper()
+	session, _, err := s.Identity.SignIn(t.Context(), identity.Credentials{Login: name + "@example.org", Password: "correct-horse-battery"})
+	must(t, err)
+	s.tokens[name] = session.Token
 }
 
 // account is somebody who is signed in.

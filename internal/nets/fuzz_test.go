@@ -166,6 +166,11 @@ func (f *fuzzer) round() {
 		f.owner[c], f.seller[c] = f.people[0], []uuid.UUID{f.mine.id.UUID()}
 	}
 	f.add("compensation_id", f.compensation(t, f.people[1], f.mine))
+	for _, param := range []string{"programme_id", "programme_application_id", "programme_change_id", "objection_period_id", "objection_id", "grant_id", "disbursement_id"} {
+		for _, thing := range f.funded(t, param) {
+			f.add(param, thing)
+		}
+	}
 	for range 3 {
 		f.add("key_id", f.apiKey(t, f.people[2], f.mine))
 		f.add("delivery_id", f.delivery(t, f.mine))

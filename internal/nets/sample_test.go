@@ -168,6 +168,14 @@ func (s *shop) body(t testing.TB, op *operation, who caller, f *firm, in map[str
 		if digest := s.digest(t, in["compensation_id"]); digest != "" {
 			body["digest"] = digest
 		}
+	case "proposeGrant":
+		body["programme_id"] = s.funds(t).programme.String()
+	case "recordOtherMoney":
+		body["programme_ids"] = []any{s.funds(t).programme.String()}
+	case "approveGrant":
+		s.fundDigest(t, body, "fund_grant", in["grant_id"])
+	case "approveDisbursement":
+		s.fundDigest(t, body, "disbursement", in["disbursement_id"])
 	case "setShippingFees":
 		body["version"] = s.feesVersion(t, f)
 	}

@@ -47,7 +47,7 @@ const ever = 100 * 365 * 24 * time.Hour
 type Replay struct {
 	DB      *postgres.DB     // its clock is today's
 	Sandbox *sandbox.Sandbox // pays the year; its payout accounts are to be kept
-	// Whole goes on after the sales: what was sold is shipped, received, used and settled, until 2021-03-31. It takes
+	// Whole goes on after the sales: what was sold is shipped, received, used and settled, until 2021-03-31, and the fund pays its programmes in April. It takes
 	// as long again.
 	Whole bool
 	Log   interface { // numbers and signs the year's leaves
@@ -169,6 +169,7 @@ func (r *Replay) steps(y Year) []step {
 		all = append(all, step{time.Date(2020, time.Month(month+2), 1, 0, 0, 0, 0, shanghai()), "close the month", r.closeMonth})
 	}
 	all = append(all, r.register()...)
+	all = append(all, r.giving(y)...)
 	all = append(all, r.planted...)
 	slices.SortStableFunc(all, func(a, b step) int { return a.at.Compare(b.at) })
 	for _, e := range y.Enterprises {

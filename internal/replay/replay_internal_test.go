@@ -142,7 +142,7 @@ func TestTheWholeYearIsSettled(t *testing.T) {
 	must(t, err)
 	t.Logf("%+v in %s", st, time.Since(began).Round(time.Second))
 	journaltest.Agree(t, r.DB, journal.Period{From: "2020-01-01", Until: "2020-12-31"})
-	if want := (fund.Statement{Orders: 17_986, SoldFen: 261_000_000, LeviedLi: 261_000_000, FreeLi: 261_000_000}); st != want {
+	if want := (fund.Statement{Orders: 17_986, SoldFen: 261_000_000, LeviedLi: 261_000_000, FreeLi: 26_000_000, SpentLi: 235_000_000}); st != want {
 		t.Errorf("%+v, want %+v", st, want)
 	}
 	y, err := Read()
