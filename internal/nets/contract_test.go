@@ -83,6 +83,7 @@ var objects = map[string]object{
 	"compensation_id": {},
 	"payout_id":       {owners: []string{"merchant"}},
 	"document_id":     {},
+	"outflow":         {},
 }
 
 // headers are the required parameters of which the nets know a good value.

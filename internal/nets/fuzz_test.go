@@ -199,6 +199,7 @@ func (f *fuzzer) round() {
 	}
 	f.ids["path"] = []string{"0/000.p/1", "entries/000.p/1", "5/999", "0/x001/000"}
 	f.ids["code"] = []string{"internal", "request.invalid", "no.such"}
+	f.ids["outflow"] = []string{"0", "7"}
 }
 
 func (f *fuzzer) add(kind, id string) {
