@@ -191,6 +191,8 @@ func (f *fuzzer) round() {
 		f.add("appointment_id", a)
 		f.owner[v], f.seller[a] = f.people[0], []uuid.UUID{f.mine.id.UUID()}
 	}
+	f.add("document_id", f.publish(t).String())
+	f.things(t, "outflow", f.people[0], f.mine)
 	f.add("webhook_id", f.webhook(t, f.mine).String())
 	for _, kind := range []string{"key_id", "webhook_id", "delivery_id"} {
 		for _, thing := range f.ids[kind] {
