@@ -12,17 +12,22 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/application"
+	"github.com/shiyi-market/shiyi/internal/assistance"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
 	"github.com/shiyi-market/shiyi/internal/courier"
+	"github.com/shiyi-market/shiyi/internal/disbursement"
+	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/grant"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
@@ -30,16 +35,20 @@ import (
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/notice"
+	"github.com/shiyi-market/shiyi/internal/objection"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/programme"
 	"github.com/shiyi-market/shiyi/internal/publication"
+	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/repayment"
+	"github.com/shiyi-market/shiyi/internal/report"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/schema"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
@@ -212,8 +221,15 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Notices = notice.New(a.db, couriers...)
 	s.Statements = statement.New(a.db)
 	s.Publications = publication.New(a.db, s.Transparency)
+	s.Assistance, s.Reports, s.Disclosures = assistance.NewService(a.db), report.New(a.db), disclosure.New(a.db)
 	s.Traces = trace.New(a.db, s.Orders)
-	return nil
+	s.Programmes, s.Applications = programme.New(a.db, a.cfg.Programmes), application.New(a.db, a.cfg.Programmes)
+	s.Grants, s.Disbursements = grant.New(a.db, a.cfg.Grants), disbursement.New(a.db, a.cfg.Grants)
+	s.Objections = objection.New(a.db, map[objection.Subject]objection.Hooks{
+		objection.Application: application.Hooks(), objection.Change: programme.Hooks(), objection.Grant: grant.Hooks(),
+	})
+	s.Pupils, err = pupil.Open(a.db, a.cfg.Pupils)
+	return err
 }
 
 // Ready says why requests are not taken now, or nil.
@@ -277,6 +293,6 @@ func (a *App) newWorker() (*worker.Worker, error) {
 		Payees: a.services.Payees, Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
 		Fulfilment: a.services.Fulfilment, Dispatch: a.services.Dispatch,
 		Receipts: a.services.Receipts, Notices: a.services.Notices, Vouchers: a.services.Vouchers,
-		Tidings: tidings.New(a.db), Disputes: a.services.Disputes,
+		Tidings: tidings.New(a.db), Disputes: a.services.Disputes, Disclosures: a.services.Disclosures,
 	}, a.log, a.metrics)
 }

@@ -13,10 +13,13 @@ import (
 	"github.com/shiyi-market/shiyi/internal/courier"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/gateway"
+	"github.com/shiyi-market/shiyi/internal/grant"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/pgserver"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/programme"
+	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
 	"github.com/shiyi-market/shiyi/internal/settlement"
 	"github.com/shiyi-market/shiyi/internal/telemetry"
@@ -49,7 +52,10 @@ type Config struct {
 	Webhook    webhook.Config
 	Claims     claim.Config
 	Settlement settlement.Config
+	Programmes programme.Config
+	Grants     grant.Config
 	Courier    courier.Config
+	Pupils     pupil.Config
 	Telemetry  telemetry.Config
 }
 
@@ -105,7 +111,7 @@ func Load(ctx context.Context, lookup func(name string) (string, bool)) (Config,
 	if cfg.StateDir, err = filepath.Abs(cfg.StateDir); err != nil {
 		return cfg, err
 	}
-	cfg.Log.Folder = cfg.StateDir
+	cfg.Log.Folder, cfg.Pupils.Folder = cfg.StateDir, cfg.StateDir
 	if cfg.Files.Folder == "" {
 		cfg.Files.Folder = filepath.Join(cfg.StateDir, "files")
 	}

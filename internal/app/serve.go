@@ -34,6 +34,9 @@ func (a *App) Serve(ctx context.Context, out io.Writer) (err error) {
 	if err := a.services.Transparency.Sign(ctx); err != nil {
 		return fmt.Errorf("sign the log: %w", err)
 	}
+	if err := a.services.Pupils.Settle(ctx); err != nil {
+		return fmt.Errorf("settle the pupils' records: %w", err)
+	}
 	w, err := a.newWorker()
 	if err != nil {
 		return err

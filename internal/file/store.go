@@ -169,3 +169,23 @@ func check(ctx context.Context, tx *postgres.Tx, and string, owner uuid.UUID, fi
 	}
 	return nil
 }
+
+// Digest is a file and SHA-256 of its bytes.
+type Digest struct {
+	File   ID
+	SHA256 [32]byte
+}
+
+// Digests are those of files that this account has uploaded, in the order of files; another's
+// is ErrUnknown.
+func Digests(ctx context.Context, tx *postgres.Tx, owner uuid.UUID, files ...ID) ([]Digest, error) {
+	all := make([]Digest, len(files))
+	for i, f := range files {
+		one, err := owned(ctx, tx, owner, f)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = Digest{f, one.SHA256}
+	}
+	return all, nil
+}

@@ -153,31 +153,34 @@ func New(db *postgres.DB) *Service { return &Service{db} }
 
 // Statement is the fund at this moment, in figures that belong together.
 func (s *Service) Statement(ctx context.Context) (Statement, error) {
-	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Statement, error) {
-		var st Statement
-		flows, err := ledger.Flows(ctx, tx)
-		if err != nil {
-			return st, err
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Statement, error) { return Stand(ctx, tx) })
+}
+
+// Stand is how the fund stands, as part of tx: figures that belong together where tx is a View.
+func Stand(ctx context.Context, tx *postgres.Tx) (Statement, error) {
+	var st Statement
+	flows, err := ledger.Flows(ctx, tx)
+	if err != nil {
+		return st, err
+	}
+	st.add(flows)
+	balances, err := ledger.Below(ctx, tx, All)
+	if err != nil {
+		return st, err
+	}
+	for _, b := range balances {
+		switch b.Account {
+		case Pending:
+			st.PendingLi = b.Li()
+		case Free:
+			st.FreeLi = b.Li()
+		case Held:
+			st.HeldLi = b.Li()
+		default:
+			st.CommittedLi += b.Li()
 		}
-		st.add(flows)
-		balances, err := ledger.Below(ctx, tx, All)
-		if err != nil {
-			return st, err
-		}
-		for _, b := range balances {
-			switch b.Account {
-			case Pending:
-				st.PendingLi = b.Li()
-			case Free:
-				st.FreeLi = b.Li()
-			case Held:
-				st.HeldLi = b.Li()
-			default:
-				st.CommittedLi += b.Li()
-			}
-		}
-		return st, nil
-	})
+	}
+	return st, nil
 }
 
 // add sums the flows of sales and refunds.

@@ -8,33 +8,42 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/application"
+	"github.com/shiyi-market/shiyi/internal/assistance"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
+	"github.com/shiyi-market/shiyi/internal/disbursement"
+	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/grant"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/notice"
+	"github.com/shiyi-market/shiyi/internal/objection"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/payee"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/programme"
 	"github.com/shiyi-market/shiyi/internal/publication"
+	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/repayment"
+	"github.com/shiyi-market/shiyi/internal/report"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
@@ -51,44 +60,53 @@ import (
 
 // Services are the contexts that answer. All are needed.
 type Services struct {
-	Identity     *identity.Service
-	Keys         *apikey.Service
-	Merchants    *merchant.Service
-	Catalog      *catalog.Service
-	Inventory    *inventory.Service
-	Carts        *cart.Service
-	Carriage     *carriage.Service
-	Onboarding   *onboarding.Service
-	Orders       *order.Service
-	Payments     *payment.Service
-	Fund         *fund.Service
-	Transparency *transparency.Service
-	Aftersales   *aftersale.Service
-	Repayments   *repayment.Service
-	Disputes     *dispute.Service
-	Goodwill     *compensation.Service
-	Reconciler   *reconcile.Service
-	Fulfilment   *fulfilment.Service
-	Dispatch     *dispatch.Service
-	Receipts     *receipt.Service
-	Reviews      *review.Service
-	Claims       *claim.Service
-	Standing     *standing.Service
-	Origins      *origin.Service
-	Scrutiny     *scrutiny.Service
-	Search       *search.Service
-	Payees       *payee.Service
-	Settlements  *settlement.Service
-	Trail        *trail.Service
-	Intake       *intake.Service
-	Files        *file.Service
-	Vouchers     *voucher.Service
-	Webhooks     *webhook.Service
-	Recalls      *recall.Service
-	Notices      *notice.Service
-	Statements   *statement.Service
-	Publications *publication.Service
-	Traces       *trace.Service
+	Identity      *identity.Service
+	Keys          *apikey.Service
+	Merchants     *merchant.Service
+	Catalog       *catalog.Service
+	Inventory     *inventory.Service
+	Carts         *cart.Service
+	Carriage      *carriage.Service
+	Onboarding    *onboarding.Service
+	Orders        *order.Service
+	Payments      *payment.Service
+	Fund          *fund.Service
+	Transparency  *transparency.Service
+	Aftersales    *aftersale.Service
+	Repayments    *repayment.Service
+	Disputes      *dispute.Service
+	Goodwill      *compensation.Service
+	Reconciler    *reconcile.Service
+	Fulfilment    *fulfilment.Service
+	Dispatch      *dispatch.Service
+	Receipts      *receipt.Service
+	Reviews       *review.Service
+	Claims        *claim.Service
+	Standing      *standing.Service
+	Origins       *origin.Service
+	Scrutiny      *scrutiny.Service
+	Search        *search.Service
+	Payees        *payee.Service
+	Settlements   *settlement.Service
+	Trail         *trail.Service
+	Intake        *intake.Service
+	Files         *file.Service
+	Vouchers      *voucher.Service
+	Webhooks      *webhook.Service
+	Recalls       *recall.Service
+	Notices       *notice.Service
+	Statements    *statement.Service
+	Publications  *publication.Service
+	Pupils        *pupil.Service
+	Assistance    *assistance.Service
+	Reports       *report.Service
+	Disclosures   *disclosure.Service
+	Traces        *trace.Service
+	Applications  *application.Service
+	Objections    *objection.Service
+	Programmes    *programme.Service
+	Grants        *grant.Service
+	Disbursements *disbursement.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -125,7 +143,11 @@ type surface struct {
 	webhooks
 	publicLog
 	publications
+	pupils
+	reports
 	traces
+	programmes
+	grants
 	system
 }
 
@@ -163,7 +185,11 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		webhooks{d.Payments},
 		publicLog{d.Transparency},
 		publications{d.Publications},
+		pupils{d.Pupils},
+		reports{d.Assistance, d.Reports, d.Disclosures, d.Publications, site, d.Clock},
 		traces{d.Traces},
+		programmes{d.Programmes, d.Applications, d.Objections, d.Disbursements},
+		grants{d.Grants, d.Disbursements, d.Clock},
 		system{d.Ready, site},
 	}
 }

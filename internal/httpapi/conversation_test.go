@@ -279,7 +279,7 @@ func (c *conversation) name(v any, noun string) any {
 				v[key] = c.nameOf(s, "code")
 			case key == "key" && strings.HasPrefix(s, "shy_live_"):
 				v[key] = c.nameOf(s, "secret-key")
-			case slices.Contains([]string{"token", "salt", "leaf", "proof", "key", "pay_url", "page_url", "how_to_verify", "onboarding_url", "failure", "prefix", "secret"}, key):
+			case slices.Contains([]string{"token", "salt", "leaf", "proof", "key", "pay_url", "page_url", "how_to_verify", "onboarding_url", "failure", "prefix", "secret", "pseudonym"}, key):
 				v[key] = "…"
 			case uuid.Validate(s) == nil && len(s) == 36:
 				v[key] = c.nameOf(s, cmp.Or(strings.TrimSuffix(strings.TrimSuffix(key, "id"), "_"), noun))

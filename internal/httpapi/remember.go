@@ -84,5 +84,20 @@ func (r *remembered) VisitDecideCaseResponse(w http.ResponseWriter) error { retu
 // VisitApproveCompensationResponse sends the answer.
 func (r *remembered) VisitApproveCompensationResponse(w http.ResponseWriter) error { return r.send(w) }
 
+// VisitGivePupilResponse sends the answer.
+func (r *remembered) VisitGivePupilResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitReportDutyResponse sends the answer.
+func (r *remembered) VisitReportDutyResponse(w http.ResponseWriter) error { return r.send(w) }
+
 // VisitRetryPayoutResponse sends the answer.
 func (r *remembered) VisitRetryPayoutResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitApproveGrantResponse sends the answer.
+func (r *remembered) VisitApproveGrantResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitApproveDisbursementResponse sends the answer.
+func (r *remembered) VisitApproveDisbursementResponse(w http.ResponseWriter) error { return r.send(w) }
+
+// VisitExecuteDisbursementResponse sends the answer.
+func (r *remembered) VisitExecuteDisbursementResponse(w http.ResponseWriter) error { return r.send(w) }

@@ -126,7 +126,7 @@ func (h standings) LinkLicenceFiles(ctx context.Context, r oas.LinkLicenceFilesR
 
 // ListReverifications answers GET /v1/ops/reverifications.
 func (h standings) ListReverifications(ctx context.Context, r oas.ListReverificationsRequestObject) (oas.ListReverificationsResponseObject, error) {
-	late := value(r.Params.State) == oas.Overdue
+	late := value(r.Params.State) == oas.ListReverificationsParamsStateOverdue
 	p, err := h.standing.Reverifications(ctx, late, fromPage(r.Params.Cursor, r.Params.Limit))
 	if err != nil {
 		return nil, err

@@ -53,6 +53,11 @@ func Of(ctx context.Context, tx *postgres.Tx, account Account) (Balance, error) 
 	return all[0], nil
 }
 
+// Guard lets one transaction at a time spend from an account: until the end of tx nobody else
+// gets past it. It comes before the statement that sums the account, and after every other lock.
+// An account without a row in account_guard is an error.
+func Guard(ctx context.Context, tx *postgres.Tx, account Account) error { return guard(ctx, tx, account) }
+
 // Below are the balances of all accounts whose name begins with the prefix, by
 // name.
 func Below(ctx context.Context, tx *postgres.Tx, prefix Account) ([]Balance, error) {

@@ -122,6 +122,14 @@ func gather(rows []entryRow) []Entry {
 	return all
 }
 
+func guard(ctx context.Context, tx *postgres.Tx, account Account) error {
+	_, err := postgres.Row[struct{ Account string }](ctx, tx, `SELECT account FROM account_guard WHERE account = ? FOR UPDATE`, string(account))
+	if err != nil {
+		return fmt.Errorf("wait for who spends from %s: %w", account, err)
+	}
+	return nil
+}
+
 // waiting are the moves of transfers that the log has not numbered yet. Roll-up
 // and waiting moves are read in one statement, so that the sequencer, which
 // turns the one into the other, is never seen half-way.

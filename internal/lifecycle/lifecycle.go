@@ -15,10 +15,13 @@ type Role string
 
 // The roles. What the passing of time or the payment provider brings about is the System's.
 const (
-	Buyer    Role = "buyer"
-	Merchant Role = "merchant"
-	Operator Role = "operator"
-	System   Role = "system"
+	Buyer     Role = "buyer"
+	Merchant  Role = "merchant"
+	Operator  Role = "operator"
+	County    Role = "county"
+	FundAdmin Role = "fund_admin"
+	Auditor   Role = "auditor"
+	System    Role = "system"
 )
 
 // Move is an action: it takes a thing from one state to another, or leaves it where it is.

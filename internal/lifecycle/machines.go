@@ -4,6 +4,8 @@ package lifecycle
 func All() []Machine {
 	return []Machine{
 		Checkout(), Order(), Fulfilment(), Voucher(), Case(), Refund(), PaymentIntent(), Dispute(), Payout(), Compensation(),
+		PupilRequest(),
+		Application(), Objection(), Change(), Grant(), Disbursement(),
 	}
 }
 
@@ -136,5 +138,82 @@ func Compensation() Machine {
 		{"proposed", "approved", "approve", []Role{Operator}},
 		{"proposed", "refused", "refuse", []Role{Operator}},
 		{"proposed", "withdrawn", "withdraw", []Role{Operator}},
+	}}
+}
+
+// PupilRequest is somebody's request to read who a pupil is, or to have it erased: others decide.
+func PupilRequest() Machine {
+	return Machine{Name: "pupil request", Chinese: "学生资料申请", Table: "pupil_request", First: "asked", Moves: []Move{
+		{"asked", "approved", "approve", []Role{FundAdmin, Auditor}},
+		{"asked", "refused", "refuse", []Role{FundAdmin, Auditor}},
+	}}
+}
+
+// Application is what a school asks the fund for.
+func Application() Machine {
+	return Machine{Name: "programme application", Chinese: "项目申请", Table: "programme_application", First: "filed", Moves: []Move{
+		{"filed", "assessed", "assess", []Role{FundAdmin}},
+		{"filed", "declined", "decline", []Role{FundAdmin}},
+		{"filed", "withdrawn", "withdraw", []Role{County, FundAdmin}},
+		{"assessed", "published", "publish", []Role{FundAdmin}},
+		{"assessed", "declined", "decline", []Role{FundAdmin}},
+		{"assessed", "withdrawn", "withdraw", []Role{County, FundAdmin}},
+		{"published", "accepted", "accept", []Role{FundAdmin}}, // after the time for objections
+		{"published", "declined", "decline", []Role{FundAdmin, System}},
+		{"published", "withdrawn", "withdraw", []Role{County, FundAdmin}},
+	}}
+}
+
+// Objection is what anybody says against something that was published.
+func Objection() Machine {
+	return Machine{Name: "objection", Chinese: "公示异议", Table: "objection", First: "open", Moves: []Move{
+		{"open", "upheld", "answer", []Role{FundAdmin}},
+		{"open", "dismissed", "answer", []Role{FundAdmin}},
+	}}
+}
+
+// Change is a change of what a programme is for.
+func Change() Machine {
+	return Machine{Name: "change of purpose", Chinese: "用途变更", Table: "programme_change", First: "proposed", Moves: []Move{
+		{"proposed", "published", "approve", []Role{FundAdmin}},
+		{"proposed", "declined", "decline", []Role{FundAdmin}},
+		{"proposed", "withdrawn", "withdraw", []Role{FundAdmin}},
+		{"published", "in_force", "enact", []Role{FundAdmin}}, // after the time for objections
+		{"published", "declined", "decline", []Role{FundAdmin, System}},
+		{"published", "withdrawn", "withdraw", []Role{FundAdmin}},
+	}}
+}
+
+// Grant is so much of the fund's money for a programme.
+func Grant() Machine {
+	return Machine{Name: "grant", Chinese: "资助", Table: "fund_grant", First: "proposed", Moves: []Move{
+		{"proposed", "proposed", "approve", []Role{FundAdmin}}, // the first of two, where the payee is a related party
+		{"proposed", "committed", "approve", []Role{FundAdmin}},
+		{"proposed", "refused", "refuse", []Role{FundAdmin}},
+		{"proposed", "withdrawn", "withdraw", []Role{FundAdmin}},
+		{"proposed", "proposed", "declare", []Role{FundAdmin}},
+		{"committed", "committed", "approve", []Role{FundAdmin}}, // the second, where a relation was declared late
+		{"committed", "committed", "declare", []Role{FundAdmin}},
+		{"committed", "committed", "request_payment", []Role{FundAdmin}},
+		{"committed", "committed", "request_release", []Role{FundAdmin}},
+		{"committed", "committed", "record_return", []Role{FundAdmin}},
+		{"committed", "closed", "close", []Role{System}},  // nothing is left to pay
+		{"committed", "struck", "uphold", []Role{System}}, // an objection was upheld: what is not paid is free again
+		{"closed", "closed", "record_return", []Role{FundAdmin}},
+		{"struck", "struck", "record_return", []Role{FundAdmin}},
+	}}
+}
+
+// Disbursement is money of a grant on its way: a payment is executed, a release or a return is
+// done when it is approved.
+func Disbursement() Machine {
+	return Machine{Name: "disbursement", Chinese: "拨付", Table: "disbursement", First: "requested", Moves: []Move{
+		{"requested", "approved", "approve", []Role{FundAdmin}},
+		{"requested", "done", "approve", []Role{FundAdmin}},
+		{"requested", "refused", "refuse", []Role{FundAdmin}},
+		{"requested", "withdrawn", "withdraw", []Role{FundAdmin}},
+		{"approved", "done", "execute", []Role{FundAdmin}},
+		{"approved", "refused", "refuse", []Role{FundAdmin}},
+		{"approved", "withdrawn", "withdraw", []Role{FundAdmin}},
 	}}
 }

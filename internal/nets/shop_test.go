@@ -24,6 +24,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
@@ -41,6 +42,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/publication"
+	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/quote"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/redisdb"
@@ -582,6 +584,20 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		return []string{active.id.String(), suspended.id.String()}
 	case "document_id":
 		return []string{s.publish(t).String()}
+	case "duty_id":
+		d, err := s.Disclosures.Open(t.Context(), s.steward(), disclosure.Event{Subject: id.New[shop](s.DB.Now()).String(), Title: "事项（虚构示例）", HappenedOn: s.DB.Now()})
+		if err != nil {
+			t.Fatalf("open a duty: %v", err)
+		}
+		return []string{d.ID.String()}
+	case "pupil_id":
+		return []string{s.pupil(t).ID.String()}
+	case "pupil_request_id":
+		q, err := s.Pupils.Ask(t.Context(), s.steward(), s.pupil(t).ID, pupil.Read, "for a test")
+		if err != nil {
+			t.Fatalf("ask for a record: %v", err)
+		}
+		return []string{q.ID.String()}
 	case "import_id":
 		i, err := s.Intake.Check(t.Context(), shoptest.Seller(f.id), f.id, sheet.CSV, s.sheet(f))
 		if err != nil {
@@ -997,4 +1013,22 @@ func (s *shop) publish(t testing.TB) publication.ID {
 		t.Fatalf("publish a report: %v", err)
 	}
 	return d.ID
+}
+
+// steward administers the fund, and is none of the people who call.
+func (s *shop) steward() identity.Caller {
+	return identity.Caller{Account: id.FromName[identity.Account]("nets", "steward"), Roles: []identity.Grant{{Role: identity.FundAdmin}}}
+}
+
+// pupil writes a pupil down, in a programme of his own.
+func (s *shop) pupil(t testing.TB) pupil.Pupil {
+	t.Helper()
+	p, err := s.Pupils.Record(t.Context(), s.steward(), pupil.New{
+		Programme: id.New[shop](s.DB.Now()).UUID(), Region: "152527101", Stage: pupil.Primary, ConsentOn: s.DB.Now(),
+		Person: pupil.Person{Name: "学生（虚构示例）", IDNumber: "11010519491231002X", School: "学校（虚构示例）", Guardian: "家长（虚构示例）"},
+	})
+	if err != nil {
+		t.Fatalf("write a pupil down: %v", err)
+	}
+	return p
 }

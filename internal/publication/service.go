@@ -37,6 +37,9 @@ type Proven struct {
 	Proof transparency.Proof
 }
 
+// Of is a document with its body, as part of tx. ErrUnknown.
+func Of(ctx context.Context, tx *postgres.Tx, did ID) (Document, error) { return byID(ctx, tx, did) }
+
 // Service reads what was published. Everybody may.
 type Service struct {
 	db  *postgres.DB

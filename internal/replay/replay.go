@@ -168,6 +168,7 @@ func (r *Replay) steps(y Year) []step {
 	for month := range 12 {
 		all = append(all, step{time.Date(2020, time.Month(month+2), 1, 0, 0, 0, 0, shanghai()), "close the month", r.closeMonth})
 	}
+	all = append(all, r.register()...)
 	all = append(all, r.planted...)
 	slices.SortStableFunc(all, func(a, b step) int { return a.at.Compare(b.at) })
 	for _, e := range y.Enterprises {

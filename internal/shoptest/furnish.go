@@ -16,33 +16,42 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/application"
+	"github.com/shiyi-market/shiyi/internal/assistance"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
+	"github.com/shiyi-market/shiyi/internal/disbursement"
+	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/dossier"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/grant"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/notice"
+	"github.com/shiyi-market/shiyi/internal/objection"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
 	"github.com/shiyi-market/shiyi/internal/order"
 	"github.com/shiyi-market/shiyi/internal/origin"
 	"github.com/shiyi-market/shiyi/internal/payee"
 	"github.com/shiyi-market/shiyi/internal/payment"
+	"github.com/shiyi-market/shiyi/internal/programme"
 	"github.com/shiyi-market/shiyi/internal/publication"
+	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/recall"
 	"github.com/shiyi-market/shiyi/internal/receipt"
 	"github.com/shiyi-market/shiyi/internal/reconcile"
 	"github.com/shiyi-market/shiyi/internal/repayment"
+	"github.com/shiyi-market/shiyi/internal/report"
 	"github.com/shiyi-market/shiyi/internal/review"
 	"github.com/shiyi-market/shiyi/internal/scrutiny"
 	"github.com/shiyi-market/shiyi/internal/search"
@@ -60,44 +69,53 @@ import (
 // httpapi.Services and back: the edge is not imported here, so that a context's
 // tests need not compile it.
 type Services struct {
-	Identity     *identity.Service
-	Keys         *apikey.Service
-	Merchants    *merchant.Service
-	Catalog      *catalog.Service
-	Inventory    *inventory.Service
-	Carts        *cart.Service
-	Carriage     *carriage.Service
-	Onboarding   *onboarding.Service
-	Orders       *order.Service
-	Payments     *payment.Service
-	Fund         *fund.Service
-	Transparency *transparency.Service
-	Aftersales   *aftersale.Service
-	Repayments   *repayment.Service
-	Disputes     *dispute.Service
-	Goodwill     *compensation.Service
-	Reconciler   *reconcile.Service
-	Fulfilment   *fulfilment.Service
-	Dispatch     *dispatch.Service
-	Receipts     *receipt.Service
-	Reviews      *review.Service
-	Claims       *claim.Service
-	Standing     *standing.Service
-	Origins      *origin.Service
-	Scrutiny     *scrutiny.Service
-	Search       *search.Service
-	Payees       *payee.Service
-	Settlements  *settlement.Service
-	Trail        *trail.Service
-	Intake       *intake.Service
-	Files        *file.Service
-	Vouchers     *voucher.Service
-	Webhooks     *webhook.Service
-	Recalls      *recall.Service
-	Notices      *notice.Service
-	Statements   *statement.Service
-	Publications *publication.Service
-	Traces       *trace.Service
+	Identity      *identity.Service
+	Keys          *apikey.Service
+	Merchants     *merchant.Service
+	Catalog       *catalog.Service
+	Inventory     *inventory.Service
+	Carts         *cart.Service
+	Carriage      *carriage.Service
+	Onboarding    *onboarding.Service
+	Orders        *order.Service
+	Payments      *payment.Service
+	Fund          *fund.Service
+	Transparency  *transparency.Service
+	Aftersales    *aftersale.Service
+	Repayments    *repayment.Service
+	Disputes      *dispute.Service
+	Goodwill      *compensation.Service
+	Reconciler    *reconcile.Service
+	Fulfilment    *fulfilment.Service
+	Dispatch      *dispatch.Service
+	Receipts      *receipt.Service
+	Reviews       *review.Service
+	Claims        *claim.Service
+	Standing      *standing.Service
+	Origins       *origin.Service
+	Scrutiny      *scrutiny.Service
+	Search        *search.Service
+	Payees        *payee.Service
+	Settlements   *settlement.Service
+	Trail         *trail.Service
+	Intake        *intake.Service
+	Files         *file.Service
+	Vouchers      *voucher.Service
+	Webhooks      *webhook.Service
+	Recalls       *recall.Service
+	Notices       *notice.Service
+	Statements    *statement.Service
+	Publications  *publication.Service
+	Pupils        *pupil.Service
+	Assistance    *assistance.Service
+	Reports       *report.Service
+	Disclosures   *disclosure.Service
+	Traces        *trace.Service
+	Applications  *application.Service
+	Objections    *objection.Service
+	Programmes    *programme.Service
+	Grants        *grant.Service
+	Disbursements *disbursement.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this

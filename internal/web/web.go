@@ -124,6 +124,7 @@ type view struct {
 	Receipt    verify.Receipt
 	Traced     trace.Traced
 	JSON       string // the receipt, whole
+	Report     Report
 }
 
 // Visit is how somebody comes to the front page.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/catalog"
+	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -57,6 +58,8 @@ type Deps struct {
 	Notices    *notice.Service
 	// Tidings tells people of what is not told by the event itself.
 	Tidings *tidings.Service
+	// Disclosures knows what the fund must publish.
+	Disclosures *disclosure.Service
 	// Disputes reminds people of them.
 	Disputes *dispute.Service
 	// Inventory withdraws lots that are past their day.
@@ -148,6 +151,7 @@ func (w *Worker) dues() []sweep {
 		{"webhook.deliver", time.Second, d.Webhooks.Deliver},
 		{"webhook.forget", time.Hour, func(ctx context.Context) (int, error) { return all(ctx, d.Webhooks.Forget) }},
 		{"tidings.tell", w.cfg.Sweep, func(ctx context.Context) (int, error) { return d.Tidings.Tell(ctx, batch) }},
+		{"disclosure.plan", time.Hour, d.Disclosures.Plan},
 		{"tidings.remind", time.Hour, func(ctx context.Context) (int, error) { return d.Tidings.Remind(ctx, batch) }},
 		{"dispute.remind", time.Hour, d.Disputes.Remind},
 		{"notice.deliver", time.Second, d.Notices.Deliver},

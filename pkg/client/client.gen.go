@@ -719,6 +719,78 @@ func (e CredentialsTransport) Valid() bool {
 	}
 }
 
+// Defines values for DisbursementNextActions.
+const (
+	DisbursementNextActionsApprove  DisbursementNextActions = "approve"
+	DisbursementNextActionsExecute  DisbursementNextActions = "execute"
+	DisbursementNextActionsRefuse   DisbursementNextActions = "refuse"
+	DisbursementNextActionsWithdraw DisbursementNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the DisbursementNextActions enum.
+func (e DisbursementNextActions) Valid() bool {
+	switch e {
+	case DisbursementNextActionsApprove:
+		return true
+	case DisbursementNextActionsExecute:
+		return true
+	case DisbursementNextActionsRefuse:
+		return true
+	case DisbursementNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DisbursementKind.
+const (
+	DisbursementKindPayment DisbursementKind = "payment"
+	DisbursementKindRelease DisbursementKind = "release"
+	DisbursementKindReturn  DisbursementKind = "return"
+)
+
+// Valid indicates whether the value is a known member of the DisbursementKind enum.
+func (e DisbursementKind) Valid() bool {
+	switch e {
+	case DisbursementKindPayment:
+		return true
+	case DisbursementKindRelease:
+		return true
+	case DisbursementKindReturn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DisbursementState.
+const (
+	DisbursementStateApproved  DisbursementState = "approved"
+	DisbursementStateDone      DisbursementState = "done"
+	DisbursementStateRefused   DisbursementState = "refused"
+	DisbursementStateRequested DisbursementState = "requested"
+	DisbursementStateWithdrawn DisbursementState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the DisbursementState enum.
+func (e DisbursementState) Valid() bool {
+	switch e {
+	case DisbursementStateApproved:
+		return true
+	case DisbursementStateDone:
+		return true
+	case DisbursementStateRefused:
+		return true
+	case DisbursementStateRequested:
+		return true
+	case DisbursementStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DisputeState.
 const (
 	DisputeStateLost DisputeState = "lost"
@@ -761,6 +833,54 @@ func (e DocumentKind) Valid() bool {
 	case DocumentKindReport:
 		return true
 	case DocumentKindSeal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DutyKind.
+const (
+	Annual     DutyKind = "annual"
+	Final      DutyKind = "final"
+	MajorEvent DutyKind = "major_event"
+	Progress   DutyKind = "progress"
+)
+
+// Valid indicates whether the value is a known member of the DutyKind enum.
+func (e DutyKind) Valid() bool {
+	switch e {
+	case Annual:
+		return true
+	case Final:
+		return true
+	case MajorEvent:
+		return true
+	case Progress:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DutyState.
+const (
+	DutyStateDue       DutyState = "due"
+	DutyStateFulfilled DutyState = "fulfilled"
+	DutyStateOverdue   DutyState = "overdue"
+	DutyStateUpcoming  DutyState = "upcoming"
+)
+
+// Valid indicates whether the value is a known member of the DutyState enum.
+func (e DutyState) Valid() bool {
+	switch e {
+	case DutyStateDue:
+		return true
+	case DutyStateFulfilled:
+		return true
+	case DutyStateOverdue:
+		return true
+	case DutyStateUpcoming:
 		return true
 	default:
 		return false
@@ -812,6 +932,102 @@ func (e FulfilmentState) Valid() bool {
 	case FulfilmentStateShipped:
 		return true
 	case FulfilmentStateUnfulfilled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GrantNextActions.
+const (
+	GrantNextActionsApprove        GrantNextActions = "approve"
+	GrantNextActionsDeclare        GrantNextActions = "declare"
+	GrantNextActionsRecordReturn   GrantNextActions = "record_return"
+	GrantNextActionsRefuse         GrantNextActions = "refuse"
+	GrantNextActionsRequestPayment GrantNextActions = "request_payment"
+	GrantNextActionsRequestRelease GrantNextActions = "request_release"
+	GrantNextActionsWithdraw       GrantNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the GrantNextActions enum.
+func (e GrantNextActions) Valid() bool {
+	switch e {
+	case GrantNextActionsApprove:
+		return true
+	case GrantNextActionsDeclare:
+		return true
+	case GrantNextActionsRecordReturn:
+		return true
+	case GrantNextActionsRefuse:
+		return true
+	case GrantNextActionsRequestPayment:
+		return true
+	case GrantNextActionsRequestRelease:
+		return true
+	case GrantNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GrantAccountNextActions.
+const (
+	GrantAccountNextActionsApprove        GrantAccountNextActions = "approve"
+	GrantAccountNextActionsDeclare        GrantAccountNextActions = "declare"
+	GrantAccountNextActionsRecordReturn   GrantAccountNextActions = "record_return"
+	GrantAccountNextActionsRefuse         GrantAccountNextActions = "refuse"
+	GrantAccountNextActionsRequestPayment GrantAccountNextActions = "request_payment"
+	GrantAccountNextActionsRequestRelease GrantAccountNextActions = "request_release"
+	GrantAccountNextActionsWithdraw       GrantAccountNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the GrantAccountNextActions enum.
+func (e GrantAccountNextActions) Valid() bool {
+	switch e {
+	case GrantAccountNextActionsApprove:
+		return true
+	case GrantAccountNextActionsDeclare:
+		return true
+	case GrantAccountNextActionsRecordReturn:
+		return true
+	case GrantAccountNextActionsRefuse:
+		return true
+	case GrantAccountNextActionsRequestPayment:
+		return true
+	case GrantAccountNextActionsRequestRelease:
+		return true
+	case GrantAccountNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GrantState.
+const (
+	GrantStateClosed    GrantState = "closed"
+	GrantStateCommitted GrantState = "committed"
+	GrantStateProposed  GrantState = "proposed"
+	GrantStateRefused   GrantState = "refused"
+	GrantStateStruck    GrantState = "struck"
+	GrantStateWithdrawn GrantState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the GrantState enum.
+func (e GrantState) Valid() bool {
+	switch e {
+	case GrantStateClosed:
+		return true
+	case GrantStateCommitted:
+		return true
+	case GrantStateProposed:
+		return true
+	case GrantStateRefused:
+		return true
+	case GrantStateStruck:
+		return true
+	case GrantStateWithdrawn:
 		return true
 	default:
 		return false
@@ -1313,6 +1529,63 @@ func (e NoticeTopic) Valid() bool {
 	}
 }
 
+// Defines values for ObjectionNextActions.
+const (
+	Answer ObjectionNextActions = "answer"
+)
+
+// Valid indicates whether the value is a known member of the ObjectionNextActions enum.
+func (e ObjectionNextActions) Valid() bool {
+	switch e {
+	case Answer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ObjectionPeriodSubject.
+const (
+	ObjectionPeriodSubjectApplication ObjectionPeriodSubject = "application"
+	ObjectionPeriodSubjectChange      ObjectionPeriodSubject = "change"
+	ObjectionPeriodSubjectGrant       ObjectionPeriodSubject = "grant"
+)
+
+// Valid indicates whether the value is a known member of the ObjectionPeriodSubject enum.
+func (e ObjectionPeriodSubject) Valid() bool {
+	switch e {
+	case ObjectionPeriodSubjectApplication:
+		return true
+	case ObjectionPeriodSubjectChange:
+		return true
+	case ObjectionPeriodSubjectGrant:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ObjectionState.
+const (
+	ObjectionStateDismissed ObjectionState = "dismissed"
+	ObjectionStateOpen      ObjectionState = "open"
+	ObjectionStateUpheld    ObjectionState = "upheld"
+)
+
+// Valid indicates whether the value is a known member of the ObjectionState enum.
+func (e ObjectionState) Valid() bool {
+	switch e {
+	case ObjectionStateDismissed:
+		return true
+	case ObjectionStateOpen:
+		return true
+	case ObjectionStateUpheld:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OrderState.
 const (
 	OrderStateCanceled OrderState = "canceled"
@@ -1445,6 +1718,114 @@ func (e ProductNetUnit) Valid() bool {
 	}
 }
 
+// Defines values for ProgrammeApplicationNextActions.
+const (
+	ProgrammeApplicationNextActionsAccept   ProgrammeApplicationNextActions = "accept"
+	ProgrammeApplicationNextActionsAssess   ProgrammeApplicationNextActions = "assess"
+	ProgrammeApplicationNextActionsDecline  ProgrammeApplicationNextActions = "decline"
+	ProgrammeApplicationNextActionsPublish  ProgrammeApplicationNextActions = "publish"
+	ProgrammeApplicationNextActionsWithdraw ProgrammeApplicationNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the ProgrammeApplicationNextActions enum.
+func (e ProgrammeApplicationNextActions) Valid() bool {
+	switch e {
+	case ProgrammeApplicationNextActionsAccept:
+		return true
+	case ProgrammeApplicationNextActionsAssess:
+		return true
+	case ProgrammeApplicationNextActionsDecline:
+		return true
+	case ProgrammeApplicationNextActionsPublish:
+		return true
+	case ProgrammeApplicationNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProgrammeApplicationState.
+const (
+	ProgrammeApplicationStateAccepted  ProgrammeApplicationState = "accepted"
+	ProgrammeApplicationStateAssessed  ProgrammeApplicationState = "assessed"
+	ProgrammeApplicationStateDeclined  ProgrammeApplicationState = "declined"
+	ProgrammeApplicationStateFiled     ProgrammeApplicationState = "filed"
+	ProgrammeApplicationStatePublished ProgrammeApplicationState = "published"
+	ProgrammeApplicationStateWithdrawn ProgrammeApplicationState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ProgrammeApplicationState enum.
+func (e ProgrammeApplicationState) Valid() bool {
+	switch e {
+	case ProgrammeApplicationStateAccepted:
+		return true
+	case ProgrammeApplicationStateAssessed:
+		return true
+	case ProgrammeApplicationStateDeclined:
+		return true
+	case ProgrammeApplicationStateFiled:
+		return true
+	case ProgrammeApplicationStatePublished:
+		return true
+	case ProgrammeApplicationStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProgrammeChangeNextActions.
+const (
+	ProgrammeChangeNextActionsApprove  ProgrammeChangeNextActions = "approve"
+	ProgrammeChangeNextActionsDecline  ProgrammeChangeNextActions = "decline"
+	ProgrammeChangeNextActionsEnact    ProgrammeChangeNextActions = "enact"
+	ProgrammeChangeNextActionsWithdraw ProgrammeChangeNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the ProgrammeChangeNextActions enum.
+func (e ProgrammeChangeNextActions) Valid() bool {
+	switch e {
+	case ProgrammeChangeNextActionsApprove:
+		return true
+	case ProgrammeChangeNextActionsDecline:
+		return true
+	case ProgrammeChangeNextActionsEnact:
+		return true
+	case ProgrammeChangeNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProgrammeChangeState.
+const (
+	ProgrammeChangeStateDeclined  ProgrammeChangeState = "declined"
+	ProgrammeChangeStateInForce   ProgrammeChangeState = "in_force"
+	ProgrammeChangeStateProposed  ProgrammeChangeState = "proposed"
+	ProgrammeChangeStatePublished ProgrammeChangeState = "published"
+	ProgrammeChangeStateWithdrawn ProgrammeChangeState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ProgrammeChangeState enum.
+func (e ProgrammeChangeState) Valid() bool {
+	switch e {
+	case ProgrammeChangeStateDeclined:
+		return true
+	case ProgrammeChangeStateInForce:
+		return true
+	case ProgrammeChangeStateProposed:
+		return true
+	case ProgrammeChangeStatePublished:
+		return true
+	case ProgrammeChangeStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProvenDocumentState.
 const (
 	ProvenDocumentStatePending ProvenDocumentState = "pending"
@@ -1481,6 +1862,90 @@ func (e PublicRecallState) Valid() bool {
 	}
 }
 
+// Defines values for PupilPurpose.
+const (
+	Erase PupilPurpose = "erase"
+	Read  PupilPurpose = "read"
+)
+
+// Valid indicates whether the value is a known member of the PupilPurpose enum.
+func (e PupilPurpose) Valid() bool {
+	switch e {
+	case Erase:
+		return true
+	case Read:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PupilRequestNextActions.
+const (
+	PupilRequestNextActionsApprove PupilRequestNextActions = "approve"
+	PupilRequestNextActionsRefuse  PupilRequestNextActions = "refuse"
+)
+
+// Valid indicates whether the value is a known member of the PupilRequestNextActions enum.
+func (e PupilRequestNextActions) Valid() bool {
+	switch e {
+	case PupilRequestNextActionsApprove:
+		return true
+	case PupilRequestNextActionsRefuse:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PupilRequestState.
+const (
+	PupilRequestStateApproved PupilRequestState = "approved"
+	PupilRequestStateAsked    PupilRequestState = "asked"
+	PupilRequestStateRefused  PupilRequestState = "refused"
+)
+
+// Valid indicates whether the value is a known member of the PupilRequestState enum.
+func (e PupilRequestState) Valid() bool {
+	switch e {
+	case PupilRequestStateApproved:
+		return true
+	case PupilRequestStateAsked:
+		return true
+	case PupilRequestStateRefused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PupilStage.
+const (
+	Higher    PupilStage = "higher"
+	Junior    PupilStage = "junior"
+	Preschool PupilStage = "preschool"
+	Primary   PupilStage = "primary"
+	Senior    PupilStage = "senior"
+)
+
+// Valid indicates whether the value is a known member of the PupilStage enum.
+func (e PupilStage) Valid() bool {
+	switch e {
+	case Higher:
+		return true
+	case Junior:
+		return true
+	case Preschool:
+		return true
+	case Primary:
+		return true
+	case Senior:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RecallState.
 const (
 	RecallStateClosed RecallState = "closed"
@@ -1493,6 +1958,24 @@ func (e RecallState) Valid() bool {
 	case RecallStateClosed:
 		return true
 	case RecallStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RelationKind.
+const (
+	Declared   RelationKind = "declared"
+	Enterprise RelationKind = "enterprise"
+)
+
+// Valid indicates whether the value is a known member of the RelationKind enum.
+func (e RelationKind) Valid() bool {
+	switch e {
+	case Declared:
+		return true
+	case Enterprise:
 		return true
 	default:
 		return false
@@ -1907,6 +2390,24 @@ func (e GetProblemParamsLang) Valid() bool {
 	}
 }
 
+// Defines values for GetReportPageParamsLang.
+const (
+	GetReportPageParamsLangEn GetReportPageParamsLang = "en"
+	GetReportPageParamsLangZh GetReportPageParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the GetReportPageParamsLang enum.
+func (e GetReportPageParamsLang) Valid() bool {
+	switch e {
+	case GetReportPageParamsLangEn:
+		return true
+	case GetReportPageParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListCountyApplicationsParamsState.
 const (
 	ListCountyApplicationsParamsStateActive      ListCountyApplicationsParamsState = "active"
@@ -2119,16 +2620,16 @@ func (e ListRefundsParamsState) Valid() bool {
 
 // Defines values for ListReverificationsParamsState.
 const (
-	Due     ListReverificationsParamsState = "due"
-	Overdue ListReverificationsParamsState = "overdue"
+	ListReverificationsParamsStateDue     ListReverificationsParamsState = "due"
+	ListReverificationsParamsStateOverdue ListReverificationsParamsState = "overdue"
 )
 
 // Valid indicates whether the value is a known member of the ListReverificationsParamsState enum.
 func (e ListReverificationsParamsState) Valid() bool {
 	switch e {
-	case Due:
+	case ListReverificationsParamsStateDue:
 		return true
-	case Overdue:
+	case ListReverificationsParamsStateOverdue:
 		return true
 	default:
 		return false
@@ -2546,6 +3047,70 @@ type AppointmentPage struct {
 
 // AppointmentState defines model for AppointmentState.
 type AppointmentState string
+
+// Assessment Example: {"opinion":"需求真实，预算合理","score":88}
+type Assessment struct {
+	// Opinion Example: 需求真实，预算合理
+	Opinion string `json:"opinion"`
+
+	// Score Example: 88
+	Score int `json:"score"`
+}
+
+// Assistance defines model for Assistance.
+type Assistance struct {
+	Figures []AssistanceFigure `json:"figures"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id        `json:"id"`
+	Invented   bool      `json:"invented"`
+	Reason     *string   `json:"reason,omitempty"`
+	RecordedAt time.Time `json:"recorded_at"`
+
+	// Replaces Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Replaces *Id    `json:"replaces,omitempty"`
+	Source   string `json:"source"`
+	TitleEn  string `json:"title_en"`
+	TitleZh  string `json:"title_zh"`
+	Track    string `json:"track"`
+	Year     int    `json:"year"`
+}
+
+// AssistanceFigure defines model for AssistanceFigure.
+type AssistanceFigure struct {
+	// AtLeast The source says "more than"
+	AtLeast *bool `json:"at_least,omitempty"`
+
+	// En Example: people
+	En string `json:"en"`
+
+	// Name amount_fen, kg and people are summed in reports
+	//
+	// Example: people
+	Name  string `json:"name"`
+	Value int64  `json:"value"`
+
+	// Zh Example: 人次
+	Zh string `json:"zh"`
+}
+
+// AssistancePage defines model for AssistancePage.
+type AssistancePage struct {
+	Data       []Assistance `json:"data"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
+// AssistanceTrack defines model for AssistanceTrack.
+type AssistanceTrack struct {
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+}
+
+// AssistanceTrackList defines model for AssistanceTrackList.
+type AssistanceTrackList struct {
+	Data []AssistanceTrack `json:"data"`
+}
 
 // BadCell defines model for BadCell.
 type BadCell struct {
@@ -3021,6 +3586,66 @@ type Declining struct {
 	Reason string `json:"reason"`
 }
 
+// Disbursement defines model for Disbursement.
+type Disbursement struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen  Fen        `json:"amount_fen"`
+	ApprovedAt *time.Time `json:"approved_at,omitempty"`
+
+	// ApprovedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ApprovedBy    *Id     `json:"approved_by,omitempty"`
+	BankReference *string `json:"bank_reference,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Digest SHA-256 over compact JSON of exactly what moves, in hexadecimal
+	Digest     string        `json:"digest"`
+	Evidence   []PaperDigest `json:"evidence"`
+	ExecutedAt *time.Time    `json:"executed_at,omitempty"`
+
+	// ExecutedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ExecutedBy *Id `json:"executed_by,omitempty"`
+
+	// ExpiresAt It is not executed from then on
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// GrantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	GrantId Id `json:"grant_id"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id               `json:"id"`
+	Instalment *int             `json:"instalment,omitempty"`
+	Kind       DisbursementKind `json:"kind"`
+
+	// NextActions What the caller may do next
+	NextActions []DisbursementNextActions `json:"next_actions"`
+	Note        *string                   `json:"note,omitempty"`
+	Reason      *string                   `json:"reason,omitempty"`
+	RequestedAt time.Time                 `json:"requested_at"`
+
+	// RequestedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	RequestedBy Id                `json:"requested_by"`
+	State       DisbursementState `json:"state"`
+}
+
+// DisbursementNextActions defines model for Disbursement.NextActions.
+type DisbursementNextActions string
+
+// DisbursementKind defines model for DisbursementKind.
+type DisbursementKind string
+
+// DisbursementPage defines model for DisbursementPage.
+type DisbursementPage struct {
+	Data       []Disbursement `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// DisbursementState defines model for DisbursementState.
+type DisbursementState string
+
 // Dispute defines model for Dispute.
 type Dispute struct {
 	// AmountFen Fen; 100 fen are 1 yuan
@@ -3103,8 +3728,51 @@ type DocumentPage struct {
 	NextCursor *string    `json:"next_cursor"`
 }
 
+// Duty defines model for Duty.
+type Duty struct {
+	// DocumentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DocumentId  *Id                `json:"document_id,omitempty"`
+	DueOn       openapi_types.Date `json:"due_on"`
+	FulfilledAt *time.Time         `json:"fulfilled_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id       `json:"id"`
+	Kind DutyKind `json:"kind"`
+
+	// Late It was fulfilled after its day
+	Late bool `json:"late"`
+
+	// Period Example: 2020
+	Period string `json:"period"`
+
+	// State due: within thirty days
+	State DutyState `json:"state"`
+
+	// Subject Example: year:2020
+	Subject string `json:"subject"`
+	Title   string `json:"title"`
+}
+
+// DutyKind defines model for DutyKind.
+type DutyKind string
+
+// DutyPage defines model for DutyPage.
+type DutyPage struct {
+	Data       []Duty  `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// DutyState due: within thirty days
+type DutyState string
+
 // Email Example: li@example.org
 type Email = string
+
+// Execution Example: {"bank_reference":"ICBC-2026-11-28-0001"}
+type Execution struct {
+	// BankReference Example: ICBC-2026-11-28-0001
+	BankReference string `json:"bank_reference"`
+}
 
 // Fen Fen; 100 fen are 1 yuan
 //
@@ -3146,6 +3814,17 @@ type FileLink struct {
 	//
 	// Example: /v1/files/0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44?token=…
 	Path string `json:"path"`
+}
+
+// FiledObjection defines model for FiledObjection.
+type FiledObjection struct {
+	Answer     *string    `json:"answer,omitempty"`
+	AnsweredAt *time.Time `json:"answered_at,omitempty"`
+	FiledAt    time.Time  `json:"filed_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id    Id             `json:"id"`
+	State ObjectionState `json:"state"`
 }
 
 // Fulfilment defines model for Fulfilment.
@@ -3291,6 +3970,139 @@ type GoodsKind struct {
 	RequiredFields []string `json:"required_fields"`
 }
 
+// Grant defines model for Grant.
+type Grant struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen   Fen                  `json:"amount_fen"`
+	Approvals   []GrantApprovalGiven `json:"approvals"`
+	Attachments []PaperDigest        `json:"attachments"`
+	CommittedAt *time.Time           `json:"committed_at,omitempty"`
+	DecidedAt   *time.Time           `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Digest SHA-256 over compact JSON of exactly what is paid, in hexadecimal
+	Digest string `json:"digest"`
+
+	// ExpiresAt It is not approved from then on
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id          Id           `json:"id"`
+	Instalments []Instalment `json:"instalments"`
+
+	// NextActions What the caller may do next
+	NextActions []GrantNextActions `json:"next_actions"`
+	Note        *string            `json:"note,omitempty"`
+
+	// ObjectionPeriodId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ObjectionPeriodId *Id   `json:"objection_period_id,omitempty"`
+	Payee             Payee `json:"payee"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id        `json:"programme_id"`
+	ProposedAt  time.Time `json:"proposed_at"`
+
+	// ProposedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProposedBy   Id         `json:"proposed_by"`
+	Purpose      string     `json:"purpose"`
+	RelatedParty bool       `json:"related_party"`
+	Relations    []Relation `json:"relations"`
+
+	// State committed: promised, some of it may be paid; closed: all of it was paid or released; struck: an objection was upheld
+	State GrantState `json:"state"`
+}
+
+// GrantNextActions defines model for Grant.NextActions.
+type GrantNextActions string
+
+// GrantAccount defines model for GrantAccount.
+type GrantAccount struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen   Fen                  `json:"amount_fen"`
+	Approvals   []GrantApprovalGiven `json:"approvals"`
+	Attachments []PaperDigest        `json:"attachments"`
+	CommittedAt *time.Time           `json:"committed_at,omitempty"`
+	DecidedAt   *time.Time           `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Digest SHA-256 over compact JSON of exactly what is paid, in hexadecimal
+	Digest        string         `json:"digest"`
+	Disbursements []Disbursement `json:"disbursements"`
+
+	// ExpiresAt It is not approved from then on
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id          Id           `json:"id"`
+	Instalments []Instalment `json:"instalments"`
+
+	// LeftFen Promised, and neither paid nor released
+	LeftFen int64 `json:"left_fen"`
+
+	// NextActions What the caller may do next
+	NextActions []GrantAccountNextActions `json:"next_actions"`
+	Note        *string                   `json:"note,omitempty"`
+
+	// ObjectionPeriodId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ObjectionPeriodId *Id `json:"objection_period_id,omitempty"`
+
+	// PaidFen Paid, less what came back
+	PaidFen int64 `json:"paid_fen"`
+	Payee   Payee `json:"payee"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id        `json:"programme_id"`
+	ProposedAt  time.Time `json:"proposed_at"`
+
+	// ProposedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProposedBy   Id         `json:"proposed_by"`
+	Purpose      string     `json:"purpose"`
+	RelatedParty bool       `json:"related_party"`
+	Relations    []Relation `json:"relations"`
+	ReleasedFen  int64      `json:"released_fen"`
+	ReturnedFen  int64      `json:"returned_fen"`
+
+	// State committed: promised, some of it may be paid; closed: all of it was paid or released; struck: an objection was upheld
+	State GrantState `json:"state"`
+}
+
+// GrantAccountNextActions defines model for GrantAccount.NextActions.
+type GrantAccountNextActions string
+
+// GrantApproval Example: {"digest":"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"}
+type GrantApproval struct {
+	// Digest Of what was read
+	//
+	// Example: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+	Digest string `json:"digest"`
+}
+
+// GrantApprovalGiven defines model for GrantApprovalGiven.
+type GrantApprovalGiven struct {
+	At time.Time `json:"at"`
+
+	// By Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	By        Id        `json:"by"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// GrantPage defines model for GrantPage.
+type GrantPage struct {
+	Data       []GrantAccount `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// GrantState committed: promised, some of it may be paid; closed: all of it was paid or released; struck: an objection was upheld
+type GrantState string
+
 // Health defines model for Health.
 type Health struct {
 	// Status Example: ok
@@ -3299,6 +4111,73 @@ type Health struct {
 
 // Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type Id = openapi_types.UUID
+
+// Impact defines model for Impact.
+type Impact struct {
+	Assistance []Assistance `json:"assistance"`
+	Categories int64        `json:"categories"`
+
+	// Enterprises That sold something in the year
+	Enterprises int64      `json:"enterprises"`
+	Fund        ImpactFund `json:"fund"`
+
+	// LevyLi Exactly one tenth of it
+	LevyLi        int64           `json:"levy_li"`
+	Linkage       ImpactLinkage   `json:"linkage"`
+	Orders        int64           `json:"orders"`
+	PeopleTrained int64           `json:"people_trained"`
+	Products      int64           `json:"products"`
+	Purchases     ImpactPurchases `json:"purchases"`
+
+	// SoldFen Goods sold in the year, less goods refunded
+	SoldFen int64 `json:"sold_fen"`
+	Year    int   `json:"year"`
+}
+
+// ImpactFund defines model for ImpactFund.
+type ImpactFund struct {
+	// AdministrationBp administration_li as ten-thousandths of all that left
+	AdministrationBp int64 `json:"administration_bp"`
+
+	// AdministrationLi What left the fund for anything but programmes and late returns: nothing can
+	AdministrationLi int64 `json:"administration_li"`
+
+	// LeviedLi Li; 1000 li are 1 yuan
+	//
+	// Example: 29760
+	LeviedLi Li `json:"levied_li"`
+
+	// PaidLi Paid to programmes in the year
+	PaidLi int64 `json:"paid_li"`
+
+	// ReturnedLi What programmes gave back in the year
+	ReturnedLi int64 `json:"returned_li"`
+}
+
+// ImpactLinkage defines model for ImpactLinkage.
+type ImpactLinkage struct {
+	// DividendsFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	DividendsFen Fen `json:"dividends_fen"`
+
+	// Employed Poor people on payrolls
+	Employed int64 `json:"employed"`
+
+	// Households As the enterprises declare it; a household may work with several
+	Households     int64 `json:"households"`
+	PoorHouseholds int64 `json:"poor_households"`
+}
+
+// ImpactPurchases defines model for ImpactPurchases.
+type ImpactPurchases struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen          `json:"amount_fen"`
+	Entries   []Assistance `json:"entries"`
+	Kg        int64        `json:"kg"`
+}
 
 // Import defines model for Import.
 type Import struct {
@@ -3343,6 +4222,19 @@ type ImportRows struct {
 	// New Of a product or a SKU that there was not
 	New       int `json:"new"`
 	Unchanged int `json:"unchanged"`
+}
+
+// Instalment defines model for Instalment.
+type Instalment struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen  `json:"amount_fen"`
+	Milestone *int `json:"milestone,omitempty"`
+	N         int  `json:"n"`
+
+	// Title Of the milestone
+	Title string `json:"title"`
 }
 
 // LeaveRequest Example: {"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","reason":"停止经营"}
@@ -3920,6 +4812,14 @@ type MerchantProductPage struct {
 	NextCursor *string           `json:"next_cursor"`
 }
 
+// Milestone defines model for Milestone.
+type Milestone struct {
+	DueOn *openapi_types.Date `json:"due_on,omitempty"`
+
+	// Title Example: 书架到校
+	Title string `json:"title"`
+}
+
 // MyTenth defines model for MyTenth.
 type MyTenth struct {
 	Data       []OrderTrace `json:"data"`
@@ -3941,6 +4841,31 @@ type NewAppointment struct {
 
 	// People Example: 2
 	People int `json:"people"`
+}
+
+// NewAssistance Example: {"figures":[{"at_least":true,"en":"people","name":"people","value":700,"zh":"人次"}],"source":"年度总结（虚构示例）","title_en":"Training (invented)","title_zh":"干部人才培训（虚构示例）","track":"training","year":2020}
+type NewAssistance struct {
+	Figures []AssistanceFigure `json:"figures"`
+
+	// Invented An example
+	Invented *bool `json:"invented,omitempty"`
+
+	// Reason Why an entry is corrected; needed with `replaces`
+	Reason *string `json:"reason,omitempty"`
+
+	// Replaces Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Replaces *Id `json:"replaces,omitempty"`
+
+	// Source Where the figures come from
+	Source  string `json:"source"`
+	TitleEn string `json:"title_en"`
+	TitleZh string `json:"title_zh"`
+
+	// Track Example: training
+	Track string `json:"track"`
+
+	// Year Example: 2020
+	Year Year `json:"year"`
 }
 
 // NewCase Example: {"kind":"refund_only","lines":[{"line":1,"quantity":1}],"reason":"damaged","text":"袋子破了"}
@@ -3988,6 +4913,13 @@ type NewCompensation struct {
 	Reason string `json:"reason"`
 }
 
+// NewEvent Example: {"happened_on":"2026-11-20","subject":"grant-2026-1","title":"单笔大额拨付（虚构示例）"}
+type NewEvent struct {
+	HappenedOn openapi_types.Date `json:"happened_on"`
+	Subject    string             `json:"subject"`
+	Title      string             `json:"title"`
+}
+
 // NewFollowUp Example: {"text":"一个月后仍然好吃。"}
 type NewFollowUp struct {
 	// PictureIds Pictures that you uploaded
@@ -3995,6 +4927,33 @@ type NewFollowUp struct {
 
 	// Text Example: 莜面筋道，下次还买。
 	Text ReviewText `json:"text"`
+}
+
+// NewGrant Example: {"amount_fen":300,"instalments":[{"amount_fen":200},{"amount_fen":100,"milestone":1}],"payee":{"account":"6222 0000 0000 0001","name":"红旗镇中心小学（虚构示例）"},"programme_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}
+type NewGrant struct {
+	// AmountFen What the instalments are together
+	//
+	// Example: 2400000
+	AmountFen int64 `json:"amount_fen"`
+
+	// FileIds Papers of the caller's
+	FileIds     []Id            `json:"file_ids,omitempty"`
+	Instalments []NewInstalment `json:"instalments"`
+	Payee       Payee           `json:"payee"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id `json:"programme_id"`
+}
+
+// NewInstalment defines model for NewInstalment.
+type NewInstalment struct {
+	// AmountFen Example: 1400000
+	AmountFen int64 `json:"amount_fen"`
+
+	// Milestone Of the programme, from 1; only the first instalment may go without
+	//
+	// Example: 1
+	Milestone *int `json:"milestone,omitempty"`
 }
 
 // NewLicence Example: {"expires_on":"2031-11-01","issued_on":"2026-11-02","kind":"SC","merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","no":"SC10115252799011","product_kinds":["PACKAGED_FOOD"]}
@@ -4132,6 +5091,35 @@ type NewLot struct {
 	Quantity int64 `json:"quantity"`
 }
 
+// NewObjection Example: {"text":"该校已有图书角"}
+type NewObjection struct {
+	// Text Not published
+	//
+	// Example: 该校已有图书角
+	Text string `json:"text"`
+}
+
+// NewOtherMoney Example: {"amount_fen":768900000,"source":"机关历年帮扶资金"}
+type NewOtherMoney struct {
+	// AmountFen Left out where nobody says how much
+	//
+	// Example: 768900000
+	AmountFen *int64  `json:"amount_fen,omitempty"`
+	Note      *string `json:"note,omitempty"`
+
+	// Source Example: 机关历年帮扶资金
+	Source string `json:"source"`
+}
+
+// NewPayment Example: {"instalment":1}
+type NewPayment struct {
+	// EvidenceIds Files of the caller's; at least one for every instalment but the first
+	EvidenceIds []Id `json:"evidence_ids,omitempty"`
+
+	// Instalment Example: 1
+	Instalment int `json:"instalment"`
+}
+
 // NewPriceClaim Either `evidence` or `file_ids` is needed
 //
 // Example: {"basis":"SAME_SPEC_SIMILAR_GRADE","captured_at":"2026-11-01T08:00:00Z","evidence":"EV-0001","net_content":1000,"net_unit":"mL","platform":"PLATFORM_A","reference_fen":3980,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}
@@ -4177,6 +5165,98 @@ type NewPriceClaim struct {
 // NewPriceClaimNetUnit Example: mL
 type NewPriceClaimNetUnit string
 
+// NewProgramme Example: {"fictional":true,"kind":"FACILITY","milestones":[{"title":"书架到校"},{"title":"图书上架"}],"other_money":[{"amount_fen":30000000,"source":"社会捐赠（虚构示例）"}],"place":"红旗镇","purpose":"为图书角添置图书与书架","region":"152527102","school":"红旗镇中心小学（虚构示例）","title":"乡镇学校图书角（虚构示例）"}
+type NewProgramme struct {
+	// Fictional An invented example
+	Fictional *bool `json:"fictional,omitempty"`
+
+	// Kind Example: FACILITY
+	Kind       string          `json:"kind"`
+	Milestones []Milestone     `json:"milestones,omitempty"`
+	OtherMoney []NewOtherMoney `json:"other_money,omitempty"`
+
+	// Place Where it happens, in words
+	//
+	// Example: 红旗镇
+	Place string `json:"place"`
+
+	// Purpose Example: 为图书角添置图书与书架
+	Purpose string `json:"purpose"`
+
+	// Region Of who has the good of it: a county, township or village
+	//
+	// Example: 152527102
+	Region string `json:"region"`
+
+	// School Who has the good of it; never a pupil
+	//
+	// Example: 红旗镇中心小学（虚构示例）
+	School string `json:"school"`
+
+	// Title Example: 乡镇学校图书角（虚构示例）
+	Title string `json:"title"`
+}
+
+// NewProgrammeApplication Example: {"amount_fen":2400000,"plan":{"fictional":true,"kind":"FACILITY","milestones":[{"title":"书架到校"},{"title":"图书上架"}],"place":"红旗镇","purpose":"为图书角添置图书与书架","region":"152527102","school":"红旗镇中心小学（虚构示例）","title":"乡镇学校图书角（虚构示例）"}}
+type NewProgrammeApplication struct {
+	// AmountFen Of the fund
+	//
+	// Example: 2400000
+	AmountFen int64 `json:"amount_fen"`
+
+	// FileIds Papers of the caller's
+	FileIds    []Id            `json:"file_ids,omitempty"`
+	OtherMoney []NewOtherMoney `json:"other_money,omitempty"`
+	Plan       ProgrammePlan   `json:"plan"`
+}
+
+// NewProgrammeChange Example: {"kind":"FACILITY","purpose":"改为添置课桌椅","reason":"图书已有社会捐赠"}
+type NewProgrammeChange struct {
+	// Kind Example: FACILITY
+	Kind string `json:"kind"`
+
+	// Purpose Example: 改为添置课桌椅
+	Purpose string `json:"purpose"`
+
+	// Reason Example: 图书已有社会捐赠
+	Reason string `json:"reason"`
+}
+
+// NewPupil Example: {"consent_on":"2020-09-01","guardian":"家长（虚构示例）","id_number":"11010519491231002X","name":"学生甲（虚构示例）","programme_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","region":"152527101","school":"宝昌小学（虚构示例）","stage":"primary"}
+type NewPupil struct {
+	// ConsentOn The day on which the guardian consented in writing
+	ConsentOn     openapi_types.Date `json:"consent_on"`
+	Guardian      string             `json:"guardian"`
+	GuardianPhone *string            `json:"guardian_phone,omitempty"`
+
+	// IdNumber Of the identity card, GB 11643
+	IdNumber string  `json:"id_number"`
+	Name     string  `json:"name"`
+	Note     *string `json:"note,omitempty"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id `json:"programme_id"`
+
+	// Region Example: 152527101
+	Region string     `json:"region"`
+	School string     `json:"school"`
+	Stage  PupilStage `json:"stage"`
+}
+
+// NewPupilAid Example: {"amount_fen":150000,"note":"秋季学期"}
+type NewPupilAid struct {
+	AmountFen int64 `json:"amount_fen"`
+
+	// Note What for; nothing of who the pupil is
+	Note *string `json:"note,omitempty"`
+}
+
+// NewPupilRequest Example: {"purpose":"read","reason":"核对银行账号"}
+type NewPupilRequest struct {
+	Purpose PupilPurpose `json:"purpose"`
+	Reason  string       `json:"reason"`
+}
+
 // NewRecall Example: {"level":2,"notice":"本批次莜面水分超标，请停止食用并联系我们退款。","reason":"抽检水分超标"}
 type NewRecall struct {
 	// Level 1 grave harm, 2 some harm, 3 false label (食品召回管理办法 第十三条)
@@ -4192,6 +5272,36 @@ type NewRecall struct {
 	// Reason For those who work on it
 	//
 	// Example: 抽检水分超标
+	Reason string `json:"reason"`
+}
+
+// NewRelation Example: {"own":false,"reason":"收款单位负责人为平台企业股东"}
+type NewRelation struct {
+	// Own The caller is himself related, and has no hand in the grant any more
+	Own bool `json:"own"`
+
+	// Reason Example: 收款单位负责人为平台企业股东
+	Reason string `json:"reason"`
+}
+
+// NewRelease Example: {"amount_fen":100,"reason":"采购价低于预算"}
+type NewRelease struct {
+	// AmountFen Example: 100
+	AmountFen int64 `json:"amount_fen"`
+
+	// Reason Example: 采购价低于预算
+	Reason string `json:"reason"`
+}
+
+// NewReturn Example: {"amount_fen":100,"bank_reference":"ICBC-2026-11-28-0001","reason":"结余退回"}
+type NewReturn struct {
+	// AmountFen Example: 100
+	AmountFen int64 `json:"amount_fen"`
+
+	// BankReference Example: ICBC-2026-11-28-0001
+	BankReference string `json:"bank_reference"`
+
+	// Reason Example: 结余退回
 	Reason string `json:"reason"`
 }
 
@@ -4231,6 +5341,13 @@ type NewSession struct {
 
 	// Token Not there when it travels in the cookie
 	Token *string `json:"token,omitempty"`
+}
+
+// NewSharedMoney Example: {"money":{"amount_fen":768900000,"source":"机关历年帮扶资金"},"programme_ids":["0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"]}
+type NewSharedMoney struct {
+	// Money Example: {"amount_fen":768900000,"source":"机关历年帮扶资金"}
+	Money        NewOtherMoney `json:"money"`
+	ProgrammeIds []Id          `json:"programme_ids"`
 }
 
 // NewShipment Example: {"carrier":"SF","lines":[{"line":1,"quantity":2}],"tracking_number":"SF1234567890"}
@@ -4339,6 +5456,79 @@ type NoticeTopic string
 type NoticesRead struct {
 	Read int64 `json:"read"`
 }
+
+// Objection defines model for Objection.
+type Objection struct {
+	Answer     *string    `json:"answer,omitempty"`
+	AnsweredAt *time.Time `json:"answered_at,omitempty"`
+
+	// AnsweredBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	AnsweredBy *Id       `json:"answered_by,omitempty"`
+	FiledAt    time.Time `json:"filed_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id          Id                     `json:"id"`
+	NextActions []ObjectionNextActions `json:"next_actions"`
+
+	// ObjectionPeriodId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ObjectionPeriodId Id             `json:"objection_period_id"`
+	State             ObjectionState `json:"state"`
+	Text              string         `json:"text"`
+}
+
+// ObjectionNextActions defines model for Objection.NextActions.
+type ObjectionNextActions string
+
+// ObjectionAnswer Example: {"reason":"经现场核实，图书角在建","uphold":false}
+type ObjectionAnswer struct {
+	// Reason Published
+	//
+	// Example: 经现场核实，图书角在建
+	Reason string `json:"reason"`
+
+	// Uphold What was objected to stops for good
+	Uphold bool `json:"uphold"`
+}
+
+// ObjectionPage defines model for ObjectionPage.
+type ObjectionPage struct {
+	Data       []Objection `json:"data"`
+	NextCursor *string     `json:"next_cursor"`
+}
+
+// ObjectionPeriod defines model for ObjectionPeriod.
+type ObjectionPeriod struct {
+	// DocumentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DocumentId Id `json:"document_id"`
+
+	// EndsAt From then on nobody objects any more
+	EndsAt time.Time `json:"ends_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Objections What they say is not published, the answers are
+	Objections []FiledObjection       `json:"objections"`
+	OpenedAt   time.Time              `json:"opened_at"`
+	Subject    ObjectionPeriodSubject `json:"subject"`
+
+	// SubjectId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SubjectId Id     `json:"subject_id"`
+	TitleEn   string `json:"title_en"`
+	TitleZh   string `json:"title_zh"`
+}
+
+// ObjectionPeriodSubject defines model for ObjectionPeriod.Subject.
+type ObjectionPeriodSubject string
+
+// ObjectionPeriodPage defines model for ObjectionPeriodPage.
+type ObjectionPeriodPage struct {
+	Data       []ObjectionPeriod `json:"data"`
+	NextCursor *string           `json:"next_cursor"`
+}
+
+// ObjectionState defines model for ObjectionState.
+type ObjectionState string
 
 // Order defines model for Order.
 type Order struct {
@@ -4472,6 +5662,22 @@ type OriginRegion struct {
 // OriginRegionLevel defines model for OriginRegion.Level.
 type OriginRegionLevel string
 
+// OtherMoney Money beside the fund's. One amount may be shared by several programmes; it is one amount, and in no sum of the fund
+type OtherMoney struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen *Fen `json:"amount_fen,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id     `json:"id"`
+	Note string `json:"note"`
+
+	// SharedBy Programmes
+	SharedBy []Id   `json:"shared_by"`
+	Source   string `json:"source"`
+}
+
 // Outflow defines model for Outflow.
 type Outflow struct {
 	// First The place of a move in the queue
@@ -4500,6 +5706,15 @@ type OutflowPage struct {
 	NextCursor *string   `json:"next_cursor"`
 }
 
+// PaperDigest defines model for PaperDigest.
+type PaperDigest struct {
+	// FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	FileId Id `json:"file_id"`
+
+	// Sha256 Of its bytes, in hexadecimal
+	Sha256 string `json:"sha256"`
+}
+
 // Password 8 to 128 characters of any kind
 //
 // Example: correct-horse-battery
@@ -4512,6 +5727,20 @@ type PasswordChange struct {
 	// Example: correct-horse-battery
 	NewPassword Password `json:"new_password"`
 	OldPassword string   `json:"old_password"`
+}
+
+// Payee defines model for Payee.
+type Payee struct {
+	// Account At a bank; never public
+	//
+	// Example: 6222 0000 0000 0001
+	Account string `json:"account"`
+
+	// Name Example: 红旗镇中心小学（虚构示例）
+	Name string `json:"name"`
+
+	// Uscc GB 32100
+	Uscc *string `json:"uscc,omitempty"`
 }
 
 // Payout defines model for Payout.
@@ -4951,6 +6180,195 @@ type ProductReturn struct {
 	Reasons []ListingReason `json:"reasons"`
 }
 
+// Programme defines model for Programme.
+type Programme struct {
+	// BudgetFen Of the fund; 0: none of its money
+	BudgetFen int64 `json:"budget_fen"`
+
+	// Fictional An invented example
+	Fictional bool `json:"fictional"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id           `json:"id"`
+	Kind       string       `json:"kind"`
+	Milestones []Milestone  `json:"milestones"`
+	OtherMoney []OtherMoney `json:"other_money"`
+	Place      string       `json:"place"`
+	Purpose    string       `json:"purpose"`
+	RecordedAt time.Time    `json:"recorded_at"`
+	Region     string       `json:"region"`
+	School     string       `json:"school"`
+	Title      string       `json:"title"`
+}
+
+// ProgrammeApplication defines model for ProgrammeApplication.
+type ProgrammeApplication struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen  Fen        `json:"amount_fen"`
+	AssessedAt *time.Time `json:"assessed_at,omitempty"`
+
+	// AssessedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	AssessedBy *Id        `json:"assessed_by,omitempty"`
+	DecidedAt  *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id       `json:"decided_by,omitempty"`
+	FiledAt   time.Time `json:"filed_at"`
+
+	// FiledBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	FiledBy Id `json:"filed_by"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// NextActions What the caller may do next
+	NextActions []ProgrammeApplicationNextActions `json:"next_actions"`
+
+	// ObjectionPeriodId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ObjectionPeriodId *Id             `json:"objection_period_id,omitempty"`
+	Opinion           *string         `json:"opinion,omitempty"`
+	OtherMoney        []NewOtherMoney `json:"other_money"`
+	Papers            []PaperDigest   `json:"papers"`
+	Plan              ProgrammePlan   `json:"plan"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId *Id                       `json:"programme_id,omitempty"`
+	Reason      *string                   `json:"reason,omitempty"`
+	Score       *int                      `json:"score,omitempty"`
+	State       ProgrammeApplicationState `json:"state"`
+}
+
+// ProgrammeApplicationNextActions defines model for ProgrammeApplication.NextActions.
+type ProgrammeApplicationNextActions string
+
+// ProgrammeApplicationPage defines model for ProgrammeApplicationPage.
+type ProgrammeApplicationPage struct {
+	Data       []ProgrammeApplication `json:"data"`
+	NextCursor *string                `json:"next_cursor"`
+}
+
+// ProgrammeApplicationState defines model for ProgrammeApplicationState.
+type ProgrammeApplicationState string
+
+// ProgrammeChange defines model for ProgrammeChange.
+type ProgrammeChange struct {
+	ApprovedAt *time.Time `json:"approved_at,omitempty"`
+
+	// ApprovedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ApprovedBy *Id        `json:"approved_by,omitempty"`
+	DecidedAt  *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id     `json:"id"`
+	Kind string `json:"kind"`
+
+	// NextActions What the caller may do next
+	NextActions []ProgrammeChangeNextActions `json:"next_actions"`
+
+	// ObjectionPeriodId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ObjectionPeriodId *Id    `json:"objection_period_id,omitempty"`
+	OldKind           string `json:"old_kind"`
+	OldPurpose        string `json:"old_purpose"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id        `json:"programme_id"`
+	ProposedAt  time.Time `json:"proposed_at"`
+
+	// ProposedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProposedBy Id                   `json:"proposed_by"`
+	Purpose    string               `json:"purpose"`
+	Reason     string               `json:"reason"`
+	State      ProgrammeChangeState `json:"state"`
+}
+
+// ProgrammeChangeNextActions defines model for ProgrammeChange.NextActions.
+type ProgrammeChangeNextActions string
+
+// ProgrammeChangePage defines model for ProgrammeChangePage.
+type ProgrammeChangePage struct {
+	Data       []ProgrammeChange `json:"data"`
+	NextCursor *string           `json:"next_cursor"`
+}
+
+// ProgrammeChangeState defines model for ProgrammeChangeState.
+type ProgrammeChangeState string
+
+// ProgrammeDetail defines model for ProgrammeDetail.
+type ProgrammeDetail struct {
+	Grants           []PublicGrant     `json:"grants"`
+	ObjectionPeriods []ObjectionPeriod `json:"objection_periods"`
+
+	// PaidFen Paid, less what came back
+	PaidFen   int64     `json:"paid_fen"`
+	Programme Programme `json:"programme"`
+
+	// PromisedFen Promised and not paid yet
+	PromisedFen int64 `json:"promised_fen"`
+
+	// ReturnedFen Came back
+	ReturnedFen int64 `json:"returned_fen"`
+}
+
+// ProgrammeKind defines model for ProgrammeKind.
+type ProgrammeKind struct {
+	// Code Example: TEACHER_TRAINING
+	Code string `json:"code"`
+
+	// Education What is none has no money of the fund
+	Education bool   `json:"education"`
+	NameEn    string `json:"name_en"`
+
+	// NameZh Example: 教师培训
+	NameZh string `json:"name_zh"`
+}
+
+// ProgrammeKindList defines model for ProgrammeKindList.
+type ProgrammeKindList struct {
+	Data []ProgrammeKind `json:"data"`
+}
+
+// ProgrammePage defines model for ProgrammePage.
+type ProgrammePage struct {
+	Data       []Programme `json:"data"`
+	NextCursor *string     `json:"next_cursor"`
+}
+
+// ProgrammePlan defines model for ProgrammePlan.
+type ProgrammePlan struct {
+	// Fictional An invented example
+	Fictional *bool `json:"fictional,omitempty"`
+
+	// Kind Example: FACILITY
+	Kind       string      `json:"kind"`
+	Milestones []Milestone `json:"milestones,omitempty"`
+
+	// Place Where it happens, in words
+	//
+	// Example: 红旗镇
+	Place string `json:"place"`
+
+	// Purpose Example: 为图书角添置图书与书架
+	Purpose string `json:"purpose"`
+
+	// Region Of who has the good of it: a county, township or village
+	//
+	// Example: 152527102
+	Region string `json:"region"`
+
+	// School Who has the good of it; never a pupil
+	//
+	// Example: 红旗镇中心小学（虚构示例）
+	School string `json:"school"`
+
+	// Title Example: 乡镇学校图书角（虚构示例）
+	Title string `json:"title"`
+}
+
 // ProvenDocument defines model for ProvenDocument.
 type ProvenDocument struct {
 	// Digest SHA-256 of the bytes in hexadecimal
@@ -4983,6 +6401,64 @@ type ProvenDocument struct {
 
 // ProvenDocumentState pending: not yet in a signed checkpoint, ask again in a few seconds
 type ProvenDocumentState string
+
+// PublicDisbursement defines model for PublicDisbursement.
+type PublicDisbursement struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen      Fen              `json:"amount_fen"`
+	At             time.Time        `json:"at"`
+	EvidenceSha256 []string         `json:"evidence_sha256"`
+	Instalment     *int             `json:"instalment,omitempty"`
+	Kind           DisbursementKind `json:"kind"`
+}
+
+// PublicGrant A grant as anybody may see it; what is promised is not paid yet
+type PublicGrant struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen         Fen       `json:"amount_fen"`
+	AttachmentsSha256 []string  `json:"attachments_sha256"`
+	CommittedAt       time.Time `json:"committed_at"`
+	Digest            string    `json:"digest"`
+
+	// Disbursements What was done
+	Disbursements []PublicDisbursement `json:"disbursements"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id          Id           `json:"id"`
+	Instalments []Instalment `json:"instalments"`
+
+	// LeftFen Promised, and neither paid nor released
+	LeftFen int64 `json:"left_fen"`
+
+	// ObjectionPeriodId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ObjectionPeriodId *Id `json:"objection_period_id,omitempty"`
+
+	// PaidFen Paid, less what came back
+	PaidFen   int64   `json:"paid_fen"`
+	PayeeName string  `json:"payee_name"`
+	PayeeUscc *string `json:"payee_uscc,omitempty"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId  Id         `json:"programme_id"`
+	Purpose      string     `json:"purpose"`
+	RelatedParty bool       `json:"related_party"`
+	Relations    []Relation `json:"relations"`
+	ReleasedFen  int64      `json:"released_fen"`
+	ReturnedFen  int64      `json:"returned_fen"`
+
+	// State committed: promised, some of it may be paid; closed: all of it was paid or released; struck: an objection was upheld
+	State GrantState `json:"state"`
+}
+
+// PublicGrantPage defines model for PublicGrantPage.
+type PublicGrantPage struct {
+	Data       []PublicGrant `json:"data"`
+	NextCursor *string       `json:"next_cursor"`
+}
 
 // PublicRecall defines model for PublicRecall.
 type PublicRecall struct {
@@ -5039,6 +6515,163 @@ type PublicReviewPage struct {
 	Data       []PublicReview `json:"data"`
 	NextCursor *string        `json:"next_cursor"`
 }
+
+// Pupil defines model for Pupil.
+type Pupil struct {
+	ConsentOn openapi_types.Date `json:"consent_on"`
+
+	// ErasedAt Since then nobody can read the record
+	ErasedAt *time.Time `json:"erased_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id `json:"programme_id"`
+
+	// Pseudonym Example: 学生-7F3A21C0
+	Pseudonym  string    `json:"pseudonym"`
+	RecordedAt time.Time `json:"recorded_at"`
+
+	// RecordedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	RecordedBy Id         `json:"recorded_by"`
+	Region     string     `json:"region"`
+	Stage      PupilStage `json:"stage"`
+}
+
+// PupilAggregate defines model for PupilAggregate.
+type PupilAggregate struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen *Fen         `json:"amount_fen,omitempty"`
+	Groups    []PupilGroup `json:"groups"`
+
+	// Hidden Fewer than five pupils in all
+	Hidden bool `json:"hidden"`
+
+	// Pupils Absent when hidden
+	Pupils *int64 `json:"pupils,omitempty"`
+}
+
+// PupilAid defines model for PupilAid.
+type PupilAid struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen       `json:"amount_fen"`
+	At        time.Time `json:"at"`
+
+	// GivenBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	GivenBy Id `json:"given_by"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id     `json:"id"`
+	Note string `json:"note"`
+
+	// PupilId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PupilId Id `json:"pupil_id"`
+}
+
+// PupilAidPage defines model for PupilAidPage.
+type PupilAidPage struct {
+	Data       []PupilAid `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// PupilGroup defines model for PupilGroup.
+type PupilGroup struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen *Fen `json:"amount_fen,omitempty"`
+
+	// Hidden Too small to be shown, or telling of one that is
+	Hidden bool `json:"hidden"`
+
+	// Pupils Absent when hidden
+	Pupils *int64     `json:"pupils,omitempty"`
+	Region string     `json:"region"`
+	Stage  PupilStage `json:"stage"`
+}
+
+// PupilPage defines model for PupilPage.
+type PupilPage struct {
+	Data       []Pupil `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// PupilPurpose defines model for PupilPurpose.
+type PupilPurpose string
+
+// PupilReading defines model for PupilReading.
+type PupilReading struct {
+	At time.Time `json:"at"`
+
+	// ReadBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ReadBy Id `json:"read_by"`
+
+	// RequestId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	RequestId Id `json:"request_id"`
+}
+
+// PupilReadingPage defines model for PupilReadingPage.
+type PupilReadingPage struct {
+	Data       []PupilReading `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// PupilRecord defines model for PupilRecord.
+type PupilRecord struct {
+	Guardian      string `json:"guardian"`
+	GuardianPhone string `json:"guardian_phone"`
+	IdNumber      string `json:"id_number"`
+	Name          string `json:"name"`
+	Note          string `json:"note"`
+	School        string `json:"school"`
+}
+
+// PupilRequest defines model for PupilRequest.
+type PupilRequest struct {
+	AskedAt time.Time `json:"asked_at"`
+
+	// AskedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	AskedBy   Id         `json:"asked_by"`
+	DecidedAt *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// NextActions What the caller may do next
+	NextActions []PupilRequestNextActions `json:"next_actions"`
+
+	// PupilId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PupilId Id                `json:"pupil_id"`
+	Purpose PupilPurpose      `json:"purpose"`
+	Reason  string            `json:"reason"`
+	State   PupilRequestState `json:"state"`
+
+	// Until How long the reading is allowed
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// PupilRequestNextActions defines model for PupilRequest.NextActions.
+type PupilRequestNextActions string
+
+// PupilRequestPage defines model for PupilRequestPage.
+type PupilRequestPage struct {
+	Data       []PupilRequest `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// PupilRequestState defines model for PupilRequestState.
+type PupilRequestState string
+
+// PupilStage defines model for PupilStage.
+type PupilStage string
 
 // Quantity Example: 2
 type Quantity = int64
@@ -5380,6 +7013,19 @@ type Registration struct {
 	Phone *Phone `json:"phone,omitempty"`
 }
 
+// Relation defines model for Relation.
+type Relation struct {
+	At time.Time `json:"at"`
+
+	// Kind enterprise: the payee sells in this shop, or is called like who does; declared: by an administrator
+	Kind RelationKind `json:"kind"`
+	Note string       `json:"note"`
+	Own  bool         `json:"own"`
+}
+
+// RelationKind enterprise: the payee sells in this shop, or is called like who does; declared: by an administrator
+type RelationKind string
+
 // Repayment The money of a refund, on its way back to a buyer. There is no `order_id` when what was paid bought nothing.
 type Repayment struct {
 	// AmountFen Fen; 100 fen are 1 yuan
@@ -5419,6 +7065,16 @@ type RepaymentState string
 type RepaymentPage struct {
 	Data       []Repayment `json:"data"`
 	NextCursor *string     `json:"next_cursor"`
+}
+
+// ReportText Example: {"body_en":"All of it for education.","body_zh":"全部用于教育。","title_en":"Report of 2020 (invented)","title_zh":"2020 年度报告（虚构示例）"}
+type ReportText struct {
+	BodyEn string `json:"body_en"`
+
+	// BodyZh Blank lines part paragraphs
+	BodyZh  string `json:"body_zh"`
+	TitleEn string `json:"title_en"`
+	TitleZh string `json:"title_zh"`
 }
 
 // Resolution Example: {"resolution":"支付渠道页面上的手工转账，已与企业核对"}
@@ -6320,6 +7976,9 @@ type WebhookWithSecret struct {
 	Webhook Webhook `json:"webhook"`
 }
 
+// Year Example: 2020
+type Year = int
+
 // ZoneReach defines model for ZoneReach.
 type ZoneReach struct {
 	// Code Example: COLD_NORTH_CHINA
@@ -6367,20 +8026,32 @@ type Cursor = string
 // DeliveryId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type DeliveryId = Id
 
+// DisbursementId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type DisbursementId = Id
+
 // DisputeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type DisputeId = Id
 
 // DocumentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type DocumentId = Id
 
+// DutyId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type DutyId = Id
+
 // FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type FileId = Id
+
+// GrantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type GrantId = Id
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
 // IfMatch defines model for IfMatch.
 type IfMatch = string
+
+// ImpactYear Example: 2020
+type ImpactYear = Year
 
 // ImportId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ImportId = Id
@@ -6409,6 +8080,12 @@ type MerchantId = Id
 // NoticeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type NoticeId = Id
 
+// ObjectionId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ObjectionId = Id
+
+// ObjectionPeriodId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ObjectionPeriodId = Id
+
 // OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type OrderId = Id
 
@@ -6420,6 +8097,21 @@ type PayoutId = Id
 
 // ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ProductId = Id
+
+// ProgrammeApplicationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ProgrammeApplicationId = Id
+
+// ProgrammeChangeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ProgrammeChangeId = Id
+
+// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ProgrammeId = Id
+
+// PupilId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type PupilId = Id
+
+// PupilRequestId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type PupilRequestId = Id
 
 // RecallId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type RecallId = Id
@@ -6507,6 +8199,15 @@ type GetProblemParams struct {
 
 // GetProblemParamsLang defines parameters for GetProblem.
 type GetProblemParamsLang string
+
+// GetReportPageParams defines parameters for GetReportPage.
+type GetReportPageParams struct {
+	// Lang When `Accept-Language` is not what is wanted
+	Lang *GetReportPageParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+}
+
+// GetReportPageParamsLang defines parameters for GetReportPage.
+type GetReportPageParamsLang string
 
 // ListApplicationsParams defines parameters for ListApplications.
 type ListApplicationsParams struct {
@@ -6599,6 +8300,135 @@ type ReadFileParams struct {
 
 // ReadFileParamsSize defines parameters for ReadFile.
 type ReadFileParamsSize int
+
+// ListProgrammeApplicationsParams defines parameters for ListProgrammeApplications.
+type ListProgrammeApplicationsParams struct {
+	// State Only those in this state
+	State *ProgrammeApplicationState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListDisbursementsParams defines parameters for ListDisbursements.
+type ListDisbursementsParams struct {
+	// State Only those in this state
+	State *DisbursementState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ApproveDisbursementParams defines parameters for ApproveDisbursement.
+type ApproveDisbursementParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ExecuteDisbursementParams defines parameters for ExecuteDisbursement.
+type ExecuteDisbursementParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ReportDutyParams defines parameters for ReportDuty.
+type ReportDutyParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListGrantsParams defines parameters for ListGrants.
+type ListGrantsParams struct {
+	// State Only those in this state
+	State *GrantState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ApproveGrantParams defines parameters for ApproveGrant.
+type ApproveGrantParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListObjectionsParams defines parameters for ListObjections.
+type ListObjectionsParams struct {
+	// State Only those in this state
+	State *ObjectionState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListProgrammeChangesParams defines parameters for ListProgrammeChanges.
+type ListProgrammeChangesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPupilRequestsParams defines parameters for ListPupilRequests.
+type ListPupilRequestsParams struct {
+	// State Only those in this state
+	State *PupilRequestState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPupilsParams defines parameters for ListPupils.
+type ListPupilsParams struct {
+	// Programme Only those of this programme
+	Programme *Id `form:"programme,omitempty" json:"programme,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPupilAidsParams defines parameters for ListPupilAids.
+type ListPupilAidsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GivePupilParams defines parameters for GivePupil.
+type GivePupilParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListPupilReadingsParams defines parameters for ListPupilReadings.
+type ListPupilReadingsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
 
 // GetMyTenthParams defines parameters for GetMyTenth.
 type GetMyTenthParams struct {
@@ -7344,6 +9174,18 @@ type ListProductReviewsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListAssistanceParams defines parameters for ListAssistance.
+type ListAssistanceParams struct {
+	// Year Only that of this year
+	Year *Year `form:"year,omitempty" json:"year,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListDocumentsParams defines parameters for ListDocuments.
 type ListDocumentsParams struct {
 	Kind *DocumentKind `form:"kind,omitempty" json:"kind,omitempty"`
@@ -7355,6 +9197,32 @@ type ListDocumentsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListDutiesParams defines parameters for ListDuties.
+type ListDutiesParams struct {
+	// State Only those in this state
+	State *DutyState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPublicGrantsParams defines parameters for ListPublicGrants.
+type ListPublicGrantsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetImpactParams defines parameters for GetImpact.
+type GetImpactParams struct {
+	Year ImpactYear `form:"year" json:"year"`
+}
+
 // ListMerchantsParams defines parameters for ListMerchants.
 type ListMerchantsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -7362,6 +9230,29 @@ type ListMerchantsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListObjectionPeriodsParams defines parameters for ListObjectionPeriods.
+type ListObjectionPeriodsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListProgrammesParams defines parameters for ListProgrammes.
+type ListProgrammesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetPupilAggregateParams defines parameters for GetPupilAggregate.
+type GetPupilAggregateParams struct {
+	Programme Id `form:"programme" json:"programme"`
 }
 
 // ListRecallsParams defines parameters for ListRecalls.
@@ -7507,6 +9398,75 @@ type ReturnCountyApplicationJSONRequestBody = ApplicationReturn
 // UploadFileMultipartRequestBody defines body for UploadFile for multipart/form-data ContentType.
 type UploadFileMultipartRequestBody UploadFileMultipartBody
 
+// FileProgrammeApplicationJSONRequestBody defines body for FileProgrammeApplication for application/json ContentType.
+type FileProgrammeApplicationJSONRequestBody = NewProgrammeApplication
+
+// AssessProgrammeApplicationJSONRequestBody defines body for AssessProgrammeApplication for application/json ContentType.
+type AssessProgrammeApplicationJSONRequestBody = Assessment
+
+// DeclineProgrammeApplicationJSONRequestBody defines body for DeclineProgrammeApplication for application/json ContentType.
+type DeclineProgrammeApplicationJSONRequestBody = CaseReason
+
+// ApproveDisbursementJSONRequestBody defines body for ApproveDisbursement for application/json ContentType.
+type ApproveDisbursementJSONRequestBody = GrantApproval
+
+// ExecuteDisbursementJSONRequestBody defines body for ExecuteDisbursement for application/json ContentType.
+type ExecuteDisbursementJSONRequestBody = Execution
+
+// RefuseDisbursementJSONRequestBody defines body for RefuseDisbursement for application/json ContentType.
+type RefuseDisbursementJSONRequestBody = CaseReason
+
+// OpenDutyJSONRequestBody defines body for OpenDuty for application/json ContentType.
+type OpenDutyJSONRequestBody = NewEvent
+
+// ReportDutyJSONRequestBody defines body for ReportDuty for application/json ContentType.
+type ReportDutyJSONRequestBody = ReportText
+
+// ProposeGrantJSONRequestBody defines body for ProposeGrant for application/json ContentType.
+type ProposeGrantJSONRequestBody = NewGrant
+
+// ApproveGrantJSONRequestBody defines body for ApproveGrant for application/json ContentType.
+type ApproveGrantJSONRequestBody = GrantApproval
+
+// RequestPaymentJSONRequestBody defines body for RequestPayment for application/json ContentType.
+type RequestPaymentJSONRequestBody = NewPayment
+
+// RefuseGrantJSONRequestBody defines body for RefuseGrant for application/json ContentType.
+type RefuseGrantJSONRequestBody = CaseReason
+
+// DeclareRelationJSONRequestBody defines body for DeclareRelation for application/json ContentType.
+type DeclareRelationJSONRequestBody = NewRelation
+
+// RequestReleaseJSONRequestBody defines body for RequestRelease for application/json ContentType.
+type RequestReleaseJSONRequestBody = NewRelease
+
+// RecordReturnJSONRequestBody defines body for RecordReturn for application/json ContentType.
+type RecordReturnJSONRequestBody = NewReturn
+
+// AnswerObjectionJSONRequestBody defines body for AnswerObjection for application/json ContentType.
+type AnswerObjectionJSONRequestBody = ObjectionAnswer
+
+// RecordOtherMoneyJSONRequestBody defines body for RecordOtherMoney for application/json ContentType.
+type RecordOtherMoneyJSONRequestBody = NewSharedMoney
+
+// DeclineProgrammeChangeJSONRequestBody defines body for DeclineProgrammeChange for application/json ContentType.
+type DeclineProgrammeChangeJSONRequestBody = CaseReason
+
+// RecordProgrammeJSONRequestBody defines body for RecordProgramme for application/json ContentType.
+type RecordProgrammeJSONRequestBody = NewProgramme
+
+// ProposeProgrammeChangeJSONRequestBody defines body for ProposeProgrammeChange for application/json ContentType.
+type ProposeProgrammeChangeJSONRequestBody = NewProgrammeChange
+
+// RecordPupilJSONRequestBody defines body for RecordPupil for application/json ContentType.
+type RecordPupilJSONRequestBody = NewPupil
+
+// GivePupilJSONRequestBody defines body for GivePupil for application/json ContentType.
+type GivePupilJSONRequestBody = NewPupilAid
+
+// RequestPupilJSONRequestBody defines body for RequestPupil for application/json ContentType.
+type RequestPupilJSONRequestBody = NewPupilRequest
+
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = PasswordChange
 
@@ -7612,6 +9572,9 @@ type RefuseApplicationJSONRequestBody = Reason
 // ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
 type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
 
+// RecordAssistanceJSONRequestBody defines body for RecordAssistance for application/json ContentType.
+type RecordAssistanceJSONRequestBody = NewAssistance
+
 // ResolveBreakJSONRequestBody defines body for ResolveBreak for application/json ContentType.
 type ResolveBreakJSONRequestBody = Resolution
 
@@ -7692,6 +9655,9 @@ type WriteReviewJSONRequestBody = NewReview
 
 // ReportCheaperJSONRequestBody defines body for ReportCheaper for application/json ContentType.
 type ReportCheaperJSONRequestBody = NewCheaperReport
+
+// FileObjectionJSONRequestBody defines body for FileObjection for application/json ContentType.
+type FileObjectionJSONRequestBody = NewObjection
 
 // FollowUpReviewJSONRequestBody defines body for FollowUpReview for application/json ContentType.
 type FollowUpReviewJSONRequestBody = NewFollowUp
@@ -7813,6 +9779,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReportPage A published report to read and to print
+	//
+	// Corresponds with GET /reports/{document_id} (the `GetReportPage` operationId).
+	GetReportPage(ctx context.Context, documentId DocumentId, params *GetReportPageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RegisterAccountWithBody Register with a phone number, an e-mail address, or both
 	//
@@ -8138,6 +10109,444 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/fund/accounts (the `ListFundAccounts` operationId).
 	ListFundAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListProgrammeApplications What schools ask for, the newest first; officials see those of their county
+	//
+	// Corresponds with GET /v1/fund/applications (the `ListProgrammeApplications` operationId).
+	ListProgrammeApplications(ctx context.Context, params *ListProgrammeApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FileProgrammeApplicationWithBody File what a school of the county asks the fund for
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/applications (the `FileProgrammeApplication` operationId).
+	FileProgrammeApplicationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FileProgrammeApplication File what a school of the county asks the fund for
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/applications (the `FileProgrammeApplication` operationId).
+	FileProgrammeApplication(ctx context.Context, body FileProgrammeApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetProgrammeApplication An application
+	//
+	// Corresponds with GET /v1/fund/applications/{programme_application_id} (the `GetProgrammeApplication` operationId).
+	GetProgrammeApplication(ctx context.Context, programmeApplicationId ProgrammeApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcceptProgrammeApplication Make a programme of it when the time for objections is over; neither who filed it does nor who assessed it
+	//
+	// Corresponds with POST /v1/fund/applications/{programme_application_id}/accept (the `AcceptProgrammeApplication` operationId).
+	AcceptProgrammeApplication(ctx context.Context, programmeApplicationId ProgrammeApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AssessProgrammeApplicationWithBody Give another's application a score and an opinion
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/applications/{programme_application_id}/assess (the `AssessProgrammeApplication` operationId).
+	AssessProgrammeApplicationWithBody(ctx context.Context, programmeApplicationId ProgrammeApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AssessProgrammeApplication Give another's application a score and an opinion
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/applications/{programme_application_id}/assess (the `AssessProgrammeApplication` operationId).
+	AssessProgrammeApplication(ctx context.Context, programmeApplicationId ProgrammeApplicationId, body AssessProgrammeApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineProgrammeApplicationWithBody Decline an application, or withdraw one's own
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/applications/{programme_application_id}/decline (the `DeclineProgrammeApplication` operationId).
+	DeclineProgrammeApplicationWithBody(ctx context.Context, programmeApplicationId ProgrammeApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineProgrammeApplication Decline an application, or withdraw one's own
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/applications/{programme_application_id}/decline (the `DeclineProgrammeApplication` operationId).
+	DeclineProgrammeApplication(ctx context.Context, programmeApplicationId ProgrammeApplicationId, body DeclineProgrammeApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PublishProgrammeApplication Publish an application so that anybody may object
+	//
+	// Corresponds with POST /v1/fund/applications/{programme_application_id}/publish (the `PublishProgrammeApplication` operationId).
+	PublishProgrammeApplication(ctx context.Context, programmeApplicationId ProgrammeApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListDisbursements Payments, releases and returns, the newest first
+	//
+	// Corresponds with GET /v1/fund/disbursements (the `ListDisbursements` operationId).
+	ListDisbursements(ctx context.Context, params *ListDisbursementsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveDisbursementWithBody Approve exactly what another asked for; a release or a return is done by it
+	//
+	// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/approve (the `ApproveDisbursement` operationId).
+	ApproveDisbursementWithBody(ctx context.Context, disbursementId DisbursementId, params *ApproveDisbursementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveDisbursement Approve exactly what another asked for; a release or a return is done by it
+	//
+	// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/approve (the `ApproveDisbursement` operationId).
+	ApproveDisbursement(ctx context.Context, disbursementId DisbursementId, params *ApproveDisbursementParams, body ApproveDisbursementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExecuteDisbursementWithBody Say that a payment went out; a third person does, when nobody objects any more
+	//
+	// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/execute (the `ExecuteDisbursement` operationId).
+	ExecuteDisbursementWithBody(ctx context.Context, disbursementId DisbursementId, params *ExecuteDisbursementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExecuteDisbursement Say that a payment went out; a third person does, when nobody objects any more
+	//
+	// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/execute (the `ExecuteDisbursement` operationId).
+	ExecuteDisbursement(ctx context.Context, disbursementId DisbursementId, params *ExecuteDisbursementParams, body ExecuteDisbursementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefuseDisbursementWithBody Refuse what another asked for, or withdraw one's own
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/refuse (the `RefuseDisbursement` operationId).
+	RefuseDisbursementWithBody(ctx context.Context, disbursementId DisbursementId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefuseDisbursement Refuse what another asked for, or withdraw one's own
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/refuse (the `RefuseDisbursement` operationId).
+	RefuseDisbursement(ctx context.Context, disbursementId DisbursementId, body RefuseDisbursementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenDutyWithBody Enter a major event, which is to be published within thirty days
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+	OpenDutyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenDuty Enter a major event, which is to be published within thirty days
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+	OpenDuty(ctx context.Context, body OpenDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportDutyWithBody Publish what a duty asks for, with the figures of this moment
+	//
+	// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+	ReportDutyWithBody(ctx context.Context, dutyId DutyId, params *ReportDutyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportDuty Publish what a duty asks for, with the figures of this moment
+	//
+	// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+	ReportDuty(ctx context.Context, dutyId DutyId, params *ReportDutyParams, body ReportDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListGrants Grants, the newest first
+	//
+	// Corresponds with GET /v1/fund/grants (the `ListGrants` operationId).
+	ListGrants(ctx context.Context, params *ListGrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeGrantWithBody Propose exactly what is paid to whom
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/grants (the `ProposeGrant` operationId).
+	ProposeGrantWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeGrant Propose exactly what is paid to whom
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/grants (the `ProposeGrant` operationId).
+	ProposeGrant(ctx context.Context, body ProposeGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetGrant A grant with what was done about it
+	//
+	// Corresponds with GET /v1/fund/grants/{grant_id} (the `GetGrant` operationId).
+	GetGrant(ctx context.Context, grantId GrantId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveGrantWithBody Approve exactly what another proposed; the money is committed, and anybody may object
+	//
+	// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`. The grant of a related party needs two approvals.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/approve (the `ApproveGrant` operationId).
+	ApproveGrantWithBody(ctx context.Context, grantId GrantId, params *ApproveGrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveGrant Approve exactly what another proposed; the money is committed, and anybody may object
+	//
+	// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`. The grant of a related party needs two approvals.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/approve (the `ApproveGrant` operationId).
+	ApproveGrant(ctx context.Context, grantId GrantId, params *ApproveGrantParams, body ApproveGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestPaymentWithBody Ask for an instalment, with evidence that its milestone was reached
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/payments (the `RequestPayment` operationId).
+	RequestPaymentWithBody(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestPayment Ask for an instalment, with evidence that its milestone was reached
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/payments (the `RequestPayment` operationId).
+	RequestPayment(ctx context.Context, grantId GrantId, body RequestPaymentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefuseGrantWithBody Refuse what another proposed, or withdraw one's own
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/refuse (the `RefuseGrant` operationId).
+	RefuseGrantWithBody(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefuseGrant Refuse what another proposed, or withdraw one's own
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/refuse (the `RefuseGrant` operationId).
+	RefuseGrant(ctx context.Context, grantId GrantId, body RefuseGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclareRelationWithBody Say that the payee is a related party
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/relations (the `DeclareRelation` operationId).
+	DeclareRelationWithBody(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclareRelation Say that the payee is a related party
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/relations (the `DeclareRelation` operationId).
+	DeclareRelation(ctx context.Context, grantId GrantId, body DeclareRelationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestReleaseWithBody Ask to make free again what is not needed
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/releases (the `RequestRelease` operationId).
+	RequestReleaseWithBody(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestRelease Ask to make free again what is not needed
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/releases (the `RequestRelease` operationId).
+	RequestRelease(ctx context.Context, grantId GrantId, body RequestReleaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordReturnWithBody Record what was paid, not used, and came back; another confirms it
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/returns (the `RecordReturn` operationId).
+	RecordReturnWithBody(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordReturn Record what was paid, not used, and came back; another confirms it
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/returns (the `RecordReturn` operationId).
+	RecordReturn(ctx context.Context, grantId GrantId, body RecordReturnJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListObjections Objections with what they say, the newest first
+	//
+	// Corresponds with GET /v1/fund/objections (the `ListObjections` operationId).
+	ListObjections(ctx context.Context, params *ListObjectionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AnswerObjectionWithBody Uphold or dismiss an objection, with reasons that are published; not for who has a part in the matter
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/objections/{objection_id}/answer (the `AnswerObjection` operationId).
+	AnswerObjectionWithBody(ctx context.Context, objectionId ObjectionId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AnswerObjection Uphold or dismiss an objection, with reasons that are published; not for who has a part in the matter
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/objections/{objection_id}/answer (the `AnswerObjection` operationId).
+	AnswerObjection(ctx context.Context, objectionId ObjectionId, body AnswerObjectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordOtherMoneyWithBody Record money beside the fund's; several programmes may share one amount
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/other-money (the `RecordOtherMoney` operationId).
+	RecordOtherMoneyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordOtherMoney Record money beside the fund's; several programmes may share one amount
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/other-money (the `RecordOtherMoney` operationId).
+	RecordOtherMoney(ctx context.Context, body RecordOtherMoneyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListProgrammeChanges Changes of purpose, the newest first
+	//
+	// Corresponds with GET /v1/fund/programme-changes (the `ListProgrammeChanges` operationId).
+	ListProgrammeChanges(ctx context.Context, params *ListProgrammeChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveProgrammeChange Approve what another proposed; it is published so that anybody may object
+	//
+	// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/approve (the `ApproveProgrammeChange` operationId).
+	ApproveProgrammeChange(ctx context.Context, programmeChangeId ProgrammeChangeId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineProgrammeChangeWithBody Decline a change, or withdraw one's own
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/decline (the `DeclineProgrammeChange` operationId).
+	DeclineProgrammeChangeWithBody(ctx context.Context, programmeChangeId ProgrammeChangeId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineProgrammeChange Decline a change, or withdraw one's own
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/decline (the `DeclineProgrammeChange` operationId).
+	DeclineProgrammeChange(ctx context.Context, programmeChangeId ProgrammeChangeId, body DeclineProgrammeChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EnactProgrammeChange Put a change in force when the time for objections is over
+	//
+	// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/enact (the `EnactProgrammeChange` operationId).
+	EnactProgrammeChange(ctx context.Context, programmeChangeId ProgrammeChangeId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordProgrammeWithBody Record a programme that has none of the fund's money
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/programmes (the `RecordProgramme` operationId).
+	RecordProgrammeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordProgramme Record a programme that has none of the fund's money
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/programmes (the `RecordProgramme` operationId).
+	RecordProgramme(ctx context.Context, body RecordProgrammeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeProgrammeChangeWithBody Propose another purpose
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/programmes/{programme_id}/changes (the `ProposeProgrammeChange` operationId).
+	ProposeProgrammeChangeWithBody(ctx context.Context, programmeId ProgrammeId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeProgrammeChange Propose another purpose
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/programmes/{programme_id}/changes (the `ProposeProgrammeChange` operationId).
+	ProposeProgrammeChange(ctx context.Context, programmeId ProgrammeId, body ProposeProgrammeChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPupilRequests Who asked to read or to erase records, newest first
+	//
+	// Corresponds with GET /v1/fund/pupil-requests (the `ListPupilRequests` operationId).
+	ListPupilRequests(ctx context.Context, params *ListPupilRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApprovePupilRequest Allow somebody else to read a record, or have it erased
+	//
+	// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/approve (the `ApprovePupilRequest` operationId).
+	ApprovePupilRequest(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefusePupilRequest Refuse somebody else's request
+	//
+	// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/refuse (the `RefusePupilRequest` operationId).
+	RefusePupilRequest(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPupils Pupils whom the fund helps, by pseudonym
+	//
+	// Corresponds with GET /v1/fund/pupils (the `ListPupils` operationId).
+	ListPupils(ctx context.Context, params *ListPupilsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordPupilWithBody Write a pupil down under a pseudonym, once the guardian has consented
+	//
+	// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+	RecordPupilWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordPupil Write a pupil down under a pseudonym, once the guardian has consented
+	//
+	// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+	RecordPupil(ctx context.Context, body RecordPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPupilAids What a pupil was given, newest first
+	//
+	// Corresponds with GET /v1/fund/pupils/{pupil_id}/aids (the `ListPupilAids` operationId).
+	ListPupilAids(ctx context.Context, pupilId PupilId, params *ListPupilAidsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GivePupilWithBody Write down what a pupil was given of the money that the programme was paid
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+	GivePupilWithBody(ctx context.Context, pupilId PupilId, params *GivePupilParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GivePupil Write down what a pupil was given of the money that the programme was paid
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+	GivePupil(ctx context.Context, pupilId PupilId, params *GivePupilParams, body GivePupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPupilReadings Who read a record, and when, newest first
+	//
+	// Corresponds with GET /v1/fund/pupils/{pupil_id}/readings (the `ListPupilReadings` operationId).
+	ListPupilReadings(ctx context.Context, pupilId PupilId, params *ListPupilReadingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadPupil Read a record, under a request of one's own that was approved and is still good
+	//
+	// The reading is written down.
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/readings (the `ReadPupil` operationId).
+	ReadPupil(ctx context.Context, pupilId PupilId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestPupilWithBody Ask to read a record, or to have it erased
+	//
+	// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+	RequestPupilWithBody(ctx context.Context, pupilId PupilId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestPupil Ask to read a record, or to have it erased
+	//
+	// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+	RequestPupil(ctx context.Context, pupilId PupilId, body RequestPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
 	//
@@ -9052,6 +11461,20 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
 	ReturnOpsApplication(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RecordAssistanceWithBody Put help outside the shop into the register, or correct an entry
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+	RecordAssistanceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordAssistance Put help outside the shop into the register, or correct an entry
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+	RecordAssistance(ctx context.Context, body RecordAssistanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListBreaks Differences between the provider, our records and the book, newest first
 	//
 	// Corresponds with GET /v1/ops/breaks (the `ListBreaks` operationId).
@@ -9640,6 +12063,18 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/products/{product_id}/reviews/summary (the `GetReviewSummary` operationId).
 	GetReviewSummary(ctx context.Context, productId ProductId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAssistance Help outside the shop, with figures and their sources
+	//
+	// None of it is money of the fund, and none is paid by it. What was corrected is not listed; its correction is.
+	//
+	// Corresponds with GET /v1/public/assistance (the `ListAssistance` operationId).
+	ListAssistance(ctx context.Context, params *ListAssistanceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAssistanceTracks In what ways the county is helped outside the shop
+	//
+	// Corresponds with GET /v1/public/assistance-tracks (the `ListAssistanceTracks` operationId).
+	ListAssistanceTracks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListDocuments What was published, the newest first
 	//
 	// Corresponds with GET /v1/public/documents (the `ListDocuments` operationId).
@@ -9657,10 +12092,27 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/public/documents/{document_id}/content (the `GetDocumentContent` operationId).
 	GetDocumentContent(ctx context.Context, documentId DocumentId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListDuties What the fund must publish and by when, the first due first
+	//
+	// Corresponds with GET /v1/public/duties (the `ListDuties` operationId).
+	ListDuties(ctx context.Context, params *ListDutiesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	//
 	// Corresponds with GET /v1/public/fund (the `GetFund` operationId).
 	GetFund(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPublicGrants Grants of the fund, the newest first: what was promised and what was paid
+	//
+	// Corresponds with GET /v1/public/grants (the `ListPublicGrants` operationId).
+	ListPublicGrants(ctx context.Context, params *ListPublicGrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetImpact A year's account: what was sold, what one tenth of it came to, and what was done with it
+	//
+	// All figures come from the book, the orders, what the enterprises declare, and the register of assistance, which names its sources.
+	//
+	// Corresponds with GET /v1/public/impact (the `GetImpact` operationId).
+	GetImpact(ctx context.Context, params *GetImpactParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
 	//
@@ -9677,15 +12129,61 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/public/merchants/{merchant_id} (the `GetMerchant` operationId).
 	GetMerchant(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListObjectionPeriods What is published so that anybody may object, the newest first
+	//
+	// Corresponds with GET /v1/public/objection-periods (the `ListObjectionPeriods` operationId).
+	ListObjectionPeriods(ctx context.Context, params *ListObjectionPeriodsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FileObjectionWithBody Object to what was published; who does is not asked
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/public/objection-periods/{objection_period_id}/objections (the `FileObjection` operationId).
+	FileObjectionWithBody(ctx context.Context, objectionPeriodId ObjectionPeriodId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FileObjection Object to what was published; who does is not asked
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/public/objection-periods/{objection_period_id}/objections (the `FileObjection` operationId).
+	FileObjection(ctx context.Context, objectionPeriodId ObjectionPeriodId, body FileObjectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetPriceClaimShare How much of what is on sale has a price claim that holds now
 	//
 	// Corresponds with GET /v1/public/price-claims (the `GetPriceClaimShare` operationId).
 	GetPriceClaimShare(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListProgrammeKinds Kinds of programmes; only those of education are paid from the fund
+	//
+	// Corresponds with GET /v1/public/programme-kinds (the `ListProgrammeKinds` operationId).
+	ListProgrammeKinds(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListProgrammes What money is given for, the newest first
+	//
+	// Corresponds with GET /v1/public/programmes (the `ListProgrammes` operationId).
+	ListProgrammes(ctx context.Context, params *ListProgrammesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetProgramme A programme with its grants: what was promised, what was paid, what anybody objected
+	//
+	// Corresponds with GET /v1/public/programmes/{programme_id} (the `GetProgramme` operationId).
+	GetProgramme(ctx context.Context, programmeId ProgrammeId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPupilAggregate How many pupils a programme helped, and with how much
+	//
+	// Groups of fewer than five pupils are hidden, and as many more as it takes that they cannot be told from the sums.
+	//
+	// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
+	GetPupilAggregate(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRecalls Lots that were called back, newest first
 	//
 	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
 	ListRecalls(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReportPdf A published report as a PDF
+	//
+	// Corresponds with GET /v1/public/reports/{document_id}/pdf (the `GetReportPdf` operationId).
+	GetReportPdf(ctx context.Context, documentId DocumentId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListShippingZones Where goods are shipped to
 	//
@@ -9921,6 +12419,21 @@ func (c *Client) GetProblem(ctx context.Context, code string, params *GetProblem
 // Corresponds with GET /readyz (the `GetReadiness` operationId).
 func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetReadinessRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReportPage A published report to read and to print
+//
+// Corresponds with GET /reports/{document_id} (the `GetReportPage` operationId).
+func (c *Client) GetReportPage(ctx context.Context, documentId DocumentId, params *GetReportPageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReportPageRequest(c.Server, documentId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -10736,6 +13249,1084 @@ func (c *Client) LinkFile(ctx context.Context, fileId FileId, reqEditors ...Requ
 // Corresponds with GET /v1/fund/accounts (the `ListFundAccounts` operationId).
 func (c *Client) ListFundAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListFundAccountsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListProgrammeApplications What schools ask for, the newest first; officials see those of their county
+//
+// Corresponds with GET /v1/fund/applications (the `ListProgrammeApplications` operationId).
+func (c *Client) ListProgrammeApplications(ctx context.Context, params *ListProgrammeApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListProgrammeApplicationsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FileProgrammeApplicationWithBody File what a school of the county asks the fund for
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/applications (the `FileProgrammeApplication` operationId).
+func (c *Client) FileProgrammeApplicationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFileProgrammeApplicationRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FileProgrammeApplication File what a school of the county asks the fund for
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/applications (the `FileProgrammeApplication` operationId).
+func (c *Client) FileProgrammeApplication(ctx context.Context, body FileProgrammeApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFileProgrammeApplicationRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetProgrammeApplication An application
+//
+// Corresponds with GET /v1/fund/applications/{programme_application_id} (the `GetProgrammeApplication` operationId).
+func (c *Client) GetProgrammeApplication(ctx context.Context, programmeApplicationId ProgrammeApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetProgrammeApplicationRequest(c.Server, programmeApplicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcceptProgrammeApplication Make a programme of it when the time for objections is over; neither who filed it does nor who assessed it
+//
+// Corresponds with POST /v1/fund/applications/{programme_application_id}/accept (the `AcceptProgrammeApplication` operationId).
+func (c *Client) AcceptProgrammeApplication(ctx context.Context, programmeApplicationId ProgrammeApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptProgrammeApplicationRequest(c.Server, programmeApplicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AssessProgrammeApplicationWithBody Give another's application a score and an opinion
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/applications/{programme_application_id}/assess (the `AssessProgrammeApplication` operationId).
+func (c *Client) AssessProgrammeApplicationWithBody(ctx context.Context, programmeApplicationId ProgrammeApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAssessProgrammeApplicationRequestWithBody(c.Server, programmeApplicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AssessProgrammeApplication Give another's application a score and an opinion
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/applications/{programme_application_id}/assess (the `AssessProgrammeApplication` operationId).
+func (c *Client) AssessProgrammeApplication(ctx context.Context, programmeApplicationId ProgrammeApplicationId, body AssessProgrammeApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAssessProgrammeApplicationRequest(c.Server, programmeApplicationId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineProgrammeApplicationWithBody Decline an application, or withdraw one's own
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/applications/{programme_application_id}/decline (the `DeclineProgrammeApplication` operationId).
+func (c *Client) DeclineProgrammeApplicationWithBody(ctx context.Context, programmeApplicationId ProgrammeApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineProgrammeApplicationRequestWithBody(c.Server, programmeApplicationId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineProgrammeApplication Decline an application, or withdraw one's own
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/applications/{programme_application_id}/decline (the `DeclineProgrammeApplication` operationId).
+func (c *Client) DeclineProgrammeApplication(ctx context.Context, programmeApplicationId ProgrammeApplicationId, body DeclineProgrammeApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineProgrammeApplicationRequest(c.Server, programmeApplicationId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PublishProgrammeApplication Publish an application so that anybody may object
+//
+// Corresponds with POST /v1/fund/applications/{programme_application_id}/publish (the `PublishProgrammeApplication` operationId).
+func (c *Client) PublishProgrammeApplication(ctx context.Context, programmeApplicationId ProgrammeApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPublishProgrammeApplicationRequest(c.Server, programmeApplicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDisbursements Payments, releases and returns, the newest first
+//
+// Corresponds with GET /v1/fund/disbursements (the `ListDisbursements` operationId).
+func (c *Client) ListDisbursements(ctx context.Context, params *ListDisbursementsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDisbursementsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveDisbursementWithBody Approve exactly what another asked for; a release or a return is done by it
+//
+// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/approve (the `ApproveDisbursement` operationId).
+func (c *Client) ApproveDisbursementWithBody(ctx context.Context, disbursementId DisbursementId, params *ApproveDisbursementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveDisbursementRequestWithBody(c.Server, disbursementId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveDisbursement Approve exactly what another asked for; a release or a return is done by it
+//
+// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/approve (the `ApproveDisbursement` operationId).
+func (c *Client) ApproveDisbursement(ctx context.Context, disbursementId DisbursementId, params *ApproveDisbursementParams, body ApproveDisbursementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveDisbursementRequest(c.Server, disbursementId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExecuteDisbursementWithBody Say that a payment went out; a third person does, when nobody objects any more
+//
+// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/execute (the `ExecuteDisbursement` operationId).
+func (c *Client) ExecuteDisbursementWithBody(ctx context.Context, disbursementId DisbursementId, params *ExecuteDisbursementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExecuteDisbursementRequestWithBody(c.Server, disbursementId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExecuteDisbursement Say that a payment went out; a third person does, when nobody objects any more
+//
+// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/execute (the `ExecuteDisbursement` operationId).
+func (c *Client) ExecuteDisbursement(ctx context.Context, disbursementId DisbursementId, params *ExecuteDisbursementParams, body ExecuteDisbursementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExecuteDisbursementRequest(c.Server, disbursementId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefuseDisbursementWithBody Refuse what another asked for, or withdraw one's own
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/refuse (the `RefuseDisbursement` operationId).
+func (c *Client) RefuseDisbursementWithBody(ctx context.Context, disbursementId DisbursementId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefuseDisbursementRequestWithBody(c.Server, disbursementId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefuseDisbursement Refuse what another asked for, or withdraw one's own
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/refuse (the `RefuseDisbursement` operationId).
+func (c *Client) RefuseDisbursement(ctx context.Context, disbursementId DisbursementId, body RefuseDisbursementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefuseDisbursementRequest(c.Server, disbursementId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenDutyWithBody Enter a major event, which is to be published within thirty days
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+func (c *Client) OpenDutyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenDutyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenDuty Enter a major event, which is to be published within thirty days
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+func (c *Client) OpenDuty(ctx context.Context, body OpenDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenDutyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportDutyWithBody Publish what a duty asks for, with the figures of this moment
+//
+// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+func (c *Client) ReportDutyWithBody(ctx context.Context, dutyId DutyId, params *ReportDutyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportDutyRequestWithBody(c.Server, dutyId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportDuty Publish what a duty asks for, with the figures of this moment
+//
+// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+func (c *Client) ReportDuty(ctx context.Context, dutyId DutyId, params *ReportDutyParams, body ReportDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportDutyRequest(c.Server, dutyId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListGrants Grants, the newest first
+//
+// Corresponds with GET /v1/fund/grants (the `ListGrants` operationId).
+func (c *Client) ListGrants(ctx context.Context, params *ListGrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListGrantsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeGrantWithBody Propose exactly what is paid to whom
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/grants (the `ProposeGrant` operationId).
+func (c *Client) ProposeGrantWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeGrantRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeGrant Propose exactly what is paid to whom
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/grants (the `ProposeGrant` operationId).
+func (c *Client) ProposeGrant(ctx context.Context, body ProposeGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeGrantRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetGrant A grant with what was done about it
+//
+// Corresponds with GET /v1/fund/grants/{grant_id} (the `GetGrant` operationId).
+func (c *Client) GetGrant(ctx context.Context, grantId GrantId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetGrantRequest(c.Server, grantId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveGrantWithBody Approve exactly what another proposed; the money is committed, and anybody may object
+//
+// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`. The grant of a related party needs two approvals.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/approve (the `ApproveGrant` operationId).
+func (c *Client) ApproveGrantWithBody(ctx context.Context, grantId GrantId, params *ApproveGrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveGrantRequestWithBody(c.Server, grantId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveGrant Approve exactly what another proposed; the money is committed, and anybody may object
+//
+// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`. The grant of a related party needs two approvals.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/approve (the `ApproveGrant` operationId).
+func (c *Client) ApproveGrant(ctx context.Context, grantId GrantId, params *ApproveGrantParams, body ApproveGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveGrantRequest(c.Server, grantId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestPaymentWithBody Ask for an instalment, with evidence that its milestone was reached
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/payments (the `RequestPayment` operationId).
+func (c *Client) RequestPaymentWithBody(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestPaymentRequestWithBody(c.Server, grantId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestPayment Ask for an instalment, with evidence that its milestone was reached
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/payments (the `RequestPayment` operationId).
+func (c *Client) RequestPayment(ctx context.Context, grantId GrantId, body RequestPaymentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestPaymentRequest(c.Server, grantId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefuseGrantWithBody Refuse what another proposed, or withdraw one's own
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/refuse (the `RefuseGrant` operationId).
+func (c *Client) RefuseGrantWithBody(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefuseGrantRequestWithBody(c.Server, grantId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefuseGrant Refuse what another proposed, or withdraw one's own
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/refuse (the `RefuseGrant` operationId).
+func (c *Client) RefuseGrant(ctx context.Context, grantId GrantId, body RefuseGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefuseGrantRequest(c.Server, grantId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclareRelationWithBody Say that the payee is a related party
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/relations (the `DeclareRelation` operationId).
+func (c *Client) DeclareRelationWithBody(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclareRelationRequestWithBody(c.Server, grantId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclareRelation Say that the payee is a related party
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/relations (the `DeclareRelation` operationId).
+func (c *Client) DeclareRelation(ctx context.Context, grantId GrantId, body DeclareRelationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclareRelationRequest(c.Server, grantId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestReleaseWithBody Ask to make free again what is not needed
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/releases (the `RequestRelease` operationId).
+func (c *Client) RequestReleaseWithBody(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestReleaseRequestWithBody(c.Server, grantId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestRelease Ask to make free again what is not needed
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/releases (the `RequestRelease` operationId).
+func (c *Client) RequestRelease(ctx context.Context, grantId GrantId, body RequestReleaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestReleaseRequest(c.Server, grantId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordReturnWithBody Record what was paid, not used, and came back; another confirms it
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/returns (the `RecordReturn` operationId).
+func (c *Client) RecordReturnWithBody(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordReturnRequestWithBody(c.Server, grantId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordReturn Record what was paid, not used, and came back; another confirms it
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/returns (the `RecordReturn` operationId).
+func (c *Client) RecordReturn(ctx context.Context, grantId GrantId, body RecordReturnJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordReturnRequest(c.Server, grantId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListObjections Objections with what they say, the newest first
+//
+// Corresponds with GET /v1/fund/objections (the `ListObjections` operationId).
+func (c *Client) ListObjections(ctx context.Context, params *ListObjectionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListObjectionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AnswerObjectionWithBody Uphold or dismiss an objection, with reasons that are published; not for who has a part in the matter
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/objections/{objection_id}/answer (the `AnswerObjection` operationId).
+func (c *Client) AnswerObjectionWithBody(ctx context.Context, objectionId ObjectionId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAnswerObjectionRequestWithBody(c.Server, objectionId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AnswerObjection Uphold or dismiss an objection, with reasons that are published; not for who has a part in the matter
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/objections/{objection_id}/answer (the `AnswerObjection` operationId).
+func (c *Client) AnswerObjection(ctx context.Context, objectionId ObjectionId, body AnswerObjectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAnswerObjectionRequest(c.Server, objectionId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordOtherMoneyWithBody Record money beside the fund's; several programmes may share one amount
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/other-money (the `RecordOtherMoney` operationId).
+func (c *Client) RecordOtherMoneyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordOtherMoneyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordOtherMoney Record money beside the fund's; several programmes may share one amount
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/other-money (the `RecordOtherMoney` operationId).
+func (c *Client) RecordOtherMoney(ctx context.Context, body RecordOtherMoneyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordOtherMoneyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListProgrammeChanges Changes of purpose, the newest first
+//
+// Corresponds with GET /v1/fund/programme-changes (the `ListProgrammeChanges` operationId).
+func (c *Client) ListProgrammeChanges(ctx context.Context, params *ListProgrammeChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListProgrammeChangesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveProgrammeChange Approve what another proposed; it is published so that anybody may object
+//
+// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/approve (the `ApproveProgrammeChange` operationId).
+func (c *Client) ApproveProgrammeChange(ctx context.Context, programmeChangeId ProgrammeChangeId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveProgrammeChangeRequest(c.Server, programmeChangeId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineProgrammeChangeWithBody Decline a change, or withdraw one's own
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/decline (the `DeclineProgrammeChange` operationId).
+func (c *Client) DeclineProgrammeChangeWithBody(ctx context.Context, programmeChangeId ProgrammeChangeId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineProgrammeChangeRequestWithBody(c.Server, programmeChangeId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineProgrammeChange Decline a change, or withdraw one's own
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/decline (the `DeclineProgrammeChange` operationId).
+func (c *Client) DeclineProgrammeChange(ctx context.Context, programmeChangeId ProgrammeChangeId, body DeclineProgrammeChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineProgrammeChangeRequest(c.Server, programmeChangeId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EnactProgrammeChange Put a change in force when the time for objections is over
+//
+// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/enact (the `EnactProgrammeChange` operationId).
+func (c *Client) EnactProgrammeChange(ctx context.Context, programmeChangeId ProgrammeChangeId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEnactProgrammeChangeRequest(c.Server, programmeChangeId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordProgrammeWithBody Record a programme that has none of the fund's money
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/programmes (the `RecordProgramme` operationId).
+func (c *Client) RecordProgrammeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordProgrammeRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordProgramme Record a programme that has none of the fund's money
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/programmes (the `RecordProgramme` operationId).
+func (c *Client) RecordProgramme(ctx context.Context, body RecordProgrammeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordProgrammeRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeProgrammeChangeWithBody Propose another purpose
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/programmes/{programme_id}/changes (the `ProposeProgrammeChange` operationId).
+func (c *Client) ProposeProgrammeChangeWithBody(ctx context.Context, programmeId ProgrammeId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeProgrammeChangeRequestWithBody(c.Server, programmeId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeProgrammeChange Propose another purpose
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/programmes/{programme_id}/changes (the `ProposeProgrammeChange` operationId).
+func (c *Client) ProposeProgrammeChange(ctx context.Context, programmeId ProgrammeId, body ProposeProgrammeChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeProgrammeChangeRequest(c.Server, programmeId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPupilRequests Who asked to read or to erase records, newest first
+//
+// Corresponds with GET /v1/fund/pupil-requests (the `ListPupilRequests` operationId).
+func (c *Client) ListPupilRequests(ctx context.Context, params *ListPupilRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPupilRequestsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApprovePupilRequest Allow somebody else to read a record, or have it erased
+//
+// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/approve (the `ApprovePupilRequest` operationId).
+func (c *Client) ApprovePupilRequest(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApprovePupilRequestRequest(c.Server, pupilRequestId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefusePupilRequest Refuse somebody else's request
+//
+// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/refuse (the `RefusePupilRequest` operationId).
+func (c *Client) RefusePupilRequest(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefusePupilRequestRequest(c.Server, pupilRequestId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPupils Pupils whom the fund helps, by pseudonym
+//
+// Corresponds with GET /v1/fund/pupils (the `ListPupils` operationId).
+func (c *Client) ListPupils(ctx context.Context, params *ListPupilsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPupilsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordPupilWithBody Write a pupil down under a pseudonym, once the guardian has consented
+//
+// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+func (c *Client) RecordPupilWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordPupilRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordPupil Write a pupil down under a pseudonym, once the guardian has consented
+//
+// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+func (c *Client) RecordPupil(ctx context.Context, body RecordPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordPupilRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPupilAids What a pupil was given, newest first
+//
+// Corresponds with GET /v1/fund/pupils/{pupil_id}/aids (the `ListPupilAids` operationId).
+func (c *Client) ListPupilAids(ctx context.Context, pupilId PupilId, params *ListPupilAidsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPupilAidsRequest(c.Server, pupilId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GivePupilWithBody Write down what a pupil was given of the money that the programme was paid
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+func (c *Client) GivePupilWithBody(ctx context.Context, pupilId PupilId, params *GivePupilParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGivePupilRequestWithBody(c.Server, pupilId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GivePupil Write down what a pupil was given of the money that the programme was paid
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+func (c *Client) GivePupil(ctx context.Context, pupilId PupilId, params *GivePupilParams, body GivePupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGivePupilRequest(c.Server, pupilId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPupilReadings Who read a record, and when, newest first
+//
+// Corresponds with GET /v1/fund/pupils/{pupil_id}/readings (the `ListPupilReadings` operationId).
+func (c *Client) ListPupilReadings(ctx context.Context, pupilId PupilId, params *ListPupilReadingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPupilReadingsRequest(c.Server, pupilId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadPupil Read a record, under a request of one's own that was approved and is still good
+//
+// The reading is written down.
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/readings (the `ReadPupil` operationId).
+func (c *Client) ReadPupil(ctx context.Context, pupilId PupilId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadPupilRequest(c.Server, pupilId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestPupilWithBody Ask to read a record, or to have it erased
+//
+// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+func (c *Client) RequestPupilWithBody(ctx context.Context, pupilId PupilId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestPupilRequestWithBody(c.Server, pupilId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestPupil Ask to read a record, or to have it erased
+//
+// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+func (c *Client) RequestPupil(ctx context.Context, pupilId PupilId, body RequestPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestPupilRequest(c.Server, pupilId, body)
 	if err != nil {
 		return nil, err
 	}
@@ -13019,6 +16610,40 @@ func (c *Client) ReturnOpsApplication(ctx context.Context, applicationId Applica
 	return c.Client.Do(req)
 }
 
+// RecordAssistanceWithBody Put help outside the shop into the register, or correct an entry
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+func (c *Client) RecordAssistanceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordAssistanceRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordAssistance Put help outside the shop into the register, or correct an entry
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+func (c *Client) RecordAssistance(ctx context.Context, body RecordAssistanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordAssistanceRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListBreaks Differences between the provider, our records and the book, newest first
 //
 // Corresponds with GET /v1/ops/breaks (the `ListBreaks` operationId).
@@ -14527,6 +18152,38 @@ func (c *Client) GetReviewSummary(ctx context.Context, productId ProductId, reqE
 	return c.Client.Do(req)
 }
 
+// ListAssistance Help outside the shop, with figures and their sources
+//
+// None of it is money of the fund, and none is paid by it. What was corrected is not listed; its correction is.
+//
+// Corresponds with GET /v1/public/assistance (the `ListAssistance` operationId).
+func (c *Client) ListAssistance(ctx context.Context, params *ListAssistanceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAssistanceRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAssistanceTracks In what ways the county is helped outside the shop
+//
+// Corresponds with GET /v1/public/assistance-tracks (the `ListAssistanceTracks` operationId).
+func (c *Client) ListAssistanceTracks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAssistanceTracksRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListDocuments What was published, the newest first
 //
 // Corresponds with GET /v1/public/documents (the `ListDocuments` operationId).
@@ -14574,11 +18231,58 @@ func (c *Client) GetDocumentContent(ctx context.Context, documentId DocumentId, 
 	return c.Client.Do(req)
 }
 
+// ListDuties What the fund must publish and by when, the first due first
+//
+// Corresponds with GET /v1/public/duties (the `ListDuties` operationId).
+func (c *Client) ListDuties(ctx context.Context, params *ListDutiesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDutiesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetFund What was sold, what one tenth of it came to, and where that money is
 //
 // Corresponds with GET /v1/public/fund (the `GetFund` operationId).
 func (c *Client) GetFund(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetFundRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPublicGrants Grants of the fund, the newest first: what was promised and what was paid
+//
+// Corresponds with GET /v1/public/grants (the `ListPublicGrants` operationId).
+func (c *Client) ListPublicGrants(ctx context.Context, params *ListPublicGrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPublicGrantsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetImpact A year's account: what was sold, what one tenth of it came to, and what was done with it
+//
+// All figures come from the book, the orders, what the enterprises declare, and the register of assistance, which names its sources.
+//
+// Corresponds with GET /v1/public/impact (the `GetImpact` operationId).
+func (c *Client) GetImpact(ctx context.Context, params *GetImpactParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetImpactRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -14634,6 +18338,55 @@ func (c *Client) GetMerchant(ctx context.Context, merchantId MerchantId, reqEdit
 	return c.Client.Do(req)
 }
 
+// ListObjectionPeriods What is published so that anybody may object, the newest first
+//
+// Corresponds with GET /v1/public/objection-periods (the `ListObjectionPeriods` operationId).
+func (c *Client) ListObjectionPeriods(ctx context.Context, params *ListObjectionPeriodsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListObjectionPeriodsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FileObjectionWithBody Object to what was published; who does is not asked
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/public/objection-periods/{objection_period_id}/objections (the `FileObjection` operationId).
+func (c *Client) FileObjectionWithBody(ctx context.Context, objectionPeriodId ObjectionPeriodId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFileObjectionRequestWithBody(c.Server, objectionPeriodId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FileObjection Object to what was published; who does is not asked
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/public/objection-periods/{objection_period_id}/objections (the `FileObjection` operationId).
+func (c *Client) FileObjection(ctx context.Context, objectionPeriodId ObjectionPeriodId, body FileObjectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFileObjectionRequest(c.Server, objectionPeriodId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetPriceClaimShare How much of what is on sale has a price claim that holds now
 //
 // Corresponds with GET /v1/public/price-claims (the `GetPriceClaimShare` operationId).
@@ -14649,11 +18402,88 @@ func (c *Client) GetPriceClaimShare(ctx context.Context, reqEditors ...RequestEd
 	return c.Client.Do(req)
 }
 
+// ListProgrammeKinds Kinds of programmes; only those of education are paid from the fund
+//
+// Corresponds with GET /v1/public/programme-kinds (the `ListProgrammeKinds` operationId).
+func (c *Client) ListProgrammeKinds(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListProgrammeKindsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListProgrammes What money is given for, the newest first
+//
+// Corresponds with GET /v1/public/programmes (the `ListProgrammes` operationId).
+func (c *Client) ListProgrammes(ctx context.Context, params *ListProgrammesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListProgrammesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetProgramme A programme with its grants: what was promised, what was paid, what anybody objected
+//
+// Corresponds with GET /v1/public/programmes/{programme_id} (the `GetProgramme` operationId).
+func (c *Client) GetProgramme(ctx context.Context, programmeId ProgrammeId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetProgrammeRequest(c.Server, programmeId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPupilAggregate How many pupils a programme helped, and with how much
+//
+// Groups of fewer than five pupils are hidden, and as many more as it takes that they cannot be told from the sums.
+//
+// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
+func (c *Client) GetPupilAggregate(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPupilAggregateRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRecalls Lots that were called back, newest first
 //
 // Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
 func (c *Client) ListRecalls(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListRecallsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReportPdf A published report as a PDF
+//
+// Corresponds with GET /v1/public/reports/{document_id}/pdf (the `GetReportPdf` operationId).
+func (c *Client) GetReportPdf(ctx context.Context, documentId DocumentId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReportPdfRequest(c.Server, documentId)
 	if err != nil {
 		return nil, err
 	}
@@ -15242,6 +19072,67 @@ func NewGetReadinessRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetReportPageRequest constructs an http.Request for the GetReportPage method
+func NewGetReportPageRequest(server string, documentId DocumentId, params *GetReportPageParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "document_id", documentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/reports/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -16898,6 +20789,2096 @@ func NewListFundAccountsRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewListProgrammeApplicationsRequest constructs an http.Request for the ListProgrammeApplications method
+func NewListProgrammeApplicationsRequest(server string, params *ListProgrammeApplicationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/applications")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewFileProgrammeApplicationRequest calls the generic FileProgrammeApplication builder with application/json body
+func NewFileProgrammeApplicationRequest(server string, body FileProgrammeApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewFileProgrammeApplicationRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewFileProgrammeApplicationRequestWithBody constructs an http.Request for the FileProgrammeApplication method, with any body, and a specified content type
+func NewFileProgrammeApplicationRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/applications")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetProgrammeApplicationRequest constructs an http.Request for the GetProgrammeApplication method
+func NewGetProgrammeApplicationRequest(server string, programmeApplicationId ProgrammeApplicationId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "programme_application_id", programmeApplicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/applications/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAcceptProgrammeApplicationRequest constructs an http.Request for the AcceptProgrammeApplication method
+func NewAcceptProgrammeApplicationRequest(server string, programmeApplicationId ProgrammeApplicationId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "programme_application_id", programmeApplicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/applications/%s/accept", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAssessProgrammeApplicationRequest calls the generic AssessProgrammeApplication builder with application/json body
+func NewAssessProgrammeApplicationRequest(server string, programmeApplicationId ProgrammeApplicationId, body AssessProgrammeApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAssessProgrammeApplicationRequestWithBody(server, programmeApplicationId, "application/json", bodyReader)
+}
+
+// NewAssessProgrammeApplicationRequestWithBody constructs an http.Request for the AssessProgrammeApplication method, with any body, and a specified content type
+func NewAssessProgrammeApplicationRequestWithBody(server string, programmeApplicationId ProgrammeApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "programme_application_id", programmeApplicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/applications/%s/assess", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeclineProgrammeApplicationRequest calls the generic DeclineProgrammeApplication builder with application/json body
+func NewDeclineProgrammeApplicationRequest(server string, programmeApplicationId ProgrammeApplicationId, body DeclineProgrammeApplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDeclineProgrammeApplicationRequestWithBody(server, programmeApplicationId, "application/json", bodyReader)
+}
+
+// NewDeclineProgrammeApplicationRequestWithBody constructs an http.Request for the DeclineProgrammeApplication method, with any body, and a specified content type
+func NewDeclineProgrammeApplicationRequestWithBody(server string, programmeApplicationId ProgrammeApplicationId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "programme_application_id", programmeApplicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/applications/%s/decline", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPublishProgrammeApplicationRequest constructs an http.Request for the PublishProgrammeApplication method
+func NewPublishProgrammeApplicationRequest(server string, programmeApplicationId ProgrammeApplicationId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "programme_application_id", programmeApplicationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/applications/%s/publish", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListDisbursementsRequest constructs an http.Request for the ListDisbursements method
+func NewListDisbursementsRequest(server string, params *ListDisbursementsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/disbursements")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApproveDisbursementRequest calls the generic ApproveDisbursement builder with application/json body
+func NewApproveDisbursementRequest(server string, disbursementId DisbursementId, params *ApproveDisbursementParams, body ApproveDisbursementJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApproveDisbursementRequestWithBody(server, disbursementId, params, "application/json", bodyReader)
+}
+
+// NewApproveDisbursementRequestWithBody constructs an http.Request for the ApproveDisbursement method, with any body, and a specified content type
+func NewApproveDisbursementRequestWithBody(server string, disbursementId DisbursementId, params *ApproveDisbursementParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "disbursement_id", disbursementId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/disbursements/%s/approve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewExecuteDisbursementRequest calls the generic ExecuteDisbursement builder with application/json body
+func NewExecuteDisbursementRequest(server string, disbursementId DisbursementId, params *ExecuteDisbursementParams, body ExecuteDisbursementJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExecuteDisbursementRequestWithBody(server, disbursementId, params, "application/json", bodyReader)
+}
+
+// NewExecuteDisbursementRequestWithBody constructs an http.Request for the ExecuteDisbursement method, with any body, and a specified content type
+func NewExecuteDisbursementRequestWithBody(server string, disbursementId DisbursementId, params *ExecuteDisbursementParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "disbursement_id", disbursementId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/disbursements/%s/execute", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewRefuseDisbursementRequest calls the generic RefuseDisbursement builder with application/json body
+func NewRefuseDisbursementRequest(server string, disbursementId DisbursementId, body RefuseDisbursementJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRefuseDisbursementRequestWithBody(server, disbursementId, "application/json", bodyReader)
+}
+
+// NewRefuseDisbursementRequestWithBody constructs an http.Request for the RefuseDisbursement method, with any body, and a specified content type
+func NewRefuseDisbursementRequestWithBody(server string, disbursementId DisbursementId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "disbursement_id", disbursementId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/disbursements/%s/refuse", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewOpenDutyRequest calls the generic OpenDuty builder with application/json body
+func NewOpenDutyRequest(server string, body OpenDutyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOpenDutyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewOpenDutyRequestWithBody constructs an http.Request for the OpenDuty method, with any body, and a specified content type
+func NewOpenDutyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/duties")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReportDutyRequest calls the generic ReportDuty builder with application/json body
+func NewReportDutyRequest(server string, dutyId DutyId, params *ReportDutyParams, body ReportDutyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReportDutyRequestWithBody(server, dutyId, params, "application/json", bodyReader)
+}
+
+// NewReportDutyRequestWithBody constructs an http.Request for the ReportDuty method, with any body, and a specified content type
+func NewReportDutyRequestWithBody(server string, dutyId DutyId, params *ReportDutyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "duty_id", dutyId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/duties/%s/report", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListGrantsRequest constructs an http.Request for the ListGrants method
+func NewListGrantsRequest(server string, params *ListGrantsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/grants")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProposeGrantRequest calls the generic ProposeGrant builder with application/json body
+func NewProposeGrantRequest(server string, body ProposeGrantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeGrantRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewProposeGrantRequestWithBody constructs an http.Request for the ProposeGrant method, with any body, and a specified content type
+func NewProposeGrantRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/grants")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetGrantRequest constructs an http.Request for the GetGrant method
+func NewGetGrantRequest(server string, grantId GrantId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "grant_id", grantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/grants/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApproveGrantRequest calls the generic ApproveGrant builder with application/json body
+func NewApproveGrantRequest(server string, grantId GrantId, params *ApproveGrantParams, body ApproveGrantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApproveGrantRequestWithBody(server, grantId, params, "application/json", bodyReader)
+}
+
+// NewApproveGrantRequestWithBody constructs an http.Request for the ApproveGrant method, with any body, and a specified content type
+func NewApproveGrantRequestWithBody(server string, grantId GrantId, params *ApproveGrantParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "grant_id", grantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/grants/%s/approve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewRequestPaymentRequest calls the generic RequestPayment builder with application/json body
+func NewRequestPaymentRequest(server string, grantId GrantId, body RequestPaymentJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRequestPaymentRequestWithBody(server, grantId, "application/json", bodyReader)
+}
+
+// NewRequestPaymentRequestWithBody constructs an http.Request for the RequestPayment method, with any body, and a specified content type
+func NewRequestPaymentRequestWithBody(server string, grantId GrantId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "grant_id", grantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/grants/%s/payments", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRefuseGrantRequest calls the generic RefuseGrant builder with application/json body
+func NewRefuseGrantRequest(server string, grantId GrantId, body RefuseGrantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRefuseGrantRequestWithBody(server, grantId, "application/json", bodyReader)
+}
+
+// NewRefuseGrantRequestWithBody constructs an http.Request for the RefuseGrant method, with any body, and a specified content type
+func NewRefuseGrantRequestWithBody(server string, grantId GrantId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "grant_id", grantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/grants/%s/refuse", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeclareRelationRequest calls the generic DeclareRelation builder with application/json body
+func NewDeclareRelationRequest(server string, grantId GrantId, body DeclareRelationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDeclareRelationRequestWithBody(server, grantId, "application/json", bodyReader)
+}
+
+// NewDeclareRelationRequestWithBody constructs an http.Request for the DeclareRelation method, with any body, and a specified content type
+func NewDeclareRelationRequestWithBody(server string, grantId GrantId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "grant_id", grantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/grants/%s/relations", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRequestReleaseRequest calls the generic RequestRelease builder with application/json body
+func NewRequestReleaseRequest(server string, grantId GrantId, body RequestReleaseJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRequestReleaseRequestWithBody(server, grantId, "application/json", bodyReader)
+}
+
+// NewRequestReleaseRequestWithBody constructs an http.Request for the RequestRelease method, with any body, and a specified content type
+func NewRequestReleaseRequestWithBody(server string, grantId GrantId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "grant_id", grantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/grants/%s/releases", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRecordReturnRequest calls the generic RecordReturn builder with application/json body
+func NewRecordReturnRequest(server string, grantId GrantId, body RecordReturnJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRecordReturnRequestWithBody(server, grantId, "application/json", bodyReader)
+}
+
+// NewRecordReturnRequestWithBody constructs an http.Request for the RecordReturn method, with any body, and a specified content type
+func NewRecordReturnRequestWithBody(server string, grantId GrantId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "grant_id", grantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/grants/%s/returns", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListObjectionsRequest constructs an http.Request for the ListObjections method
+func NewListObjectionsRequest(server string, params *ListObjectionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/objections")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAnswerObjectionRequest calls the generic AnswerObjection builder with application/json body
+func NewAnswerObjectionRequest(server string, objectionId ObjectionId, body AnswerObjectionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAnswerObjectionRequestWithBody(server, objectionId, "application/json", bodyReader)
+}
+
+// NewAnswerObjectionRequestWithBody constructs an http.Request for the AnswerObjection method, with any body, and a specified content type
+func NewAnswerObjectionRequestWithBody(server string, objectionId ObjectionId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "objection_id", objectionId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/objections/%s/answer", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRecordOtherMoneyRequest calls the generic RecordOtherMoney builder with application/json body
+func NewRecordOtherMoneyRequest(server string, body RecordOtherMoneyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRecordOtherMoneyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRecordOtherMoneyRequestWithBody constructs an http.Request for the RecordOtherMoney method, with any body, and a specified content type
+func NewRecordOtherMoneyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/other-money")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListProgrammeChangesRequest constructs an http.Request for the ListProgrammeChanges method
+func NewListProgrammeChangesRequest(server string, params *ListProgrammeChangesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/programme-changes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApproveProgrammeChangeRequest constructs an http.Request for the ApproveProgrammeChange method
+func NewApproveProgrammeChangeRequest(server string, programmeChangeId ProgrammeChangeId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "programme_change_id", programmeChangeId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/programme-changes/%s/approve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeclineProgrammeChangeRequest calls the generic DeclineProgrammeChange builder with application/json body
+func NewDeclineProgrammeChangeRequest(server string, programmeChangeId ProgrammeChangeId, body DeclineProgrammeChangeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDeclineProgrammeChangeRequestWithBody(server, programmeChangeId, "application/json", bodyReader)
+}
+
+// NewDeclineProgrammeChangeRequestWithBody constructs an http.Request for the DeclineProgrammeChange method, with any body, and a specified content type
+func NewDeclineProgrammeChangeRequestWithBody(server string, programmeChangeId ProgrammeChangeId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "programme_change_id", programmeChangeId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/programme-changes/%s/decline", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewEnactProgrammeChangeRequest constructs an http.Request for the EnactProgrammeChange method
+func NewEnactProgrammeChangeRequest(server string, programmeChangeId ProgrammeChangeId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "programme_change_id", programmeChangeId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/programme-changes/%s/enact", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRecordProgrammeRequest calls the generic RecordProgramme builder with application/json body
+func NewRecordProgrammeRequest(server string, body RecordProgrammeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRecordProgrammeRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRecordProgrammeRequestWithBody constructs an http.Request for the RecordProgramme method, with any body, and a specified content type
+func NewRecordProgrammeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/programmes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewProposeProgrammeChangeRequest calls the generic ProposeProgrammeChange builder with application/json body
+func NewProposeProgrammeChangeRequest(server string, programmeId ProgrammeId, body ProposeProgrammeChangeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeProgrammeChangeRequestWithBody(server, programmeId, "application/json", bodyReader)
+}
+
+// NewProposeProgrammeChangeRequestWithBody constructs an http.Request for the ProposeProgrammeChange method, with any body, and a specified content type
+func NewProposeProgrammeChangeRequestWithBody(server string, programmeId ProgrammeId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "programme_id", programmeId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/programmes/%s/changes", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListPupilRequestsRequest constructs an http.Request for the ListPupilRequests method
+func NewListPupilRequestsRequest(server string, params *ListPupilRequestsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupil-requests")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApprovePupilRequestRequest constructs an http.Request for the ApprovePupilRequest method
+func NewApprovePupilRequestRequest(server string, pupilRequestId PupilRequestId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_request_id", pupilRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupil-requests/%s/approve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRefusePupilRequestRequest constructs an http.Request for the RefusePupilRequest method
+func NewRefusePupilRequestRequest(server string, pupilRequestId PupilRequestId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_request_id", pupilRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupil-requests/%s/refuse", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListPupilsRequest constructs an http.Request for the ListPupils method
+func NewListPupilsRequest(server string, params *ListPupilsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Programme != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "programme", *params.Programme, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRecordPupilRequest calls the generic RecordPupil builder with application/json body
+func NewRecordPupilRequest(server string, body RecordPupilJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRecordPupilRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRecordPupilRequestWithBody constructs an http.Request for the RecordPupil method, with any body, and a specified content type
+func NewRecordPupilRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListPupilAidsRequest constructs an http.Request for the ListPupilAids method
+func NewListPupilAidsRequest(server string, pupilId PupilId, params *ListPupilAidsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_id", pupilId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils/%s/aids", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGivePupilRequest calls the generic GivePupil builder with application/json body
+func NewGivePupilRequest(server string, pupilId PupilId, params *GivePupilParams, body GivePupilJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewGivePupilRequestWithBody(server, pupilId, params, "application/json", bodyReader)
+}
+
+// NewGivePupilRequestWithBody constructs an http.Request for the GivePupil method, with any body, and a specified content type
+func NewGivePupilRequestWithBody(server string, pupilId PupilId, params *GivePupilParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_id", pupilId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils/%s/aids", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListPupilReadingsRequest constructs an http.Request for the ListPupilReadings method
+func NewListPupilReadingsRequest(server string, pupilId PupilId, params *ListPupilReadingsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_id", pupilId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils/%s/readings", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReadPupilRequest constructs an http.Request for the ReadPupil method
+func NewReadPupilRequest(server string, pupilId PupilId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_id", pupilId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils/%s/readings", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRequestPupilRequest calls the generic RequestPupil builder with application/json body
+func NewRequestPupilRequest(server string, pupilId PupilId, body RequestPupilJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRequestPupilRequestWithBody(server, pupilId, "application/json", bodyReader)
+}
+
+// NewRequestPupilRequestWithBody constructs an http.Request for the RequestPupil method, with any body, and a specified content type
+func NewRequestPupilRequestWithBody(server string, pupilId PupilId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pupil_id", pupilId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/pupils/%s/requests", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -22064,6 +28045,46 @@ func NewReturnOpsApplicationRequestWithBody(server string, applicationId Applica
 	return req, nil
 }
 
+// NewRecordAssistanceRequest calls the generic RecordAssistance builder with application/json body
+func NewRecordAssistanceRequest(server string, body RecordAssistanceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRecordAssistanceRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRecordAssistanceRequestWithBody constructs an http.Request for the RecordAssistance method, with any body, and a specified content type
+func NewRecordAssistanceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ops/assistance")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListBreaksRequest constructs an http.Request for the ListBreaks method
 func NewListBreaksRequest(server string, params *ListBreaksParams) (*http.Request, error) {
 	var err error
@@ -25688,6 +31709,111 @@ func NewGetReviewSummaryRequest(server string, productId ProductId) (*http.Reque
 	return req, nil
 }
 
+// NewListAssistanceRequest constructs an http.Request for the ListAssistance method
+func NewListAssistanceRequest(server string, params *ListAssistanceParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/assistance")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Year != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "year", *params.Year, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListAssistanceTracksRequest constructs an http.Request for the ListAssistanceTracks method
+func NewListAssistanceTracksRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/assistance-tracks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListDocumentsRequest constructs an http.Request for the ListDocuments method
 func NewListDocumentsRequest(server string, params *ListDocumentsParams) (*http.Request, error) {
 	var err error
@@ -25834,6 +31960,84 @@ func NewGetDocumentContentRequest(server string, documentId DocumentId) (*http.R
 	return req, nil
 }
 
+// NewListDutiesRequest constructs an http.Request for the ListDuties method
+func NewListDutiesRequest(server string, params *ListDutiesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/duties")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetFundRequest constructs an http.Request for the GetFund method
 func NewGetFundRequest(server string) (*http.Request, error) {
 	var err error
@@ -25851,6 +32055,122 @@ func NewGetFundRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListPublicGrantsRequest constructs an http.Request for the ListPublicGrants method
+func NewListPublicGrantsRequest(server string, params *ListPublicGrantsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/grants")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetImpactRequest constructs an http.Request for the GetImpact method
+func NewGetImpactRequest(server string, params *GetImpactParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/impact")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "year", params.Year, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -25988,6 +32308,119 @@ func NewGetMerchantRequest(server string, merchantId MerchantId) (*http.Request,
 	return req, nil
 }
 
+// NewListObjectionPeriodsRequest constructs an http.Request for the ListObjectionPeriods method
+func NewListObjectionPeriodsRequest(server string, params *ListObjectionPeriodsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/objection-periods")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewFileObjectionRequest calls the generic FileObjection builder with application/json body
+func NewFileObjectionRequest(server string, objectionPeriodId ObjectionPeriodId, body FileObjectionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewFileObjectionRequestWithBody(server, objectionPeriodId, "application/json", bodyReader)
+}
+
+// NewFileObjectionRequestWithBody constructs an http.Request for the FileObjection method, with any body, and a specified content type
+func NewFileObjectionRequestWithBody(server string, objectionPeriodId ObjectionPeriodId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "objection_period_id", objectionPeriodId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/objection-periods/%s/objections", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetPriceClaimShareRequest constructs an http.Request for the GetPriceClaimShare method
 func NewGetPriceClaimShareRequest(server string) (*http.Request, error) {
 	var err error
@@ -26005,6 +32438,183 @@ func NewGetPriceClaimShareRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListProgrammeKindsRequest constructs an http.Request for the ListProgrammeKinds method
+func NewListProgrammeKindsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/programme-kinds")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListProgrammesRequest constructs an http.Request for the ListProgrammes method
+func NewListProgrammesRequest(server string, params *ListProgrammesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/programmes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetProgrammeRequest constructs an http.Request for the GetProgramme method
+func NewGetProgrammeRequest(server string, programmeId ProgrammeId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "programme_id", programmeId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/programmes/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetPupilAggregateRequest constructs an http.Request for the GetPupilAggregate method
+func NewGetPupilAggregateRequest(server string, params *GetPupilAggregateParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/pupils")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "programme", params.Programme, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -26071,6 +32681,40 @@ func NewListRecallsRequest(server string, params *ListRecallsParams) (*http.Requ
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetReportPdfRequest constructs an http.Request for the GetReportPdf method
+func NewGetReportPdfRequest(server string, documentId DocumentId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "document_id", documentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/reports/%s/pdf", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -27082,6 +33726,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadinessWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReadinessResponse, error)
 
+	// GetReportPageWithResponse A published report to read and to print
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /reports/{document_id} (the `GetReportPage` operationId).
+	GetReportPageWithResponse(ctx context.Context, documentId DocumentId, params *GetReportPageParams, reqEditors ...RequestEditorFn) (*GetReportPageResponse, error)
+
 	// RegisterAccountWithBodyWithResponse Register with a phone number, an e-mail address, or both
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -27458,6 +34109,480 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/fund/accounts (the `ListFundAccounts` operationId).
 	ListFundAccountsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListFundAccountsResponse, error)
+
+	// ListProgrammeApplicationsWithResponse What schools ask for, the newest first; officials see those of their county
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/applications (the `ListProgrammeApplications` operationId).
+	ListProgrammeApplicationsWithResponse(ctx context.Context, params *ListProgrammeApplicationsParams, reqEditors ...RequestEditorFn) (*ListProgrammeApplicationsResponse, error)
+
+	// FileProgrammeApplicationWithBodyWithResponse File what a school of the county asks the fund for
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/applications (the `FileProgrammeApplication` operationId).
+	FileProgrammeApplicationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FileProgrammeApplicationResponse, error)
+
+	// FileProgrammeApplicationWithResponse File what a school of the county asks the fund for
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/applications (the `FileProgrammeApplication` operationId).
+	FileProgrammeApplicationWithResponse(ctx context.Context, body FileProgrammeApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*FileProgrammeApplicationResponse, error)
+
+	// GetProgrammeApplicationWithResponse An application
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/applications/{programme_application_id} (the `GetProgrammeApplication` operationId).
+	GetProgrammeApplicationWithResponse(ctx context.Context, programmeApplicationId ProgrammeApplicationId, reqEditors ...RequestEditorFn) (*GetProgrammeApplicationResponse, error)
+
+	// AcceptProgrammeApplicationWithResponse Make a programme of it when the time for objections is over; neither who filed it does nor who assessed it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/applications/{programme_application_id}/accept (the `AcceptProgrammeApplication` operationId).
+	AcceptProgrammeApplicationWithResponse(ctx context.Context, programmeApplicationId ProgrammeApplicationId, reqEditors ...RequestEditorFn) (*AcceptProgrammeApplicationResponse, error)
+
+	// AssessProgrammeApplicationWithBodyWithResponse Give another's application a score and an opinion
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/applications/{programme_application_id}/assess (the `AssessProgrammeApplication` operationId).
+	AssessProgrammeApplicationWithBodyWithResponse(ctx context.Context, programmeApplicationId ProgrammeApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AssessProgrammeApplicationResponse, error)
+
+	// AssessProgrammeApplicationWithResponse Give another's application a score and an opinion
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/applications/{programme_application_id}/assess (the `AssessProgrammeApplication` operationId).
+	AssessProgrammeApplicationWithResponse(ctx context.Context, programmeApplicationId ProgrammeApplicationId, body AssessProgrammeApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*AssessProgrammeApplicationResponse, error)
+
+	// DeclineProgrammeApplicationWithBodyWithResponse Decline an application, or withdraw one's own
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/applications/{programme_application_id}/decline (the `DeclineProgrammeApplication` operationId).
+	DeclineProgrammeApplicationWithBodyWithResponse(ctx context.Context, programmeApplicationId ProgrammeApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclineProgrammeApplicationResponse, error)
+
+	// DeclineProgrammeApplicationWithResponse Decline an application, or withdraw one's own
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/applications/{programme_application_id}/decline (the `DeclineProgrammeApplication` operationId).
+	DeclineProgrammeApplicationWithResponse(ctx context.Context, programmeApplicationId ProgrammeApplicationId, body DeclineProgrammeApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineProgrammeApplicationResponse, error)
+
+	// PublishProgrammeApplicationWithResponse Publish an application so that anybody may object
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/applications/{programme_application_id}/publish (the `PublishProgrammeApplication` operationId).
+	PublishProgrammeApplicationWithResponse(ctx context.Context, programmeApplicationId ProgrammeApplicationId, reqEditors ...RequestEditorFn) (*PublishProgrammeApplicationResponse, error)
+
+	// ListDisbursementsWithResponse Payments, releases and returns, the newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/disbursements (the `ListDisbursements` operationId).
+	ListDisbursementsWithResponse(ctx context.Context, params *ListDisbursementsParams, reqEditors ...RequestEditorFn) (*ListDisbursementsResponse, error)
+
+	// ApproveDisbursementWithBodyWithResponse Approve exactly what another asked for; a release or a return is done by it
+	//
+	// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/approve (the `ApproveDisbursement` operationId).
+	ApproveDisbursementWithBodyWithResponse(ctx context.Context, disbursementId DisbursementId, params *ApproveDisbursementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveDisbursementResponse, error)
+
+	// ApproveDisbursementWithResponse Approve exactly what another asked for; a release or a return is done by it
+	//
+	// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/approve (the `ApproveDisbursement` operationId).
+	ApproveDisbursementWithResponse(ctx context.Context, disbursementId DisbursementId, params *ApproveDisbursementParams, body ApproveDisbursementJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveDisbursementResponse, error)
+
+	// ExecuteDisbursementWithBodyWithResponse Say that a payment went out; a third person does, when nobody objects any more
+	//
+	// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/execute (the `ExecuteDisbursement` operationId).
+	ExecuteDisbursementWithBodyWithResponse(ctx context.Context, disbursementId DisbursementId, params *ExecuteDisbursementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExecuteDisbursementResponse, error)
+
+	// ExecuteDisbursementWithResponse Say that a payment went out; a third person does, when nobody objects any more
+	//
+	// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/execute (the `ExecuteDisbursement` operationId).
+	ExecuteDisbursementWithResponse(ctx context.Context, disbursementId DisbursementId, params *ExecuteDisbursementParams, body ExecuteDisbursementJSONRequestBody, reqEditors ...RequestEditorFn) (*ExecuteDisbursementResponse, error)
+
+	// RefuseDisbursementWithBodyWithResponse Refuse what another asked for, or withdraw one's own
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/refuse (the `RefuseDisbursement` operationId).
+	RefuseDisbursementWithBodyWithResponse(ctx context.Context, disbursementId DisbursementId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefuseDisbursementResponse, error)
+
+	// RefuseDisbursementWithResponse Refuse what another asked for, or withdraw one's own
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/refuse (the `RefuseDisbursement` operationId).
+	RefuseDisbursementWithResponse(ctx context.Context, disbursementId DisbursementId, body RefuseDisbursementJSONRequestBody, reqEditors ...RequestEditorFn) (*RefuseDisbursementResponse, error)
+
+	// OpenDutyWithBodyWithResponse Enter a major event, which is to be published within thirty days
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+	OpenDutyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenDutyResponse, error)
+
+	// OpenDutyWithResponse Enter a major event, which is to be published within thirty days
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+	OpenDutyWithResponse(ctx context.Context, body OpenDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenDutyResponse, error)
+
+	// ReportDutyWithBodyWithResponse Publish what a duty asks for, with the figures of this moment
+	//
+	// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+	ReportDutyWithBodyWithResponse(ctx context.Context, dutyId DutyId, params *ReportDutyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportDutyResponse, error)
+
+	// ReportDutyWithResponse Publish what a duty asks for, with the figures of this moment
+	//
+	// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+	ReportDutyWithResponse(ctx context.Context, dutyId DutyId, params *ReportDutyParams, body ReportDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportDutyResponse, error)
+
+	// ListGrantsWithResponse Grants, the newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/grants (the `ListGrants` operationId).
+	ListGrantsWithResponse(ctx context.Context, params *ListGrantsParams, reqEditors ...RequestEditorFn) (*ListGrantsResponse, error)
+
+	// ProposeGrantWithBodyWithResponse Propose exactly what is paid to whom
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/grants (the `ProposeGrant` operationId).
+	ProposeGrantWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeGrantResponse, error)
+
+	// ProposeGrantWithResponse Propose exactly what is paid to whom
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/grants (the `ProposeGrant` operationId).
+	ProposeGrantWithResponse(ctx context.Context, body ProposeGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeGrantResponse, error)
+
+	// GetGrantWithResponse A grant with what was done about it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/grants/{grant_id} (the `GetGrant` operationId).
+	GetGrantWithResponse(ctx context.Context, grantId GrantId, reqEditors ...RequestEditorFn) (*GetGrantResponse, error)
+
+	// ApproveGrantWithBodyWithResponse Approve exactly what another proposed; the money is committed, and anybody may object
+	//
+	// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`. The grant of a related party needs two approvals.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/approve (the `ApproveGrant` operationId).
+	ApproveGrantWithBodyWithResponse(ctx context.Context, grantId GrantId, params *ApproveGrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveGrantResponse, error)
+
+	// ApproveGrantWithResponse Approve exactly what another proposed; the money is committed, and anybody may object
+	//
+	// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`. The grant of a related party needs two approvals.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/approve (the `ApproveGrant` operationId).
+	ApproveGrantWithResponse(ctx context.Context, grantId GrantId, params *ApproveGrantParams, body ApproveGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveGrantResponse, error)
+
+	// RequestPaymentWithBodyWithResponse Ask for an instalment, with evidence that its milestone was reached
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/payments (the `RequestPayment` operationId).
+	RequestPaymentWithBodyWithResponse(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestPaymentResponse, error)
+
+	// RequestPaymentWithResponse Ask for an instalment, with evidence that its milestone was reached
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/payments (the `RequestPayment` operationId).
+	RequestPaymentWithResponse(ctx context.Context, grantId GrantId, body RequestPaymentJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestPaymentResponse, error)
+
+	// RefuseGrantWithBodyWithResponse Refuse what another proposed, or withdraw one's own
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/refuse (the `RefuseGrant` operationId).
+	RefuseGrantWithBodyWithResponse(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefuseGrantResponse, error)
+
+	// RefuseGrantWithResponse Refuse what another proposed, or withdraw one's own
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/refuse (the `RefuseGrant` operationId).
+	RefuseGrantWithResponse(ctx context.Context, grantId GrantId, body RefuseGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*RefuseGrantResponse, error)
+
+	// DeclareRelationWithBodyWithResponse Say that the payee is a related party
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/relations (the `DeclareRelation` operationId).
+	DeclareRelationWithBodyWithResponse(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclareRelationResponse, error)
+
+	// DeclareRelationWithResponse Say that the payee is a related party
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/relations (the `DeclareRelation` operationId).
+	DeclareRelationWithResponse(ctx context.Context, grantId GrantId, body DeclareRelationJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclareRelationResponse, error)
+
+	// RequestReleaseWithBodyWithResponse Ask to make free again what is not needed
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/releases (the `RequestRelease` operationId).
+	RequestReleaseWithBodyWithResponse(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestReleaseResponse, error)
+
+	// RequestReleaseWithResponse Ask to make free again what is not needed
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/releases (the `RequestRelease` operationId).
+	RequestReleaseWithResponse(ctx context.Context, grantId GrantId, body RequestReleaseJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestReleaseResponse, error)
+
+	// RecordReturnWithBodyWithResponse Record what was paid, not used, and came back; another confirms it
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/returns (the `RecordReturn` operationId).
+	RecordReturnWithBodyWithResponse(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordReturnResponse, error)
+
+	// RecordReturnWithResponse Record what was paid, not used, and came back; another confirms it
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/grants/{grant_id}/returns (the `RecordReturn` operationId).
+	RecordReturnWithResponse(ctx context.Context, grantId GrantId, body RecordReturnJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordReturnResponse, error)
+
+	// ListObjectionsWithResponse Objections with what they say, the newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/objections (the `ListObjections` operationId).
+	ListObjectionsWithResponse(ctx context.Context, params *ListObjectionsParams, reqEditors ...RequestEditorFn) (*ListObjectionsResponse, error)
+
+	// AnswerObjectionWithBodyWithResponse Uphold or dismiss an objection, with reasons that are published; not for who has a part in the matter
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/objections/{objection_id}/answer (the `AnswerObjection` operationId).
+	AnswerObjectionWithBodyWithResponse(ctx context.Context, objectionId ObjectionId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AnswerObjectionResponse, error)
+
+	// AnswerObjectionWithResponse Uphold or dismiss an objection, with reasons that are published; not for who has a part in the matter
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/objections/{objection_id}/answer (the `AnswerObjection` operationId).
+	AnswerObjectionWithResponse(ctx context.Context, objectionId ObjectionId, body AnswerObjectionJSONRequestBody, reqEditors ...RequestEditorFn) (*AnswerObjectionResponse, error)
+
+	// RecordOtherMoneyWithBodyWithResponse Record money beside the fund's; several programmes may share one amount
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/other-money (the `RecordOtherMoney` operationId).
+	RecordOtherMoneyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordOtherMoneyResponse, error)
+
+	// RecordOtherMoneyWithResponse Record money beside the fund's; several programmes may share one amount
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/other-money (the `RecordOtherMoney` operationId).
+	RecordOtherMoneyWithResponse(ctx context.Context, body RecordOtherMoneyJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordOtherMoneyResponse, error)
+
+	// ListProgrammeChangesWithResponse Changes of purpose, the newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/programme-changes (the `ListProgrammeChanges` operationId).
+	ListProgrammeChangesWithResponse(ctx context.Context, params *ListProgrammeChangesParams, reqEditors ...RequestEditorFn) (*ListProgrammeChangesResponse, error)
+
+	// ApproveProgrammeChangeWithResponse Approve what another proposed; it is published so that anybody may object
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/approve (the `ApproveProgrammeChange` operationId).
+	ApproveProgrammeChangeWithResponse(ctx context.Context, programmeChangeId ProgrammeChangeId, reqEditors ...RequestEditorFn) (*ApproveProgrammeChangeResponse, error)
+
+	// DeclineProgrammeChangeWithBodyWithResponse Decline a change, or withdraw one's own
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/decline (the `DeclineProgrammeChange` operationId).
+	DeclineProgrammeChangeWithBodyWithResponse(ctx context.Context, programmeChangeId ProgrammeChangeId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclineProgrammeChangeResponse, error)
+
+	// DeclineProgrammeChangeWithResponse Decline a change, or withdraw one's own
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/decline (the `DeclineProgrammeChange` operationId).
+	DeclineProgrammeChangeWithResponse(ctx context.Context, programmeChangeId ProgrammeChangeId, body DeclineProgrammeChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineProgrammeChangeResponse, error)
+
+	// EnactProgrammeChangeWithResponse Put a change in force when the time for objections is over
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/enact (the `EnactProgrammeChange` operationId).
+	EnactProgrammeChangeWithResponse(ctx context.Context, programmeChangeId ProgrammeChangeId, reqEditors ...RequestEditorFn) (*EnactProgrammeChangeResponse, error)
+
+	// RecordProgrammeWithBodyWithResponse Record a programme that has none of the fund's money
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/programmes (the `RecordProgramme` operationId).
+	RecordProgrammeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordProgrammeResponse, error)
+
+	// RecordProgrammeWithResponse Record a programme that has none of the fund's money
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/programmes (the `RecordProgramme` operationId).
+	RecordProgrammeWithResponse(ctx context.Context, body RecordProgrammeJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordProgrammeResponse, error)
+
+	// ProposeProgrammeChangeWithBodyWithResponse Propose another purpose
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/programmes/{programme_id}/changes (the `ProposeProgrammeChange` operationId).
+	ProposeProgrammeChangeWithBodyWithResponse(ctx context.Context, programmeId ProgrammeId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeProgrammeChangeResponse, error)
+
+	// ProposeProgrammeChangeWithResponse Propose another purpose
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/programmes/{programme_id}/changes (the `ProposeProgrammeChange` operationId).
+	ProposeProgrammeChangeWithResponse(ctx context.Context, programmeId ProgrammeId, body ProposeProgrammeChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeProgrammeChangeResponse, error)
+
+	// ListPupilRequestsWithResponse Who asked to read or to erase records, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/pupil-requests (the `ListPupilRequests` operationId).
+	ListPupilRequestsWithResponse(ctx context.Context, params *ListPupilRequestsParams, reqEditors ...RequestEditorFn) (*ListPupilRequestsResponse, error)
+
+	// ApprovePupilRequestWithResponse Allow somebody else to read a record, or have it erased
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/approve (the `ApprovePupilRequest` operationId).
+	ApprovePupilRequestWithResponse(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*ApprovePupilRequestResponse, error)
+
+	// RefusePupilRequestWithResponse Refuse somebody else's request
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/refuse (the `RefusePupilRequest` operationId).
+	RefusePupilRequestWithResponse(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*RefusePupilRequestResponse, error)
+
+	// ListPupilsWithResponse Pupils whom the fund helps, by pseudonym
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/pupils (the `ListPupils` operationId).
+	ListPupilsWithResponse(ctx context.Context, params *ListPupilsParams, reqEditors ...RequestEditorFn) (*ListPupilsResponse, error)
+
+	// RecordPupilWithBodyWithResponse Write a pupil down under a pseudonym, once the guardian has consented
+	//
+	// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+	RecordPupilWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordPupilResponse, error)
+
+	// RecordPupilWithResponse Write a pupil down under a pseudonym, once the guardian has consented
+	//
+	// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+	RecordPupilWithResponse(ctx context.Context, body RecordPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordPupilResponse, error)
+
+	// ListPupilAidsWithResponse What a pupil was given, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/pupils/{pupil_id}/aids (the `ListPupilAids` operationId).
+	ListPupilAidsWithResponse(ctx context.Context, pupilId PupilId, params *ListPupilAidsParams, reqEditors ...RequestEditorFn) (*ListPupilAidsResponse, error)
+
+	// GivePupilWithBodyWithResponse Write down what a pupil was given of the money that the programme was paid
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+	GivePupilWithBodyWithResponse(ctx context.Context, pupilId PupilId, params *GivePupilParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GivePupilResponse, error)
+
+	// GivePupilWithResponse Write down what a pupil was given of the money that the programme was paid
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+	GivePupilWithResponse(ctx context.Context, pupilId PupilId, params *GivePupilParams, body GivePupilJSONRequestBody, reqEditors ...RequestEditorFn) (*GivePupilResponse, error)
+
+	// ListPupilReadingsWithResponse Who read a record, and when, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/fund/pupils/{pupil_id}/readings (the `ListPupilReadings` operationId).
+	ListPupilReadingsWithResponse(ctx context.Context, pupilId PupilId, params *ListPupilReadingsParams, reqEditors ...RequestEditorFn) (*ListPupilReadingsResponse, error)
+
+	// ReadPupilWithResponse Read a record, under a request of one's own that was approved and is still good
+	//
+	// The reading is written down.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/readings (the `ReadPupil` operationId).
+	ReadPupilWithResponse(ctx context.Context, pupilId PupilId, reqEditors ...RequestEditorFn) (*ReadPupilResponse, error)
+
+	// RequestPupilWithBodyWithResponse Ask to read a record, or to have it erased
+	//
+	// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+	RequestPupilWithBodyWithResponse(ctx context.Context, pupilId PupilId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestPupilResponse, error)
+
+	// RequestPupilWithResponse Ask to read a record, or to have it erased
+	//
+	// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+	RequestPupilWithResponse(ctx context.Context, pupilId PupilId, body RequestPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestPupilResponse, error)
 
 	// ListListingTermsWithResponse Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
 	//
@@ -28500,6 +35625,20 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/ops/applications/{application_id}/return (the `ReturnOpsApplication` operationId).
 	ReturnOpsApplicationWithResponse(ctx context.Context, applicationId ApplicationId, body ReturnOpsApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReturnOpsApplicationResponse, error)
 
+	// RecordAssistanceWithBodyWithResponse Put help outside the shop into the register, or correct an entry
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+	RecordAssistanceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordAssistanceResponse, error)
+
+	// RecordAssistanceWithResponse Put help outside the shop into the register, or correct an entry
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+	RecordAssistanceWithResponse(ctx context.Context, body RecordAssistanceJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordAssistanceResponse, error)
+
 	// ListBreaksWithResponse Differences between the provider, our records and the book, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -29164,6 +36303,22 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/products/{product_id}/reviews/summary (the `GetReviewSummary` operationId).
 	GetReviewSummaryWithResponse(ctx context.Context, productId ProductId, reqEditors ...RequestEditorFn) (*GetReviewSummaryResponse, error)
 
+	// ListAssistanceWithResponse Help outside the shop, with figures and their sources
+	//
+	// None of it is money of the fund, and none is paid by it. What was corrected is not listed; its correction is.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/assistance (the `ListAssistance` operationId).
+	ListAssistanceWithResponse(ctx context.Context, params *ListAssistanceParams, reqEditors ...RequestEditorFn) (*ListAssistanceResponse, error)
+
+	// ListAssistanceTracksWithResponse In what ways the county is helped outside the shop
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/assistance-tracks (the `ListAssistanceTracks` operationId).
+	ListAssistanceTracksWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListAssistanceTracksResponse, error)
+
 	// ListDocumentsWithResponse What was published, the newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -29187,12 +36342,35 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/public/documents/{document_id}/content (the `GetDocumentContent` operationId).
 	GetDocumentContentWithResponse(ctx context.Context, documentId DocumentId, reqEditors ...RequestEditorFn) (*GetDocumentContentResponse, error)
 
+	// ListDutiesWithResponse What the fund must publish and by when, the first due first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/duties (the `ListDuties` operationId).
+	ListDutiesWithResponse(ctx context.Context, params *ListDutiesParams, reqEditors ...RequestEditorFn) (*ListDutiesResponse, error)
+
 	// GetFundWithResponse What was sold, what one tenth of it came to, and where that money is
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/public/fund (the `GetFund` operationId).
 	GetFundWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetFundResponse, error)
+
+	// ListPublicGrantsWithResponse Grants of the fund, the newest first: what was promised and what was paid
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/grants (the `ListPublicGrants` operationId).
+	ListPublicGrantsWithResponse(ctx context.Context, params *ListPublicGrantsParams, reqEditors ...RequestEditorFn) (*ListPublicGrantsResponse, error)
+
+	// GetImpactWithResponse A year's account: what was sold, what one tenth of it came to, and what was done with it
+	//
+	// All figures come from the book, the orders, what the enterprises declare, and the register of assistance, which names its sources.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/impact (the `GetImpact` operationId).
+	GetImpactWithResponse(ctx context.Context, params *GetImpactParams, reqEditors ...RequestEditorFn) (*GetImpactResponse, error)
 
 	// GetLevyAgreementWithResponse The agreement by which an enterprise promises the tenth, as it is in force
 	//
@@ -29215,6 +36393,27 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/public/merchants/{merchant_id} (the `GetMerchant` operationId).
 	GetMerchantWithResponse(ctx context.Context, merchantId MerchantId, reqEditors ...RequestEditorFn) (*GetMerchantResponse, error)
 
+	// ListObjectionPeriodsWithResponse What is published so that anybody may object, the newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/objection-periods (the `ListObjectionPeriods` operationId).
+	ListObjectionPeriodsWithResponse(ctx context.Context, params *ListObjectionPeriodsParams, reqEditors ...RequestEditorFn) (*ListObjectionPeriodsResponse, error)
+
+	// FileObjectionWithBodyWithResponse Object to what was published; who does is not asked
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/public/objection-periods/{objection_period_id}/objections (the `FileObjection` operationId).
+	FileObjectionWithBodyWithResponse(ctx context.Context, objectionPeriodId ObjectionPeriodId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FileObjectionResponse, error)
+
+	// FileObjectionWithResponse Object to what was published; who does is not asked
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/public/objection-periods/{objection_period_id}/objections (the `FileObjection` operationId).
+	FileObjectionWithResponse(ctx context.Context, objectionPeriodId ObjectionPeriodId, body FileObjectionJSONRequestBody, reqEditors ...RequestEditorFn) (*FileObjectionResponse, error)
+
 	// GetPriceClaimShareWithResponse How much of what is on sale has a price claim that holds now
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -29222,12 +36421,49 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/public/price-claims (the `GetPriceClaimShare` operationId).
 	GetPriceClaimShareWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPriceClaimShareResponse, error)
 
+	// ListProgrammeKindsWithResponse Kinds of programmes; only those of education are paid from the fund
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/programme-kinds (the `ListProgrammeKinds` operationId).
+	ListProgrammeKindsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListProgrammeKindsResponse, error)
+
+	// ListProgrammesWithResponse What money is given for, the newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/programmes (the `ListProgrammes` operationId).
+	ListProgrammesWithResponse(ctx context.Context, params *ListProgrammesParams, reqEditors ...RequestEditorFn) (*ListProgrammesResponse, error)
+
+	// GetProgrammeWithResponse A programme with its grants: what was promised, what was paid, what anybody objected
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/programmes/{programme_id} (the `GetProgramme` operationId).
+	GetProgrammeWithResponse(ctx context.Context, programmeId ProgrammeId, reqEditors ...RequestEditorFn) (*GetProgrammeResponse, error)
+
+	// GetPupilAggregateWithResponse How many pupils a programme helped, and with how much
+	//
+	// Groups of fewer than five pupils are hidden, and as many more as it takes that they cannot be told from the sums.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
+	GetPupilAggregateWithResponse(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*GetPupilAggregateResponse, error)
+
 	// ListRecallsWithResponse Lots that were called back, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/public/recalls (the `ListRecalls` operationId).
 	ListRecallsWithResponse(ctx context.Context, params *ListRecallsParams, reqEditors ...RequestEditorFn) (*ListRecallsResponse, error)
+
+	// GetReportPdfWithResponse A published report as a PDF
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/reports/{document_id}/pdf (the `GetReportPdf` operationId).
+	GetReportPdfWithResponse(ctx context.Context, documentId DocumentId, reqEditors ...RequestEditorFn) (*GetReportPdfResponse, error)
 
 	// ListShippingZonesWithResponse Where goods are shipped to
 	//
@@ -29722,6 +36958,61 @@ func (r GetReadinessResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetReadinessResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetReportPageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReportPageResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetReportPageResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReportPageResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReportPageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReportPageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReportPageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReportPageResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -32659,6 +39950,3409 @@ func (r ListFundAccountsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListFundAccountsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListProgrammeApplicationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProgrammeApplicationPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListProgrammeApplicationsResponse) GetJSON200() *ProgrammeApplicationPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListProgrammeApplicationsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListProgrammeApplicationsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListProgrammeApplicationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListProgrammeApplicationsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListProgrammeApplicationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListProgrammeApplicationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListProgrammeApplicationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListProgrammeApplicationsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type FileProgrammeApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ProgrammeApplication
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r FileProgrammeApplicationResponse) GetJSON201() *ProgrammeApplication {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r FileProgrammeApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r FileProgrammeApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r FileProgrammeApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r FileProgrammeApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r FileProgrammeApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FileProgrammeApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FileProgrammeApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FileProgrammeApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FileProgrammeApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FileProgrammeApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetProgrammeApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProgrammeApplication
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetProgrammeApplicationResponse) GetJSON200() *ProgrammeApplication {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetProgrammeApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetProgrammeApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetProgrammeApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetProgrammeApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetProgrammeApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetProgrammeApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetProgrammeApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetProgrammeApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetProgrammeApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AcceptProgrammeApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProgrammeApplication
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcceptProgrammeApplicationResponse) GetJSON200() *ProgrammeApplication {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AcceptProgrammeApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AcceptProgrammeApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AcceptProgrammeApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AcceptProgrammeApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AcceptProgrammeApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AcceptProgrammeApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AcceptProgrammeApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AcceptProgrammeApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcceptProgrammeApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcceptProgrammeApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcceptProgrammeApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AssessProgrammeApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProgrammeApplication
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AssessProgrammeApplicationResponse) GetJSON200() *ProgrammeApplication {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AssessProgrammeApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AssessProgrammeApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AssessProgrammeApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AssessProgrammeApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AssessProgrammeApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AssessProgrammeApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AssessProgrammeApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AssessProgrammeApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AssessProgrammeApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AssessProgrammeApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AssessProgrammeApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeclineProgrammeApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProgrammeApplication
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeclineProgrammeApplicationResponse) GetJSON200() *ProgrammeApplication {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeclineProgrammeApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeclineProgrammeApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeclineProgrammeApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeclineProgrammeApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeclineProgrammeApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DeclineProgrammeApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeclineProgrammeApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeclineProgrammeApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeclineProgrammeApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeclineProgrammeApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeclineProgrammeApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PublishProgrammeApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProgrammeApplication
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PublishProgrammeApplicationResponse) GetJSON200() *ProgrammeApplication {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PublishProgrammeApplicationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PublishProgrammeApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PublishProgrammeApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PublishProgrammeApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PublishProgrammeApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PublishProgrammeApplicationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PublishProgrammeApplicationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PublishProgrammeApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PublishProgrammeApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PublishProgrammeApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PublishProgrammeApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListDisbursementsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DisbursementPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDisbursementsResponse) GetJSON200() *DisbursementPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListDisbursementsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListDisbursementsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListDisbursementsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListDisbursementsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDisbursementsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDisbursementsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDisbursementsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDisbursementsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApproveDisbursementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Disbursement
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveDisbursementResponse) GetJSON200() *Disbursement {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApproveDisbursementResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApproveDisbursementResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApproveDisbursementResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApproveDisbursementResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApproveDisbursementResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApproveDisbursementResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApproveDisbursementResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveDisbursementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveDisbursementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveDisbursementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveDisbursementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExecuteDisbursementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Disbursement
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExecuteDisbursementResponse) GetJSON200() *Disbursement {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ExecuteDisbursementResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ExecuteDisbursementResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ExecuteDisbursementResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ExecuteDisbursementResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ExecuteDisbursementResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ExecuteDisbursementResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExecuteDisbursementResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExecuteDisbursementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExecuteDisbursementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExecuteDisbursementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExecuteDisbursementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RefuseDisbursementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Disbursement
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RefuseDisbursementResponse) GetJSON200() *Disbursement {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RefuseDisbursementResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RefuseDisbursementResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RefuseDisbursementResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RefuseDisbursementResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RefuseDisbursementResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RefuseDisbursementResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RefuseDisbursementResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RefuseDisbursementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RefuseDisbursementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RefuseDisbursementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RefuseDisbursementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type OpenDutyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Duty
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r OpenDutyResponse) GetJSON201() *Duty {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r OpenDutyResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r OpenDutyResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r OpenDutyResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r OpenDutyResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r OpenDutyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OpenDutyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OpenDutyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OpenDutyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReportDutyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Duty
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReportDutyResponse) GetJSON200() *Duty {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReportDutyResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReportDutyResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReportDutyResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReportDutyResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReportDutyResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReportDutyResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReportDutyResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportDutyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportDutyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportDutyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportDutyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListGrantsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GrantPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListGrantsResponse) GetJSON200() *GrantPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListGrantsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListGrantsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListGrantsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListGrantsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListGrantsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListGrantsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListGrantsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListGrantsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeGrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Grant
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeGrantResponse) GetJSON201() *Grant {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProposeGrantResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProposeGrantResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProposeGrantResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ProposeGrantResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ProposeGrantResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ProposeGrantResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ProposeGrantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeGrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeGrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeGrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeGrantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetGrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GrantAccount
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetGrantResponse) GetJSON200() *GrantAccount {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetGrantResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetGrantResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetGrantResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetGrantResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetGrantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetGrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetGrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetGrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetGrantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApproveGrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Grant
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveGrantResponse) GetJSON200() *Grant {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApproveGrantResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApproveGrantResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApproveGrantResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApproveGrantResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApproveGrantResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApproveGrantResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApproveGrantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveGrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveGrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveGrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveGrantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RequestPaymentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Disbursement
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RequestPaymentResponse) GetJSON201() *Disbursement {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RequestPaymentResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RequestPaymentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RequestPaymentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RequestPaymentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RequestPaymentResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RequestPaymentResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RequestPaymentResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RequestPaymentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RequestPaymentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RequestPaymentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RequestPaymentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RefuseGrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Grant
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RefuseGrantResponse) GetJSON200() *Grant {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RefuseGrantResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RefuseGrantResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RefuseGrantResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RefuseGrantResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RefuseGrantResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RefuseGrantResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RefuseGrantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RefuseGrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RefuseGrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RefuseGrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RefuseGrantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeclareRelationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Grant
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeclareRelationResponse) GetJSON200() *Grant {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeclareRelationResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeclareRelationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeclareRelationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeclareRelationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeclareRelationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DeclareRelationResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeclareRelationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeclareRelationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeclareRelationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeclareRelationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeclareRelationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RequestReleaseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Disbursement
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RequestReleaseResponse) GetJSON201() *Disbursement {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RequestReleaseResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RequestReleaseResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RequestReleaseResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RequestReleaseResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RequestReleaseResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RequestReleaseResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RequestReleaseResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RequestReleaseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RequestReleaseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RequestReleaseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RequestReleaseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RecordReturnResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Disbursement
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RecordReturnResponse) GetJSON201() *Disbursement {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RecordReturnResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RecordReturnResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RecordReturnResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RecordReturnResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RecordReturnResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RecordReturnResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordReturnResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RecordReturnResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecordReturnResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecordReturnResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecordReturnResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListObjectionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ObjectionPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListObjectionsResponse) GetJSON200() *ObjectionPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListObjectionsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListObjectionsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListObjectionsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListObjectionsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListObjectionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListObjectionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListObjectionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListObjectionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AnswerObjectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Objection
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AnswerObjectionResponse) GetJSON200() *Objection {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AnswerObjectionResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AnswerObjectionResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AnswerObjectionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AnswerObjectionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AnswerObjectionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AnswerObjectionResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AnswerObjectionResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AnswerObjectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AnswerObjectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AnswerObjectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AnswerObjectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RecordOtherMoneyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *OtherMoney
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RecordOtherMoneyResponse) GetJSON201() *OtherMoney {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RecordOtherMoneyResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RecordOtherMoneyResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RecordOtherMoneyResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RecordOtherMoneyResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RecordOtherMoneyResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordOtherMoneyResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RecordOtherMoneyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecordOtherMoneyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecordOtherMoneyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecordOtherMoneyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListProgrammeChangesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProgrammeChangePage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListProgrammeChangesResponse) GetJSON200() *ProgrammeChangePage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListProgrammeChangesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListProgrammeChangesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListProgrammeChangesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListProgrammeChangesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListProgrammeChangesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListProgrammeChangesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListProgrammeChangesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListProgrammeChangesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApproveProgrammeChangeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProgrammeChange
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveProgrammeChangeResponse) GetJSON200() *ProgrammeChange {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApproveProgrammeChangeResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApproveProgrammeChangeResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApproveProgrammeChangeResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApproveProgrammeChangeResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApproveProgrammeChangeResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApproveProgrammeChangeResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApproveProgrammeChangeResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveProgrammeChangeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveProgrammeChangeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveProgrammeChangeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveProgrammeChangeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeclineProgrammeChangeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProgrammeChange
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeclineProgrammeChangeResponse) GetJSON200() *ProgrammeChange {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeclineProgrammeChangeResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeclineProgrammeChangeResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeclineProgrammeChangeResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeclineProgrammeChangeResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeclineProgrammeChangeResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DeclineProgrammeChangeResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeclineProgrammeChangeResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeclineProgrammeChangeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeclineProgrammeChangeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeclineProgrammeChangeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeclineProgrammeChangeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EnactProgrammeChangeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProgrammeChange
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EnactProgrammeChangeResponse) GetJSON200() *ProgrammeChange {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EnactProgrammeChangeResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r EnactProgrammeChangeResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r EnactProgrammeChangeResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r EnactProgrammeChangeResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r EnactProgrammeChangeResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r EnactProgrammeChangeResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EnactProgrammeChangeResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EnactProgrammeChangeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EnactProgrammeChangeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EnactProgrammeChangeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EnactProgrammeChangeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RecordProgrammeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Programme
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RecordProgrammeResponse) GetJSON201() *Programme {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RecordProgrammeResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RecordProgrammeResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RecordProgrammeResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RecordProgrammeResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RecordProgrammeResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordProgrammeResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RecordProgrammeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecordProgrammeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecordProgrammeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecordProgrammeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeProgrammeChangeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ProgrammeChange
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeProgrammeChangeResponse) GetJSON201() *ProgrammeChange {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProposeProgrammeChangeResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProposeProgrammeChangeResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProposeProgrammeChangeResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ProposeProgrammeChangeResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ProposeProgrammeChangeResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ProposeProgrammeChangeResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ProposeProgrammeChangeResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeProgrammeChangeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeProgrammeChangeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeProgrammeChangeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeProgrammeChangeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPupilRequestsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilRequestPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPupilRequestsResponse) GetJSON200() *PupilRequestPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPupilRequestsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPupilRequestsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPupilRequestsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPupilRequestsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPupilRequestsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPupilRequestsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPupilRequestsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPupilRequestsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApprovePupilRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilRequest
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApprovePupilRequestResponse) GetJSON200() *PupilRequest {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApprovePupilRequestResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApprovePupilRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApprovePupilRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApprovePupilRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApprovePupilRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RefusePupilRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilRequest
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RefusePupilRequestResponse) GetJSON200() *PupilRequest {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RefusePupilRequestResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RefusePupilRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RefusePupilRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RefusePupilRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RefusePupilRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPupilsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPupilsResponse) GetJSON200() *PupilPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPupilsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPupilsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPupilsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPupilsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPupilsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPupilsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPupilsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPupilsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RecordPupilResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Pupil
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RecordPupilResponse) GetJSON201() *Pupil {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RecordPupilResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RecordPupilResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RecordPupilResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RecordPupilResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordPupilResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RecordPupilResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecordPupilResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecordPupilResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecordPupilResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPupilAidsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilAidPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPupilAidsResponse) GetJSON200() *PupilAidPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPupilAidsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPupilAidsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPupilAidsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPupilAidsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPupilAidsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPupilAidsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPupilAidsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPupilAidsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GivePupilResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PupilAid
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r GivePupilResponse) GetJSON201() *PupilAid {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GivePupilResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GivePupilResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GivePupilResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GivePupilResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GivePupilResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPupilReadingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilReadingPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPupilReadingsResponse) GetJSON200() *PupilReadingPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPupilReadingsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPupilReadingsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPupilReadingsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPupilReadingsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPupilReadingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPupilReadingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPupilReadingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPupilReadingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadPupilResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilRecord
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadPupilResponse) GetJSON200() *PupilRecord {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadPupilResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadPupilResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadPupilResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadPupilResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadPupilResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RequestPupilResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PupilRequest
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RequestPupilResponse) GetJSON201() *PupilRequest {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RequestPupilResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RequestPupilResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RequestPupilResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RequestPupilResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RequestPupilResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -40684,6 +51378,89 @@ func (r ReturnOpsApplicationResponse) ContentType() string {
 	return ""
 }
 
+type RecordAssistanceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Assistance
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RecordAssistanceResponse) GetJSON201() *Assistance {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RecordAssistanceResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RecordAssistanceResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RecordAssistanceResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RecordAssistanceResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RecordAssistanceResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordAssistanceResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RecordAssistanceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecordAssistanceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecordAssistanceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecordAssistanceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListBreaksResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -45974,6 +56751,109 @@ func (r GetReviewSummaryResponse) ContentType() string {
 	return ""
 }
 
+type ListAssistanceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AssistancePage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAssistanceResponse) GetJSON200() *AssistancePage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListAssistanceResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAssistanceResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAssistanceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAssistanceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAssistanceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAssistanceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAssistanceTracksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AssistanceTrackList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAssistanceTracksResponse) GetJSON200() *AssistanceTrackList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAssistanceTracksResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAssistanceTracksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAssistanceTracksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAssistanceTracksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAssistanceTracksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListDocumentsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -46094,12 +56974,19 @@ func (r GetDocumentResponse) ContentType() string {
 type GetDocumentContentResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *interface{}
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Invalid
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDocumentContentResponse) GetJSON200() *interface{} {
+	return r.JSON200
 }
 
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
@@ -46140,6 +57027,61 @@ func (r GetDocumentContentResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetDocumentContentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListDutiesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DutyPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDutiesResponse) GetJSON200() *DutyPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListDutiesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListDutiesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDutiesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDutiesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDutiesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDutiesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -46188,6 +57130,116 @@ func (r GetFundResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetFundResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPublicGrantsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PublicGrantPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPublicGrantsResponse) GetJSON200() *PublicGrantPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPublicGrantsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPublicGrantsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPublicGrantsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPublicGrantsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPublicGrantsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPublicGrantsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetImpactResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Impact
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetImpactResponse) GetJSON200() *Impact {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetImpactResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetImpactResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetImpactResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetImpactResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetImpactResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetImpactResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -46359,6 +57411,137 @@ func (r GetMerchantResponse) ContentType() string {
 	return ""
 }
 
+type ListObjectionPeriodsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ObjectionPeriodPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListObjectionPeriodsResponse) GetJSON200() *ObjectionPeriodPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListObjectionPeriodsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListObjectionPeriodsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListObjectionPeriodsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListObjectionPeriodsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListObjectionPeriodsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListObjectionPeriodsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type FileObjectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *FiledObjection
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r FileObjectionResponse) GetJSON201() *FiledObjection {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r FileObjectionResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r FileObjectionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r FileObjectionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r FileObjectionResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FileObjectionResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FileObjectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FileObjectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FileObjectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FileObjectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetPriceClaimShareResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -46414,6 +57597,226 @@ func (r GetPriceClaimShareResponse) ContentType() string {
 	return ""
 }
 
+type ListProgrammeKindsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProgrammeKindList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListProgrammeKindsResponse) GetJSON200() *ProgrammeKindList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListProgrammeKindsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListProgrammeKindsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListProgrammeKindsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListProgrammeKindsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListProgrammeKindsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListProgrammesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProgrammePage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListProgrammesResponse) GetJSON200() *ProgrammePage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListProgrammesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListProgrammesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListProgrammesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListProgrammesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListProgrammesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListProgrammesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetProgrammeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProgrammeDetail
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetProgrammeResponse) GetJSON200() *ProgrammeDetail {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetProgrammeResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetProgrammeResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetProgrammeResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetProgrammeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetProgrammeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetProgrammeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetProgrammeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetPupilAggregateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PupilAggregate
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPupilAggregateResponse) GetJSON200() *PupilAggregate {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetPupilAggregateResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetPupilAggregateResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPupilAggregateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPupilAggregateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPupilAggregateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPupilAggregateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRecallsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -46463,6 +57866,61 @@ func (r ListRecallsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListRecallsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetReportPdfResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReportPdfResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetReportPdfResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReportPdfResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReportPdfResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReportPdfResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReportPdfResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReportPdfResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -47622,6 +59080,19 @@ func (c *ClientWithResponses) GetReadinessWithResponse(ctx context.Context, reqE
 	return ParseGetReadinessResponse(rsp)
 }
 
+// GetReportPageWithResponse A published report to read and to print
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /reports/{document_id} (the `GetReportPage` operationId).
+func (c *ClientWithResponses) GetReportPageWithResponse(ctx context.Context, documentId DocumentId, params *GetReportPageParams, reqEditors ...RequestEditorFn) (*GetReportPageResponse, error) {
+	rsp, err := c.GetReportPage(ctx, documentId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReportPageResponse(rsp)
+}
+
 // RegisterAccountWithBodyWithResponse Register with a phone number, an e-mail address, or both
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -48291,6 +59762,864 @@ func (c *ClientWithResponses) ListFundAccountsWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseListFundAccountsResponse(rsp)
+}
+
+// ListProgrammeApplicationsWithResponse What schools ask for, the newest first; officials see those of their county
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/applications (the `ListProgrammeApplications` operationId).
+func (c *ClientWithResponses) ListProgrammeApplicationsWithResponse(ctx context.Context, params *ListProgrammeApplicationsParams, reqEditors ...RequestEditorFn) (*ListProgrammeApplicationsResponse, error) {
+	rsp, err := c.ListProgrammeApplications(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListProgrammeApplicationsResponse(rsp)
+}
+
+// FileProgrammeApplicationWithBodyWithResponse File what a school of the county asks the fund for
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/applications (the `FileProgrammeApplication` operationId).
+func (c *ClientWithResponses) FileProgrammeApplicationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FileProgrammeApplicationResponse, error) {
+	rsp, err := c.FileProgrammeApplicationWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFileProgrammeApplicationResponse(rsp)
+}
+
+// FileProgrammeApplicationWithResponse File what a school of the county asks the fund for
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/applications (the `FileProgrammeApplication` operationId).
+func (c *ClientWithResponses) FileProgrammeApplicationWithResponse(ctx context.Context, body FileProgrammeApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*FileProgrammeApplicationResponse, error) {
+	rsp, err := c.FileProgrammeApplication(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFileProgrammeApplicationResponse(rsp)
+}
+
+// GetProgrammeApplicationWithResponse An application
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/applications/{programme_application_id} (the `GetProgrammeApplication` operationId).
+func (c *ClientWithResponses) GetProgrammeApplicationWithResponse(ctx context.Context, programmeApplicationId ProgrammeApplicationId, reqEditors ...RequestEditorFn) (*GetProgrammeApplicationResponse, error) {
+	rsp, err := c.GetProgrammeApplication(ctx, programmeApplicationId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetProgrammeApplicationResponse(rsp)
+}
+
+// AcceptProgrammeApplicationWithResponse Make a programme of it when the time for objections is over; neither who filed it does nor who assessed it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/applications/{programme_application_id}/accept (the `AcceptProgrammeApplication` operationId).
+func (c *ClientWithResponses) AcceptProgrammeApplicationWithResponse(ctx context.Context, programmeApplicationId ProgrammeApplicationId, reqEditors ...RequestEditorFn) (*AcceptProgrammeApplicationResponse, error) {
+	rsp, err := c.AcceptProgrammeApplication(ctx, programmeApplicationId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptProgrammeApplicationResponse(rsp)
+}
+
+// AssessProgrammeApplicationWithBodyWithResponse Give another's application a score and an opinion
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/applications/{programme_application_id}/assess (the `AssessProgrammeApplication` operationId).
+func (c *ClientWithResponses) AssessProgrammeApplicationWithBodyWithResponse(ctx context.Context, programmeApplicationId ProgrammeApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AssessProgrammeApplicationResponse, error) {
+	rsp, err := c.AssessProgrammeApplicationWithBody(ctx, programmeApplicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAssessProgrammeApplicationResponse(rsp)
+}
+
+// AssessProgrammeApplicationWithResponse Give another's application a score and an opinion
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/applications/{programme_application_id}/assess (the `AssessProgrammeApplication` operationId).
+func (c *ClientWithResponses) AssessProgrammeApplicationWithResponse(ctx context.Context, programmeApplicationId ProgrammeApplicationId, body AssessProgrammeApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*AssessProgrammeApplicationResponse, error) {
+	rsp, err := c.AssessProgrammeApplication(ctx, programmeApplicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAssessProgrammeApplicationResponse(rsp)
+}
+
+// DeclineProgrammeApplicationWithBodyWithResponse Decline an application, or withdraw one's own
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/applications/{programme_application_id}/decline (the `DeclineProgrammeApplication` operationId).
+func (c *ClientWithResponses) DeclineProgrammeApplicationWithBodyWithResponse(ctx context.Context, programmeApplicationId ProgrammeApplicationId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclineProgrammeApplicationResponse, error) {
+	rsp, err := c.DeclineProgrammeApplicationWithBody(ctx, programmeApplicationId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclineProgrammeApplicationResponse(rsp)
+}
+
+// DeclineProgrammeApplicationWithResponse Decline an application, or withdraw one's own
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/applications/{programme_application_id}/decline (the `DeclineProgrammeApplication` operationId).
+func (c *ClientWithResponses) DeclineProgrammeApplicationWithResponse(ctx context.Context, programmeApplicationId ProgrammeApplicationId, body DeclineProgrammeApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineProgrammeApplicationResponse, error) {
+	rsp, err := c.DeclineProgrammeApplication(ctx, programmeApplicationId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclineProgrammeApplicationResponse(rsp)
+}
+
+// PublishProgrammeApplicationWithResponse Publish an application so that anybody may object
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/applications/{programme_application_id}/publish (the `PublishProgrammeApplication` operationId).
+func (c *ClientWithResponses) PublishProgrammeApplicationWithResponse(ctx context.Context, programmeApplicationId ProgrammeApplicationId, reqEditors ...RequestEditorFn) (*PublishProgrammeApplicationResponse, error) {
+	rsp, err := c.PublishProgrammeApplication(ctx, programmeApplicationId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePublishProgrammeApplicationResponse(rsp)
+}
+
+// ListDisbursementsWithResponse Payments, releases and returns, the newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/disbursements (the `ListDisbursements` operationId).
+func (c *ClientWithResponses) ListDisbursementsWithResponse(ctx context.Context, params *ListDisbursementsParams, reqEditors ...RequestEditorFn) (*ListDisbursementsResponse, error) {
+	rsp, err := c.ListDisbursements(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDisbursementsResponse(rsp)
+}
+
+// ApproveDisbursementWithBodyWithResponse Approve exactly what another asked for; a release or a return is done by it
+//
+// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/approve (the `ApproveDisbursement` operationId).
+func (c *ClientWithResponses) ApproveDisbursementWithBodyWithResponse(ctx context.Context, disbursementId DisbursementId, params *ApproveDisbursementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveDisbursementResponse, error) {
+	rsp, err := c.ApproveDisbursementWithBody(ctx, disbursementId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveDisbursementResponse(rsp)
+}
+
+// ApproveDisbursementWithResponse Approve exactly what another asked for; a release or a return is done by it
+//
+// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/approve (the `ApproveDisbursement` operationId).
+func (c *ClientWithResponses) ApproveDisbursementWithResponse(ctx context.Context, disbursementId DisbursementId, params *ApproveDisbursementParams, body ApproveDisbursementJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveDisbursementResponse, error) {
+	rsp, err := c.ApproveDisbursement(ctx, disbursementId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveDisbursementResponse(rsp)
+}
+
+// ExecuteDisbursementWithBodyWithResponse Say that a payment went out; a third person does, when nobody objects any more
+//
+// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/execute (the `ExecuteDisbursement` operationId).
+func (c *ClientWithResponses) ExecuteDisbursementWithBodyWithResponse(ctx context.Context, disbursementId DisbursementId, params *ExecuteDisbursementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExecuteDisbursementResponse, error) {
+	rsp, err := c.ExecuteDisbursementWithBody(ctx, disbursementId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExecuteDisbursementResponse(rsp)
+}
+
+// ExecuteDisbursementWithResponse Say that a payment went out; a third person does, when nobody objects any more
+//
+// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/execute (the `ExecuteDisbursement` operationId).
+func (c *ClientWithResponses) ExecuteDisbursementWithResponse(ctx context.Context, disbursementId DisbursementId, params *ExecuteDisbursementParams, body ExecuteDisbursementJSONRequestBody, reqEditors ...RequestEditorFn) (*ExecuteDisbursementResponse, error) {
+	rsp, err := c.ExecuteDisbursement(ctx, disbursementId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExecuteDisbursementResponse(rsp)
+}
+
+// RefuseDisbursementWithBodyWithResponse Refuse what another asked for, or withdraw one's own
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/refuse (the `RefuseDisbursement` operationId).
+func (c *ClientWithResponses) RefuseDisbursementWithBodyWithResponse(ctx context.Context, disbursementId DisbursementId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefuseDisbursementResponse, error) {
+	rsp, err := c.RefuseDisbursementWithBody(ctx, disbursementId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefuseDisbursementResponse(rsp)
+}
+
+// RefuseDisbursementWithResponse Refuse what another asked for, or withdraw one's own
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/disbursements/{disbursement_id}/refuse (the `RefuseDisbursement` operationId).
+func (c *ClientWithResponses) RefuseDisbursementWithResponse(ctx context.Context, disbursementId DisbursementId, body RefuseDisbursementJSONRequestBody, reqEditors ...RequestEditorFn) (*RefuseDisbursementResponse, error) {
+	rsp, err := c.RefuseDisbursement(ctx, disbursementId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefuseDisbursementResponse(rsp)
+}
+
+// OpenDutyWithBodyWithResponse Enter a major event, which is to be published within thirty days
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+func (c *ClientWithResponses) OpenDutyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenDutyResponse, error) {
+	rsp, err := c.OpenDutyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenDutyResponse(rsp)
+}
+
+// OpenDutyWithResponse Enter a major event, which is to be published within thirty days
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/duties (the `OpenDuty` operationId).
+func (c *ClientWithResponses) OpenDutyWithResponse(ctx context.Context, body OpenDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenDutyResponse, error) {
+	rsp, err := c.OpenDuty(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenDutyResponse(rsp)
+}
+
+// ReportDutyWithBodyWithResponse Publish what a duty asks for, with the figures of this moment
+//
+// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+func (c *ClientWithResponses) ReportDutyWithBodyWithResponse(ctx context.Context, dutyId DutyId, params *ReportDutyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportDutyResponse, error) {
+	rsp, err := c.ReportDutyWithBody(ctx, dutyId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportDutyResponse(rsp)
+}
+
+// ReportDutyWithResponse Publish what a duty asks for, with the figures of this moment
+//
+// What is published is frozen, and its digest is a leaf of the public log. It reads at `/reports/{document_id}`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/duties/{duty_id}/report (the `ReportDuty` operationId).
+func (c *ClientWithResponses) ReportDutyWithResponse(ctx context.Context, dutyId DutyId, params *ReportDutyParams, body ReportDutyJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportDutyResponse, error) {
+	rsp, err := c.ReportDuty(ctx, dutyId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportDutyResponse(rsp)
+}
+
+// ListGrantsWithResponse Grants, the newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/grants (the `ListGrants` operationId).
+func (c *ClientWithResponses) ListGrantsWithResponse(ctx context.Context, params *ListGrantsParams, reqEditors ...RequestEditorFn) (*ListGrantsResponse, error) {
+	rsp, err := c.ListGrants(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListGrantsResponse(rsp)
+}
+
+// ProposeGrantWithBodyWithResponse Propose exactly what is paid to whom
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/grants (the `ProposeGrant` operationId).
+func (c *ClientWithResponses) ProposeGrantWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeGrantResponse, error) {
+	rsp, err := c.ProposeGrantWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeGrantResponse(rsp)
+}
+
+// ProposeGrantWithResponse Propose exactly what is paid to whom
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/grants (the `ProposeGrant` operationId).
+func (c *ClientWithResponses) ProposeGrantWithResponse(ctx context.Context, body ProposeGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeGrantResponse, error) {
+	rsp, err := c.ProposeGrant(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeGrantResponse(rsp)
+}
+
+// GetGrantWithResponse A grant with what was done about it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/grants/{grant_id} (the `GetGrant` operationId).
+func (c *ClientWithResponses) GetGrantWithResponse(ctx context.Context, grantId GrantId, reqEditors ...RequestEditorFn) (*GetGrantResponse, error) {
+	rsp, err := c.GetGrant(ctx, grantId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetGrantResponse(rsp)
+}
+
+// ApproveGrantWithBodyWithResponse Approve exactly what another proposed; the money is committed, and anybody may object
+//
+// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`. The grant of a related party needs two approvals.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/approve (the `ApproveGrant` operationId).
+func (c *ClientWithResponses) ApproveGrantWithBodyWithResponse(ctx context.Context, grantId GrantId, params *ApproveGrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveGrantResponse, error) {
+	rsp, err := c.ApproveGrantWithBody(ctx, grantId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveGrantResponse(rsp)
+}
+
+// ApproveGrantWithResponse Approve exactly what another proposed; the money is committed, and anybody may object
+//
+// Needs a sign-in of the last 15 minutes (unless the shop is set otherwise), else 403 `grant.sign_in_again`. The grant of a related party needs two approvals.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/approve (the `ApproveGrant` operationId).
+func (c *ClientWithResponses) ApproveGrantWithResponse(ctx context.Context, grantId GrantId, params *ApproveGrantParams, body ApproveGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveGrantResponse, error) {
+	rsp, err := c.ApproveGrant(ctx, grantId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveGrantResponse(rsp)
+}
+
+// RequestPaymentWithBodyWithResponse Ask for an instalment, with evidence that its milestone was reached
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/payments (the `RequestPayment` operationId).
+func (c *ClientWithResponses) RequestPaymentWithBodyWithResponse(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestPaymentResponse, error) {
+	rsp, err := c.RequestPaymentWithBody(ctx, grantId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestPaymentResponse(rsp)
+}
+
+// RequestPaymentWithResponse Ask for an instalment, with evidence that its milestone was reached
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/payments (the `RequestPayment` operationId).
+func (c *ClientWithResponses) RequestPaymentWithResponse(ctx context.Context, grantId GrantId, body RequestPaymentJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestPaymentResponse, error) {
+	rsp, err := c.RequestPayment(ctx, grantId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestPaymentResponse(rsp)
+}
+
+// RefuseGrantWithBodyWithResponse Refuse what another proposed, or withdraw one's own
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/refuse (the `RefuseGrant` operationId).
+func (c *ClientWithResponses) RefuseGrantWithBodyWithResponse(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefuseGrantResponse, error) {
+	rsp, err := c.RefuseGrantWithBody(ctx, grantId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefuseGrantResponse(rsp)
+}
+
+// RefuseGrantWithResponse Refuse what another proposed, or withdraw one's own
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/refuse (the `RefuseGrant` operationId).
+func (c *ClientWithResponses) RefuseGrantWithResponse(ctx context.Context, grantId GrantId, body RefuseGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*RefuseGrantResponse, error) {
+	rsp, err := c.RefuseGrant(ctx, grantId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefuseGrantResponse(rsp)
+}
+
+// DeclareRelationWithBodyWithResponse Say that the payee is a related party
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/relations (the `DeclareRelation` operationId).
+func (c *ClientWithResponses) DeclareRelationWithBodyWithResponse(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclareRelationResponse, error) {
+	rsp, err := c.DeclareRelationWithBody(ctx, grantId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclareRelationResponse(rsp)
+}
+
+// DeclareRelationWithResponse Say that the payee is a related party
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/relations (the `DeclareRelation` operationId).
+func (c *ClientWithResponses) DeclareRelationWithResponse(ctx context.Context, grantId GrantId, body DeclareRelationJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclareRelationResponse, error) {
+	rsp, err := c.DeclareRelation(ctx, grantId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclareRelationResponse(rsp)
+}
+
+// RequestReleaseWithBodyWithResponse Ask to make free again what is not needed
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/releases (the `RequestRelease` operationId).
+func (c *ClientWithResponses) RequestReleaseWithBodyWithResponse(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestReleaseResponse, error) {
+	rsp, err := c.RequestReleaseWithBody(ctx, grantId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestReleaseResponse(rsp)
+}
+
+// RequestReleaseWithResponse Ask to make free again what is not needed
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/releases (the `RequestRelease` operationId).
+func (c *ClientWithResponses) RequestReleaseWithResponse(ctx context.Context, grantId GrantId, body RequestReleaseJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestReleaseResponse, error) {
+	rsp, err := c.RequestRelease(ctx, grantId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestReleaseResponse(rsp)
+}
+
+// RecordReturnWithBodyWithResponse Record what was paid, not used, and came back; another confirms it
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/returns (the `RecordReturn` operationId).
+func (c *ClientWithResponses) RecordReturnWithBodyWithResponse(ctx context.Context, grantId GrantId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordReturnResponse, error) {
+	rsp, err := c.RecordReturnWithBody(ctx, grantId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordReturnResponse(rsp)
+}
+
+// RecordReturnWithResponse Record what was paid, not used, and came back; another confirms it
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/grants/{grant_id}/returns (the `RecordReturn` operationId).
+func (c *ClientWithResponses) RecordReturnWithResponse(ctx context.Context, grantId GrantId, body RecordReturnJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordReturnResponse, error) {
+	rsp, err := c.RecordReturn(ctx, grantId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordReturnResponse(rsp)
+}
+
+// ListObjectionsWithResponse Objections with what they say, the newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/objections (the `ListObjections` operationId).
+func (c *ClientWithResponses) ListObjectionsWithResponse(ctx context.Context, params *ListObjectionsParams, reqEditors ...RequestEditorFn) (*ListObjectionsResponse, error) {
+	rsp, err := c.ListObjections(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListObjectionsResponse(rsp)
+}
+
+// AnswerObjectionWithBodyWithResponse Uphold or dismiss an objection, with reasons that are published; not for who has a part in the matter
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/objections/{objection_id}/answer (the `AnswerObjection` operationId).
+func (c *ClientWithResponses) AnswerObjectionWithBodyWithResponse(ctx context.Context, objectionId ObjectionId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AnswerObjectionResponse, error) {
+	rsp, err := c.AnswerObjectionWithBody(ctx, objectionId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAnswerObjectionResponse(rsp)
+}
+
+// AnswerObjectionWithResponse Uphold or dismiss an objection, with reasons that are published; not for who has a part in the matter
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/objections/{objection_id}/answer (the `AnswerObjection` operationId).
+func (c *ClientWithResponses) AnswerObjectionWithResponse(ctx context.Context, objectionId ObjectionId, body AnswerObjectionJSONRequestBody, reqEditors ...RequestEditorFn) (*AnswerObjectionResponse, error) {
+	rsp, err := c.AnswerObjection(ctx, objectionId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAnswerObjectionResponse(rsp)
+}
+
+// RecordOtherMoneyWithBodyWithResponse Record money beside the fund's; several programmes may share one amount
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/other-money (the `RecordOtherMoney` operationId).
+func (c *ClientWithResponses) RecordOtherMoneyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordOtherMoneyResponse, error) {
+	rsp, err := c.RecordOtherMoneyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordOtherMoneyResponse(rsp)
+}
+
+// RecordOtherMoneyWithResponse Record money beside the fund's; several programmes may share one amount
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/other-money (the `RecordOtherMoney` operationId).
+func (c *ClientWithResponses) RecordOtherMoneyWithResponse(ctx context.Context, body RecordOtherMoneyJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordOtherMoneyResponse, error) {
+	rsp, err := c.RecordOtherMoney(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordOtherMoneyResponse(rsp)
+}
+
+// ListProgrammeChangesWithResponse Changes of purpose, the newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/programme-changes (the `ListProgrammeChanges` operationId).
+func (c *ClientWithResponses) ListProgrammeChangesWithResponse(ctx context.Context, params *ListProgrammeChangesParams, reqEditors ...RequestEditorFn) (*ListProgrammeChangesResponse, error) {
+	rsp, err := c.ListProgrammeChanges(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListProgrammeChangesResponse(rsp)
+}
+
+// ApproveProgrammeChangeWithResponse Approve what another proposed; it is published so that anybody may object
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/approve (the `ApproveProgrammeChange` operationId).
+func (c *ClientWithResponses) ApproveProgrammeChangeWithResponse(ctx context.Context, programmeChangeId ProgrammeChangeId, reqEditors ...RequestEditorFn) (*ApproveProgrammeChangeResponse, error) {
+	rsp, err := c.ApproveProgrammeChange(ctx, programmeChangeId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveProgrammeChangeResponse(rsp)
+}
+
+// DeclineProgrammeChangeWithBodyWithResponse Decline a change, or withdraw one's own
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/decline (the `DeclineProgrammeChange` operationId).
+func (c *ClientWithResponses) DeclineProgrammeChangeWithBodyWithResponse(ctx context.Context, programmeChangeId ProgrammeChangeId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclineProgrammeChangeResponse, error) {
+	rsp, err := c.DeclineProgrammeChangeWithBody(ctx, programmeChangeId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclineProgrammeChangeResponse(rsp)
+}
+
+// DeclineProgrammeChangeWithResponse Decline a change, or withdraw one's own
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/decline (the `DeclineProgrammeChange` operationId).
+func (c *ClientWithResponses) DeclineProgrammeChangeWithResponse(ctx context.Context, programmeChangeId ProgrammeChangeId, body DeclineProgrammeChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineProgrammeChangeResponse, error) {
+	rsp, err := c.DeclineProgrammeChange(ctx, programmeChangeId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclineProgrammeChangeResponse(rsp)
+}
+
+// EnactProgrammeChangeWithResponse Put a change in force when the time for objections is over
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/programme-changes/{programme_change_id}/enact (the `EnactProgrammeChange` operationId).
+func (c *ClientWithResponses) EnactProgrammeChangeWithResponse(ctx context.Context, programmeChangeId ProgrammeChangeId, reqEditors ...RequestEditorFn) (*EnactProgrammeChangeResponse, error) {
+	rsp, err := c.EnactProgrammeChange(ctx, programmeChangeId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEnactProgrammeChangeResponse(rsp)
+}
+
+// RecordProgrammeWithBodyWithResponse Record a programme that has none of the fund's money
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/programmes (the `RecordProgramme` operationId).
+func (c *ClientWithResponses) RecordProgrammeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordProgrammeResponse, error) {
+	rsp, err := c.RecordProgrammeWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordProgrammeResponse(rsp)
+}
+
+// RecordProgrammeWithResponse Record a programme that has none of the fund's money
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/programmes (the `RecordProgramme` operationId).
+func (c *ClientWithResponses) RecordProgrammeWithResponse(ctx context.Context, body RecordProgrammeJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordProgrammeResponse, error) {
+	rsp, err := c.RecordProgramme(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordProgrammeResponse(rsp)
+}
+
+// ProposeProgrammeChangeWithBodyWithResponse Propose another purpose
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/programmes/{programme_id}/changes (the `ProposeProgrammeChange` operationId).
+func (c *ClientWithResponses) ProposeProgrammeChangeWithBodyWithResponse(ctx context.Context, programmeId ProgrammeId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeProgrammeChangeResponse, error) {
+	rsp, err := c.ProposeProgrammeChangeWithBody(ctx, programmeId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeProgrammeChangeResponse(rsp)
+}
+
+// ProposeProgrammeChangeWithResponse Propose another purpose
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/programmes/{programme_id}/changes (the `ProposeProgrammeChange` operationId).
+func (c *ClientWithResponses) ProposeProgrammeChangeWithResponse(ctx context.Context, programmeId ProgrammeId, body ProposeProgrammeChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeProgrammeChangeResponse, error) {
+	rsp, err := c.ProposeProgrammeChange(ctx, programmeId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeProgrammeChangeResponse(rsp)
+}
+
+// ListPupilRequestsWithResponse Who asked to read or to erase records, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/pupil-requests (the `ListPupilRequests` operationId).
+func (c *ClientWithResponses) ListPupilRequestsWithResponse(ctx context.Context, params *ListPupilRequestsParams, reqEditors ...RequestEditorFn) (*ListPupilRequestsResponse, error) {
+	rsp, err := c.ListPupilRequests(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPupilRequestsResponse(rsp)
+}
+
+// ApprovePupilRequestWithResponse Allow somebody else to read a record, or have it erased
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/approve (the `ApprovePupilRequest` operationId).
+func (c *ClientWithResponses) ApprovePupilRequestWithResponse(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*ApprovePupilRequestResponse, error) {
+	rsp, err := c.ApprovePupilRequest(ctx, pupilRequestId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApprovePupilRequestResponse(rsp)
+}
+
+// RefusePupilRequestWithResponse Refuse somebody else's request
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupil-requests/{pupil_request_id}/refuse (the `RefusePupilRequest` operationId).
+func (c *ClientWithResponses) RefusePupilRequestWithResponse(ctx context.Context, pupilRequestId PupilRequestId, reqEditors ...RequestEditorFn) (*RefusePupilRequestResponse, error) {
+	rsp, err := c.RefusePupilRequest(ctx, pupilRequestId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefusePupilRequestResponse(rsp)
+}
+
+// ListPupilsWithResponse Pupils whom the fund helps, by pseudonym
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/pupils (the `ListPupils` operationId).
+func (c *ClientWithResponses) ListPupilsWithResponse(ctx context.Context, params *ListPupilsParams, reqEditors ...RequestEditorFn) (*ListPupilsResponse, error) {
+	rsp, err := c.ListPupils(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPupilsResponse(rsp)
+}
+
+// RecordPupilWithBodyWithResponse Write a pupil down under a pseudonym, once the guardian has consented
+//
+// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+func (c *ClientWithResponses) RecordPupilWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordPupilResponse, error) {
+	rsp, err := c.RecordPupilWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordPupilResponse(rsp)
+}
+
+// RecordPupilWithResponse Write a pupil down under a pseudonym, once the guardian has consented
+//
+// Who the pupil is is encrypted under a key of its own; the answer does not repeat it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils (the `RecordPupil` operationId).
+func (c *ClientWithResponses) RecordPupilWithResponse(ctx context.Context, body RecordPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordPupilResponse, error) {
+	rsp, err := c.RecordPupil(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordPupilResponse(rsp)
+}
+
+// ListPupilAidsWithResponse What a pupil was given, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/pupils/{pupil_id}/aids (the `ListPupilAids` operationId).
+func (c *ClientWithResponses) ListPupilAidsWithResponse(ctx context.Context, pupilId PupilId, params *ListPupilAidsParams, reqEditors ...RequestEditorFn) (*ListPupilAidsResponse, error) {
+	rsp, err := c.ListPupilAids(ctx, pupilId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPupilAidsResponse(rsp)
+}
+
+// GivePupilWithBodyWithResponse Write down what a pupil was given of the money that the programme was paid
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+func (c *ClientWithResponses) GivePupilWithBodyWithResponse(ctx context.Context, pupilId PupilId, params *GivePupilParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GivePupilResponse, error) {
+	rsp, err := c.GivePupilWithBody(ctx, pupilId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGivePupilResponse(rsp)
+}
+
+// GivePupilWithResponse Write down what a pupil was given of the money that the programme was paid
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/aids (the `GivePupil` operationId).
+func (c *ClientWithResponses) GivePupilWithResponse(ctx context.Context, pupilId PupilId, params *GivePupilParams, body GivePupilJSONRequestBody, reqEditors ...RequestEditorFn) (*GivePupilResponse, error) {
+	rsp, err := c.GivePupil(ctx, pupilId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGivePupilResponse(rsp)
+}
+
+// ListPupilReadingsWithResponse Who read a record, and when, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/fund/pupils/{pupil_id}/readings (the `ListPupilReadings` operationId).
+func (c *ClientWithResponses) ListPupilReadingsWithResponse(ctx context.Context, pupilId PupilId, params *ListPupilReadingsParams, reqEditors ...RequestEditorFn) (*ListPupilReadingsResponse, error) {
+	rsp, err := c.ListPupilReadings(ctx, pupilId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPupilReadingsResponse(rsp)
+}
+
+// ReadPupilWithResponse Read a record, under a request of one's own that was approved and is still good
+//
+// The reading is written down.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/readings (the `ReadPupil` operationId).
+func (c *ClientWithResponses) ReadPupilWithResponse(ctx context.Context, pupilId PupilId, reqEditors ...RequestEditorFn) (*ReadPupilResponse, error) {
+	rsp, err := c.ReadPupil(ctx, pupilId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadPupilResponse(rsp)
+}
+
+// RequestPupilWithBodyWithResponse Ask to read a record, or to have it erased
+//
+// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+func (c *ClientWithResponses) RequestPupilWithBodyWithResponse(ctx context.Context, pupilId PupilId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestPupilResponse, error) {
+	rsp, err := c.RequestPupilWithBody(ctx, pupilId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestPupilResponse(rsp)
+}
+
+// RequestPupilWithResponse Ask to read a record, or to have it erased
+//
+// Somebody else decides. A reading is allowed for a while; an erasure happens at once and for ever.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/pupils/{pupil_id}/requests (the `RequestPupil` operationId).
+func (c *ClientWithResponses) RequestPupilWithResponse(ctx context.Context, pupilId PupilId, body RequestPupilJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestPupilResponse, error) {
+	rsp, err := c.RequestPupil(ctx, pupilId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestPupilResponse(rsp)
 }
 
 // ListListingTermsWithResponse Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
@@ -50150,6 +62479,32 @@ func (c *ClientWithResponses) ReturnOpsApplicationWithResponse(ctx context.Conte
 	return ParseReturnOpsApplicationResponse(rsp)
 }
 
+// RecordAssistanceWithBodyWithResponse Put help outside the shop into the register, or correct an entry
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+func (c *ClientWithResponses) RecordAssistanceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordAssistanceResponse, error) {
+	rsp, err := c.RecordAssistanceWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordAssistanceResponse(rsp)
+}
+
+// RecordAssistanceWithResponse Put help outside the shop into the register, or correct an entry
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/ops/assistance (the `RecordAssistance` operationId).
+func (c *ClientWithResponses) RecordAssistanceWithResponse(ctx context.Context, body RecordAssistanceJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordAssistanceResponse, error) {
+	rsp, err := c.RecordAssistance(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordAssistanceResponse(rsp)
+}
+
 // ListBreaksWithResponse Differences between the provider, our records and the book, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -51366,6 +63721,34 @@ func (c *ClientWithResponses) GetReviewSummaryWithResponse(ctx context.Context, 
 	return ParseGetReviewSummaryResponse(rsp)
 }
 
+// ListAssistanceWithResponse Help outside the shop, with figures and their sources
+//
+// None of it is money of the fund, and none is paid by it. What was corrected is not listed; its correction is.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/assistance (the `ListAssistance` operationId).
+func (c *ClientWithResponses) ListAssistanceWithResponse(ctx context.Context, params *ListAssistanceParams, reqEditors ...RequestEditorFn) (*ListAssistanceResponse, error) {
+	rsp, err := c.ListAssistance(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAssistanceResponse(rsp)
+}
+
+// ListAssistanceTracksWithResponse In what ways the county is helped outside the shop
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/assistance-tracks (the `ListAssistanceTracks` operationId).
+func (c *ClientWithResponses) ListAssistanceTracksWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListAssistanceTracksResponse, error) {
+	rsp, err := c.ListAssistanceTracks(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAssistanceTracksResponse(rsp)
+}
+
 // ListDocumentsWithResponse What was published, the newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -51407,6 +63790,19 @@ func (c *ClientWithResponses) GetDocumentContentWithResponse(ctx context.Context
 	return ParseGetDocumentContentResponse(rsp)
 }
 
+// ListDutiesWithResponse What the fund must publish and by when, the first due first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/duties (the `ListDuties` operationId).
+func (c *ClientWithResponses) ListDutiesWithResponse(ctx context.Context, params *ListDutiesParams, reqEditors ...RequestEditorFn) (*ListDutiesResponse, error) {
+	rsp, err := c.ListDuties(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDutiesResponse(rsp)
+}
+
 // GetFundWithResponse What was sold, what one tenth of it came to, and where that money is
 //
 // Returns a wrapper object for the known response body format(s).
@@ -51418,6 +63814,34 @@ func (c *ClientWithResponses) GetFundWithResponse(ctx context.Context, reqEditor
 		return nil, err
 	}
 	return ParseGetFundResponse(rsp)
+}
+
+// ListPublicGrantsWithResponse Grants of the fund, the newest first: what was promised and what was paid
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/grants (the `ListPublicGrants` operationId).
+func (c *ClientWithResponses) ListPublicGrantsWithResponse(ctx context.Context, params *ListPublicGrantsParams, reqEditors ...RequestEditorFn) (*ListPublicGrantsResponse, error) {
+	rsp, err := c.ListPublicGrants(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPublicGrantsResponse(rsp)
+}
+
+// GetImpactWithResponse A year's account: what was sold, what one tenth of it came to, and what was done with it
+//
+// All figures come from the book, the orders, what the enterprises declare, and the register of assistance, which names its sources.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/impact (the `GetImpact` operationId).
+func (c *ClientWithResponses) GetImpactWithResponse(ctx context.Context, params *GetImpactParams, reqEditors ...RequestEditorFn) (*GetImpactResponse, error) {
+	rsp, err := c.GetImpact(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetImpactResponse(rsp)
 }
 
 // GetLevyAgreementWithResponse The agreement by which an enterprise promises the tenth, as it is in force
@@ -51459,6 +63883,45 @@ func (c *ClientWithResponses) GetMerchantWithResponse(ctx context.Context, merch
 	return ParseGetMerchantResponse(rsp)
 }
 
+// ListObjectionPeriodsWithResponse What is published so that anybody may object, the newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/objection-periods (the `ListObjectionPeriods` operationId).
+func (c *ClientWithResponses) ListObjectionPeriodsWithResponse(ctx context.Context, params *ListObjectionPeriodsParams, reqEditors ...RequestEditorFn) (*ListObjectionPeriodsResponse, error) {
+	rsp, err := c.ListObjectionPeriods(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListObjectionPeriodsResponse(rsp)
+}
+
+// FileObjectionWithBodyWithResponse Object to what was published; who does is not asked
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/public/objection-periods/{objection_period_id}/objections (the `FileObjection` operationId).
+func (c *ClientWithResponses) FileObjectionWithBodyWithResponse(ctx context.Context, objectionPeriodId ObjectionPeriodId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FileObjectionResponse, error) {
+	rsp, err := c.FileObjectionWithBody(ctx, objectionPeriodId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFileObjectionResponse(rsp)
+}
+
+// FileObjectionWithResponse Object to what was published; who does is not asked
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/public/objection-periods/{objection_period_id}/objections (the `FileObjection` operationId).
+func (c *ClientWithResponses) FileObjectionWithResponse(ctx context.Context, objectionPeriodId ObjectionPeriodId, body FileObjectionJSONRequestBody, reqEditors ...RequestEditorFn) (*FileObjectionResponse, error) {
+	rsp, err := c.FileObjection(ctx, objectionPeriodId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFileObjectionResponse(rsp)
+}
+
 // GetPriceClaimShareWithResponse How much of what is on sale has a price claim that holds now
 //
 // Returns a wrapper object for the known response body format(s).
@@ -51472,6 +63935,60 @@ func (c *ClientWithResponses) GetPriceClaimShareWithResponse(ctx context.Context
 	return ParseGetPriceClaimShareResponse(rsp)
 }
 
+// ListProgrammeKindsWithResponse Kinds of programmes; only those of education are paid from the fund
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/programme-kinds (the `ListProgrammeKinds` operationId).
+func (c *ClientWithResponses) ListProgrammeKindsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListProgrammeKindsResponse, error) {
+	rsp, err := c.ListProgrammeKinds(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListProgrammeKindsResponse(rsp)
+}
+
+// ListProgrammesWithResponse What money is given for, the newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/programmes (the `ListProgrammes` operationId).
+func (c *ClientWithResponses) ListProgrammesWithResponse(ctx context.Context, params *ListProgrammesParams, reqEditors ...RequestEditorFn) (*ListProgrammesResponse, error) {
+	rsp, err := c.ListProgrammes(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListProgrammesResponse(rsp)
+}
+
+// GetProgrammeWithResponse A programme with its grants: what was promised, what was paid, what anybody objected
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/programmes/{programme_id} (the `GetProgramme` operationId).
+func (c *ClientWithResponses) GetProgrammeWithResponse(ctx context.Context, programmeId ProgrammeId, reqEditors ...RequestEditorFn) (*GetProgrammeResponse, error) {
+	rsp, err := c.GetProgramme(ctx, programmeId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetProgrammeResponse(rsp)
+}
+
+// GetPupilAggregateWithResponse How many pupils a programme helped, and with how much
+//
+// Groups of fewer than five pupils are hidden, and as many more as it takes that they cannot be told from the sums.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
+func (c *ClientWithResponses) GetPupilAggregateWithResponse(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*GetPupilAggregateResponse, error) {
+	rsp, err := c.GetPupilAggregate(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPupilAggregateResponse(rsp)
+}
+
 // ListRecallsWithResponse Lots that were called back, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -51483,6 +64000,19 @@ func (c *ClientWithResponses) ListRecallsWithResponse(ctx context.Context, param
 		return nil, err
 	}
 	return ParseListRecallsResponse(rsp)
+}
+
+// GetReportPdfWithResponse A published report as a PDF
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/reports/{document_id}/pdf (the `GetReportPdf` operationId).
+func (c *ClientWithResponses) GetReportPdfWithResponse(ctx context.Context, documentId DocumentId, reqEditors ...RequestEditorFn) (*GetReportPdfResponse, error) {
+	rsp, err := c.GetReportPdf(ctx, documentId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReportPdfResponse(rsp)
 }
 
 // ListShippingZonesWithResponse Where goods are shipped to
@@ -51985,6 +64515,46 @@ func ParseGetReadinessResponse(rsp *http.Response) (*GetReadinessResponse, error
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetReportPageResponse parses an HTTP response from a GetReportPageWithResponse call
+func ParseGetReportPageResponse(rsp *http.Response) (*GetReportPageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReportPageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -54364,6 +66934,2794 @@ func ParseListFundAccountsResponse(rsp *http.Response) (*ListFundAccountsRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListProgrammeApplicationsResponse parses an HTTP response from a ListProgrammeApplicationsWithResponse call
+func ParseListProgrammeApplicationsResponse(rsp *http.Response) (*ListProgrammeApplicationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListProgrammeApplicationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProgrammeApplicationPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseFileProgrammeApplicationResponse parses an HTTP response from a FileProgrammeApplicationWithResponse call
+func ParseFileProgrammeApplicationResponse(rsp *http.Response) (*FileProgrammeApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FileProgrammeApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ProgrammeApplication
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetProgrammeApplicationResponse parses an HTTP response from a GetProgrammeApplicationWithResponse call
+func ParseGetProgrammeApplicationResponse(rsp *http.Response) (*GetProgrammeApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetProgrammeApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProgrammeApplication
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAcceptProgrammeApplicationResponse parses an HTTP response from a AcceptProgrammeApplicationWithResponse call
+func ParseAcceptProgrammeApplicationResponse(rsp *http.Response) (*AcceptProgrammeApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcceptProgrammeApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProgrammeApplication
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAssessProgrammeApplicationResponse parses an HTTP response from a AssessProgrammeApplicationWithResponse call
+func ParseAssessProgrammeApplicationResponse(rsp *http.Response) (*AssessProgrammeApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AssessProgrammeApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProgrammeApplication
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeclineProgrammeApplicationResponse parses an HTTP response from a DeclineProgrammeApplicationWithResponse call
+func ParseDeclineProgrammeApplicationResponse(rsp *http.Response) (*DeclineProgrammeApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeclineProgrammeApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProgrammeApplication
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePublishProgrammeApplicationResponse parses an HTTP response from a PublishProgrammeApplicationWithResponse call
+func ParsePublishProgrammeApplicationResponse(rsp *http.Response) (*PublishProgrammeApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PublishProgrammeApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProgrammeApplication
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListDisbursementsResponse parses an HTTP response from a ListDisbursementsWithResponse call
+func ParseListDisbursementsResponse(rsp *http.Response) (*ListDisbursementsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDisbursementsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DisbursementPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApproveDisbursementResponse parses an HTTP response from a ApproveDisbursementWithResponse call
+func ParseApproveDisbursementResponse(rsp *http.Response) (*ApproveDisbursementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveDisbursementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Disbursement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExecuteDisbursementResponse parses an HTTP response from a ExecuteDisbursementWithResponse call
+func ParseExecuteDisbursementResponse(rsp *http.Response) (*ExecuteDisbursementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExecuteDisbursementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Disbursement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRefuseDisbursementResponse parses an HTTP response from a RefuseDisbursementWithResponse call
+func ParseRefuseDisbursementResponse(rsp *http.Response) (*RefuseDisbursementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RefuseDisbursementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Disbursement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseOpenDutyResponse parses an HTTP response from a OpenDutyWithResponse call
+func ParseOpenDutyResponse(rsp *http.Response) (*OpenDutyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OpenDutyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Duty
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReportDutyResponse parses an HTTP response from a ReportDutyWithResponse call
+func ParseReportDutyResponse(rsp *http.Response) (*ReportDutyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportDutyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Duty
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListGrantsResponse parses an HTTP response from a ListGrantsWithResponse call
+func ParseListGrantsResponse(rsp *http.Response) (*ListGrantsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListGrantsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GrantPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeGrantResponse parses an HTTP response from a ProposeGrantWithResponse call
+func ParseProposeGrantResponse(rsp *http.Response) (*ProposeGrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeGrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Grant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetGrantResponse parses an HTTP response from a GetGrantWithResponse call
+func ParseGetGrantResponse(rsp *http.Response) (*GetGrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetGrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GrantAccount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApproveGrantResponse parses an HTTP response from a ApproveGrantWithResponse call
+func ParseApproveGrantResponse(rsp *http.Response) (*ApproveGrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveGrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Grant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRequestPaymentResponse parses an HTTP response from a RequestPaymentWithResponse call
+func ParseRequestPaymentResponse(rsp *http.Response) (*RequestPaymentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RequestPaymentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Disbursement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRefuseGrantResponse parses an HTTP response from a RefuseGrantWithResponse call
+func ParseRefuseGrantResponse(rsp *http.Response) (*RefuseGrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RefuseGrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Grant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeclareRelationResponse parses an HTTP response from a DeclareRelationWithResponse call
+func ParseDeclareRelationResponse(rsp *http.Response) (*DeclareRelationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeclareRelationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Grant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRequestReleaseResponse parses an HTTP response from a RequestReleaseWithResponse call
+func ParseRequestReleaseResponse(rsp *http.Response) (*RequestReleaseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RequestReleaseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Disbursement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRecordReturnResponse parses an HTTP response from a RecordReturnWithResponse call
+func ParseRecordReturnResponse(rsp *http.Response) (*RecordReturnResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecordReturnResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Disbursement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListObjectionsResponse parses an HTTP response from a ListObjectionsWithResponse call
+func ParseListObjectionsResponse(rsp *http.Response) (*ListObjectionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListObjectionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ObjectionPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAnswerObjectionResponse parses an HTTP response from a AnswerObjectionWithResponse call
+func ParseAnswerObjectionResponse(rsp *http.Response) (*AnswerObjectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AnswerObjectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Objection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRecordOtherMoneyResponse parses an HTTP response from a RecordOtherMoneyWithResponse call
+func ParseRecordOtherMoneyResponse(rsp *http.Response) (*RecordOtherMoneyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecordOtherMoneyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest OtherMoney
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListProgrammeChangesResponse parses an HTTP response from a ListProgrammeChangesWithResponse call
+func ParseListProgrammeChangesResponse(rsp *http.Response) (*ListProgrammeChangesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListProgrammeChangesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProgrammeChangePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApproveProgrammeChangeResponse parses an HTTP response from a ApproveProgrammeChangeWithResponse call
+func ParseApproveProgrammeChangeResponse(rsp *http.Response) (*ApproveProgrammeChangeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveProgrammeChangeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProgrammeChange
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeclineProgrammeChangeResponse parses an HTTP response from a DeclineProgrammeChangeWithResponse call
+func ParseDeclineProgrammeChangeResponse(rsp *http.Response) (*DeclineProgrammeChangeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeclineProgrammeChangeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProgrammeChange
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEnactProgrammeChangeResponse parses an HTTP response from a EnactProgrammeChangeWithResponse call
+func ParseEnactProgrammeChangeResponse(rsp *http.Response) (*EnactProgrammeChangeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EnactProgrammeChangeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProgrammeChange
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRecordProgrammeResponse parses an HTTP response from a RecordProgrammeWithResponse call
+func ParseRecordProgrammeResponse(rsp *http.Response) (*RecordProgrammeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecordProgrammeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Programme
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeProgrammeChangeResponse parses an HTTP response from a ProposeProgrammeChangeWithResponse call
+func ParseProposeProgrammeChangeResponse(rsp *http.Response) (*ProposeProgrammeChangeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeProgrammeChangeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ProgrammeChange
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPupilRequestsResponse parses an HTTP response from a ListPupilRequestsWithResponse call
+func ParseListPupilRequestsResponse(rsp *http.Response) (*ListPupilRequestsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPupilRequestsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilRequestPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApprovePupilRequestResponse parses an HTTP response from a ApprovePupilRequestWithResponse call
+func ParseApprovePupilRequestResponse(rsp *http.Response) (*ApprovePupilRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApprovePupilRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRefusePupilRequestResponse parses an HTTP response from a RefusePupilRequestWithResponse call
+func ParseRefusePupilRequestResponse(rsp *http.Response) (*RefusePupilRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RefusePupilRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPupilsResponse parses an HTTP response from a ListPupilsWithResponse call
+func ParseListPupilsResponse(rsp *http.Response) (*ListPupilsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPupilsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRecordPupilResponse parses an HTTP response from a RecordPupilWithResponse call
+func ParseRecordPupilResponse(rsp *http.Response) (*RecordPupilResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecordPupilResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Pupil
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPupilAidsResponse parses an HTTP response from a ListPupilAidsWithResponse call
+func ParseListPupilAidsResponse(rsp *http.Response) (*ListPupilAidsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPupilAidsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilAidPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGivePupilResponse parses an HTTP response from a GivePupilWithResponse call
+func ParseGivePupilResponse(rsp *http.Response) (*GivePupilResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GivePupilResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PupilAid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPupilReadingsResponse parses an HTTP response from a ListPupilReadingsWithResponse call
+func ParseListPupilReadingsResponse(rsp *http.Response) (*ListPupilReadingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPupilReadingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilReadingPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadPupilResponse parses an HTTP response from a ReadPupilWithResponse call
+func ParseReadPupilResponse(rsp *http.Response) (*ReadPupilResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadPupilResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilRecord
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRequestPupilResponse parses an HTTP response from a RequestPupilWithResponse call
+func ParseRequestPupilResponse(rsp *http.Response) (*RequestPupilResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RequestPupilResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PupilRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -60923,6 +76281,74 @@ func ParseReturnOpsApplicationResponse(rsp *http.Response) (*ReturnOpsApplicatio
 	return response, nil
 }
 
+// ParseRecordAssistanceResponse parses an HTTP response from a RecordAssistanceWithResponse call
+func ParseRecordAssistanceResponse(rsp *http.Response) (*RecordAssistanceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecordAssistanceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Assistance
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListBreaksResponse parses an HTTP response from a ListBreaksWithResponse call
 func ParseListBreaksResponse(rsp *http.Response) (*ListBreaksResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -65274,6 +80700,85 @@ func ParseGetReviewSummaryResponse(rsp *http.Response) (*GetReviewSummaryRespons
 	return response, nil
 }
 
+// ParseListAssistanceResponse parses an HTTP response from a ListAssistanceWithResponse call
+func ParseListAssistanceResponse(rsp *http.Response) (*ListAssistanceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAssistanceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AssistancePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAssistanceTracksResponse parses an HTTP response from a ListAssistanceTracksWithResponse call
+func ParseListAssistanceTracksResponse(rsp *http.Response) (*ListAssistanceTracksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAssistanceTracksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AssistanceTrackList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListDocumentsResponse parses an HTTP response from a ListDocumentsWithResponse call
 func ParseListDocumentsResponse(rsp *http.Response) (*ListDocumentsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -65378,6 +80883,13 @@ func ParseGetDocumentContentResponse(rsp *http.Response) (*GetDocumentContentRes
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Invalid
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -65391,6 +80903,52 @@ func ParseGetDocumentContentResponse(rsp *http.Response) (*GetDocumentContentRes
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/plain) unsupported
+
+	}
+
+	return response, nil
+}
+
+// ParseListDutiesResponse parses an HTTP response from a ListDutiesWithResponse call
+func ParseListDutiesResponse(rsp *http.Response) (*ListDutiesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDutiesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DutyPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -65427,6 +80985,92 @@ func ParseGetFundResponse(rsp *http.Response) (*GetFundResponse, error) {
 
 	case rsp.StatusCode == 304:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPublicGrantsResponse parses an HTTP response from a ListPublicGrantsWithResponse call
+func ParseListPublicGrantsResponse(rsp *http.Response) (*ListPublicGrantsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPublicGrantsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PublicGrantPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetImpactResponse parses an HTTP response from a GetImpactWithResponse call
+func ParseGetImpactResponse(rsp *http.Response) (*GetImpactResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetImpactResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Impact
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -65566,6 +81210,107 @@ func ParseGetMerchantResponse(rsp *http.Response) (*GetMerchantResponse, error) 
 	return response, nil
 }
 
+// ParseListObjectionPeriodsResponse parses an HTTP response from a ListObjectionPeriodsWithResponse call
+func ParseListObjectionPeriodsResponse(rsp *http.Response) (*ListObjectionPeriodsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListObjectionPeriodsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ObjectionPeriodPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseFileObjectionResponse parses an HTTP response from a FileObjectionWithResponse call
+func ParseFileObjectionResponse(rsp *http.Response) (*FileObjectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FileObjectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest FiledObjection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetPriceClaimShareResponse parses an HTTP response from a GetPriceClaimShareWithResponse call
 func ParseGetPriceClaimShareResponse(rsp *http.Response) (*GetPriceClaimShareResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -65582,6 +81327,175 @@ func ParseGetPriceClaimShareResponse(rsp *http.Response) (*GetPriceClaimShareRes
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest PriceClaimShare
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListProgrammeKindsResponse parses an HTTP response from a ListProgrammeKindsWithResponse call
+func ParseListProgrammeKindsResponse(rsp *http.Response) (*ListProgrammeKindsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListProgrammeKindsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProgrammeKindList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListProgrammesResponse parses an HTTP response from a ListProgrammesWithResponse call
+func ParseListProgrammesResponse(rsp *http.Response) (*ListProgrammesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListProgrammesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProgrammePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetProgrammeResponse parses an HTTP response from a GetProgrammeWithResponse call
+func ParseGetProgrammeResponse(rsp *http.Response) (*GetProgrammeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetProgrammeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProgrammeDetail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetPupilAggregateResponse parses an HTTP response from a GetPupilAggregateWithResponse call
+func ParseGetPupilAggregateResponse(rsp *http.Response) (*GetPupilAggregateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPupilAggregateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PupilAggregate
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -65636,6 +81550,46 @@ func ParseListRecallsResponse(rsp *http.Response) (*ListRecallsResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetReportPdfResponse parses an HTTP response from a GetReportPdfWithResponse call
+func ParseGetReportPdfResponse(rsp *http.Response) (*GetReportPdfResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReportPdfResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

@@ -718,6 +718,78 @@ func (e CredentialsTransport) Valid() bool {
 	}
 }
 
+// Defines values for DisbursementNextActions.
+const (
+	DisbursementNextActionsApprove  DisbursementNextActions = "approve"
+	DisbursementNextActionsExecute  DisbursementNextActions = "execute"
+	DisbursementNextActionsRefuse   DisbursementNextActions = "refuse"
+	DisbursementNextActionsWithdraw DisbursementNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the DisbursementNextActions enum.
+func (e DisbursementNextActions) Valid() bool {
+	switch e {
+	case DisbursementNextActionsApprove:
+		return true
+	case DisbursementNextActionsExecute:
+		return true
+	case DisbursementNextActionsRefuse:
+		return true
+	case DisbursementNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DisbursementKind.
+const (
+	DisbursementKindPayment DisbursementKind = "payment"
+	DisbursementKindRelease DisbursementKind = "release"
+	DisbursementKindReturn  DisbursementKind = "return"
+)
+
+// Valid indicates whether the value is a known member of the DisbursementKind enum.
+func (e DisbursementKind) Valid() bool {
+	switch e {
+	case DisbursementKindPayment:
+		return true
+	case DisbursementKindRelease:
+		return true
+	case DisbursementKindReturn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DisbursementState.
+const (
+	DisbursementStateApproved  DisbursementState = "approved"
+	DisbursementStateDone      DisbursementState = "done"
+	DisbursementStateRefused   DisbursementState = "refused"
+	DisbursementStateRequested DisbursementState = "requested"
+	DisbursementStateWithdrawn DisbursementState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the DisbursementState enum.
+func (e DisbursementState) Valid() bool {
+	switch e {
+	case DisbursementStateApproved:
+		return true
+	case DisbursementStateDone:
+		return true
+	case DisbursementStateRefused:
+		return true
+	case DisbursementStateRequested:
+		return true
+	case DisbursementStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DisputeState.
 const (
 	DisputeStateLost DisputeState = "lost"
@@ -760,6 +832,54 @@ func (e DocumentKind) Valid() bool {
 	case DocumentKindReport:
 		return true
 	case DocumentKindSeal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DutyKind.
+const (
+	Annual     DutyKind = "annual"
+	Final      DutyKind = "final"
+	MajorEvent DutyKind = "major_event"
+	Progress   DutyKind = "progress"
+)
+
+// Valid indicates whether the value is a known member of the DutyKind enum.
+func (e DutyKind) Valid() bool {
+	switch e {
+	case Annual:
+		return true
+	case Final:
+		return true
+	case MajorEvent:
+		return true
+	case Progress:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DutyState.
+const (
+	DutyStateDue       DutyState = "due"
+	DutyStateFulfilled DutyState = "fulfilled"
+	DutyStateOverdue   DutyState = "overdue"
+	DutyStateUpcoming  DutyState = "upcoming"
+)
+
+// Valid indicates whether the value is a known member of the DutyState enum.
+func (e DutyState) Valid() bool {
+	switch e {
+	case DutyStateDue:
+		return true
+	case DutyStateFulfilled:
+		return true
+	case DutyStateOverdue:
+		return true
+	case DutyStateUpcoming:
 		return true
 	default:
 		return false
@@ -811,6 +931,102 @@ func (e FulfilmentState) Valid() bool {
 	case FulfilmentStateShipped:
 		return true
 	case FulfilmentStateUnfulfilled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GrantNextActions.
+const (
+	GrantNextActionsApprove        GrantNextActions = "approve"
+	GrantNextActionsDeclare        GrantNextActions = "declare"
+	GrantNextActionsRecordReturn   GrantNextActions = "record_return"
+	GrantNextActionsRefuse         GrantNextActions = "refuse"
+	GrantNextActionsRequestPayment GrantNextActions = "request_payment"
+	GrantNextActionsRequestRelease GrantNextActions = "request_release"
+	GrantNextActionsWithdraw       GrantNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the GrantNextActions enum.
+func (e GrantNextActions) Valid() bool {
+	switch e {
+	case GrantNextActionsApprove:
+		return true
+	case GrantNextActionsDeclare:
+		return true
+	case GrantNextActionsRecordReturn:
+		return true
+	case GrantNextActionsRefuse:
+		return true
+	case GrantNextActionsRequestPayment:
+		return true
+	case GrantNextActionsRequestRelease:
+		return true
+	case GrantNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GrantAccountNextActions.
+const (
+	GrantAccountNextActionsApprove        GrantAccountNextActions = "approve"
+	GrantAccountNextActionsDeclare        GrantAccountNextActions = "declare"
+	GrantAccountNextActionsRecordReturn   GrantAccountNextActions = "record_return"
+	GrantAccountNextActionsRefuse         GrantAccountNextActions = "refuse"
+	GrantAccountNextActionsRequestPayment GrantAccountNextActions = "request_payment"
+	GrantAccountNextActionsRequestRelease GrantAccountNextActions = "request_release"
+	GrantAccountNextActionsWithdraw       GrantAccountNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the GrantAccountNextActions enum.
+func (e GrantAccountNextActions) Valid() bool {
+	switch e {
+	case GrantAccountNextActionsApprove:
+		return true
+	case GrantAccountNextActionsDeclare:
+		return true
+	case GrantAccountNextActionsRecordReturn:
+		return true
+	case GrantAccountNextActionsRefuse:
+		return true
+	case GrantAccountNextActionsRequestPayment:
+		return true
+	case GrantAccountNextActionsRequestRelease:
+		return true
+	case GrantAccountNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GrantState.
+const (
+	GrantStateClosed    GrantState = "closed"
+	GrantStateCommitted GrantState = "committed"
+	GrantStateProposed  GrantState = "proposed"
+	GrantStateRefused   GrantState = "refused"
+	GrantStateStruck    GrantState = "struck"
+	GrantStateWithdrawn GrantState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the GrantState enum.
+func (e GrantState) Valid() bool {
+	switch e {
+	case GrantStateClosed:
+		return true
+	case GrantStateCommitted:
+		return true
+	case GrantStateProposed:
+		return true
+	case GrantStateRefused:
+		return true
+	case GrantStateStruck:
+		return true
+	case GrantStateWithdrawn:
 		return true
 	default:
 		return false
@@ -1312,6 +1528,63 @@ func (e NoticeTopic) Valid() bool {
 	}
 }
 
+// Defines values for ObjectionNextActions.
+const (
+	Answer ObjectionNextActions = "answer"
+)
+
+// Valid indicates whether the value is a known member of the ObjectionNextActions enum.
+func (e ObjectionNextActions) Valid() bool {
+	switch e {
+	case Answer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ObjectionPeriodSubject.
+const (
+	ObjectionPeriodSubjectApplication ObjectionPeriodSubject = "application"
+	ObjectionPeriodSubjectChange      ObjectionPeriodSubject = "change"
+	ObjectionPeriodSubjectGrant       ObjectionPeriodSubject = "grant"
+)
+
+// Valid indicates whether the value is a known member of the ObjectionPeriodSubject enum.
+func (e ObjectionPeriodSubject) Valid() bool {
+	switch e {
+	case ObjectionPeriodSubjectApplication:
+		return true
+	case ObjectionPeriodSubjectChange:
+		return true
+	case ObjectionPeriodSubjectGrant:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ObjectionState.
+const (
+	ObjectionStateDismissed ObjectionState = "dismissed"
+	ObjectionStateOpen      ObjectionState = "open"
+	ObjectionStateUpheld    ObjectionState = "upheld"
+)
+
+// Valid indicates whether the value is a known member of the ObjectionState enum.
+func (e ObjectionState) Valid() bool {
+	switch e {
+	case ObjectionStateDismissed:
+		return true
+	case ObjectionStateOpen:
+		return true
+	case ObjectionStateUpheld:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OrderState.
 const (
 	OrderStateCanceled OrderState = "canceled"
@@ -1444,6 +1717,114 @@ func (e ProductNetUnit) Valid() bool {
 	}
 }
 
+// Defines values for ProgrammeApplicationNextActions.
+const (
+	ProgrammeApplicationNextActionsAccept   ProgrammeApplicationNextActions = "accept"
+	ProgrammeApplicationNextActionsAssess   ProgrammeApplicationNextActions = "assess"
+	ProgrammeApplicationNextActionsDecline  ProgrammeApplicationNextActions = "decline"
+	ProgrammeApplicationNextActionsPublish  ProgrammeApplicationNextActions = "publish"
+	ProgrammeApplicationNextActionsWithdraw ProgrammeApplicationNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the ProgrammeApplicationNextActions enum.
+func (e ProgrammeApplicationNextActions) Valid() bool {
+	switch e {
+	case ProgrammeApplicationNextActionsAccept:
+		return true
+	case ProgrammeApplicationNextActionsAssess:
+		return true
+	case ProgrammeApplicationNextActionsDecline:
+		return true
+	case ProgrammeApplicationNextActionsPublish:
+		return true
+	case ProgrammeApplicationNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProgrammeApplicationState.
+const (
+	ProgrammeApplicationStateAccepted  ProgrammeApplicationState = "accepted"
+	ProgrammeApplicationStateAssessed  ProgrammeApplicationState = "assessed"
+	ProgrammeApplicationStateDeclined  ProgrammeApplicationState = "declined"
+	ProgrammeApplicationStateFiled     ProgrammeApplicationState = "filed"
+	ProgrammeApplicationStatePublished ProgrammeApplicationState = "published"
+	ProgrammeApplicationStateWithdrawn ProgrammeApplicationState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ProgrammeApplicationState enum.
+func (e ProgrammeApplicationState) Valid() bool {
+	switch e {
+	case ProgrammeApplicationStateAccepted:
+		return true
+	case ProgrammeApplicationStateAssessed:
+		return true
+	case ProgrammeApplicationStateDeclined:
+		return true
+	case ProgrammeApplicationStateFiled:
+		return true
+	case ProgrammeApplicationStatePublished:
+		return true
+	case ProgrammeApplicationStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProgrammeChangeNextActions.
+const (
+	ProgrammeChangeNextActionsApprove  ProgrammeChangeNextActions = "approve"
+	ProgrammeChangeNextActionsDecline  ProgrammeChangeNextActions = "decline"
+	ProgrammeChangeNextActionsEnact    ProgrammeChangeNextActions = "enact"
+	ProgrammeChangeNextActionsWithdraw ProgrammeChangeNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the ProgrammeChangeNextActions enum.
+func (e ProgrammeChangeNextActions) Valid() bool {
+	switch e {
+	case ProgrammeChangeNextActionsApprove:
+		return true
+	case ProgrammeChangeNextActionsDecline:
+		return true
+	case ProgrammeChangeNextActionsEnact:
+		return true
+	case ProgrammeChangeNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProgrammeChangeState.
+const (
+	ProgrammeChangeStateDeclined  ProgrammeChangeState = "declined"
+	ProgrammeChangeStateInForce   ProgrammeChangeState = "in_force"
+	ProgrammeChangeStateProposed  ProgrammeChangeState = "proposed"
+	ProgrammeChangeStatePublished ProgrammeChangeState = "published"
+	ProgrammeChangeStateWithdrawn ProgrammeChangeState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ProgrammeChangeState enum.
+func (e ProgrammeChangeState) Valid() bool {
+	switch e {
+	case ProgrammeChangeStateDeclined:
+		return true
+	case ProgrammeChangeStateInForce:
+		return true
+	case ProgrammeChangeStateProposed:
+		return true
+	case ProgrammeChangeStatePublished:
+		return true
+	case ProgrammeChangeStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProvenDocumentState.
 const (
 	ProvenDocumentStatePending ProvenDocumentState = "pending"
@@ -1480,6 +1861,90 @@ func (e PublicRecallState) Valid() bool {
 	}
 }
 
+// Defines values for PupilPurpose.
+const (
+	Erase PupilPurpose = "erase"
+	Read  PupilPurpose = "read"
+)
+
+// Valid indicates whether the value is a known member of the PupilPurpose enum.
+func (e PupilPurpose) Valid() bool {
+	switch e {
+	case Erase:
+		return true
+	case Read:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PupilRequestNextActions.
+const (
+	PupilRequestNextActionsApprove PupilRequestNextActions = "approve"
+	PupilRequestNextActionsRefuse  PupilRequestNextActions = "refuse"
+)
+
+// Valid indicates whether the value is a known member of the PupilRequestNextActions enum.
+func (e PupilRequestNextActions) Valid() bool {
+	switch e {
+	case PupilRequestNextActionsApprove:
+		return true
+	case PupilRequestNextActionsRefuse:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PupilRequestState.
+const (
+	PupilRequestStateApproved PupilRequestState = "approved"
+	PupilRequestStateAsked    PupilRequestState = "asked"
+	PupilRequestStateRefused  PupilRequestState = "refused"
+)
+
+// Valid indicates whether the value is a known member of the PupilRequestState enum.
+func (e PupilRequestState) Valid() bool {
+	switch e {
+	case PupilRequestStateApproved:
+		return true
+	case PupilRequestStateAsked:
+		return true
+	case PupilRequestStateRefused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PupilStage.
+const (
+	Higher    PupilStage = "higher"
+	Junior    PupilStage = "junior"
+	Preschool PupilStage = "preschool"
+	Primary   PupilStage = "primary"
+	Senior    PupilStage = "senior"
+)
+
+// Valid indicates whether the value is a known member of the PupilStage enum.
+func (e PupilStage) Valid() bool {
+	switch e {
+	case Higher:
+		return true
+	case Junior:
+		return true
+	case Preschool:
+		return true
+	case Primary:
+		return true
+	case Senior:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RecallState.
 const (
 	RecallStateClosed RecallState = "closed"
@@ -1492,6 +1957,24 @@ func (e RecallState) Valid() bool {
 	case RecallStateClosed:
 		return true
 	case RecallStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RelationKind.
+const (
+	Declared   RelationKind = "declared"
+	Enterprise RelationKind = "enterprise"
+)
+
+// Valid indicates whether the value is a known member of the RelationKind enum.
+func (e RelationKind) Valid() bool {
+	switch e {
+	case Declared:
+		return true
+	case Enterprise:
 		return true
 	default:
 		return false
@@ -1906,6 +2389,24 @@ func (e GetProblemParamsLang) Valid() bool {
 	}
 }
 
+// Defines values for GetReportPageParamsLang.
+const (
+	GetReportPageParamsLangEn GetReportPageParamsLang = "en"
+	GetReportPageParamsLangZh GetReportPageParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the GetReportPageParamsLang enum.
+func (e GetReportPageParamsLang) Valid() bool {
+	switch e {
+	case GetReportPageParamsLangEn:
+		return true
+	case GetReportPageParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListCountyApplicationsParamsState.
 const (
 	ListCountyApplicationsParamsStateActive      ListCountyApplicationsParamsState = "active"
@@ -2118,16 +2619,16 @@ func (e ListRefundsParamsState) Valid() bool {
 
 // Defines values for ListReverificationsParamsState.
 const (
-	Due     ListReverificationsParamsState = "due"
-	Overdue ListReverificationsParamsState = "overdue"
+	ListReverificationsParamsStateDue     ListReverificationsParamsState = "due"
+	ListReverificationsParamsStateOverdue ListReverificationsParamsState = "overdue"
 )
 
 // Valid indicates whether the value is a known member of the ListReverificationsParamsState enum.
 func (e ListReverificationsParamsState) Valid() bool {
 	switch e {
-	case Due:
+	case ListReverificationsParamsStateDue:
 		return true
-	case Overdue:
+	case ListReverificationsParamsStateOverdue:
 		return true
 	default:
 		return false
@@ -2545,6 +3046,70 @@ type AppointmentPage struct {
 
 // AppointmentState defines model for AppointmentState.
 type AppointmentState string
+
+// Assessment Example: {"opinion":"需求真实，预算合理","score":88}
+type Assessment struct {
+	// Opinion Example: 需求真实，预算合理
+	Opinion string `json:"opinion"`
+
+	// Score Example: 88
+	Score int `json:"score"`
+}
+
+// Assistance defines model for Assistance.
+type Assistance struct {
+	Figures []AssistanceFigure `json:"figures"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id        `json:"id"`
+	Invented   bool      `json:"invented"`
+	Reason     *string   `json:"reason,omitempty"`
+	RecordedAt time.Time `json:"recorded_at"`
+
+	// Replaces Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Replaces *Id    `json:"replaces,omitempty"`
+	Source   string `json:"source"`
+	TitleEn  string `json:"title_en"`
+	TitleZh  string `json:"title_zh"`
+	Track    string `json:"track"`
+	Year     int    `json:"year"`
+}
+
+// AssistanceFigure defines model for AssistanceFigure.
+type AssistanceFigure struct {
+	// AtLeast The source says "more than"
+	AtLeast *bool `json:"at_least,omitempty"`
+
+	// En Example: people
+	En string `json:"en"`
+
+	// Name amount_fen, kg and people are summed in reports
+	//
+	// Example: people
+	Name  string `json:"name"`
+	Value int64  `json:"value"`
+
+	// Zh Example: 人次
+	Zh string `json:"zh"`
+}
+
+// AssistancePage defines model for AssistancePage.
+type AssistancePage struct {
+	Data       []Assistance `json:"data"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
+// AssistanceTrack defines model for AssistanceTrack.
+type AssistanceTrack struct {
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameZh string `json:"name_zh"`
+}
+
+// AssistanceTrackList defines model for AssistanceTrackList.
+type AssistanceTrackList struct {
+	Data []AssistanceTrack `json:"data"`
+}
 
 // BadCell defines model for BadCell.
 type BadCell struct {
@@ -3020,6 +3585,66 @@ type Declining struct {
 	Reason string `json:"reason"`
 }
 
+// Disbursement defines model for Disbursement.
+type Disbursement struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen  Fen        `json:"amount_fen"`
+	ApprovedAt *time.Time `json:"approved_at,omitempty"`
+
+	// ApprovedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ApprovedBy    *Id     `json:"approved_by,omitempty"`
+	BankReference *string `json:"bank_reference,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Digest SHA-256 over compact JSON of exactly what moves, in hexadecimal
+	Digest     string        `json:"digest"`
+	Evidence   []PaperDigest `json:"evidence"`
+	ExecutedAt *time.Time    `json:"executed_at,omitempty"`
+
+	// ExecutedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ExecutedBy *Id `json:"executed_by,omitempty"`
+
+	// ExpiresAt It is not executed from then on
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// GrantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	GrantId Id `json:"grant_id"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id               `json:"id"`
+	Instalment *int             `json:"instalment,omitempty"`
+	Kind       DisbursementKind `json:"kind"`
+
+	// NextActions What the caller may do next
+	NextActions []DisbursementNextActions `json:"next_actions"`
+	Note        *string                   `json:"note,omitempty"`
+	Reason      *string                   `json:"reason,omitempty"`
+	RequestedAt time.Time                 `json:"requested_at"`
+
+	// RequestedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	RequestedBy Id                `json:"requested_by"`
+	State       DisbursementState `json:"state"`
+}
+
+// DisbursementNextActions defines model for Disbursement.NextActions.
+type DisbursementNextActions string
+
+// DisbursementKind defines model for DisbursementKind.
+type DisbursementKind string
+
+// DisbursementPage defines model for DisbursementPage.
+type DisbursementPage struct {
+	Data       []Disbursement `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// DisbursementState defines model for DisbursementState.
+type DisbursementState string
+
 // Dispute defines model for Dispute.
 type Dispute struct {
 	// AmountFen Fen; 100 fen are 1 yuan
@@ -3102,8 +3727,51 @@ type DocumentPage struct {
 	NextCursor *string    `json:"next_cursor"`
 }
 
+// Duty defines model for Duty.
+type Duty struct {
+	// DocumentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DocumentId  *Id                `json:"document_id,omitempty"`
+	DueOn       openapi_types.Date `json:"due_on"`
+	FulfilledAt *time.Time         `json:"fulfilled_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id       `json:"id"`
+	Kind DutyKind `json:"kind"`
+
+	// Late It was fulfilled after its day
+	Late bool `json:"late"`
+
+	// Period Example: 2020
+	Period string `json:"period"`
+
+	// State due: within thirty days
+	State DutyState `json:"state"`
+
+	// Subject Example: year:2020
+	Subject string `json:"subject"`
+	Title   string `json:"title"`
+}
+
+// DutyKind defines model for DutyKind.
+type DutyKind string
+
+// DutyPage defines model for DutyPage.
+type DutyPage struct {
+	Data       []Duty  `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// DutyState due: within thirty days
+type DutyState string
+
 // Email Example: li@example.org
 type Email = string
+
+// Execution Example: {"bank_reference":"ICBC-2026-11-28-0001"}
+type Execution struct {
+	// BankReference Example: ICBC-2026-11-28-0001
+	BankReference string `json:"bank_reference"`
+}
 
 // Fen Fen; 100 fen are 1 yuan
 //
@@ -3145,6 +3813,17 @@ type FileLink struct {
 	//
 	// Example: /v1/files/0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44?token=…
 	Path string `json:"path"`
+}
+
+// FiledObjection defines model for FiledObjection.
+type FiledObjection struct {
+	Answer     *string    `json:"answer,omitempty"`
+	AnsweredAt *time.Time `json:"answered_at,omitempty"`
+	FiledAt    time.Time  `json:"filed_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id    Id             `json:"id"`
+	State ObjectionState `json:"state"`
 }
 
 // Fulfilment defines model for Fulfilment.
@@ -3290,6 +3969,139 @@ type GoodsKind struct {
 	RequiredFields []string `json:"required_fields"`
 }
 
+// Grant defines model for Grant.
+type Grant struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen   Fen                  `json:"amount_fen"`
+	Approvals   []GrantApprovalGiven `json:"approvals"`
+	Attachments []PaperDigest        `json:"attachments"`
+	CommittedAt *time.Time           `json:"committed_at,omitempty"`
+	DecidedAt   *time.Time           `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Digest SHA-256 over compact JSON of exactly what is paid, in hexadecimal
+	Digest string `json:"digest"`
+
+	// ExpiresAt It is not approved from then on
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id          Id           `json:"id"`
+	Instalments []Instalment `json:"instalments"`
+
+	// NextActions What the caller may do next
+	NextActions []GrantNextActions `json:"next_actions"`
+	Note        *string            `json:"note,omitempty"`
+
+	// ObjectionPeriodId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ObjectionPeriodId *Id   `json:"objection_period_id,omitempty"`
+	Payee             Payee `json:"payee"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id        `json:"programme_id"`
+	ProposedAt  time.Time `json:"proposed_at"`
+
+	// ProposedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProposedBy   Id         `json:"proposed_by"`
+	Purpose      string     `json:"purpose"`
+	RelatedParty bool       `json:"related_party"`
+	Relations    []Relation `json:"relations"`
+
+	// State committed: promised, some of it may be paid; closed: all of it was paid or released; struck: an objection was upheld
+	State GrantState `json:"state"`
+}
+
+// GrantNextActions defines model for Grant.NextActions.
+type GrantNextActions string
+
+// GrantAccount defines model for GrantAccount.
+type GrantAccount struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen   Fen                  `json:"amount_fen"`
+	Approvals   []GrantApprovalGiven `json:"approvals"`
+	Attachments []PaperDigest        `json:"attachments"`
+	CommittedAt *time.Time           `json:"committed_at,omitempty"`
+	DecidedAt   *time.Time           `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Digest SHA-256 over compact JSON of exactly what is paid, in hexadecimal
+	Digest        string         `json:"digest"`
+	Disbursements []Disbursement `json:"disbursements"`
+
+	// ExpiresAt It is not approved from then on
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id          Id           `json:"id"`
+	Instalments []Instalment `json:"instalments"`
+
+	// LeftFen Promised, and neither paid nor released
+	LeftFen int64 `json:"left_fen"`
+
+	// NextActions What the caller may do next
+	NextActions []GrantAccountNextActions `json:"next_actions"`
+	Note        *string                   `json:"note,omitempty"`
+
+	// ObjectionPeriodId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ObjectionPeriodId *Id `json:"objection_period_id,omitempty"`
+
+	// PaidFen Paid, less what came back
+	PaidFen int64 `json:"paid_fen"`
+	Payee   Payee `json:"payee"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id        `json:"programme_id"`
+	ProposedAt  time.Time `json:"proposed_at"`
+
+	// ProposedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProposedBy   Id         `json:"proposed_by"`
+	Purpose      string     `json:"purpose"`
+	RelatedParty bool       `json:"related_party"`
+	Relations    []Relation `json:"relations"`
+	ReleasedFen  int64      `json:"released_fen"`
+	ReturnedFen  int64      `json:"returned_fen"`
+
+	// State committed: promised, some of it may be paid; closed: all of it was paid or released; struck: an objection was upheld
+	State GrantState `json:"state"`
+}
+
+// GrantAccountNextActions defines model for GrantAccount.NextActions.
+type GrantAccountNextActions string
+
+// GrantApproval Example: {"digest":"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"}
+type GrantApproval struct {
+	// Digest Of what was read
+	//
+	// Example: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+	Digest string `json:"digest"`
+}
+
+// GrantApprovalGiven defines model for GrantApprovalGiven.
+type GrantApprovalGiven struct {
+	At time.Time `json:"at"`
+
+	// By Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	By        Id        `json:"by"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// GrantPage defines model for GrantPage.
+type GrantPage struct {
+	Data       []GrantAccount `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// GrantState committed: promised, some of it may be paid; closed: all of it was paid or released; struck: an objection was upheld
+type GrantState string
+
 // Health defines model for Health.
 type Health struct {
 	// Status Example: ok
@@ -3298,6 +4110,73 @@ type Health struct {
 
 // Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type Id = openapi_types.UUID
+
+// Impact defines model for Impact.
+type Impact struct {
+	Assistance []Assistance `json:"assistance"`
+	Categories int64        `json:"categories"`
+
+	// Enterprises That sold something in the year
+	Enterprises int64      `json:"enterprises"`
+	Fund        ImpactFund `json:"fund"`
+
+	// LevyLi Exactly one tenth of it
+	LevyLi        int64           `json:"levy_li"`
+	Linkage       ImpactLinkage   `json:"linkage"`
+	Orders        int64           `json:"orders"`
+	PeopleTrained int64           `json:"people_trained"`
+	Products      int64           `json:"products"`
+	Purchases     ImpactPurchases `json:"purchases"`
+
+	// SoldFen Goods sold in the year, less goods refunded
+	SoldFen int64 `json:"sold_fen"`
+	Year    int   `json:"year"`
+}
+
+// ImpactFund defines model for ImpactFund.
+type ImpactFund struct {
+	// AdministrationBp administration_li as ten-thousandths of all that left
+	AdministrationBp int64 `json:"administration_bp"`
+
+	// AdministrationLi What left the fund for anything but programmes and late returns: nothing can
+	AdministrationLi int64 `json:"administration_li"`
+
+	// LeviedLi Li; 1000 li are 1 yuan
+	//
+	// Example: 29760
+	LeviedLi Li `json:"levied_li"`
+
+	// PaidLi Paid to programmes in the year
+	PaidLi int64 `json:"paid_li"`
+
+	// ReturnedLi What programmes gave back in the year
+	ReturnedLi int64 `json:"returned_li"`
+}
+
+// ImpactLinkage defines model for ImpactLinkage.
+type ImpactLinkage struct {
+	// DividendsFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	DividendsFen Fen `json:"dividends_fen"`
+
+	// Employed Poor people on payrolls
+	Employed int64 `json:"employed"`
+
+	// Households As the enterprises declare it; a household may work with several
+	Households     int64 `json:"households"`
+	PoorHouseholds int64 `json:"poor_households"`
+}
+
+// ImpactPurchases defines model for ImpactPurchases.
+type ImpactPurchases struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen          `json:"amount_fen"`
+	Entries   []Assistance `json:"entries"`
+	Kg        int64        `json:"kg"`
+}
 
 // Import defines model for Import.
 type Import struct {
@@ -3342,6 +4221,19 @@ type ImportRows struct {
 	// New Of a product or a SKU that there was not
 	New       int `json:"new"`
 	Unchanged int `json:"unchanged"`
+}
+
+// Instalment defines model for Instalment.
+type Instalment struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen  `json:"amount_fen"`
+	Milestone *int `json:"milestone,omitempty"`
+	N         int  `json:"n"`
+
+	// Title Of the milestone
+	Title string `json:"title"`
 }
 
 // LeaveRequest Example: {"merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","reason":"停止经营"}
@@ -3919,6 +4811,14 @@ type MerchantProductPage struct {
 	NextCursor *string           `json:"next_cursor"`
 }
 
+// Milestone defines model for Milestone.
+type Milestone struct {
+	DueOn *openapi_types.Date `json:"due_on,omitempty"`
+
+	// Title Example: 书架到校
+	Title string `json:"title"`
+}
+
 // MyTenth defines model for MyTenth.
 type MyTenth struct {
 	Data       []OrderTrace `json:"data"`
@@ -3940,6 +4840,31 @@ type NewAppointment struct {
 
 	// People Example: 2
 	People int `json:"people"`
+}
+
+// NewAssistance Example: {"figures":[{"at_least":true,"en":"people","name":"people","value":700,"zh":"人次"}],"source":"年度总结（虚构示例）","title_en":"Training (invented)","title_zh":"干部人才培训（虚构示例）","track":"training","year":2020}
+type NewAssistance struct {
+	Figures []AssistanceFigure `json:"figures"`
+
+	// Invented An example
+	Invented *bool `json:"invented,omitempty"`
+
+	// Reason Why an entry is corrected; needed with `replaces`
+	Reason *string `json:"reason,omitempty"`
+
+	// Replaces Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Replaces *Id `json:"replaces,omitempty"`
+
+	// Source Where the figures come from
+	Source  string `json:"source"`
+	TitleEn string `json:"title_en"`
+	TitleZh string `json:"title_zh"`
+
+	// Track Example: training
+	Track string `json:"track"`
+
+	// Year Example: 2020
+	Year Year `json:"year"`
 }
 
 // NewCase Example: {"kind":"refund_only","lines":[{"line":1,"quantity":1}],"reason":"damaged","text":"袋子破了"}
@@ -3987,6 +4912,13 @@ type NewCompensation struct {
 	Reason string `json:"reason"`
 }
 
+// NewEvent Example: {"happened_on":"2026-11-20","subject":"grant-2026-1","title":"单笔大额拨付（虚构示例）"}
+type NewEvent struct {
+	HappenedOn openapi_types.Date `json:"happened_on"`
+	Subject    string             `json:"subject"`
+	Title      string             `json:"title"`
+}
+
 // NewFollowUp Example: {"text":"一个月后仍然好吃。"}
 type NewFollowUp struct {
 	// PictureIds Pictures that you uploaded
@@ -3994,6 +4926,33 @@ type NewFollowUp struct {
 
 	// Text Example: 莜面筋道，下次还买。
 	Text ReviewText `json:"text"`
+}
+
+// NewGrant Example: {"amount_fen":300,"instalments":[{"amount_fen":200},{"amount_fen":100,"milestone":1}],"payee":{"account":"6222 0000 0000 0001","name":"红旗镇中心小学（虚构示例）"},"programme_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}
+type NewGrant struct {
+	// AmountFen What the instalments are together
+	//
+	// Example: 2400000
+	AmountFen int64 `json:"amount_fen"`
+
+	// FileIds Papers of the caller's
+	FileIds     []Id            `json:"file_ids,omitempty"`
+	Instalments []NewInstalment `json:"instalments"`
+	Payee       Payee           `json:"payee"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id `json:"programme_id"`
+}
+
+// NewInstalment defines model for NewInstalment.
+type NewInstalment struct {
+	// AmountFen Example: 1400000
+	AmountFen int64 `json:"amount_fen"`
+
+	// Milestone Of the programme, from 1; only the first instalment may go without
+	//
+	// Example: 1
+	Milestone *int `json:"milestone,omitempty"`
 }
 
 // NewLicence Example: {"expires_on":"2031-11-01","issued_on":"2026-11-02","kind":"SC","merchant_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","no":"SC10115252799011","product_kinds":["PACKAGED_FOOD"]}
@@ -4131,6 +5090,35 @@ type NewLot struct {
 	Quantity int64 `json:"quantity"`
 }
 
+// NewObjection Example: {"text":"该校已有图书角"}
+type NewObjection struct {
+	// Text Not published
+	//
+	// Example: 该校已有图书角
+	Text string `json:"text"`
+}
+
+// NewOtherMoney Example: {"amount_fen":768900000,"source":"机关历年帮扶资金"}
+type NewOtherMoney struct {
+	// AmountFen Left out where nobody says how much
+	//
+	// Example: 768900000
+	AmountFen *int64  `json:"amount_fen,omitempty"`
+	Note      *string `json:"note,omitempty"`
+
+	// Source Example: 机关历年帮扶资金
+	Source string `json:"source"`
+}
+
+// NewPayment Example: {"instalment":1}
+type NewPayment struct {
+	// EvidenceIds Files of the caller's; at least one for every instalment but the first
+	EvidenceIds []Id `json:"evidence_ids,omitempty"`
+
+	// Instalment Example: 1
+	Instalment int `json:"instalment"`
+}
+
 // NewPriceClaim Either `evidence` or `file_ids` is needed
 //
 // Example: {"basis":"SAME_SPEC_SIMILAR_GRADE","captured_at":"2026-11-01T08:00:00Z","evidence":"EV-0001","net_content":1000,"net_unit":"mL","platform":"PLATFORM_A","reference_fen":3980,"sku_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}
@@ -4176,6 +5164,98 @@ type NewPriceClaim struct {
 // NewPriceClaimNetUnit Example: mL
 type NewPriceClaimNetUnit string
 
+// NewProgramme Example: {"fictional":true,"kind":"FACILITY","milestones":[{"title":"书架到校"},{"title":"图书上架"}],"other_money":[{"amount_fen":30000000,"source":"社会捐赠（虚构示例）"}],"place":"红旗镇","purpose":"为图书角添置图书与书架","region":"152527102","school":"红旗镇中心小学（虚构示例）","title":"乡镇学校图书角（虚构示例）"}
+type NewProgramme struct {
+	// Fictional An invented example
+	Fictional *bool `json:"fictional,omitempty"`
+
+	// Kind Example: FACILITY
+	Kind       string          `json:"kind"`
+	Milestones []Milestone     `json:"milestones,omitempty"`
+	OtherMoney []NewOtherMoney `json:"other_money,omitempty"`
+
+	// Place Where it happens, in words
+	//
+	// Example: 红旗镇
+	Place string `json:"place"`
+
+	// Purpose Example: 为图书角添置图书与书架
+	Purpose string `json:"purpose"`
+
+	// Region Of who has the good of it: a county, township or village
+	//
+	// Example: 152527102
+	Region string `json:"region"`
+
+	// School Who has the good of it; never a pupil
+	//
+	// Example: 红旗镇中心小学（虚构示例）
+	School string `json:"school"`
+
+	// Title Example: 乡镇学校图书角（虚构示例）
+	Title string `json:"title"`
+}
+
+// NewProgrammeApplication Example: {"amount_fen":2400000,"plan":{"fictional":true,"kind":"FACILITY","milestones":[{"title":"书架到校"},{"title":"图书上架"}],"place":"红旗镇","purpose":"为图书角添置图书与书架","region":"152527102","school":"红旗镇中心小学（虚构示例）","title":"乡镇学校图书角（虚构示例）"}}
+type NewProgrammeApplication struct {
+	// AmountFen Of the fund
+	//
+	// Example: 2400000
+	AmountFen int64 `json:"amount_fen"`
+
+	// FileIds Papers of the caller's
+	FileIds    []Id            `json:"file_ids,omitempty"`
+	OtherMoney []NewOtherMoney `json:"other_money,omitempty"`
+	Plan       ProgrammePlan   `json:"plan"`
+}
+
+// NewProgrammeChange Example: {"kind":"FACILITY","purpose":"改为添置课桌椅","reason":"图书已有社会捐赠"}
+type NewProgrammeChange struct {
+	// Kind Example: FACILITY
+	Kind string `json:"kind"`
+
+	// Purpose Example: 改为添置课桌椅
+	Purpose string `json:"purpose"`
+
+	// Reason Example: 图书已有社会捐赠
+	Reason string `json:"reason"`
+}
+
+// NewPupil Example: {"consent_on":"2020-09-01","guardian":"家长（虚构示例）","id_number":"11010519491231002X","name":"学生甲（虚构示例）","programme_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44","region":"152527101","school":"宝昌小学（虚构示例）","stage":"primary"}
+type NewPupil struct {
+	// ConsentOn The day on which the guardian consented in writing
+	ConsentOn     openapi_types.Date `json:"consent_on"`
+	Guardian      string             `json:"guardian"`
+	GuardianPhone *string            `json:"guardian_phone,omitempty"`
+
+	// IdNumber Of the identity card, GB 11643
+	IdNumber string  `json:"id_number"`
+	Name     string  `json:"name"`
+	Note     *string `json:"note,omitempty"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id `json:"programme_id"`
+
+	// Region Example: 152527101
+	Region string     `json:"region"`
+	School string     `json:"school"`
+	Stage  PupilStage `json:"stage"`
+}
+
+// NewPupilAid Example: {"amount_fen":150000,"note":"秋季学期"}
+type NewPupilAid struct {
+	AmountFen int64 `json:"amount_fen"`
+
+	// Note What for; nothing of who the pupil is
+	Note *string `json:"note,omitempty"`
+}
+
+// NewPupilRequest Example: {"purpose":"read","reason":"核对银行账号"}
+type NewPupilRequest struct {
+	Purpose PupilPurpose `json:"purpose"`
+	Reason  string       `json:"reason"`
+}
+
 // NewRecall Example: {"level":2,"notice":"本批次莜面水分超标，请停止食用并联系我们退款。","reason":"抽检水分超标"}
 type NewRecall struct {
 	// Level 1 grave harm, 2 some harm, 3 false label (食品召回管理办法 第十三条)
@@ -4191,6 +5271,36 @@ type NewRecall struct {
 	// Reason For those who work on it
 	//
 	// Example: 抽检水分超标
+	Reason string `json:"reason"`
+}
+
+// NewRelation Example: {"own":false,"reason":"收款单位负责人为平台企业股东"}
+type NewRelation struct {
+	// Own The caller is himself related, and has no hand in the grant any more
+	Own bool `json:"own"`
+
+	// Reason Example: 收款单位负责人为平台企业股东
+	Reason string `json:"reason"`
+}
+
+// NewRelease Example: {"amount_fen":100,"reason":"采购价低于预算"}
+type NewRelease struct {
+	// AmountFen Example: 100
+	AmountFen int64 `json:"amount_fen"`
+
+	// Reason Example: 采购价低于预算
+	Reason string `json:"reason"`
+}
+
+// NewReturn Example: {"amount_fen":100,"bank_reference":"ICBC-2026-11-28-0001","reason":"结余退回"}
+type NewReturn struct {
+	// AmountFen Example: 100
+	AmountFen int64 `json:"amount_fen"`
+
+	// BankReference Example: ICBC-2026-11-28-0001
+	BankReference string `json:"bank_reference"`
+
+	// Reason Example: 结余退回
 	Reason string `json:"reason"`
 }
 
@@ -4230,6 +5340,13 @@ type NewSession struct {
 
 	// Token Not there when it travels in the cookie
 	Token *string `json:"token,omitempty"`
+}
+
+// NewSharedMoney Example: {"money":{"amount_fen":768900000,"source":"机关历年帮扶资金"},"programme_ids":["0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"]}
+type NewSharedMoney struct {
+	// Money Example: {"amount_fen":768900000,"source":"机关历年帮扶资金"}
+	Money        NewOtherMoney `json:"money"`
+	ProgrammeIds []Id          `json:"programme_ids"`
 }
 
 // NewShipment Example: {"carrier":"SF","lines":[{"line":1,"quantity":2}],"tracking_number":"SF1234567890"}
@@ -4338,6 +5455,79 @@ type NoticeTopic string
 type NoticesRead struct {
 	Read int64 `json:"read"`
 }
+
+// Objection defines model for Objection.
+type Objection struct {
+	Answer     *string    `json:"answer,omitempty"`
+	AnsweredAt *time.Time `json:"answered_at,omitempty"`
+
+	// AnsweredBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	AnsweredBy *Id       `json:"answered_by,omitempty"`
+	FiledAt    time.Time `json:"filed_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id          Id                     `json:"id"`
+	NextActions []ObjectionNextActions `json:"next_actions"`
+
+	// ObjectionPeriodId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ObjectionPeriodId Id             `json:"objection_period_id"`
+	State             ObjectionState `json:"state"`
+	Text              string         `json:"text"`
+}
+
+// ObjectionNextActions defines model for Objection.NextActions.
+type ObjectionNextActions string
+
+// ObjectionAnswer Example: {"reason":"经现场核实，图书角在建","uphold":false}
+type ObjectionAnswer struct {
+	// Reason Published
+	//
+	// Example: 经现场核实，图书角在建
+	Reason string `json:"reason"`
+
+	// Uphold What was objected to stops for good
+	Uphold bool `json:"uphold"`
+}
+
+// ObjectionPage defines model for ObjectionPage.
+type ObjectionPage struct {
+	Data       []Objection `json:"data"`
+	NextCursor *string     `json:"next_cursor"`
+}
+
+// ObjectionPeriod defines model for ObjectionPeriod.
+type ObjectionPeriod struct {
+	// DocumentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DocumentId Id `json:"document_id"`
+
+	// EndsAt From then on nobody objects any more
+	EndsAt time.Time `json:"ends_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Objections What they say is not published, the answers are
+	Objections []FiledObjection       `json:"objections"`
+	OpenedAt   time.Time              `json:"opened_at"`
+	Subject    ObjectionPeriodSubject `json:"subject"`
+
+	// SubjectId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SubjectId Id     `json:"subject_id"`
+	TitleEn   string `json:"title_en"`
+	TitleZh   string `json:"title_zh"`
+}
+
+// ObjectionPeriodSubject defines model for ObjectionPeriod.Subject.
+type ObjectionPeriodSubject string
+
+// ObjectionPeriodPage defines model for ObjectionPeriodPage.
+type ObjectionPeriodPage struct {
+	Data       []ObjectionPeriod `json:"data"`
+	NextCursor *string           `json:"next_cursor"`
+}
+
+// ObjectionState defines model for ObjectionState.
+type ObjectionState string
 
 // Order defines model for Order.
 type Order struct {
@@ -4471,6 +5661,22 @@ type OriginRegion struct {
 // OriginRegionLevel defines model for OriginRegion.Level.
 type OriginRegionLevel string
 
+// OtherMoney Money beside the fund's. One amount may be shared by several programmes; it is one amount, and in no sum of the fund
+type OtherMoney struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen *Fen `json:"amount_fen,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id     `json:"id"`
+	Note string `json:"note"`
+
+	// SharedBy Programmes
+	SharedBy []Id   `json:"shared_by"`
+	Source   string `json:"source"`
+}
+
 // Outflow defines model for Outflow.
 type Outflow struct {
 	// First The place of a move in the queue
@@ -4499,6 +5705,15 @@ type OutflowPage struct {
 	NextCursor *string   `json:"next_cursor"`
 }
 
+// PaperDigest defines model for PaperDigest.
+type PaperDigest struct {
+	// FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	FileId Id `json:"file_id"`
+
+	// Sha256 Of its bytes, in hexadecimal
+	Sha256 string `json:"sha256"`
+}
+
 // Password 8 to 128 characters of any kind
 //
 // Example: correct-horse-battery
@@ -4511,6 +5726,20 @@ type PasswordChange struct {
 	// Example: correct-horse-battery
 	NewPassword Password `json:"new_password"`
 	OldPassword string   `json:"old_password"`
+}
+
+// Payee defines model for Payee.
+type Payee struct {
+	// Account At a bank; never public
+	//
+	// Example: 6222 0000 0000 0001
+	Account string `json:"account"`
+
+	// Name Example: 红旗镇中心小学（虚构示例）
+	Name string `json:"name"`
+
+	// Uscc GB 32100
+	Uscc *string `json:"uscc,omitempty"`
 }
 
 // Payout defines model for Payout.
@@ -4950,6 +6179,195 @@ type ProductReturn struct {
 	Reasons []ListingReason `json:"reasons"`
 }
 
+// Programme defines model for Programme.
+type Programme struct {
+	// BudgetFen Of the fund; 0: none of its money
+	BudgetFen int64 `json:"budget_fen"`
+
+	// Fictional An invented example
+	Fictional bool `json:"fictional"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id         Id           `json:"id"`
+	Kind       string       `json:"kind"`
+	Milestones []Milestone  `json:"milestones"`
+	OtherMoney []OtherMoney `json:"other_money"`
+	Place      string       `json:"place"`
+	Purpose    string       `json:"purpose"`
+	RecordedAt time.Time    `json:"recorded_at"`
+	Region     string       `json:"region"`
+	School     string       `json:"school"`
+	Title      string       `json:"title"`
+}
+
+// ProgrammeApplication defines model for ProgrammeApplication.
+type ProgrammeApplication struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen  Fen        `json:"amount_fen"`
+	AssessedAt *time.Time `json:"assessed_at,omitempty"`
+
+	// AssessedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	AssessedBy *Id        `json:"assessed_by,omitempty"`
+	DecidedAt  *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id       `json:"decided_by,omitempty"`
+	FiledAt   time.Time `json:"filed_at"`
+
+	// FiledBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	FiledBy Id `json:"filed_by"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// NextActions What the caller may do next
+	NextActions []ProgrammeApplicationNextActions `json:"next_actions"`
+
+	// ObjectionPeriodId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ObjectionPeriodId *Id             `json:"objection_period_id,omitempty"`
+	Opinion           *string         `json:"opinion,omitempty"`
+	OtherMoney        []NewOtherMoney `json:"other_money"`
+	Papers            []PaperDigest   `json:"papers"`
+	Plan              ProgrammePlan   `json:"plan"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId *Id                       `json:"programme_id,omitempty"`
+	Reason      *string                   `json:"reason,omitempty"`
+	Score       *int                      `json:"score,omitempty"`
+	State       ProgrammeApplicationState `json:"state"`
+}
+
+// ProgrammeApplicationNextActions defines model for ProgrammeApplication.NextActions.
+type ProgrammeApplicationNextActions string
+
+// ProgrammeApplicationPage defines model for ProgrammeApplicationPage.
+type ProgrammeApplicationPage struct {
+	Data       []ProgrammeApplication `json:"data"`
+	NextCursor *string                `json:"next_cursor"`
+}
+
+// ProgrammeApplicationState defines model for ProgrammeApplicationState.
+type ProgrammeApplicationState string
+
+// ProgrammeChange defines model for ProgrammeChange.
+type ProgrammeChange struct {
+	ApprovedAt *time.Time `json:"approved_at,omitempty"`
+
+	// ApprovedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ApprovedBy *Id        `json:"approved_by,omitempty"`
+	DecidedAt  *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id     `json:"id"`
+	Kind string `json:"kind"`
+
+	// NextActions What the caller may do next
+	NextActions []ProgrammeChangeNextActions `json:"next_actions"`
+
+	// ObjectionPeriodId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ObjectionPeriodId *Id    `json:"objection_period_id,omitempty"`
+	OldKind           string `json:"old_kind"`
+	OldPurpose        string `json:"old_purpose"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id        `json:"programme_id"`
+	ProposedAt  time.Time `json:"proposed_at"`
+
+	// ProposedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProposedBy Id                   `json:"proposed_by"`
+	Purpose    string               `json:"purpose"`
+	Reason     string               `json:"reason"`
+	State      ProgrammeChangeState `json:"state"`
+}
+
+// ProgrammeChangeNextActions defines model for ProgrammeChange.NextActions.
+type ProgrammeChangeNextActions string
+
+// ProgrammeChangePage defines model for ProgrammeChangePage.
+type ProgrammeChangePage struct {
+	Data       []ProgrammeChange `json:"data"`
+	NextCursor *string           `json:"next_cursor"`
+}
+
+// ProgrammeChangeState defines model for ProgrammeChangeState.
+type ProgrammeChangeState string
+
+// ProgrammeDetail defines model for ProgrammeDetail.
+type ProgrammeDetail struct {
+	Grants           []PublicGrant     `json:"grants"`
+	ObjectionPeriods []ObjectionPeriod `json:"objection_periods"`
+
+	// PaidFen Paid, less what came back
+	PaidFen   int64     `json:"paid_fen"`
+	Programme Programme `json:"programme"`
+
+	// PromisedFen Promised and not paid yet
+	PromisedFen int64 `json:"promised_fen"`
+
+	// ReturnedFen Came back
+	ReturnedFen int64 `json:"returned_fen"`
+}
+
+// ProgrammeKind defines model for ProgrammeKind.
+type ProgrammeKind struct {
+	// Code Example: TEACHER_TRAINING
+	Code string `json:"code"`
+
+	// Education What is none has no money of the fund
+	Education bool   `json:"education"`
+	NameEn    string `json:"name_en"`
+
+	// NameZh Example: 教师培训
+	NameZh string `json:"name_zh"`
+}
+
+// ProgrammeKindList defines model for ProgrammeKindList.
+type ProgrammeKindList struct {
+	Data []ProgrammeKind `json:"data"`
+}
+
+// ProgrammePage defines model for ProgrammePage.
+type ProgrammePage struct {
+	Data       []Programme `json:"data"`
+	NextCursor *string     `json:"next_cursor"`
+}
+
+// ProgrammePlan defines model for ProgrammePlan.
+type ProgrammePlan struct {
+	// Fictional An invented example
+	Fictional *bool `json:"fictional,omitempty"`
+
+	// Kind Example: FACILITY
+	Kind       string      `json:"kind"`
+	Milestones []Milestone `json:"milestones,omitempty"`
+
+	// Place Where it happens, in words
+	//
+	// Example: 红旗镇
+	Place string `json:"place"`
+
+	// Purpose Example: 为图书角添置图书与书架
+	Purpose string `json:"purpose"`
+
+	// Region Of who has the good of it: a county, township or village
+	//
+	// Example: 152527102
+	Region string `json:"region"`
+
+	// School Who has the good of it; never a pupil
+	//
+	// Example: 红旗镇中心小学（虚构示例）
+	School string `json:"school"`
+
+	// Title Example: 乡镇学校图书角（虚构示例）
+	Title string `json:"title"`
+}
+
 // ProvenDocument defines model for ProvenDocument.
 type ProvenDocument struct {
 	// Digest SHA-256 of the bytes in hexadecimal
@@ -4982,6 +6400,64 @@ type ProvenDocument struct {
 
 // ProvenDocumentState pending: not yet in a signed checkpoint, ask again in a few seconds
 type ProvenDocumentState string
+
+// PublicDisbursement defines model for PublicDisbursement.
+type PublicDisbursement struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen      Fen              `json:"amount_fen"`
+	At             time.Time        `json:"at"`
+	EvidenceSha256 []string         `json:"evidence_sha256"`
+	Instalment     *int             `json:"instalment,omitempty"`
+	Kind           DisbursementKind `json:"kind"`
+}
+
+// PublicGrant A grant as anybody may see it; what is promised is not paid yet
+type PublicGrant struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen         Fen       `json:"amount_fen"`
+	AttachmentsSha256 []string  `json:"attachments_sha256"`
+	CommittedAt       time.Time `json:"committed_at"`
+	Digest            string    `json:"digest"`
+
+	// Disbursements What was done
+	Disbursements []PublicDisbursement `json:"disbursements"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id          Id           `json:"id"`
+	Instalments []Instalment `json:"instalments"`
+
+	// LeftFen Promised, and neither paid nor released
+	LeftFen int64 `json:"left_fen"`
+
+	// ObjectionPeriodId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ObjectionPeriodId *Id `json:"objection_period_id,omitempty"`
+
+	// PaidFen Paid, less what came back
+	PaidFen   int64   `json:"paid_fen"`
+	PayeeName string  `json:"payee_name"`
+	PayeeUscc *string `json:"payee_uscc,omitempty"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId  Id         `json:"programme_id"`
+	Purpose      string     `json:"purpose"`
+	RelatedParty bool       `json:"related_party"`
+	Relations    []Relation `json:"relations"`
+	ReleasedFen  int64      `json:"released_fen"`
+	ReturnedFen  int64      `json:"returned_fen"`
+
+	// State committed: promised, some of it may be paid; closed: all of it was paid or released; struck: an objection was upheld
+	State GrantState `json:"state"`
+}
+
+// PublicGrantPage defines model for PublicGrantPage.
+type PublicGrantPage struct {
+	Data       []PublicGrant `json:"data"`
+	NextCursor *string       `json:"next_cursor"`
+}
 
 // PublicRecall defines model for PublicRecall.
 type PublicRecall struct {
@@ -5038,6 +6514,163 @@ type PublicReviewPage struct {
 	Data       []PublicReview `json:"data"`
 	NextCursor *string        `json:"next_cursor"`
 }
+
+// Pupil defines model for Pupil.
+type Pupil struct {
+	ConsentOn openapi_types.Date `json:"consent_on"`
+
+	// ErasedAt Since then nobody can read the record
+	ErasedAt *time.Time `json:"erased_at,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id `json:"programme_id"`
+
+	// Pseudonym Example: 学生-7F3A21C0
+	Pseudonym  string    `json:"pseudonym"`
+	RecordedAt time.Time `json:"recorded_at"`
+
+	// RecordedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	RecordedBy Id         `json:"recorded_by"`
+	Region     string     `json:"region"`
+	Stage      PupilStage `json:"stage"`
+}
+
+// PupilAggregate defines model for PupilAggregate.
+type PupilAggregate struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen *Fen         `json:"amount_fen,omitempty"`
+	Groups    []PupilGroup `json:"groups"`
+
+	// Hidden Fewer than five pupils in all
+	Hidden bool `json:"hidden"`
+
+	// Pupils Absent when hidden
+	Pupils *int64 `json:"pupils,omitempty"`
+}
+
+// PupilAid defines model for PupilAid.
+type PupilAid struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen Fen       `json:"amount_fen"`
+	At        time.Time `json:"at"`
+
+	// GivenBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	GivenBy Id `json:"given_by"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id   Id     `json:"id"`
+	Note string `json:"note"`
+
+	// PupilId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PupilId Id `json:"pupil_id"`
+}
+
+// PupilAidPage defines model for PupilAidPage.
+type PupilAidPage struct {
+	Data       []PupilAid `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// PupilGroup defines model for PupilGroup.
+type PupilGroup struct {
+	// AmountFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	AmountFen *Fen `json:"amount_fen,omitempty"`
+
+	// Hidden Too small to be shown, or telling of one that is
+	Hidden bool `json:"hidden"`
+
+	// Pupils Absent when hidden
+	Pupils *int64     `json:"pupils,omitempty"`
+	Region string     `json:"region"`
+	Stage  PupilStage `json:"stage"`
+}
+
+// PupilPage defines model for PupilPage.
+type PupilPage struct {
+	Data       []Pupil `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// PupilPurpose defines model for PupilPurpose.
+type PupilPurpose string
+
+// PupilReading defines model for PupilReading.
+type PupilReading struct {
+	At time.Time `json:"at"`
+
+	// ReadBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ReadBy Id `json:"read_by"`
+
+	// RequestId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	RequestId Id `json:"request_id"`
+}
+
+// PupilReadingPage defines model for PupilReadingPage.
+type PupilReadingPage struct {
+	Data       []PupilReading `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// PupilRecord defines model for PupilRecord.
+type PupilRecord struct {
+	Guardian      string `json:"guardian"`
+	GuardianPhone string `json:"guardian_phone"`
+	IdNumber      string `json:"id_number"`
+	Name          string `json:"name"`
+	Note          string `json:"note"`
+	School        string `json:"school"`
+}
+
+// PupilRequest defines model for PupilRequest.
+type PupilRequest struct {
+	AskedAt time.Time `json:"asked_at"`
+
+	// AskedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	AskedBy   Id         `json:"asked_by"`
+	DecidedAt *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// NextActions What the caller may do next
+	NextActions []PupilRequestNextActions `json:"next_actions"`
+
+	// PupilId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	PupilId Id                `json:"pupil_id"`
+	Purpose PupilPurpose      `json:"purpose"`
+	Reason  string            `json:"reason"`
+	State   PupilRequestState `json:"state"`
+
+	// Until How long the reading is allowed
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// PupilRequestNextActions defines model for PupilRequest.NextActions.
+type PupilRequestNextActions string
+
+// PupilRequestPage defines model for PupilRequestPage.
+type PupilRequestPage struct {
+	Data       []PupilRequest `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// PupilRequestState defines model for PupilRequestState.
+type PupilRequestState string
+
+// PupilStage defines model for PupilStage.
+type PupilStage string
 
 // Quantity Example: 2
 type Quantity = int64
@@ -5379,6 +7012,19 @@ type Registration struct {
 	Phone *Phone `json:"phone,omitempty"`
 }
 
+// Relation defines model for Relation.
+type Relation struct {
+	At time.Time `json:"at"`
+
+	// Kind enterprise: the payee sells in this shop, or is called like who does; declared: by an administrator
+	Kind RelationKind `json:"kind"`
+	Note string       `json:"note"`
+	Own  bool         `json:"own"`
+}
+
+// RelationKind enterprise: the payee sells in this shop, or is called like who does; declared: by an administrator
+type RelationKind string
+
 // Repayment The money of a refund, on its way back to a buyer. There is no `order_id` when what was paid bought nothing.
 type Repayment struct {
 	// AmountFen Fen; 100 fen are 1 yuan
@@ -5418,6 +7064,16 @@ type RepaymentState string
 type RepaymentPage struct {
 	Data       []Repayment `json:"data"`
 	NextCursor *string     `json:"next_cursor"`
+}
+
+// ReportText Example: {"body_en":"All of it for education.","body_zh":"全部用于教育。","title_en":"Report of 2020 (invented)","title_zh":"2020 年度报告（虚构示例）"}
+type ReportText struct {
+	BodyEn string `json:"body_en"`
+
+	// BodyZh Blank lines part paragraphs
+	BodyZh  string `json:"body_zh"`
+	TitleEn string `json:"title_en"`
+	TitleZh string `json:"title_zh"`
 }
 
 // Resolution Example: {"resolution":"支付渠道页面上的手工转账，已与企业核对"}
@@ -6319,6 +7975,9 @@ type WebhookWithSecret struct {
 	Webhook Webhook `json:"webhook"`
 }
 
+// Year Example: 2020
+type Year = int
+
 // ZoneReach defines model for ZoneReach.
 type ZoneReach struct {
 	// Code Example: COLD_NORTH_CHINA
@@ -6366,20 +8025,32 @@ type Cursor = string
 // DeliveryId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type DeliveryId = Id
 
+// DisbursementId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type DisbursementId = Id
+
 // DisputeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type DisputeId = Id
 
 // DocumentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type DocumentId = Id
 
+// DutyId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type DutyId = Id
+
 // FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type FileId = Id
+
+// GrantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type GrantId = Id
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
 // IfMatch defines model for IfMatch.
 type IfMatch = string
+
+// ImpactYear Example: 2020
+type ImpactYear = Year
 
 // ImportId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ImportId = Id
@@ -6408,6 +8079,12 @@ type MerchantId = Id
 // NoticeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type NoticeId = Id
 
+// ObjectionId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ObjectionId = Id
+
+// ObjectionPeriodId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ObjectionPeriodId = Id
+
 // OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type OrderId = Id
 
@@ -6419,6 +8096,21 @@ type PayoutId = Id
 
 // ProductId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type ProductId = Id
+
+// ProgrammeApplicationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ProgrammeApplicationId = Id
+
+// ProgrammeChangeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ProgrammeChangeId = Id
+
+// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type ProgrammeId = Id
+
+// PupilId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type PupilId = Id
+
+// PupilRequestId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type PupilRequestId = Id
 
 // RecallId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type RecallId = Id
@@ -6506,6 +8198,15 @@ type GetProblemParams struct {
 
 // GetProblemParamsLang defines parameters for GetProblem.
 type GetProblemParamsLang string
+
+// GetReportPageParams defines parameters for GetReportPage.
+type GetReportPageParams struct {
+	// Lang When `Accept-Language` is not what is wanted
+	Lang *GetReportPageParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+}
+
+// GetReportPageParamsLang defines parameters for GetReportPage.
+type GetReportPageParamsLang string
 
 // ListApplicationsParams defines parameters for ListApplications.
 type ListApplicationsParams struct {
@@ -6598,6 +8299,135 @@ type ReadFileParams struct {
 
 // ReadFileParamsSize defines parameters for ReadFile.
 type ReadFileParamsSize int
+
+// ListProgrammeApplicationsParams defines parameters for ListProgrammeApplications.
+type ListProgrammeApplicationsParams struct {
+	// State Only those in this state
+	State *ProgrammeApplicationState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListDisbursementsParams defines parameters for ListDisbursements.
+type ListDisbursementsParams struct {
+	// State Only those in this state
+	State *DisbursementState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ApproveDisbursementParams defines parameters for ApproveDisbursement.
+type ApproveDisbursementParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ExecuteDisbursementParams defines parameters for ExecuteDisbursement.
+type ExecuteDisbursementParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ReportDutyParams defines parameters for ReportDuty.
+type ReportDutyParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListGrantsParams defines parameters for ListGrants.
+type ListGrantsParams struct {
+	// State Only those in this state
+	State *GrantState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ApproveGrantParams defines parameters for ApproveGrant.
+type ApproveGrantParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListObjectionsParams defines parameters for ListObjections.
+type ListObjectionsParams struct {
+	// State Only those in this state
+	State *ObjectionState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListProgrammeChangesParams defines parameters for ListProgrammeChanges.
+type ListProgrammeChangesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPupilRequestsParams defines parameters for ListPupilRequests.
+type ListPupilRequestsParams struct {
+	// State Only those in this state
+	State *PupilRequestState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPupilsParams defines parameters for ListPupils.
+type ListPupilsParams struct {
+	// Programme Only those of this programme
+	Programme *Id `form:"programme,omitempty" json:"programme,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPupilAidsParams defines parameters for ListPupilAids.
+type ListPupilAidsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GivePupilParams defines parameters for GivePupil.
+type GivePupilParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListPupilReadingsParams defines parameters for ListPupilReadings.
+type ListPupilReadingsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
 
 // GetMyTenthParams defines parameters for GetMyTenth.
 type GetMyTenthParams struct {
@@ -7343,6 +9173,18 @@ type ListProductReviewsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListAssistanceParams defines parameters for ListAssistance.
+type ListAssistanceParams struct {
+	// Year Only that of this year
+	Year *Year `form:"year,omitempty" json:"year,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListDocumentsParams defines parameters for ListDocuments.
 type ListDocumentsParams struct {
 	Kind *DocumentKind `form:"kind,omitempty" json:"kind,omitempty"`
@@ -7354,6 +9196,32 @@ type ListDocumentsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListDutiesParams defines parameters for ListDuties.
+type ListDutiesParams struct {
+	// State Only those in this state
+	State *DutyState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListPublicGrantsParams defines parameters for ListPublicGrants.
+type ListPublicGrantsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetImpactParams defines parameters for GetImpact.
+type GetImpactParams struct {
+	Year ImpactYear `form:"year" json:"year"`
+}
+
 // ListMerchantsParams defines parameters for ListMerchants.
 type ListMerchantsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -7361,6 +9229,29 @@ type ListMerchantsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListObjectionPeriodsParams defines parameters for ListObjectionPeriods.
+type ListObjectionPeriodsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListProgrammesParams defines parameters for ListProgrammes.
+type ListProgrammesParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetPupilAggregateParams defines parameters for GetPupilAggregate.
+type GetPupilAggregateParams struct {
+	Programme Id `form:"programme" json:"programme"`
 }
 
 // ListRecallsParams defines parameters for ListRecalls.
@@ -7506,6 +9397,75 @@ type ReturnCountyApplicationJSONRequestBody = ApplicationReturn
 // UploadFileMultipartRequestBody defines body for UploadFile for multipart/form-data ContentType.
 type UploadFileMultipartRequestBody UploadFileMultipartBody
 
+// FileProgrammeApplicationJSONRequestBody defines body for FileProgrammeApplication for application/json ContentType.
+type FileProgrammeApplicationJSONRequestBody = NewProgrammeApplication
+
+// AssessProgrammeApplicationJSONRequestBody defines body for AssessProgrammeApplication for application/json ContentType.
+type AssessProgrammeApplicationJSONRequestBody = Assessment
+
+// DeclineProgrammeApplicationJSONRequestBody defines body for DeclineProgrammeApplication for application/json ContentType.
+type DeclineProgrammeApplicationJSONRequestBody = CaseReason
+
+// ApproveDisbursementJSONRequestBody defines body for ApproveDisbursement for application/json ContentType.
+type ApproveDisbursementJSONRequestBody = GrantApproval
+
+// ExecuteDisbursementJSONRequestBody defines body for ExecuteDisbursement for application/json ContentType.
+type ExecuteDisbursementJSONRequestBody = Execution
+
+// RefuseDisbursementJSONRequestBody defines body for RefuseDisbursement for application/json ContentType.
+type RefuseDisbursementJSONRequestBody = CaseReason
+
+// OpenDutyJSONRequestBody defines body for OpenDuty for application/json ContentType.
+type OpenDutyJSONRequestBody = NewEvent
+
+// ReportDutyJSONRequestBody defines body for ReportDuty for application/json ContentType.
+type ReportDutyJSONRequestBody = ReportText
+
+// ProposeGrantJSONRequestBody defines body for ProposeGrant for application/json ContentType.
+type ProposeGrantJSONRequestBody = NewGrant
+
+// ApproveGrantJSONRequestBody defines body for ApproveGrant for application/json ContentType.
+type ApproveGrantJSONRequestBody = GrantApproval
+
+// RequestPaymentJSONRequestBody defines body for RequestPayment for application/json ContentType.
+type RequestPaymentJSONRequestBody = NewPayment
+
+// RefuseGrantJSONRequestBody defines body for RefuseGrant for application/json ContentType.
+type RefuseGrantJSONRequestBody = CaseReason
+
+// DeclareRelationJSONRequestBody defines body for DeclareRelation for application/json ContentType.
+type DeclareRelationJSONRequestBody = NewRelation
+
+// RequestReleaseJSONRequestBody defines body for RequestRelease for application/json ContentType.
+type RequestReleaseJSONRequestBody = NewRelease
+
+// RecordReturnJSONRequestBody defines body for RecordReturn for application/json ContentType.
+type RecordReturnJSONRequestBody = NewReturn
+
+// AnswerObjectionJSONRequestBody defines body for AnswerObjection for application/json ContentType.
+type AnswerObjectionJSONRequestBody = ObjectionAnswer
+
+// RecordOtherMoneyJSONRequestBody defines body for RecordOtherMoney for application/json ContentType.
+type RecordOtherMoneyJSONRequestBody = NewSharedMoney
+
+// DeclineProgrammeChangeJSONRequestBody defines body for DeclineProgrammeChange for application/json ContentType.
+type DeclineProgrammeChangeJSONRequestBody = CaseReason
+
+// RecordProgrammeJSONRequestBody defines body for RecordProgramme for application/json ContentType.
+type RecordProgrammeJSONRequestBody = NewProgramme
+
+// ProposeProgrammeChangeJSONRequestBody defines body for ProposeProgrammeChange for application/json ContentType.
+type ProposeProgrammeChangeJSONRequestBody = NewProgrammeChange
+
+// RecordPupilJSONRequestBody defines body for RecordPupil for application/json ContentType.
+type RecordPupilJSONRequestBody = NewPupil
+
+// GivePupilJSONRequestBody defines body for GivePupil for application/json ContentType.
+type GivePupilJSONRequestBody = NewPupilAid
+
+// RequestPupilJSONRequestBody defines body for RequestPupil for application/json ContentType.
+type RequestPupilJSONRequestBody = NewPupilRequest
+
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = PasswordChange
 
@@ -7611,6 +9571,9 @@ type RefuseApplicationJSONRequestBody = Reason
 // ReturnOpsApplicationJSONRequestBody defines body for ReturnOpsApplication for application/json ContentType.
 type ReturnOpsApplicationJSONRequestBody = ApplicationReturn
 
+// RecordAssistanceJSONRequestBody defines body for RecordAssistance for application/json ContentType.
+type RecordAssistanceJSONRequestBody = NewAssistance
+
 // ResolveBreakJSONRequestBody defines body for ResolveBreak for application/json ContentType.
 type ResolveBreakJSONRequestBody = Resolution
 
@@ -7692,6 +9655,9 @@ type WriteReviewJSONRequestBody = NewReview
 // ReportCheaperJSONRequestBody defines body for ReportCheaper for application/json ContentType.
 type ReportCheaperJSONRequestBody = NewCheaperReport
 
+// FileObjectionJSONRequestBody defines body for FileObjection for application/json ContentType.
+type FileObjectionJSONRequestBody = NewObjection
+
 // FollowUpReviewJSONRequestBody defines body for FollowUpReview for application/json ContentType.
 type FollowUpReviewJSONRequestBody = NewFollowUp
 
@@ -7727,6 +9693,9 @@ type ServerInterface interface {
 	// GetReadiness Does it take requests? Not while it starts, stops, or lacks its database
 	// (GET /readyz)
 	GetReadiness(c *gin.Context)
+	// GetReportPage A published report to read and to print
+	// (GET /reports/{document_id})
+	GetReportPage(c *gin.Context, documentId DocumentId, params GetReportPageParams)
 	// RegisterAccount Register with a phone number, an e-mail address, or both
 	// (POST /v1/accounts)
 	RegisterAccount(c *gin.Context)
@@ -7841,6 +9810,129 @@ type ServerInterface interface {
 	// ListFundAccounts Balances of the fund's accounts in the book
 	// (GET /v1/fund/accounts)
 	ListFundAccounts(c *gin.Context)
+	// ListProgrammeApplications What schools ask for, the newest first; officials see those of their county
+	// (GET /v1/fund/applications)
+	ListProgrammeApplications(c *gin.Context, params ListProgrammeApplicationsParams)
+	// FileProgrammeApplication File what a school of the county asks the fund for
+	// (POST /v1/fund/applications)
+	FileProgrammeApplication(c *gin.Context)
+	// GetProgrammeApplication An application
+	// (GET /v1/fund/applications/{programme_application_id})
+	GetProgrammeApplication(c *gin.Context, programmeApplicationId ProgrammeApplicationId)
+	// AcceptProgrammeApplication Make a programme of it when the time for objections is over; neither who filed it does nor who assessed it
+	// (POST /v1/fund/applications/{programme_application_id}/accept)
+	AcceptProgrammeApplication(c *gin.Context, programmeApplicationId ProgrammeApplicationId)
+	// AssessProgrammeApplication Give another's application a score and an opinion
+	// (POST /v1/fund/applications/{programme_application_id}/assess)
+	AssessProgrammeApplication(c *gin.Context, programmeApplicationId ProgrammeApplicationId)
+	// DeclineProgrammeApplication Decline an application, or withdraw one's own
+	// (POST /v1/fund/applications/{programme_application_id}/decline)
+	DeclineProgrammeApplication(c *gin.Context, programmeApplicationId ProgrammeApplicationId)
+	// PublishProgrammeApplication Publish an application so that anybody may object
+	// (POST /v1/fund/applications/{programme_application_id}/publish)
+	PublishProgrammeApplication(c *gin.Context, programmeApplicationId ProgrammeApplicationId)
+	// ListDisbursements Payments, releases and returns, the newest first
+	// (GET /v1/fund/disbursements)
+	ListDisbursements(c *gin.Context, params ListDisbursementsParams)
+	// ApproveDisbursement Approve exactly what another asked for; a release or a return is done by it
+	// (POST /v1/fund/disbursements/{disbursement_id}/approve)
+	ApproveDisbursement(c *gin.Context, disbursementId DisbursementId, params ApproveDisbursementParams)
+	// ExecuteDisbursement Say that a payment went out; a third person does, when nobody objects any more
+	// (POST /v1/fund/disbursements/{disbursement_id}/execute)
+	ExecuteDisbursement(c *gin.Context, disbursementId DisbursementId, params ExecuteDisbursementParams)
+	// RefuseDisbursement Refuse what another asked for, or withdraw one's own
+	// (POST /v1/fund/disbursements/{disbursement_id}/refuse)
+	RefuseDisbursement(c *gin.Context, disbursementId DisbursementId)
+	// OpenDuty Enter a major event, which is to be published within thirty days
+	// (POST /v1/fund/duties)
+	OpenDuty(c *gin.Context)
+	// ReportDuty Publish what a duty asks for, with the figures of this moment
+	// (POST /v1/fund/duties/{duty_id}/report)
+	ReportDuty(c *gin.Context, dutyId DutyId, params ReportDutyParams)
+	// ListGrants Grants, the newest first
+	// (GET /v1/fund/grants)
+	ListGrants(c *gin.Context, params ListGrantsParams)
+	// ProposeGrant Propose exactly what is paid to whom
+	// (POST /v1/fund/grants)
+	ProposeGrant(c *gin.Context)
+	// GetGrant A grant with what was done about it
+	// (GET /v1/fund/grants/{grant_id})
+	GetGrant(c *gin.Context, grantId GrantId)
+	// ApproveGrant Approve exactly what another proposed; the money is committed, and anybody may object
+	// (POST /v1/fund/grants/{grant_id}/approve)
+	ApproveGrant(c *gin.Context, grantId GrantId, params ApproveGrantParams)
+	// RequestPayment Ask for an instalment, with evidence that its milestone was reached
+	// (POST /v1/fund/grants/{grant_id}/payments)
+	RequestPayment(c *gin.Context, grantId GrantId)
+	// RefuseGrant Refuse what another proposed, or withdraw one's own
+	// (POST /v1/fund/grants/{grant_id}/refuse)
+	RefuseGrant(c *gin.Context, grantId GrantId)
+	// DeclareRelation Say that the payee is a related party
+	// (POST /v1/fund/grants/{grant_id}/relations)
+	DeclareRelation(c *gin.Context, grantId GrantId)
+	// RequestRelease Ask to make free again what is not needed
+	// (POST /v1/fund/grants/{grant_id}/releases)
+	RequestRelease(c *gin.Context, grantId GrantId)
+	// RecordReturn Record what was paid, not used, and came back; another confirms it
+	// (POST /v1/fund/grants/{grant_id}/returns)
+	RecordReturn(c *gin.Context, grantId GrantId)
+	// ListObjections Objections with what they say, the newest first
+	// (GET /v1/fund/objections)
+	ListObjections(c *gin.Context, params ListObjectionsParams)
+	// AnswerObjection Uphold or dismiss an objection, with reasons that are published; not for who has a part in the matter
+	// (POST /v1/fund/objections/{objection_id}/answer)
+	AnswerObjection(c *gin.Context, objectionId ObjectionId)
+	// RecordOtherMoney Record money beside the fund's; several programmes may share one amount
+	// (POST /v1/fund/other-money)
+	RecordOtherMoney(c *gin.Context)
+	// ListProgrammeChanges Changes of purpose, the newest first
+	// (GET /v1/fund/programme-changes)
+	ListProgrammeChanges(c *gin.Context, params ListProgrammeChangesParams)
+	// ApproveProgrammeChange Approve what another proposed; it is published so that anybody may object
+	// (POST /v1/fund/programme-changes/{programme_change_id}/approve)
+	ApproveProgrammeChange(c *gin.Context, programmeChangeId ProgrammeChangeId)
+	// DeclineProgrammeChange Decline a change, or withdraw one's own
+	// (POST /v1/fund/programme-changes/{programme_change_id}/decline)
+	DeclineProgrammeChange(c *gin.Context, programmeChangeId ProgrammeChangeId)
+	// EnactProgrammeChange Put a change in force when the time for objections is over
+	// (POST /v1/fund/programme-changes/{programme_change_id}/enact)
+	EnactProgrammeChange(c *gin.Context, programmeChangeId ProgrammeChangeId)
+	// RecordProgramme Record a programme that has none of the fund's money
+	// (POST /v1/fund/programmes)
+	RecordProgramme(c *gin.Context)
+	// ProposeProgrammeChange Propose another purpose
+	// (POST /v1/fund/programmes/{programme_id}/changes)
+	ProposeProgrammeChange(c *gin.Context, programmeId ProgrammeId)
+	// ListPupilRequests Who asked to read or to erase records, newest first
+	// (GET /v1/fund/pupil-requests)
+	ListPupilRequests(c *gin.Context, params ListPupilRequestsParams)
+	// ApprovePupilRequest Allow somebody else to read a record, or have it erased
+	// (POST /v1/fund/pupil-requests/{pupil_request_id}/approve)
+	ApprovePupilRequest(c *gin.Context, pupilRequestId PupilRequestId)
+	// RefusePupilRequest Refuse somebody else's request
+	// (POST /v1/fund/pupil-requests/{pupil_request_id}/refuse)
+	RefusePupilRequest(c *gin.Context, pupilRequestId PupilRequestId)
+	// ListPupils Pupils whom the fund helps, by pseudonym
+	// (GET /v1/fund/pupils)
+	ListPupils(c *gin.Context, params ListPupilsParams)
+	// RecordPupil Write a pupil down under a pseudonym, once the guardian has consented
+	// (POST /v1/fund/pupils)
+	RecordPupil(c *gin.Context)
+	// ListPupilAids What a pupil was given, newest first
+	// (GET /v1/fund/pupils/{pupil_id}/aids)
+	ListPupilAids(c *gin.Context, pupilId PupilId, params ListPupilAidsParams)
+	// GivePupil Write down what a pupil was given of the money that the programme was paid
+	// (POST /v1/fund/pupils/{pupil_id}/aids)
+	GivePupil(c *gin.Context, pupilId PupilId, params GivePupilParams)
+	// ListPupilReadings Who read a record, and when, newest first
+	// (GET /v1/fund/pupils/{pupil_id}/readings)
+	ListPupilReadings(c *gin.Context, pupilId PupilId, params ListPupilReadingsParams)
+	// ReadPupil Read a record, under a request of one's own that was approved and is still good
+	// (POST /v1/fund/pupils/{pupil_id}/readings)
+	ReadPupil(c *gin.Context, pupilId PupilId)
+	// RequestPupil Ask to read a record, or to have it erased
+	// (POST /v1/fund/pupils/{pupil_id}/requests)
+	RequestPupil(c *gin.Context, pupilId PupilId)
 	// ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
 	// (GET /v1/listing-terms)
 	ListListingTerms(c *gin.Context)
@@ -8144,6 +10236,9 @@ type ServerInterface interface {
 	// ReturnOpsApplication Give an application back and say for what, place by place
 	// (POST /v1/ops/applications/{application_id}/return)
 	ReturnOpsApplication(c *gin.Context, applicationId ApplicationId)
+	// RecordAssistance Put help outside the shop into the register, or correct an entry
+	// (POST /v1/ops/assistance)
+	RecordAssistance(c *gin.Context)
 	// ListBreaks Differences between the provider, our records and the book, newest first
 	// (GET /v1/ops/breaks)
 	ListBreaks(c *gin.Context, params ListBreaksParams)
@@ -8339,6 +10434,12 @@ type ServerInterface interface {
 	// GetReviewSummary What the reviews of a product come to
 	// (GET /v1/products/{product_id}/reviews/summary)
 	GetReviewSummary(c *gin.Context, productId ProductId)
+	// ListAssistance Help outside the shop, with figures and their sources
+	// (GET /v1/public/assistance)
+	ListAssistance(c *gin.Context, params ListAssistanceParams)
+	// ListAssistanceTracks In what ways the county is helped outside the shop
+	// (GET /v1/public/assistance-tracks)
+	ListAssistanceTracks(c *gin.Context)
 	// ListDocuments What was published, the newest first
 	// (GET /v1/public/documents)
 	ListDocuments(c *gin.Context, params ListDocumentsParams)
@@ -8348,9 +10449,18 @@ type ServerInterface interface {
 	// GetDocumentContent The very bytes that were published
 	// (GET /v1/public/documents/{document_id}/content)
 	GetDocumentContent(c *gin.Context, documentId DocumentId)
+	// ListDuties What the fund must publish and by when, the first due first
+	// (GET /v1/public/duties)
+	ListDuties(c *gin.Context, params ListDutiesParams)
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	// (GET /v1/public/fund)
 	GetFund(c *gin.Context)
+	// ListPublicGrants Grants of the fund, the newest first: what was promised and what was paid
+	// (GET /v1/public/grants)
+	ListPublicGrants(c *gin.Context, params ListPublicGrantsParams)
+	// GetImpact A year's account: what was sold, what one tenth of it came to, and what was done with it
+	// (GET /v1/public/impact)
+	GetImpact(c *gin.Context, params GetImpactParams)
 	// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
 	// (GET /v1/public/levy-agreement)
 	GetLevyAgreement(c *gin.Context)
@@ -8360,12 +10470,33 @@ type ServerInterface interface {
 	// GetMerchant An enterprise, with its licences, what was done about it, and when it was last verified
 	// (GET /v1/public/merchants/{merchant_id})
 	GetMerchant(c *gin.Context, merchantId MerchantId)
+	// ListObjectionPeriods What is published so that anybody may object, the newest first
+	// (GET /v1/public/objection-periods)
+	ListObjectionPeriods(c *gin.Context, params ListObjectionPeriodsParams)
+	// FileObjection Object to what was published; who does is not asked
+	// (POST /v1/public/objection-periods/{objection_period_id}/objections)
+	FileObjection(c *gin.Context, objectionPeriodId ObjectionPeriodId)
 	// GetPriceClaimShare How much of what is on sale has a price claim that holds now
 	// (GET /v1/public/price-claims)
 	GetPriceClaimShare(c *gin.Context)
+	// ListProgrammeKinds Kinds of programmes; only those of education are paid from the fund
+	// (GET /v1/public/programme-kinds)
+	ListProgrammeKinds(c *gin.Context)
+	// ListProgrammes What money is given for, the newest first
+	// (GET /v1/public/programmes)
+	ListProgrammes(c *gin.Context, params ListProgrammesParams)
+	// GetProgramme A programme with its grants: what was promised, what was paid, what anybody objected
+	// (GET /v1/public/programmes/{programme_id})
+	GetProgramme(c *gin.Context, programmeId ProgrammeId)
+	// GetPupilAggregate How many pupils a programme helped, and with how much
+	// (GET /v1/public/pupils)
+	GetPupilAggregate(c *gin.Context, params GetPupilAggregateParams)
 	// ListRecalls Lots that were called back, newest first
 	// (GET /v1/public/recalls)
 	ListRecalls(c *gin.Context, params ListRecallsParams)
+	// GetReportPdf A published report as a PDF
+	// (GET /v1/public/reports/{document_id}/pdf)
+	GetReportPdf(c *gin.Context, documentId DocumentId)
 	// ListShippingZones Where goods are shipped to
 	// (GET /v1/public/shipping-zones)
 	ListShippingZones(c *gin.Context)
@@ -8551,6 +10682,42 @@ func (siw *ServerInterfaceWrapper) GetReadiness(c *gin.Context) {
 	}
 
 	siw.Handler.GetReadiness(c)
+}
+
+// GetReportPage operation middleware
+func (siw *ServerInterfaceWrapper) GetReportPage(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "document_id" -------------
+	var documentId DocumentId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "document_id", c.Param("document_id"), &documentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter document_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetReportPageParams
+
+	// ------------- Optional query parameter "lang" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lang", c.Request.URL.Query(), &params.Lang, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter lang: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReportPage(c, documentId, params)
 }
 
 // RegisterAccount operation middleware
@@ -9543,6 +11710,1250 @@ func (siw *ServerInterfaceWrapper) ListFundAccounts(c *gin.Context) {
 	}
 
 	siw.Handler.ListFundAccounts(c)
+}
+
+// ListProgrammeApplications operation middleware
+func (siw *ServerInterfaceWrapper) ListProgrammeApplications(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProgrammeApplicationsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListProgrammeApplications(c, params)
+}
+
+// FileProgrammeApplication operation middleware
+func (siw *ServerInterfaceWrapper) FileProgrammeApplication(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.FileProgrammeApplication(c)
+}
+
+// GetProgrammeApplication operation middleware
+func (siw *ServerInterfaceWrapper) GetProgrammeApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "programme_application_id" -------------
+	var programmeApplicationId ProgrammeApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "programme_application_id", c.Param("programme_application_id"), &programmeApplicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme_application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetProgrammeApplication(c, programmeApplicationId)
+}
+
+// AcceptProgrammeApplication operation middleware
+func (siw *ServerInterfaceWrapper) AcceptProgrammeApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "programme_application_id" -------------
+	var programmeApplicationId ProgrammeApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "programme_application_id", c.Param("programme_application_id"), &programmeApplicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme_application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AcceptProgrammeApplication(c, programmeApplicationId)
+}
+
+// AssessProgrammeApplication operation middleware
+func (siw *ServerInterfaceWrapper) AssessProgrammeApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "programme_application_id" -------------
+	var programmeApplicationId ProgrammeApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "programme_application_id", c.Param("programme_application_id"), &programmeApplicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme_application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AssessProgrammeApplication(c, programmeApplicationId)
+}
+
+// DeclineProgrammeApplication operation middleware
+func (siw *ServerInterfaceWrapper) DeclineProgrammeApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "programme_application_id" -------------
+	var programmeApplicationId ProgrammeApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "programme_application_id", c.Param("programme_application_id"), &programmeApplicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme_application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeclineProgrammeApplication(c, programmeApplicationId)
+}
+
+// PublishProgrammeApplication operation middleware
+func (siw *ServerInterfaceWrapper) PublishProgrammeApplication(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "programme_application_id" -------------
+	var programmeApplicationId ProgrammeApplicationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "programme_application_id", c.Param("programme_application_id"), &programmeApplicationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme_application_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PublishProgrammeApplication(c, programmeApplicationId)
+}
+
+// ListDisbursements operation middleware
+func (siw *ServerInterfaceWrapper) ListDisbursements(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDisbursementsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListDisbursements(c, params)
+}
+
+// ApproveDisbursement operation middleware
+func (siw *ServerInterfaceWrapper) ApproveDisbursement(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "disbursement_id" -------------
+	var disbursementId DisbursementId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "disbursement_id", c.Param("disbursement_id"), &disbursementId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter disbursement_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApproveDisbursementParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApproveDisbursement(c, disbursementId, params)
+}
+
+// ExecuteDisbursement operation middleware
+func (siw *ServerInterfaceWrapper) ExecuteDisbursement(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "disbursement_id" -------------
+	var disbursementId DisbursementId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "disbursement_id", c.Param("disbursement_id"), &disbursementId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter disbursement_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExecuteDisbursementParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExecuteDisbursement(c, disbursementId, params)
+}
+
+// RefuseDisbursement operation middleware
+func (siw *ServerInterfaceWrapper) RefuseDisbursement(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "disbursement_id" -------------
+	var disbursementId DisbursementId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "disbursement_id", c.Param("disbursement_id"), &disbursementId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter disbursement_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RefuseDisbursement(c, disbursementId)
+}
+
+// OpenDuty operation middleware
+func (siw *ServerInterfaceWrapper) OpenDuty(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenDuty(c)
+}
+
+// ReportDuty operation middleware
+func (siw *ServerInterfaceWrapper) ReportDuty(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "duty_id" -------------
+	var dutyId DutyId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "duty_id", c.Param("duty_id"), &dutyId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter duty_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReportDutyParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReportDuty(c, dutyId, params)
+}
+
+// ListGrants operation middleware
+func (siw *ServerInterfaceWrapper) ListGrants(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListGrantsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListGrants(c, params)
+}
+
+// ProposeGrant operation middleware
+func (siw *ServerInterfaceWrapper) ProposeGrant(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ProposeGrant(c)
+}
+
+// GetGrant operation middleware
+func (siw *ServerInterfaceWrapper) GetGrant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "grant_id" -------------
+	var grantId GrantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "grant_id", c.Param("grant_id"), &grantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter grant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetGrant(c, grantId)
+}
+
+// ApproveGrant operation middleware
+func (siw *ServerInterfaceWrapper) ApproveGrant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "grant_id" -------------
+	var grantId GrantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "grant_id", c.Param("grant_id"), &grantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter grant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApproveGrantParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApproveGrant(c, grantId, params)
+}
+
+// RequestPayment operation middleware
+func (siw *ServerInterfaceWrapper) RequestPayment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "grant_id" -------------
+	var grantId GrantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "grant_id", c.Param("grant_id"), &grantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter grant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RequestPayment(c, grantId)
+}
+
+// RefuseGrant operation middleware
+func (siw *ServerInterfaceWrapper) RefuseGrant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "grant_id" -------------
+	var grantId GrantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "grant_id", c.Param("grant_id"), &grantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter grant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RefuseGrant(c, grantId)
+}
+
+// DeclareRelation operation middleware
+func (siw *ServerInterfaceWrapper) DeclareRelation(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "grant_id" -------------
+	var grantId GrantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "grant_id", c.Param("grant_id"), &grantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter grant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeclareRelation(c, grantId)
+}
+
+// RequestRelease operation middleware
+func (siw *ServerInterfaceWrapper) RequestRelease(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "grant_id" -------------
+	var grantId GrantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "grant_id", c.Param("grant_id"), &grantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter grant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RequestRelease(c, grantId)
+}
+
+// RecordReturn operation middleware
+func (siw *ServerInterfaceWrapper) RecordReturn(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "grant_id" -------------
+	var grantId GrantId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "grant_id", c.Param("grant_id"), &grantId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter grant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RecordReturn(c, grantId)
+}
+
+// ListObjections operation middleware
+func (siw *ServerInterfaceWrapper) ListObjections(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListObjectionsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListObjections(c, params)
+}
+
+// AnswerObjection operation middleware
+func (siw *ServerInterfaceWrapper) AnswerObjection(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "objection_id" -------------
+	var objectionId ObjectionId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "objection_id", c.Param("objection_id"), &objectionId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter objection_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AnswerObjection(c, objectionId)
+}
+
+// RecordOtherMoney operation middleware
+func (siw *ServerInterfaceWrapper) RecordOtherMoney(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RecordOtherMoney(c)
+}
+
+// ListProgrammeChanges operation middleware
+func (siw *ServerInterfaceWrapper) ListProgrammeChanges(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProgrammeChangesParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListProgrammeChanges(c, params)
+}
+
+// ApproveProgrammeChange operation middleware
+func (siw *ServerInterfaceWrapper) ApproveProgrammeChange(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "programme_change_id" -------------
+	var programmeChangeId ProgrammeChangeId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "programme_change_id", c.Param("programme_change_id"), &programmeChangeId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme_change_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApproveProgrammeChange(c, programmeChangeId)
+}
+
+// DeclineProgrammeChange operation middleware
+func (siw *ServerInterfaceWrapper) DeclineProgrammeChange(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "programme_change_id" -------------
+	var programmeChangeId ProgrammeChangeId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "programme_change_id", c.Param("programme_change_id"), &programmeChangeId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme_change_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeclineProgrammeChange(c, programmeChangeId)
+}
+
+// EnactProgrammeChange operation middleware
+func (siw *ServerInterfaceWrapper) EnactProgrammeChange(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "programme_change_id" -------------
+	var programmeChangeId ProgrammeChangeId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "programme_change_id", c.Param("programme_change_id"), &programmeChangeId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme_change_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EnactProgrammeChange(c, programmeChangeId)
+}
+
+// RecordProgramme operation middleware
+func (siw *ServerInterfaceWrapper) RecordProgramme(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RecordProgramme(c)
+}
+
+// ProposeProgrammeChange operation middleware
+func (siw *ServerInterfaceWrapper) ProposeProgrammeChange(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "programme_id" -------------
+	var programmeId ProgrammeId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "programme_id", c.Param("programme_id"), &programmeId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ProposeProgrammeChange(c, programmeId)
+}
+
+// ListPupilRequests operation middleware
+func (siw *ServerInterfaceWrapper) ListPupilRequests(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPupilRequestsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPupilRequests(c, params)
+}
+
+// ApprovePupilRequest operation middleware
+func (siw *ServerInterfaceWrapper) ApprovePupilRequest(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "pupil_request_id" -------------
+	var pupilRequestId PupilRequestId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pupil_request_id", c.Param("pupil_request_id"), &pupilRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pupil_request_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApprovePupilRequest(c, pupilRequestId)
+}
+
+// RefusePupilRequest operation middleware
+func (siw *ServerInterfaceWrapper) RefusePupilRequest(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "pupil_request_id" -------------
+	var pupilRequestId PupilRequestId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pupil_request_id", c.Param("pupil_request_id"), &pupilRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pupil_request_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RefusePupilRequest(c, pupilRequestId)
+}
+
+// ListPupils operation middleware
+func (siw *ServerInterfaceWrapper) ListPupils(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPupilsParams
+
+	// ------------- Optional query parameter "programme" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "programme", c.Request.URL.Query(), &params.Programme, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPupils(c, params)
+}
+
+// RecordPupil operation middleware
+func (siw *ServerInterfaceWrapper) RecordPupil(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RecordPupil(c)
+}
+
+// ListPupilAids operation middleware
+func (siw *ServerInterfaceWrapper) ListPupilAids(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "pupil_id" -------------
+	var pupilId PupilId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pupil_id", c.Param("pupil_id"), &pupilId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pupil_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPupilAidsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPupilAids(c, pupilId, params)
+}
+
+// GivePupil operation middleware
+func (siw *ServerInterfaceWrapper) GivePupil(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "pupil_id" -------------
+	var pupilId PupilId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pupil_id", c.Param("pupil_id"), &pupilId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pupil_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GivePupilParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GivePupil(c, pupilId, params)
+}
+
+// ListPupilReadings operation middleware
+func (siw *ServerInterfaceWrapper) ListPupilReadings(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "pupil_id" -------------
+	var pupilId PupilId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pupil_id", c.Param("pupil_id"), &pupilId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pupil_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPupilReadingsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPupilReadings(c, pupilId, params)
+}
+
+// ReadPupil operation middleware
+func (siw *ServerInterfaceWrapper) ReadPupil(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "pupil_id" -------------
+	var pupilId PupilId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pupil_id", c.Param("pupil_id"), &pupilId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pupil_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReadPupil(c, pupilId)
+}
+
+// RequestPupil operation middleware
+func (siw *ServerInterfaceWrapper) RequestPupil(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "pupil_id" -------------
+	var pupilId PupilId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pupil_id", c.Param("pupil_id"), &pupilId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pupil_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RequestPupil(c, pupilId)
 }
 
 // ListListingTerms operation middleware
@@ -12654,6 +16065,19 @@ func (siw *ServerInterfaceWrapper) ReturnOpsApplication(c *gin.Context) {
 	siw.Handler.ReturnOpsApplication(c, applicationId)
 }
 
+// RecordAssistance operation middleware
+func (siw *ServerInterfaceWrapper) RecordAssistance(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RecordAssistance(c)
+}
+
 // ListBreaks operation middleware
 func (siw *ServerInterfaceWrapper) ListBreaks(c *gin.Context) {
 
@@ -14928,6 +18352,62 @@ func (siw *ServerInterfaceWrapper) GetReviewSummary(c *gin.Context) {
 	siw.Handler.GetReviewSummary(c, productId)
 }
 
+// ListAssistance operation middleware
+func (siw *ServerInterfaceWrapper) ListAssistance(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAssistanceParams
+
+	// ------------- Optional query parameter "year" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "year", c.Request.URL.Query(), &params.Year, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter year: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAssistance(c, params)
+}
+
+// ListAssistanceTracks operation middleware
+func (siw *ServerInterfaceWrapper) ListAssistanceTracks(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAssistanceTracks(c)
+}
+
 // ListDocuments operation middleware
 func (siw *ServerInterfaceWrapper) ListDocuments(c *gin.Context) {
 
@@ -15021,6 +18501,49 @@ func (siw *ServerInterfaceWrapper) GetDocumentContent(c *gin.Context) {
 	siw.Handler.GetDocumentContent(c, documentId)
 }
 
+// ListDuties operation middleware
+func (siw *ServerInterfaceWrapper) ListDuties(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDutiesParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListDuties(c, params)
+}
+
 // GetFund operation middleware
 func (siw *ServerInterfaceWrapper) GetFund(c *gin.Context) {
 
@@ -15032,6 +18555,68 @@ func (siw *ServerInterfaceWrapper) GetFund(c *gin.Context) {
 	}
 
 	siw.Handler.GetFund(c)
+}
+
+// ListPublicGrants operation middleware
+func (siw *ServerInterfaceWrapper) ListPublicGrants(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPublicGrantsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPublicGrants(c, params)
+}
+
+// GetImpact operation middleware
+func (siw *ServerInterfaceWrapper) GetImpact(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetImpactParams
+
+	// ------------- Required query parameter "year" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "year", c.Request.URL.Query(), &params.Year, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter year: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetImpact(c, params)
 }
 
 // GetLevyAgreement operation middleware
@@ -15107,6 +18692,66 @@ func (siw *ServerInterfaceWrapper) GetMerchant(c *gin.Context) {
 	siw.Handler.GetMerchant(c, merchantId)
 }
 
+// ListObjectionPeriods operation middleware
+func (siw *ServerInterfaceWrapper) ListObjectionPeriods(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListObjectionPeriodsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListObjectionPeriods(c, params)
+}
+
+// FileObjection operation middleware
+func (siw *ServerInterfaceWrapper) FileObjection(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "objection_period_id" -------------
+	var objectionPeriodId ObjectionPeriodId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "objection_period_id", c.Param("objection_period_id"), &objectionPeriodId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter objection_period_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.FileObjection(c, objectionPeriodId)
+}
+
 // GetPriceClaimShare operation middleware
 func (siw *ServerInterfaceWrapper) GetPriceClaimShare(c *gin.Context) {
 
@@ -15118,6 +18763,106 @@ func (siw *ServerInterfaceWrapper) GetPriceClaimShare(c *gin.Context) {
 	}
 
 	siw.Handler.GetPriceClaimShare(c)
+}
+
+// ListProgrammeKinds operation middleware
+func (siw *ServerInterfaceWrapper) ListProgrammeKinds(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListProgrammeKinds(c)
+}
+
+// ListProgrammes operation middleware
+func (siw *ServerInterfaceWrapper) ListProgrammes(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProgrammesParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListProgrammes(c, params)
+}
+
+// GetProgramme operation middleware
+func (siw *ServerInterfaceWrapper) GetProgramme(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "programme_id" -------------
+	var programmeId ProgrammeId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "programme_id", c.Param("programme_id"), &programmeId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetProgramme(c, programmeId)
+}
+
+// GetPupilAggregate operation middleware
+func (siw *ServerInterfaceWrapper) GetPupilAggregate(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPupilAggregateParams
+
+	// ------------- Required query parameter "programme" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "programme", c.Request.URL.Query(), &params.Programme, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPupilAggregate(c, params)
 }
 
 // ListRecalls operation middleware
@@ -15153,6 +18898,31 @@ func (siw *ServerInterfaceWrapper) ListRecalls(c *gin.Context) {
 	}
 
 	siw.Handler.ListRecalls(c, params)
+}
+
+// GetReportPdf operation middleware
+func (siw *ServerInterfaceWrapper) GetReportPdf(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "document_id" -------------
+	var documentId DocumentId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "document_id", c.Param("document_id"), &documentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter document_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReportPdf(c, documentId)
 }
 
 // ListShippingZones operation middleware
@@ -15931,12 +19701,67 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/public/documents", wrapper.ListDocuments)
 	router.GET(options.BaseURL+"/v1/public/documents/:document_id", wrapper.GetDocument)
 	router.GET(options.BaseURL+"/v1/public/documents/:document_id/content", wrapper.GetDocumentContent)
+	router.GET(options.BaseURL+"/v1/public/programme-kinds", wrapper.ListProgrammeKinds)
+	router.GET(options.BaseURL+"/v1/public/programmes", wrapper.ListProgrammes)
+	router.GET(options.BaseURL+"/v1/public/programmes/:programme_id", wrapper.GetProgramme)
+	router.GET(options.BaseURL+"/v1/public/objection-periods", wrapper.ListObjectionPeriods)
+	router.POST(options.BaseURL+"/v1/public/objection-periods/:objection_period_id/objections", wrapper.FileObjection)
+	router.GET(options.BaseURL+"/v1/fund/objections", wrapper.ListObjections)
+	router.POST(options.BaseURL+"/v1/fund/objections/:objection_id/answer", wrapper.AnswerObjection)
+	router.GET(options.BaseURL+"/v1/fund/applications", wrapper.ListProgrammeApplications)
+	router.POST(options.BaseURL+"/v1/fund/applications", wrapper.FileProgrammeApplication)
+	router.GET(options.BaseURL+"/v1/fund/applications/:programme_application_id", wrapper.GetProgrammeApplication)
+	router.POST(options.BaseURL+"/v1/fund/applications/:programme_application_id/assess", wrapper.AssessProgrammeApplication)
+	router.POST(options.BaseURL+"/v1/fund/applications/:programme_application_id/publish", wrapper.PublishProgrammeApplication)
+	router.POST(options.BaseURL+"/v1/fund/applications/:programme_application_id/accept", wrapper.AcceptProgrammeApplication)
+	router.POST(options.BaseURL+"/v1/fund/applications/:programme_application_id/decline", wrapper.DeclineProgrammeApplication)
+	router.POST(options.BaseURL+"/v1/fund/programmes", wrapper.RecordProgramme)
+	router.POST(options.BaseURL+"/v1/fund/other-money", wrapper.RecordOtherMoney)
+	router.POST(options.BaseURL+"/v1/fund/programmes/:programme_id/changes", wrapper.ProposeProgrammeChange)
+	router.GET(options.BaseURL+"/v1/fund/programme-changes", wrapper.ListProgrammeChanges)
+	router.POST(options.BaseURL+"/v1/fund/programme-changes/:programme_change_id/approve", wrapper.ApproveProgrammeChange)
+	router.POST(options.BaseURL+"/v1/fund/programme-changes/:programme_change_id/enact", wrapper.EnactProgrammeChange)
+	router.POST(options.BaseURL+"/v1/fund/programme-changes/:programme_change_id/decline", wrapper.DeclineProgrammeChange)
+	router.GET(options.BaseURL+"/v1/public/grants", wrapper.ListPublicGrants)
+	router.GET(options.BaseURL+"/v1/fund/grants", wrapper.ListGrants)
+	router.POST(options.BaseURL+"/v1/fund/grants", wrapper.ProposeGrant)
+	router.GET(options.BaseURL+"/v1/fund/grants/:grant_id", wrapper.GetGrant)
+	router.POST(options.BaseURL+"/v1/fund/grants/:grant_id/approve", wrapper.ApproveGrant)
+	router.POST(options.BaseURL+"/v1/fund/grants/:grant_id/refuse", wrapper.RefuseGrant)
+	router.POST(options.BaseURL+"/v1/fund/grants/:grant_id/relations", wrapper.DeclareRelation)
+	router.POST(options.BaseURL+"/v1/fund/grants/:grant_id/payments", wrapper.RequestPayment)
+	router.POST(options.BaseURL+"/v1/fund/grants/:grant_id/releases", wrapper.RequestRelease)
+	router.POST(options.BaseURL+"/v1/fund/grants/:grant_id/returns", wrapper.RecordReturn)
+	router.GET(options.BaseURL+"/v1/fund/disbursements", wrapper.ListDisbursements)
+	router.POST(options.BaseURL+"/v1/fund/disbursements/:disbursement_id/approve", wrapper.ApproveDisbursement)
+	router.POST(options.BaseURL+"/v1/fund/disbursements/:disbursement_id/execute", wrapper.ExecuteDisbursement)
+	router.POST(options.BaseURL+"/v1/fund/disbursements/:disbursement_id/refuse", wrapper.RefuseDisbursement)
 	router.GET(options.BaseURL+"/v1/checkouts/:checkout_id/trace", wrapper.TraceCheckout)
 	router.GET(options.BaseURL+"/v1/me/tenth", wrapper.GetMyTenth)
 	router.GET(options.BaseURL+"/v1/public/trace", wrapper.GetQueue)
 	router.GET(options.BaseURL+"/v1/public/trace/outflows", wrapper.ListOutflows)
 	router.GET(options.BaseURL+"/v1/public/trace/outflows/:outflow/levies", wrapper.ListOutflowLevies)
 	router.GET(options.BaseURL+"/v1/checkouts/:checkout_id/receipt.pdf", wrapper.GetReceiptPdf)
+	router.GET(options.BaseURL+"/v1/fund/pupils", wrapper.ListPupils)
+	router.POST(options.BaseURL+"/v1/fund/pupils", wrapper.RecordPupil)
+	router.POST(options.BaseURL+"/v1/fund/pupils/:pupil_id/requests", wrapper.RequestPupil)
+	router.GET(options.BaseURL+"/v1/fund/pupil-requests", wrapper.ListPupilRequests)
+	router.POST(options.BaseURL+"/v1/fund/pupil-requests/:pupil_request_id/approve", wrapper.ApprovePupilRequest)
+	router.POST(options.BaseURL+"/v1/fund/pupil-requests/:pupil_request_id/refuse", wrapper.RefusePupilRequest)
+	router.GET(options.BaseURL+"/v1/fund/pupils/:pupil_id/readings", wrapper.ListPupilReadings)
+	router.POST(options.BaseURL+"/v1/fund/pupils/:pupil_id/readings", wrapper.ReadPupil)
+	router.GET(options.BaseURL+"/v1/fund/pupils/:pupil_id/aids", wrapper.ListPupilAids)
+	router.POST(options.BaseURL+"/v1/fund/pupils/:pupil_id/aids", wrapper.GivePupil)
+	router.GET(options.BaseURL+"/v1/public/pupils", wrapper.GetPupilAggregate)
+	router.GET(options.BaseURL+"/v1/public/assistance", wrapper.ListAssistance)
+	router.GET(options.BaseURL+"/v1/public/assistance-tracks", wrapper.ListAssistanceTracks)
+	router.POST(options.BaseURL+"/v1/ops/assistance", wrapper.RecordAssistance)
+	router.GET(options.BaseURL+"/v1/public/impact", wrapper.GetImpact)
+	router.GET(options.BaseURL+"/v1/public/duties", wrapper.ListDuties)
+	router.POST(options.BaseURL+"/v1/fund/duties", wrapper.OpenDuty)
+	router.POST(options.BaseURL+"/v1/fund/duties/:duty_id/report", wrapper.ReportDuty)
+	router.GET(options.BaseURL+"/v1/public/reports/:document_id/pdf", wrapper.GetReportPdf)
+	router.GET(options.BaseURL+"/reports/:document_id", wrapper.GetReportPage)
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -16306,6 +20131,84 @@ type GetReadinessdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetReadinessdefaultApplicationProblemPlusJSONResponse) VisitGetReadinessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportPageRequestObject struct {
+	DocumentId DocumentId `json:"document_id"`
+	Params     GetReportPageParams
+}
+
+type GetReportPageResponseObject interface {
+	VisitGetReportPageResponse(w http.ResponseWriter) error
+}
+
+type GetReportPage200TexthtmlResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetReportPage200TexthtmlResponse) VisitGetReportPageResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReportPage400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetReportPage400ApplicationProblemPlusJSONResponse) VisitGetReportPageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportPage404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetReportPage404ApplicationProblemPlusJSONResponse) VisitGetReportPageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportPagedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReportPagedefaultApplicationProblemPlusJSONResponse) VisitGetReportPageResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -20455,6 +24358,4909 @@ type ListFundAccountsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListFundAccountsdefaultApplicationProblemPlusJSONResponse) VisitListFundAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProgrammeApplicationsRequestObject struct {
+	Params ListProgrammeApplicationsParams
+}
+
+type ListProgrammeApplicationsResponseObject interface {
+	VisitListProgrammeApplicationsResponse(w http.ResponseWriter) error
+}
+
+type ListProgrammeApplications200JSONResponse ProgrammeApplicationPage
+
+func (response ListProgrammeApplications200JSONResponse) VisitListProgrammeApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProgrammeApplications400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListProgrammeApplications400ApplicationProblemPlusJSONResponse) VisitListProgrammeApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProgrammeApplications401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListProgrammeApplications401ApplicationProblemPlusJSONResponse) VisitListProgrammeApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProgrammeApplications403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListProgrammeApplications403ApplicationProblemPlusJSONResponse) VisitListProgrammeApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProgrammeApplicationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListProgrammeApplicationsdefaultApplicationProblemPlusJSONResponse) VisitListProgrammeApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileProgrammeApplicationRequestObject struct {
+	Body *FileProgrammeApplicationJSONRequestBody
+}
+
+type FileProgrammeApplicationResponseObject interface {
+	VisitFileProgrammeApplicationResponse(w http.ResponseWriter) error
+}
+
+type FileProgrammeApplication201JSONResponse ProgrammeApplication
+
+func (response FileProgrammeApplication201JSONResponse) VisitFileProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileProgrammeApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response FileProgrammeApplication400ApplicationProblemPlusJSONResponse) VisitFileProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileProgrammeApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response FileProgrammeApplication401ApplicationProblemPlusJSONResponse) VisitFileProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileProgrammeApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response FileProgrammeApplication403ApplicationProblemPlusJSONResponse) VisitFileProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileProgrammeApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response FileProgrammeApplication404ApplicationProblemPlusJSONResponse) VisitFileProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileProgrammeApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response FileProgrammeApplication422ApplicationProblemPlusJSONResponse) VisitFileProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileProgrammeApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response FileProgrammeApplicationdefaultApplicationProblemPlusJSONResponse) VisitFileProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProgrammeApplicationRequestObject struct {
+	ProgrammeApplicationId ProgrammeApplicationId `json:"programme_application_id"`
+}
+
+type GetProgrammeApplicationResponseObject interface {
+	VisitGetProgrammeApplicationResponse(w http.ResponseWriter) error
+}
+
+type GetProgrammeApplication200JSONResponse ProgrammeApplication
+
+func (response GetProgrammeApplication200JSONResponse) VisitGetProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProgrammeApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetProgrammeApplication400ApplicationProblemPlusJSONResponse) VisitGetProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProgrammeApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetProgrammeApplication401ApplicationProblemPlusJSONResponse) VisitGetProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProgrammeApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetProgrammeApplication403ApplicationProblemPlusJSONResponse) VisitGetProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProgrammeApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetProgrammeApplication404ApplicationProblemPlusJSONResponse) VisitGetProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProgrammeApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetProgrammeApplicationdefaultApplicationProblemPlusJSONResponse) VisitGetProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptProgrammeApplicationRequestObject struct {
+	ProgrammeApplicationId ProgrammeApplicationId `json:"programme_application_id"`
+}
+
+type AcceptProgrammeApplicationResponseObject interface {
+	VisitAcceptProgrammeApplicationResponse(w http.ResponseWriter) error
+}
+
+type AcceptProgrammeApplication200JSONResponse ProgrammeApplication
+
+func (response AcceptProgrammeApplication200JSONResponse) VisitAcceptProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptProgrammeApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptProgrammeApplication400ApplicationProblemPlusJSONResponse) VisitAcceptProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptProgrammeApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptProgrammeApplication401ApplicationProblemPlusJSONResponse) VisitAcceptProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptProgrammeApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptProgrammeApplication403ApplicationProblemPlusJSONResponse) VisitAcceptProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptProgrammeApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptProgrammeApplication404ApplicationProblemPlusJSONResponse) VisitAcceptProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptProgrammeApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptProgrammeApplication409ApplicationProblemPlusJSONResponse) VisitAcceptProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptProgrammeApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptProgrammeApplication422ApplicationProblemPlusJSONResponse) VisitAcceptProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptProgrammeApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcceptProgrammeApplicationdefaultApplicationProblemPlusJSONResponse) VisitAcceptProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssessProgrammeApplicationRequestObject struct {
+	ProgrammeApplicationId ProgrammeApplicationId `json:"programme_application_id"`
+	Body                   *AssessProgrammeApplicationJSONRequestBody
+}
+
+type AssessProgrammeApplicationResponseObject interface {
+	VisitAssessProgrammeApplicationResponse(w http.ResponseWriter) error
+}
+
+type AssessProgrammeApplication200JSONResponse ProgrammeApplication
+
+func (response AssessProgrammeApplication200JSONResponse) VisitAssessProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssessProgrammeApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AssessProgrammeApplication400ApplicationProblemPlusJSONResponse) VisitAssessProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssessProgrammeApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AssessProgrammeApplication401ApplicationProblemPlusJSONResponse) VisitAssessProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssessProgrammeApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AssessProgrammeApplication403ApplicationProblemPlusJSONResponse) VisitAssessProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssessProgrammeApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AssessProgrammeApplication404ApplicationProblemPlusJSONResponse) VisitAssessProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssessProgrammeApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AssessProgrammeApplication409ApplicationProblemPlusJSONResponse) VisitAssessProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssessProgrammeApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AssessProgrammeApplication422ApplicationProblemPlusJSONResponse) VisitAssessProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssessProgrammeApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AssessProgrammeApplicationdefaultApplicationProblemPlusJSONResponse) VisitAssessProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeApplicationRequestObject struct {
+	ProgrammeApplicationId ProgrammeApplicationId `json:"programme_application_id"`
+	Body                   *DeclineProgrammeApplicationJSONRequestBody
+}
+
+type DeclineProgrammeApplicationResponseObject interface {
+	VisitDeclineProgrammeApplicationResponse(w http.ResponseWriter) error
+}
+
+type DeclineProgrammeApplication200JSONResponse ProgrammeApplication
+
+func (response DeclineProgrammeApplication200JSONResponse) VisitDeclineProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineProgrammeApplication400ApplicationProblemPlusJSONResponse) VisitDeclineProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineProgrammeApplication401ApplicationProblemPlusJSONResponse) VisitDeclineProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineProgrammeApplication403ApplicationProblemPlusJSONResponse) VisitDeclineProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineProgrammeApplication404ApplicationProblemPlusJSONResponse) VisitDeclineProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineProgrammeApplication409ApplicationProblemPlusJSONResponse) VisitDeclineProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineProgrammeApplication422ApplicationProblemPlusJSONResponse) VisitDeclineProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeclineProgrammeApplicationdefaultApplicationProblemPlusJSONResponse) VisitDeclineProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishProgrammeApplicationRequestObject struct {
+	ProgrammeApplicationId ProgrammeApplicationId `json:"programme_application_id"`
+}
+
+type PublishProgrammeApplicationResponseObject interface {
+	VisitPublishProgrammeApplicationResponse(w http.ResponseWriter) error
+}
+
+type PublishProgrammeApplication200JSONResponse ProgrammeApplication
+
+func (response PublishProgrammeApplication200JSONResponse) VisitPublishProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishProgrammeApplication400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response PublishProgrammeApplication400ApplicationProblemPlusJSONResponse) VisitPublishProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishProgrammeApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response PublishProgrammeApplication401ApplicationProblemPlusJSONResponse) VisitPublishProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishProgrammeApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PublishProgrammeApplication403ApplicationProblemPlusJSONResponse) VisitPublishProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishProgrammeApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PublishProgrammeApplication404ApplicationProblemPlusJSONResponse) VisitPublishProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishProgrammeApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PublishProgrammeApplication409ApplicationProblemPlusJSONResponse) VisitPublishProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishProgrammeApplication422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response PublishProgrammeApplication422ApplicationProblemPlusJSONResponse) VisitPublishProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishProgrammeApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PublishProgrammeApplicationdefaultApplicationProblemPlusJSONResponse) VisitPublishProgrammeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDisbursementsRequestObject struct {
+	Params ListDisbursementsParams
+}
+
+type ListDisbursementsResponseObject interface {
+	VisitListDisbursementsResponse(w http.ResponseWriter) error
+}
+
+type ListDisbursements200JSONResponse DisbursementPage
+
+func (response ListDisbursements200JSONResponse) VisitListDisbursementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDisbursements400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListDisbursements400ApplicationProblemPlusJSONResponse) VisitListDisbursementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDisbursements401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDisbursements401ApplicationProblemPlusJSONResponse) VisitListDisbursementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDisbursements403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDisbursements403ApplicationProblemPlusJSONResponse) VisitListDisbursementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDisbursementsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListDisbursementsdefaultApplicationProblemPlusJSONResponse) VisitListDisbursementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveDisbursementRequestObject struct {
+	DisbursementId DisbursementId `json:"disbursement_id"`
+	Params         ApproveDisbursementParams
+	Body           *ApproveDisbursementJSONRequestBody
+}
+
+type ApproveDisbursementResponseObject interface {
+	VisitApproveDisbursementResponse(w http.ResponseWriter) error
+}
+
+type ApproveDisbursement200JSONResponse Disbursement
+
+func (response ApproveDisbursement200JSONResponse) VisitApproveDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveDisbursement400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveDisbursement400ApplicationProblemPlusJSONResponse) VisitApproveDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveDisbursement401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveDisbursement401ApplicationProblemPlusJSONResponse) VisitApproveDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveDisbursement403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveDisbursement403ApplicationProblemPlusJSONResponse) VisitApproveDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveDisbursement404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveDisbursement404ApplicationProblemPlusJSONResponse) VisitApproveDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveDisbursement409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveDisbursement409ApplicationProblemPlusJSONResponse) VisitApproveDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveDisbursement422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveDisbursement422ApplicationProblemPlusJSONResponse) VisitApproveDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveDisbursementdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ApproveDisbursementdefaultApplicationProblemPlusJSONResponse) VisitApproveDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExecuteDisbursementRequestObject struct {
+	DisbursementId DisbursementId `json:"disbursement_id"`
+	Params         ExecuteDisbursementParams
+	Body           *ExecuteDisbursementJSONRequestBody
+}
+
+type ExecuteDisbursementResponseObject interface {
+	VisitExecuteDisbursementResponse(w http.ResponseWriter) error
+}
+
+type ExecuteDisbursement200JSONResponse Disbursement
+
+func (response ExecuteDisbursement200JSONResponse) VisitExecuteDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExecuteDisbursement400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ExecuteDisbursement400ApplicationProblemPlusJSONResponse) VisitExecuteDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExecuteDisbursement401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ExecuteDisbursement401ApplicationProblemPlusJSONResponse) VisitExecuteDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExecuteDisbursement403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ExecuteDisbursement403ApplicationProblemPlusJSONResponse) VisitExecuteDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExecuteDisbursement404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ExecuteDisbursement404ApplicationProblemPlusJSONResponse) VisitExecuteDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExecuteDisbursement409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ExecuteDisbursement409ApplicationProblemPlusJSONResponse) VisitExecuteDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExecuteDisbursement422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ExecuteDisbursement422ApplicationProblemPlusJSONResponse) VisitExecuteDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExecuteDisbursementdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExecuteDisbursementdefaultApplicationProblemPlusJSONResponse) VisitExecuteDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseDisbursementRequestObject struct {
+	DisbursementId DisbursementId `json:"disbursement_id"`
+	Body           *RefuseDisbursementJSONRequestBody
+}
+
+type RefuseDisbursementResponseObject interface {
+	VisitRefuseDisbursementResponse(w http.ResponseWriter) error
+}
+
+type RefuseDisbursement200JSONResponse Disbursement
+
+func (response RefuseDisbursement200JSONResponse) VisitRefuseDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseDisbursement400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseDisbursement400ApplicationProblemPlusJSONResponse) VisitRefuseDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseDisbursement401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseDisbursement401ApplicationProblemPlusJSONResponse) VisitRefuseDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseDisbursement403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseDisbursement403ApplicationProblemPlusJSONResponse) VisitRefuseDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseDisbursement404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseDisbursement404ApplicationProblemPlusJSONResponse) VisitRefuseDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseDisbursement409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseDisbursement409ApplicationProblemPlusJSONResponse) VisitRefuseDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseDisbursement422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseDisbursement422ApplicationProblemPlusJSONResponse) VisitRefuseDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseDisbursementdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RefuseDisbursementdefaultApplicationProblemPlusJSONResponse) VisitRefuseDisbursementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenDutyRequestObject struct {
+	Body *OpenDutyJSONRequestBody
+}
+
+type OpenDutyResponseObject interface {
+	VisitOpenDutyResponse(w http.ResponseWriter) error
+}
+
+type OpenDuty201JSONResponse Duty
+
+func (response OpenDuty201JSONResponse) VisitOpenDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenDuty400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response OpenDuty400ApplicationProblemPlusJSONResponse) VisitOpenDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenDuty401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenDuty401ApplicationProblemPlusJSONResponse) VisitOpenDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenDuty403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response OpenDuty403ApplicationProblemPlusJSONResponse) VisitOpenDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenDutydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response OpenDutydefaultApplicationProblemPlusJSONResponse) VisitOpenDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDutyRequestObject struct {
+	DutyId DutyId `json:"duty_id"`
+	Params ReportDutyParams
+	Body   *ReportDutyJSONRequestBody
+}
+
+type ReportDutyResponseObject interface {
+	VisitReportDutyResponse(w http.ResponseWriter) error
+}
+
+type ReportDuty200JSONResponse Duty
+
+func (response ReportDuty200JSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDuty400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReportDuty400ApplicationProblemPlusJSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDuty401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportDuty401ApplicationProblemPlusJSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDuty403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReportDuty403ApplicationProblemPlusJSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDuty404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReportDuty404ApplicationProblemPlusJSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDuty409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReportDuty409ApplicationProblemPlusJSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDuty422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportDuty422ApplicationProblemPlusJSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportDutydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReportDutydefaultApplicationProblemPlusJSONResponse) VisitReportDutyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListGrantsRequestObject struct {
+	Params ListGrantsParams
+}
+
+type ListGrantsResponseObject interface {
+	VisitListGrantsResponse(w http.ResponseWriter) error
+}
+
+type ListGrants200JSONResponse GrantPage
+
+func (response ListGrants200JSONResponse) VisitListGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListGrants400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListGrants400ApplicationProblemPlusJSONResponse) VisitListGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListGrants401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListGrants401ApplicationProblemPlusJSONResponse) VisitListGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListGrants403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListGrants403ApplicationProblemPlusJSONResponse) VisitListGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListGrantsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListGrantsdefaultApplicationProblemPlusJSONResponse) VisitListGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeGrantRequestObject struct {
+	Body *ProposeGrantJSONRequestBody
+}
+
+type ProposeGrantResponseObject interface {
+	VisitProposeGrantResponse(w http.ResponseWriter) error
+}
+
+type ProposeGrant201JSONResponse Grant
+
+func (response ProposeGrant201JSONResponse) VisitProposeGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeGrant400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeGrant400ApplicationProblemPlusJSONResponse) VisitProposeGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeGrant401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeGrant401ApplicationProblemPlusJSONResponse) VisitProposeGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeGrant403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeGrant403ApplicationProblemPlusJSONResponse) VisitProposeGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeGrant404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeGrant404ApplicationProblemPlusJSONResponse) VisitProposeGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeGrant409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeGrant409ApplicationProblemPlusJSONResponse) VisitProposeGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeGrant422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeGrant422ApplicationProblemPlusJSONResponse) VisitProposeGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeGrantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ProposeGrantdefaultApplicationProblemPlusJSONResponse) VisitProposeGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGrantRequestObject struct {
+	GrantId GrantId `json:"grant_id"`
+}
+
+type GetGrantResponseObject interface {
+	VisitGetGrantResponse(w http.ResponseWriter) error
+}
+
+type GetGrant200JSONResponse GrantAccount
+
+func (response GetGrant200JSONResponse) VisitGetGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGrant400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetGrant400ApplicationProblemPlusJSONResponse) VisitGetGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGrant401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetGrant401ApplicationProblemPlusJSONResponse) VisitGetGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGrant403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetGrant403ApplicationProblemPlusJSONResponse) VisitGetGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGrant404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetGrant404ApplicationProblemPlusJSONResponse) VisitGetGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGrantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetGrantdefaultApplicationProblemPlusJSONResponse) VisitGetGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveGrantRequestObject struct {
+	GrantId GrantId `json:"grant_id"`
+	Params  ApproveGrantParams
+	Body    *ApproveGrantJSONRequestBody
+}
+
+type ApproveGrantResponseObject interface {
+	VisitApproveGrantResponse(w http.ResponseWriter) error
+}
+
+type ApproveGrant200JSONResponse Grant
+
+func (response ApproveGrant200JSONResponse) VisitApproveGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveGrant400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveGrant400ApplicationProblemPlusJSONResponse) VisitApproveGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveGrant401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveGrant401ApplicationProblemPlusJSONResponse) VisitApproveGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveGrant403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveGrant403ApplicationProblemPlusJSONResponse) VisitApproveGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveGrant404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveGrant404ApplicationProblemPlusJSONResponse) VisitApproveGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveGrant409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveGrant409ApplicationProblemPlusJSONResponse) VisitApproveGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveGrant422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveGrant422ApplicationProblemPlusJSONResponse) VisitApproveGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveGrantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ApproveGrantdefaultApplicationProblemPlusJSONResponse) VisitApproveGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPaymentRequestObject struct {
+	GrantId GrantId `json:"grant_id"`
+	Body    *RequestPaymentJSONRequestBody
+}
+
+type RequestPaymentResponseObject interface {
+	VisitRequestPaymentResponse(w http.ResponseWriter) error
+}
+
+type RequestPayment201JSONResponse Disbursement
+
+func (response RequestPayment201JSONResponse) VisitRequestPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPayment400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPayment400ApplicationProblemPlusJSONResponse) VisitRequestPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPayment401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPayment401ApplicationProblemPlusJSONResponse) VisitRequestPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPayment403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPayment403ApplicationProblemPlusJSONResponse) VisitRequestPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPayment404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPayment404ApplicationProblemPlusJSONResponse) VisitRequestPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPayment409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPayment409ApplicationProblemPlusJSONResponse) VisitRequestPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPayment422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPayment422ApplicationProblemPlusJSONResponse) VisitRequestPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPaymentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RequestPaymentdefaultApplicationProblemPlusJSONResponse) VisitRequestPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseGrantRequestObject struct {
+	GrantId GrantId `json:"grant_id"`
+	Body    *RefuseGrantJSONRequestBody
+}
+
+type RefuseGrantResponseObject interface {
+	VisitRefuseGrantResponse(w http.ResponseWriter) error
+}
+
+type RefuseGrant200JSONResponse Grant
+
+func (response RefuseGrant200JSONResponse) VisitRefuseGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseGrant400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseGrant400ApplicationProblemPlusJSONResponse) VisitRefuseGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseGrant401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseGrant401ApplicationProblemPlusJSONResponse) VisitRefuseGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseGrant403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseGrant403ApplicationProblemPlusJSONResponse) VisitRefuseGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseGrant404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseGrant404ApplicationProblemPlusJSONResponse) VisitRefuseGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseGrant409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseGrant409ApplicationProblemPlusJSONResponse) VisitRefuseGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseGrant422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseGrant422ApplicationProblemPlusJSONResponse) VisitRefuseGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseGrantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RefuseGrantdefaultApplicationProblemPlusJSONResponse) VisitRefuseGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclareRelationRequestObject struct {
+	GrantId GrantId `json:"grant_id"`
+	Body    *DeclareRelationJSONRequestBody
+}
+
+type DeclareRelationResponseObject interface {
+	VisitDeclareRelationResponse(w http.ResponseWriter) error
+}
+
+type DeclareRelation200JSONResponse Grant
+
+func (response DeclareRelation200JSONResponse) VisitDeclareRelationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclareRelation400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeclareRelation400ApplicationProblemPlusJSONResponse) VisitDeclareRelationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclareRelation401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclareRelation401ApplicationProblemPlusJSONResponse) VisitDeclareRelationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclareRelation403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeclareRelation403ApplicationProblemPlusJSONResponse) VisitDeclareRelationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclareRelation404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeclareRelation404ApplicationProblemPlusJSONResponse) VisitDeclareRelationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclareRelation409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeclareRelation409ApplicationProblemPlusJSONResponse) VisitDeclareRelationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclareRelation422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclareRelation422ApplicationProblemPlusJSONResponse) VisitDeclareRelationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclareRelationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeclareRelationdefaultApplicationProblemPlusJSONResponse) VisitDeclareRelationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestReleaseRequestObject struct {
+	GrantId GrantId `json:"grant_id"`
+	Body    *RequestReleaseJSONRequestBody
+}
+
+type RequestReleaseResponseObject interface {
+	VisitRequestReleaseResponse(w http.ResponseWriter) error
+}
+
+type RequestRelease201JSONResponse Disbursement
+
+func (response RequestRelease201JSONResponse) VisitRequestReleaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestRelease400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RequestRelease400ApplicationProblemPlusJSONResponse) VisitRequestReleaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestRelease401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RequestRelease401ApplicationProblemPlusJSONResponse) VisitRequestReleaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestRelease403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RequestRelease403ApplicationProblemPlusJSONResponse) VisitRequestReleaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestRelease404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RequestRelease404ApplicationProblemPlusJSONResponse) VisitRequestReleaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestRelease409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RequestRelease409ApplicationProblemPlusJSONResponse) VisitRequestReleaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestRelease422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RequestRelease422ApplicationProblemPlusJSONResponse) VisitRequestReleaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestReleasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RequestReleasedefaultApplicationProblemPlusJSONResponse) VisitRequestReleaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordReturnRequestObject struct {
+	GrantId GrantId `json:"grant_id"`
+	Body    *RecordReturnJSONRequestBody
+}
+
+type RecordReturnResponseObject interface {
+	VisitRecordReturnResponse(w http.ResponseWriter) error
+}
+
+type RecordReturn201JSONResponse Disbursement
+
+func (response RecordReturn201JSONResponse) VisitRecordReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordReturn400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RecordReturn400ApplicationProblemPlusJSONResponse) VisitRecordReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordReturn401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RecordReturn401ApplicationProblemPlusJSONResponse) VisitRecordReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordReturn403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RecordReturn403ApplicationProblemPlusJSONResponse) VisitRecordReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordReturn404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RecordReturn404ApplicationProblemPlusJSONResponse) VisitRecordReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordReturn409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RecordReturn409ApplicationProblemPlusJSONResponse) VisitRecordReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordReturn422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RecordReturn422ApplicationProblemPlusJSONResponse) VisitRecordReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordReturndefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RecordReturndefaultApplicationProblemPlusJSONResponse) VisitRecordReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListObjectionsRequestObject struct {
+	Params ListObjectionsParams
+}
+
+type ListObjectionsResponseObject interface {
+	VisitListObjectionsResponse(w http.ResponseWriter) error
+}
+
+type ListObjections200JSONResponse ObjectionPage
+
+func (response ListObjections200JSONResponse) VisitListObjectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListObjections400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListObjections400ApplicationProblemPlusJSONResponse) VisitListObjectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListObjections401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListObjections401ApplicationProblemPlusJSONResponse) VisitListObjectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListObjections403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListObjections403ApplicationProblemPlusJSONResponse) VisitListObjectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListObjectionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListObjectionsdefaultApplicationProblemPlusJSONResponse) VisitListObjectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerObjectionRequestObject struct {
+	ObjectionId ObjectionId `json:"objection_id"`
+	Body        *AnswerObjectionJSONRequestBody
+}
+
+type AnswerObjectionResponseObject interface {
+	VisitAnswerObjectionResponse(w http.ResponseWriter) error
+}
+
+type AnswerObjection200JSONResponse Objection
+
+func (response AnswerObjection200JSONResponse) VisitAnswerObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerObjection400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerObjection400ApplicationProblemPlusJSONResponse) VisitAnswerObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerObjection401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerObjection401ApplicationProblemPlusJSONResponse) VisitAnswerObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerObjection403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerObjection403ApplicationProblemPlusJSONResponse) VisitAnswerObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerObjection404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerObjection404ApplicationProblemPlusJSONResponse) VisitAnswerObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerObjection409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerObjection409ApplicationProblemPlusJSONResponse) VisitAnswerObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerObjection422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerObjection422ApplicationProblemPlusJSONResponse) VisitAnswerObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerObjectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AnswerObjectiondefaultApplicationProblemPlusJSONResponse) VisitAnswerObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordOtherMoneyRequestObject struct {
+	Body *RecordOtherMoneyJSONRequestBody
+}
+
+type RecordOtherMoneyResponseObject interface {
+	VisitRecordOtherMoneyResponse(w http.ResponseWriter) error
+}
+
+type RecordOtherMoney201JSONResponse OtherMoney
+
+func (response RecordOtherMoney201JSONResponse) VisitRecordOtherMoneyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordOtherMoney400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RecordOtherMoney400ApplicationProblemPlusJSONResponse) VisitRecordOtherMoneyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordOtherMoney401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RecordOtherMoney401ApplicationProblemPlusJSONResponse) VisitRecordOtherMoneyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordOtherMoney403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RecordOtherMoney403ApplicationProblemPlusJSONResponse) VisitRecordOtherMoneyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordOtherMoney404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RecordOtherMoney404ApplicationProblemPlusJSONResponse) VisitRecordOtherMoneyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordOtherMoney422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RecordOtherMoney422ApplicationProblemPlusJSONResponse) VisitRecordOtherMoneyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordOtherMoneydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RecordOtherMoneydefaultApplicationProblemPlusJSONResponse) VisitRecordOtherMoneyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProgrammeChangesRequestObject struct {
+	Params ListProgrammeChangesParams
+}
+
+type ListProgrammeChangesResponseObject interface {
+	VisitListProgrammeChangesResponse(w http.ResponseWriter) error
+}
+
+type ListProgrammeChanges200JSONResponse ProgrammeChangePage
+
+func (response ListProgrammeChanges200JSONResponse) VisitListProgrammeChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProgrammeChanges400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListProgrammeChanges400ApplicationProblemPlusJSONResponse) VisitListProgrammeChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProgrammeChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListProgrammeChanges401ApplicationProblemPlusJSONResponse) VisitListProgrammeChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProgrammeChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListProgrammeChanges403ApplicationProblemPlusJSONResponse) VisitListProgrammeChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProgrammeChangesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListProgrammeChangesdefaultApplicationProblemPlusJSONResponse) VisitListProgrammeChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProgrammeChangeRequestObject struct {
+	ProgrammeChangeId ProgrammeChangeId `json:"programme_change_id"`
+}
+
+type ApproveProgrammeChangeResponseObject interface {
+	VisitApproveProgrammeChangeResponse(w http.ResponseWriter) error
+}
+
+type ApproveProgrammeChange200JSONResponse ProgrammeChange
+
+func (response ApproveProgrammeChange200JSONResponse) VisitApproveProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProgrammeChange400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProgrammeChange400ApplicationProblemPlusJSONResponse) VisitApproveProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProgrammeChange401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProgrammeChange401ApplicationProblemPlusJSONResponse) VisitApproveProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProgrammeChange403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProgrammeChange403ApplicationProblemPlusJSONResponse) VisitApproveProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProgrammeChange404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProgrammeChange404ApplicationProblemPlusJSONResponse) VisitApproveProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProgrammeChange409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProgrammeChange409ApplicationProblemPlusJSONResponse) VisitApproveProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProgrammeChange422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveProgrammeChange422ApplicationProblemPlusJSONResponse) VisitApproveProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveProgrammeChangedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ApproveProgrammeChangedefaultApplicationProblemPlusJSONResponse) VisitApproveProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeChangeRequestObject struct {
+	ProgrammeChangeId ProgrammeChangeId `json:"programme_change_id"`
+	Body              *DeclineProgrammeChangeJSONRequestBody
+}
+
+type DeclineProgrammeChangeResponseObject interface {
+	VisitDeclineProgrammeChangeResponse(w http.ResponseWriter) error
+}
+
+type DeclineProgrammeChange200JSONResponse ProgrammeChange
+
+func (response DeclineProgrammeChange200JSONResponse) VisitDeclineProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeChange400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineProgrammeChange400ApplicationProblemPlusJSONResponse) VisitDeclineProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeChange401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineProgrammeChange401ApplicationProblemPlusJSONResponse) VisitDeclineProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeChange403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineProgrammeChange403ApplicationProblemPlusJSONResponse) VisitDeclineProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeChange404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineProgrammeChange404ApplicationProblemPlusJSONResponse) VisitDeclineProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeChange409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineProgrammeChange409ApplicationProblemPlusJSONResponse) VisitDeclineProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeChange422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclineProgrammeChange422ApplicationProblemPlusJSONResponse) VisitDeclineProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineProgrammeChangedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeclineProgrammeChangedefaultApplicationProblemPlusJSONResponse) VisitDeclineProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnactProgrammeChangeRequestObject struct {
+	ProgrammeChangeId ProgrammeChangeId `json:"programme_change_id"`
+}
+
+type EnactProgrammeChangeResponseObject interface {
+	VisitEnactProgrammeChangeResponse(w http.ResponseWriter) error
+}
+
+type EnactProgrammeChange200JSONResponse ProgrammeChange
+
+func (response EnactProgrammeChange200JSONResponse) VisitEnactProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnactProgrammeChange400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response EnactProgrammeChange400ApplicationProblemPlusJSONResponse) VisitEnactProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnactProgrammeChange401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response EnactProgrammeChange401ApplicationProblemPlusJSONResponse) VisitEnactProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnactProgrammeChange403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EnactProgrammeChange403ApplicationProblemPlusJSONResponse) VisitEnactProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnactProgrammeChange404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response EnactProgrammeChange404ApplicationProblemPlusJSONResponse) VisitEnactProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnactProgrammeChange409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response EnactProgrammeChange409ApplicationProblemPlusJSONResponse) VisitEnactProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnactProgrammeChange422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response EnactProgrammeChange422ApplicationProblemPlusJSONResponse) VisitEnactProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnactProgrammeChangedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EnactProgrammeChangedefaultApplicationProblemPlusJSONResponse) VisitEnactProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordProgrammeRequestObject struct {
+	Body *RecordProgrammeJSONRequestBody
+}
+
+type RecordProgrammeResponseObject interface {
+	VisitRecordProgrammeResponse(w http.ResponseWriter) error
+}
+
+type RecordProgramme201JSONResponse Programme
+
+func (response RecordProgramme201JSONResponse) VisitRecordProgrammeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordProgramme400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RecordProgramme400ApplicationProblemPlusJSONResponse) VisitRecordProgrammeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordProgramme401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RecordProgramme401ApplicationProblemPlusJSONResponse) VisitRecordProgrammeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordProgramme403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RecordProgramme403ApplicationProblemPlusJSONResponse) VisitRecordProgrammeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordProgramme404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RecordProgramme404ApplicationProblemPlusJSONResponse) VisitRecordProgrammeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordProgramme422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RecordProgramme422ApplicationProblemPlusJSONResponse) VisitRecordProgrammeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordProgrammedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RecordProgrammedefaultApplicationProblemPlusJSONResponse) VisitRecordProgrammeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeProgrammeChangeRequestObject struct {
+	ProgrammeId ProgrammeId `json:"programme_id"`
+	Body        *ProposeProgrammeChangeJSONRequestBody
+}
+
+type ProposeProgrammeChangeResponseObject interface {
+	VisitProposeProgrammeChangeResponse(w http.ResponseWriter) error
+}
+
+type ProposeProgrammeChange201JSONResponse ProgrammeChange
+
+func (response ProposeProgrammeChange201JSONResponse) VisitProposeProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeProgrammeChange400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeProgrammeChange400ApplicationProblemPlusJSONResponse) VisitProposeProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeProgrammeChange401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeProgrammeChange401ApplicationProblemPlusJSONResponse) VisitProposeProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeProgrammeChange403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeProgrammeChange403ApplicationProblemPlusJSONResponse) VisitProposeProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeProgrammeChange404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeProgrammeChange404ApplicationProblemPlusJSONResponse) VisitProposeProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeProgrammeChange409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeProgrammeChange409ApplicationProblemPlusJSONResponse) VisitProposeProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeProgrammeChange422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeProgrammeChange422ApplicationProblemPlusJSONResponse) VisitProposeProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeProgrammeChangedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ProposeProgrammeChangedefaultApplicationProblemPlusJSONResponse) VisitProposeProgrammeChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilRequestsRequestObject struct {
+	Params ListPupilRequestsParams
+}
+
+type ListPupilRequestsResponseObject interface {
+	VisitListPupilRequestsResponse(w http.ResponseWriter) error
+}
+
+type ListPupilRequests200JSONResponse PupilRequestPage
+
+func (response ListPupilRequests200JSONResponse) VisitListPupilRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilRequests400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilRequests400ApplicationProblemPlusJSONResponse) VisitListPupilRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilRequests401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilRequests401ApplicationProblemPlusJSONResponse) VisitListPupilRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilRequests403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilRequests403ApplicationProblemPlusJSONResponse) VisitListPupilRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilRequestsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPupilRequestsdefaultApplicationProblemPlusJSONResponse) VisitListPupilRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequestRequestObject struct {
+	PupilRequestId PupilRequestId `json:"pupil_request_id"`
+}
+
+type ApprovePupilRequestResponseObject interface {
+	VisitApprovePupilRequestResponse(w http.ResponseWriter) error
+}
+
+type ApprovePupilRequest200JSONResponse PupilRequest
+
+func (response ApprovePupilRequest200JSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequest400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ApprovePupilRequest400ApplicationProblemPlusJSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequest401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ApprovePupilRequest401ApplicationProblemPlusJSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequest403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApprovePupilRequest403ApplicationProblemPlusJSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequest404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApprovePupilRequest404ApplicationProblemPlusJSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequest409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApprovePupilRequest409ApplicationProblemPlusJSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequest422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ApprovePupilRequest422ApplicationProblemPlusJSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApprovePupilRequestdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ApprovePupilRequestdefaultApplicationProblemPlusJSONResponse) VisitApprovePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequestRequestObject struct {
+	PupilRequestId PupilRequestId `json:"pupil_request_id"`
+}
+
+type RefusePupilRequestResponseObject interface {
+	VisitRefusePupilRequestResponse(w http.ResponseWriter) error
+}
+
+type RefusePupilRequest200JSONResponse PupilRequest
+
+func (response RefusePupilRequest200JSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequest400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RefusePupilRequest400ApplicationProblemPlusJSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequest401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RefusePupilRequest401ApplicationProblemPlusJSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequest403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RefusePupilRequest403ApplicationProblemPlusJSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequest404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RefusePupilRequest404ApplicationProblemPlusJSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequest409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RefusePupilRequest409ApplicationProblemPlusJSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequest422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RefusePupilRequest422ApplicationProblemPlusJSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefusePupilRequestdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RefusePupilRequestdefaultApplicationProblemPlusJSONResponse) VisitRefusePupilRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilsRequestObject struct {
+	Params ListPupilsParams
+}
+
+type ListPupilsResponseObject interface {
+	VisitListPupilsResponse(w http.ResponseWriter) error
+}
+
+type ListPupils200JSONResponse PupilPage
+
+func (response ListPupils200JSONResponse) VisitListPupilsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupils400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupils400ApplicationProblemPlusJSONResponse) VisitListPupilsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupils401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupils401ApplicationProblemPlusJSONResponse) VisitListPupilsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupils403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupils403ApplicationProblemPlusJSONResponse) VisitListPupilsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPupilsdefaultApplicationProblemPlusJSONResponse) VisitListPupilsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordPupilRequestObject struct {
+	Body *RecordPupilJSONRequestBody
+}
+
+type RecordPupilResponseObject interface {
+	VisitRecordPupilResponse(w http.ResponseWriter) error
+}
+
+type RecordPupil201JSONResponse Pupil
+
+func (response RecordPupil201JSONResponse) VisitRecordPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordPupil400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RecordPupil400ApplicationProblemPlusJSONResponse) VisitRecordPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordPupil401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RecordPupil401ApplicationProblemPlusJSONResponse) VisitRecordPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordPupil403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RecordPupil403ApplicationProblemPlusJSONResponse) VisitRecordPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordPupil409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RecordPupil409ApplicationProblemPlusJSONResponse) VisitRecordPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordPupildefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RecordPupildefaultApplicationProblemPlusJSONResponse) VisitRecordPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilAidsRequestObject struct {
+	PupilId PupilId `json:"pupil_id"`
+	Params  ListPupilAidsParams
+}
+
+type ListPupilAidsResponseObject interface {
+	VisitListPupilAidsResponse(w http.ResponseWriter) error
+}
+
+type ListPupilAids200JSONResponse PupilAidPage
+
+func (response ListPupilAids200JSONResponse) VisitListPupilAidsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilAids400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilAids400ApplicationProblemPlusJSONResponse) VisitListPupilAidsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilAids401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilAids401ApplicationProblemPlusJSONResponse) VisitListPupilAidsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilAids403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilAids403ApplicationProblemPlusJSONResponse) VisitListPupilAidsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilAidsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPupilAidsdefaultApplicationProblemPlusJSONResponse) VisitListPupilAidsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupilRequestObject struct {
+	PupilId PupilId `json:"pupil_id"`
+	Params  GivePupilParams
+	Body    *GivePupilJSONRequestBody
+}
+
+type GivePupilResponseObject interface {
+	VisitGivePupilResponse(w http.ResponseWriter) error
+}
+
+type GivePupil201JSONResponse PupilAid
+
+func (response GivePupil201JSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupil400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GivePupil400ApplicationProblemPlusJSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupil401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GivePupil401ApplicationProblemPlusJSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupil403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GivePupil403ApplicationProblemPlusJSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupil404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GivePupil404ApplicationProblemPlusJSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupil409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response GivePupil409ApplicationProblemPlusJSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupil422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response GivePupil422ApplicationProblemPlusJSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GivePupildefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GivePupildefaultApplicationProblemPlusJSONResponse) VisitGivePupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilReadingsRequestObject struct {
+	PupilId PupilId `json:"pupil_id"`
+	Params  ListPupilReadingsParams
+}
+
+type ListPupilReadingsResponseObject interface {
+	VisitListPupilReadingsResponse(w http.ResponseWriter) error
+}
+
+type ListPupilReadings200JSONResponse PupilReadingPage
+
+func (response ListPupilReadings200JSONResponse) VisitListPupilReadingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilReadings400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilReadings400ApplicationProblemPlusJSONResponse) VisitListPupilReadingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilReadings401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilReadings401ApplicationProblemPlusJSONResponse) VisitListPupilReadingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilReadings403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPupilReadings403ApplicationProblemPlusJSONResponse) VisitListPupilReadingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPupilReadingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPupilReadingsdefaultApplicationProblemPlusJSONResponse) VisitListPupilReadingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPupilRequestObject struct {
+	PupilId PupilId `json:"pupil_id"`
+}
+
+type ReadPupilResponseObject interface {
+	VisitReadPupilResponse(w http.ResponseWriter) error
+}
+
+type ReadPupil200JSONResponse PupilRecord
+
+func (response ReadPupil200JSONResponse) VisitReadPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPupil400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPupil400ApplicationProblemPlusJSONResponse) VisitReadPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPupil401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPupil401ApplicationProblemPlusJSONResponse) VisitReadPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPupil403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPupil403ApplicationProblemPlusJSONResponse) VisitReadPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPupil404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPupil404ApplicationProblemPlusJSONResponse) VisitReadPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPupil409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPupil409ApplicationProblemPlusJSONResponse) VisitReadPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPupildefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadPupildefaultApplicationProblemPlusJSONResponse) VisitReadPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPupilRequestObject struct {
+	PupilId PupilId `json:"pupil_id"`
+	Body    *RequestPupilJSONRequestBody
+}
+
+type RequestPupilResponseObject interface {
+	VisitRequestPupilResponse(w http.ResponseWriter) error
+}
+
+type RequestPupil201JSONResponse PupilRequest
+
+func (response RequestPupil201JSONResponse) VisitRequestPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPupil400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPupil400ApplicationProblemPlusJSONResponse) VisitRequestPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPupil401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPupil401ApplicationProblemPlusJSONResponse) VisitRequestPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPupil403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPupil403ApplicationProblemPlusJSONResponse) VisitRequestPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPupil404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPupil404ApplicationProblemPlusJSONResponse) VisitRequestPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPupil409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPupil409ApplicationProblemPlusJSONResponse) VisitRequestPupilResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPupildefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RequestPupildefaultApplicationProblemPlusJSONResponse) VisitRequestPupilResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -31773,6 +40579,125 @@ func (response ReturnOpsApplicationdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type RecordAssistanceRequestObject struct {
+	Body *RecordAssistanceJSONRequestBody
+}
+
+type RecordAssistanceResponseObject interface {
+	VisitRecordAssistanceResponse(w http.ResponseWriter) error
+}
+
+type RecordAssistance201JSONResponse Assistance
+
+func (response RecordAssistance201JSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistance400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RecordAssistance400ApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistance401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RecordAssistance401ApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistance403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RecordAssistance403ApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistance404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RecordAssistance404ApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistance409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RecordAssistance409ApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordAssistancedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RecordAssistancedefaultApplicationProblemPlusJSONResponse) VisitRecordAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListBreaksRequestObject struct {
 	Params ListBreaksParams
 }
@@ -39302,6 +48227,115 @@ func (response GetReviewSummarydefaultApplicationProblemPlusJSONResponse) VisitG
 	return err
 }
 
+type ListAssistanceRequestObject struct {
+	Params ListAssistanceParams
+}
+
+type ListAssistanceResponseObject interface {
+	VisitListAssistanceResponse(w http.ResponseWriter) error
+}
+
+type ListAssistance200JSONResponse AssistancePage
+
+func (response ListAssistance200JSONResponse) VisitListAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAssistance304Response struct {
+}
+
+func (response ListAssistance304Response) VisitListAssistanceResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListAssistance400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListAssistance400ApplicationProblemPlusJSONResponse) VisitListAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAssistancedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAssistancedefaultApplicationProblemPlusJSONResponse) VisitListAssistanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAssistanceTracksRequestObject struct {
+}
+
+type ListAssistanceTracksResponseObject interface {
+	VisitListAssistanceTracksResponse(w http.ResponseWriter) error
+}
+
+type ListAssistanceTracks200JSONResponse AssistanceTrackList
+
+func (response ListAssistanceTracks200JSONResponse) VisitListAssistanceTracksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAssistanceTracks304Response struct {
+}
+
+func (response ListAssistanceTracks304Response) VisitListAssistanceTracksResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListAssistanceTracksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAssistanceTracksdefaultApplicationProblemPlusJSONResponse) VisitListAssistanceTracksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDocumentsRequestObject struct {
 	Params ListDocumentsParams
 }
@@ -39444,6 +48478,20 @@ type GetDocumentContentResponseObject interface {
 	VisitGetDocumentContentResponse(w http.ResponseWriter) error
 }
 
+type GetDocumentContent200JSONResponse interface{}
+
+func (response GetDocumentContent200JSONResponse) VisitGetDocumentContentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDocumentContent200ApplicationoctetStreamResponse struct {
 	Body          io.Reader
 	ContentLength int64
@@ -39461,6 +48509,57 @@ func (response GetDocumentContent200ApplicationoctetStreamResponse) VisitGetDocu
 		defer closer.Close()
 	}
 	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetDocumentContent200ApplicationpdfResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetDocumentContent200ApplicationpdfResponse) VisitGetDocumentContentResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetDocumentContent200TexthtmlResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetDocumentContent200TexthtmlResponse) VisitGetDocumentContentResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetDocumentContent200TextResponse string
+
+func (response GetDocumentContent200TextResponse) VisitGetDocumentContentResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(200)
+
+	_, err := w.Write([]byte(fmt.Sprint(response)))
 	return err
 }
 
@@ -39513,6 +48612,69 @@ func (response GetDocumentContentdefaultApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type ListDutiesRequestObject struct {
+	Params ListDutiesParams
+}
+
+type ListDutiesResponseObject interface {
+	VisitListDutiesResponse(w http.ResponseWriter) error
+}
+
+type ListDuties200JSONResponse DutyPage
+
+func (response ListDuties200JSONResponse) VisitListDutiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDuties304Response struct {
+}
+
+func (response ListDuties304Response) VisitListDutiesResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListDuties400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListDuties400ApplicationProblemPlusJSONResponse) VisitListDutiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDutiesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListDutiesdefaultApplicationProblemPlusJSONResponse) VisitListDutiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetFundRequestObject struct {
 }
 
@@ -39548,6 +48710,132 @@ type GetFunddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetFunddefaultApplicationProblemPlusJSONResponse) VisitGetFundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPublicGrantsRequestObject struct {
+	Params ListPublicGrantsParams
+}
+
+type ListPublicGrantsResponseObject interface {
+	VisitListPublicGrantsResponse(w http.ResponseWriter) error
+}
+
+type ListPublicGrants200JSONResponse PublicGrantPage
+
+func (response ListPublicGrants200JSONResponse) VisitListPublicGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPublicGrants304Response struct {
+}
+
+func (response ListPublicGrants304Response) VisitListPublicGrantsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListPublicGrants400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPublicGrants400ApplicationProblemPlusJSONResponse) VisitListPublicGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPublicGrantsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPublicGrantsdefaultApplicationProblemPlusJSONResponse) VisitListPublicGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImpactRequestObject struct {
+	Params GetImpactParams
+}
+
+type GetImpactResponseObject interface {
+	VisitGetImpactResponse(w http.ResponseWriter) error
+}
+
+type GetImpact200JSONResponse Impact
+
+func (response GetImpact200JSONResponse) VisitGetImpactResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImpact304Response struct {
+}
+
+func (response GetImpact304Response) VisitGetImpactResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetImpact400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetImpact400ApplicationProblemPlusJSONResponse) VisitGetImpactResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImpactdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetImpactdefaultApplicationProblemPlusJSONResponse) VisitGetImpactResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -39739,6 +49027,165 @@ func (response GetMerchantdefaultApplicationProblemPlusJSONResponse) VisitGetMer
 	return err
 }
 
+type ListObjectionPeriodsRequestObject struct {
+	Params ListObjectionPeriodsParams
+}
+
+type ListObjectionPeriodsResponseObject interface {
+	VisitListObjectionPeriodsResponse(w http.ResponseWriter) error
+}
+
+type ListObjectionPeriods200JSONResponse ObjectionPeriodPage
+
+func (response ListObjectionPeriods200JSONResponse) VisitListObjectionPeriodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListObjectionPeriods400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListObjectionPeriods400ApplicationProblemPlusJSONResponse) VisitListObjectionPeriodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListObjectionPeriodsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListObjectionPeriodsdefaultApplicationProblemPlusJSONResponse) VisitListObjectionPeriodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileObjectionRequestObject struct {
+	ObjectionPeriodId ObjectionPeriodId `json:"objection_period_id"`
+	Body              *FileObjectionJSONRequestBody
+}
+
+type FileObjectionResponseObject interface {
+	VisitFileObjectionResponse(w http.ResponseWriter) error
+}
+
+type FileObjection201JSONResponse FiledObjection
+
+func (response FileObjection201JSONResponse) VisitFileObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileObjection400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response FileObjection400ApplicationProblemPlusJSONResponse) VisitFileObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileObjection404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response FileObjection404ApplicationProblemPlusJSONResponse) VisitFileObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileObjection409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response FileObjection409ApplicationProblemPlusJSONResponse) VisitFileObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileObjection429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response FileObjection429ApplicationProblemPlusJSONResponse) VisitFileObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FileObjectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response FileObjectiondefaultApplicationProblemPlusJSONResponse) VisitFileObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPriceClaimShareRequestObject struct {
 }
 
@@ -39801,6 +49248,249 @@ func (response GetPriceClaimSharedefaultApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type ListProgrammeKindsRequestObject struct {
+}
+
+type ListProgrammeKindsResponseObject interface {
+	VisitListProgrammeKindsResponse(w http.ResponseWriter) error
+}
+
+type ListProgrammeKinds200JSONResponse ProgrammeKindList
+
+func (response ListProgrammeKinds200JSONResponse) VisitListProgrammeKindsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProgrammeKinds304Response struct {
+}
+
+func (response ListProgrammeKinds304Response) VisitListProgrammeKindsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListProgrammeKindsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListProgrammeKindsdefaultApplicationProblemPlusJSONResponse) VisitListProgrammeKindsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProgrammesRequestObject struct {
+	Params ListProgrammesParams
+}
+
+type ListProgrammesResponseObject interface {
+	VisitListProgrammesResponse(w http.ResponseWriter) error
+}
+
+type ListProgrammes200JSONResponse ProgrammePage
+
+func (response ListProgrammes200JSONResponse) VisitListProgrammesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProgrammes304Response struct {
+}
+
+func (response ListProgrammes304Response) VisitListProgrammesResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListProgrammes400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListProgrammes400ApplicationProblemPlusJSONResponse) VisitListProgrammesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProgrammesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListProgrammesdefaultApplicationProblemPlusJSONResponse) VisitListProgrammesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProgrammeRequestObject struct {
+	ProgrammeId ProgrammeId `json:"programme_id"`
+}
+
+type GetProgrammeResponseObject interface {
+	VisitGetProgrammeResponse(w http.ResponseWriter) error
+}
+
+type GetProgramme200JSONResponse ProgrammeDetail
+
+func (response GetProgramme200JSONResponse) VisitGetProgrammeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProgramme400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetProgramme400ApplicationProblemPlusJSONResponse) VisitGetProgrammeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProgramme404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetProgramme404ApplicationProblemPlusJSONResponse) VisitGetProgrammeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProgrammedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetProgrammedefaultApplicationProblemPlusJSONResponse) VisitGetProgrammeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPupilAggregateRequestObject struct {
+	Params GetPupilAggregateParams
+}
+
+type GetPupilAggregateResponseObject interface {
+	VisitGetPupilAggregateResponse(w http.ResponseWriter) error
+}
+
+type GetPupilAggregate200JSONResponse PupilAggregate
+
+func (response GetPupilAggregate200JSONResponse) VisitGetPupilAggregateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPupilAggregate304Response struct {
+}
+
+func (response GetPupilAggregate304Response) VisitGetPupilAggregateResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetPupilAggregate400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetPupilAggregate400ApplicationProblemPlusJSONResponse) VisitGetPupilAggregateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPupilAggregatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPupilAggregatedefaultApplicationProblemPlusJSONResponse) VisitGetPupilAggregateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRecallsRequestObject struct {
 	Params ListRecallsParams
 }
@@ -39845,6 +49535,83 @@ type ListRecallsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRecallsdefaultApplicationProblemPlusJSONResponse) VisitListRecallsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportPdfRequestObject struct {
+	DocumentId DocumentId `json:"document_id"`
+}
+
+type GetReportPdfResponseObject interface {
+	VisitGetReportPdfResponse(w http.ResponseWriter) error
+}
+
+type GetReportPdf200ApplicationpdfResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetReportPdf200ApplicationpdfResponse) VisitGetReportPdfResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReportPdf400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetReportPdf400ApplicationProblemPlusJSONResponse) VisitGetReportPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportPdf404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetReportPdf404ApplicationProblemPlusJSONResponse) VisitGetReportPdfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportPdfdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReportPdfdefaultApplicationProblemPlusJSONResponse) VisitGetReportPdfResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -41235,6 +51002,9 @@ type StrictServerInterface interface {
 	// GetReadiness Does it take requests? Not while it starts, stops, or lacks its database
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
+	// GetReportPage A published report to read and to print
+	// (GET /reports/{document_id})
+	GetReportPage(ctx context.Context, request GetReportPageRequestObject) (GetReportPageResponseObject, error)
 	// RegisterAccount Register with a phone number, an e-mail address, or both
 	// (POST /v1/accounts)
 	RegisterAccount(ctx context.Context, request RegisterAccountRequestObject) (RegisterAccountResponseObject, error)
@@ -41349,6 +51119,129 @@ type StrictServerInterface interface {
 	// ListFundAccounts Balances of the fund's accounts in the book
 	// (GET /v1/fund/accounts)
 	ListFundAccounts(ctx context.Context, request ListFundAccountsRequestObject) (ListFundAccountsResponseObject, error)
+	// ListProgrammeApplications What schools ask for, the newest first; officials see those of their county
+	// (GET /v1/fund/applications)
+	ListProgrammeApplications(ctx context.Context, request ListProgrammeApplicationsRequestObject) (ListProgrammeApplicationsResponseObject, error)
+	// FileProgrammeApplication File what a school of the county asks the fund for
+	// (POST /v1/fund/applications)
+	FileProgrammeApplication(ctx context.Context, request FileProgrammeApplicationRequestObject) (FileProgrammeApplicationResponseObject, error)
+	// GetProgrammeApplication An application
+	// (GET /v1/fund/applications/{programme_application_id})
+	GetProgrammeApplication(ctx context.Context, request GetProgrammeApplicationRequestObject) (GetProgrammeApplicationResponseObject, error)
+	// AcceptProgrammeApplication Make a programme of it when the time for objections is over; neither who filed it does nor who assessed it
+	// (POST /v1/fund/applications/{programme_application_id}/accept)
+	AcceptProgrammeApplication(ctx context.Context, request AcceptProgrammeApplicationRequestObject) (AcceptProgrammeApplicationResponseObject, error)
+	// AssessProgrammeApplication Give another's application a score and an opinion
+	// (POST /v1/fund/applications/{programme_application_id}/assess)
+	AssessProgrammeApplication(ctx context.Context, request AssessProgrammeApplicationRequestObject) (AssessProgrammeApplicationResponseObject, error)
+	// DeclineProgrammeApplication Decline an application, or withdraw one's own
+	// (POST /v1/fund/applications/{programme_application_id}/decline)
+	DeclineProgrammeApplication(ctx context.Context, request DeclineProgrammeApplicationRequestObject) (DeclineProgrammeApplicationResponseObject, error)
+	// PublishProgrammeApplication Publish an application so that anybody may object
+	// (POST /v1/fund/applications/{programme_application_id}/publish)
+	PublishProgrammeApplication(ctx context.Context, request PublishProgrammeApplicationRequestObject) (PublishProgrammeApplicationResponseObject, error)
+	// ListDisbursements Payments, releases and returns, the newest first
+	// (GET /v1/fund/disbursements)
+	ListDisbursements(ctx context.Context, request ListDisbursementsRequestObject) (ListDisbursementsResponseObject, error)
+	// ApproveDisbursement Approve exactly what another asked for; a release or a return is done by it
+	// (POST /v1/fund/disbursements/{disbursement_id}/approve)
+	ApproveDisbursement(ctx context.Context, request ApproveDisbursementRequestObject) (ApproveDisbursementResponseObject, error)
+	// ExecuteDisbursement Say that a payment went out; a third person does, when nobody objects any more
+	// (POST /v1/fund/disbursements/{disbursement_id}/execute)
+	ExecuteDisbursement(ctx context.Context, request ExecuteDisbursementRequestObject) (ExecuteDisbursementResponseObject, error)
+	// RefuseDisbursement Refuse what another asked for, or withdraw one's own
+	// (POST /v1/fund/disbursements/{disbursement_id}/refuse)
+	RefuseDisbursement(ctx context.Context, request RefuseDisbursementRequestObject) (RefuseDisbursementResponseObject, error)
+	// OpenDuty Enter a major event, which is to be published within thirty days
+	// (POST /v1/fund/duties)
+	OpenDuty(ctx context.Context, request OpenDutyRequestObject) (OpenDutyResponseObject, error)
+	// ReportDuty Publish what a duty asks for, with the figures of this moment
+	// (POST /v1/fund/duties/{duty_id}/report)
+	ReportDuty(ctx context.Context, request ReportDutyRequestObject) (ReportDutyResponseObject, error)
+	// ListGrants Grants, the newest first
+	// (GET /v1/fund/grants)
+	ListGrants(ctx context.Context, request ListGrantsRequestObject) (ListGrantsResponseObject, error)
+	// ProposeGrant Propose exactly what is paid to whom
+	// (POST /v1/fund/grants)
+	ProposeGrant(ctx context.Context, request ProposeGrantRequestObject) (ProposeGrantResponseObject, error)
+	// GetGrant A grant with what was done about it
+	// (GET /v1/fund/grants/{grant_id})
+	GetGrant(ctx context.Context, request GetGrantRequestObject) (GetGrantResponseObject, error)
+	// ApproveGrant Approve exactly what another proposed; the money is committed, and anybody may object
+	// (POST /v1/fund/grants/{grant_id}/approve)
+	ApproveGrant(ctx context.Context, request ApproveGrantRequestObject) (ApproveGrantResponseObject, error)
+	// RequestPayment Ask for an instalment, with evidence that its milestone was reached
+	// (POST /v1/fund/grants/{grant_id}/payments)
+	RequestPayment(ctx context.Context, request RequestPaymentRequestObject) (RequestPaymentResponseObject, error)
+	// RefuseGrant Refuse what another proposed, or withdraw one's own
+	// (POST /v1/fund/grants/{grant_id}/refuse)
+	RefuseGrant(ctx context.Context, request RefuseGrantRequestObject) (RefuseGrantResponseObject, error)
+	// DeclareRelation Say that the payee is a related party
+	// (POST /v1/fund/grants/{grant_id}/relations)
+	DeclareRelation(ctx context.Context, request DeclareRelationRequestObject) (DeclareRelationResponseObject, error)
+	// RequestRelease Ask to make free again what is not needed
+	// (POST /v1/fund/grants/{grant_id}/releases)
+	RequestRelease(ctx context.Context, request RequestReleaseRequestObject) (RequestReleaseResponseObject, error)
+	// RecordReturn Record what was paid, not used, and came back; another confirms it
+	// (POST /v1/fund/grants/{grant_id}/returns)
+	RecordReturn(ctx context.Context, request RecordReturnRequestObject) (RecordReturnResponseObject, error)
+	// ListObjections Objections with what they say, the newest first
+	// (GET /v1/fund/objections)
+	ListObjections(ctx context.Context, request ListObjectionsRequestObject) (ListObjectionsResponseObject, error)
+	// AnswerObjection Uphold or dismiss an objection, with reasons that are published; not for who has a part in the matter
+	// (POST /v1/fund/objections/{objection_id}/answer)
+	AnswerObjection(ctx context.Context, request AnswerObjectionRequestObject) (AnswerObjectionResponseObject, error)
+	// RecordOtherMoney Record money beside the fund's; several programmes may share one amount
+	// (POST /v1/fund/other-money)
+	RecordOtherMoney(ctx context.Context, request RecordOtherMoneyRequestObject) (RecordOtherMoneyResponseObject, error)
+	// ListProgrammeChanges Changes of purpose, the newest first
+	// (GET /v1/fund/programme-changes)
+	ListProgrammeChanges(ctx context.Context, request ListProgrammeChangesRequestObject) (ListProgrammeChangesResponseObject, error)
+	// ApproveProgrammeChange Approve what another proposed; it is published so that anybody may object
+	// (POST /v1/fund/programme-changes/{programme_change_id}/approve)
+	ApproveProgrammeChange(ctx context.Context, request ApproveProgrammeChangeRequestObject) (ApproveProgrammeChangeResponseObject, error)
+	// DeclineProgrammeChange Decline a change, or withdraw one's own
+	// (POST /v1/fund/programme-changes/{programme_change_id}/decline)
+	DeclineProgrammeChange(ctx context.Context, request DeclineProgrammeChangeRequestObject) (DeclineProgrammeChangeResponseObject, error)
+	// EnactProgrammeChange Put a change in force when the time for objections is over
+	// (POST /v1/fund/programme-changes/{programme_change_id}/enact)
+	EnactProgrammeChange(ctx context.Context, request EnactProgrammeChangeRequestObject) (EnactProgrammeChangeResponseObject, error)
+	// RecordProgramme Record a programme that has none of the fund's money
+	// (POST /v1/fund/programmes)
+	RecordProgramme(ctx context.Context, request RecordProgrammeRequestObject) (RecordProgrammeResponseObject, error)
+	// ProposeProgrammeChange Propose another purpose
+	// (POST /v1/fund/programmes/{programme_id}/changes)
+	ProposeProgrammeChange(ctx context.Context, request ProposeProgrammeChangeRequestObject) (ProposeProgrammeChangeResponseObject, error)
+	// ListPupilRequests Who asked to read or to erase records, newest first
+	// (GET /v1/fund/pupil-requests)
+	ListPupilRequests(ctx context.Context, request ListPupilRequestsRequestObject) (ListPupilRequestsResponseObject, error)
+	// ApprovePupilRequest Allow somebody else to read a record, or have it erased
+	// (POST /v1/fund/pupil-requests/{pupil_request_id}/approve)
+	ApprovePupilRequest(ctx context.Context, request ApprovePupilRequestRequestObject) (ApprovePupilRequestResponseObject, error)
+	// RefusePupilRequest Refuse somebody else's request
+	// (POST /v1/fund/pupil-requests/{pupil_request_id}/refuse)
+	RefusePupilRequest(ctx context.Context, request RefusePupilRequestRequestObject) (RefusePupilRequestResponseObject, error)
+	// ListPupils Pupils whom the fund helps, by pseudonym
+	// (GET /v1/fund/pupils)
+	ListPupils(ctx context.Context, request ListPupilsRequestObject) (ListPupilsResponseObject, error)
+	// RecordPupil Write a pupil down under a pseudonym, once the guardian has consented
+	// (POST /v1/fund/pupils)
+	RecordPupil(ctx context.Context, request RecordPupilRequestObject) (RecordPupilResponseObject, error)
+	// ListPupilAids What a pupil was given, newest first
+	// (GET /v1/fund/pupils/{pupil_id}/aids)
+	ListPupilAids(ctx context.Context, request ListPupilAidsRequestObject) (ListPupilAidsResponseObject, error)
+	// GivePupil Write down what a pupil was given of the money that the programme was paid
+	// (POST /v1/fund/pupils/{pupil_id}/aids)
+	GivePupil(ctx context.Context, request GivePupilRequestObject) (GivePupilResponseObject, error)
+	// ListPupilReadings Who read a record, and when, newest first
+	// (GET /v1/fund/pupils/{pupil_id}/readings)
+	ListPupilReadings(ctx context.Context, request ListPupilReadingsRequestObject) (ListPupilReadingsResponseObject, error)
+	// ReadPupil Read a record, under a request of one's own that was approved and is still good
+	// (POST /v1/fund/pupils/{pupil_id}/readings)
+	ReadPupil(ctx context.Context, request ReadPupilRequestObject) (ReadPupilResponseObject, error)
+	// RequestPupil Ask to read a record, or to have it erased
+	// (POST /v1/fund/pupils/{pupil_id}/requests)
+	RequestPupil(ctx context.Context, request RequestPupilRequestObject) (RequestPupilResponseObject, error)
 	// ListListingTerms Kinds of goods and what a listing of each must say, units, VAT classes, shipping zones
 	// (GET /v1/listing-terms)
 	ListListingTerms(ctx context.Context, request ListListingTermsRequestObject) (ListListingTermsResponseObject, error)
@@ -41652,6 +51545,9 @@ type StrictServerInterface interface {
 	// ReturnOpsApplication Give an application back and say for what, place by place
 	// (POST /v1/ops/applications/{application_id}/return)
 	ReturnOpsApplication(ctx context.Context, request ReturnOpsApplicationRequestObject) (ReturnOpsApplicationResponseObject, error)
+	// RecordAssistance Put help outside the shop into the register, or correct an entry
+	// (POST /v1/ops/assistance)
+	RecordAssistance(ctx context.Context, request RecordAssistanceRequestObject) (RecordAssistanceResponseObject, error)
 	// ListBreaks Differences between the provider, our records and the book, newest first
 	// (GET /v1/ops/breaks)
 	ListBreaks(ctx context.Context, request ListBreaksRequestObject) (ListBreaksResponseObject, error)
@@ -41847,6 +51743,12 @@ type StrictServerInterface interface {
 	// GetReviewSummary What the reviews of a product come to
 	// (GET /v1/products/{product_id}/reviews/summary)
 	GetReviewSummary(ctx context.Context, request GetReviewSummaryRequestObject) (GetReviewSummaryResponseObject, error)
+	// ListAssistance Help outside the shop, with figures and their sources
+	// (GET /v1/public/assistance)
+	ListAssistance(ctx context.Context, request ListAssistanceRequestObject) (ListAssistanceResponseObject, error)
+	// ListAssistanceTracks In what ways the county is helped outside the shop
+	// (GET /v1/public/assistance-tracks)
+	ListAssistanceTracks(ctx context.Context, request ListAssistanceTracksRequestObject) (ListAssistanceTracksResponseObject, error)
 	// ListDocuments What was published, the newest first
 	// (GET /v1/public/documents)
 	ListDocuments(ctx context.Context, request ListDocumentsRequestObject) (ListDocumentsResponseObject, error)
@@ -41856,9 +51758,18 @@ type StrictServerInterface interface {
 	// GetDocumentContent The very bytes that were published
 	// (GET /v1/public/documents/{document_id}/content)
 	GetDocumentContent(ctx context.Context, request GetDocumentContentRequestObject) (GetDocumentContentResponseObject, error)
+	// ListDuties What the fund must publish and by when, the first due first
+	// (GET /v1/public/duties)
+	ListDuties(ctx context.Context, request ListDutiesRequestObject) (ListDutiesResponseObject, error)
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	// (GET /v1/public/fund)
 	GetFund(ctx context.Context, request GetFundRequestObject) (GetFundResponseObject, error)
+	// ListPublicGrants Grants of the fund, the newest first: what was promised and what was paid
+	// (GET /v1/public/grants)
+	ListPublicGrants(ctx context.Context, request ListPublicGrantsRequestObject) (ListPublicGrantsResponseObject, error)
+	// GetImpact A year's account: what was sold, what one tenth of it came to, and what was done with it
+	// (GET /v1/public/impact)
+	GetImpact(ctx context.Context, request GetImpactRequestObject) (GetImpactResponseObject, error)
 	// GetLevyAgreement The agreement by which an enterprise promises the tenth, as it is in force
 	// (GET /v1/public/levy-agreement)
 	GetLevyAgreement(ctx context.Context, request GetLevyAgreementRequestObject) (GetLevyAgreementResponseObject, error)
@@ -41868,12 +51779,33 @@ type StrictServerInterface interface {
 	// GetMerchant An enterprise, with its licences, what was done about it, and when it was last verified
 	// (GET /v1/public/merchants/{merchant_id})
 	GetMerchant(ctx context.Context, request GetMerchantRequestObject) (GetMerchantResponseObject, error)
+	// ListObjectionPeriods What is published so that anybody may object, the newest first
+	// (GET /v1/public/objection-periods)
+	ListObjectionPeriods(ctx context.Context, request ListObjectionPeriodsRequestObject) (ListObjectionPeriodsResponseObject, error)
+	// FileObjection Object to what was published; who does is not asked
+	// (POST /v1/public/objection-periods/{objection_period_id}/objections)
+	FileObjection(ctx context.Context, request FileObjectionRequestObject) (FileObjectionResponseObject, error)
 	// GetPriceClaimShare How much of what is on sale has a price claim that holds now
 	// (GET /v1/public/price-claims)
 	GetPriceClaimShare(ctx context.Context, request GetPriceClaimShareRequestObject) (GetPriceClaimShareResponseObject, error)
+	// ListProgrammeKinds Kinds of programmes; only those of education are paid from the fund
+	// (GET /v1/public/programme-kinds)
+	ListProgrammeKinds(ctx context.Context, request ListProgrammeKindsRequestObject) (ListProgrammeKindsResponseObject, error)
+	// ListProgrammes What money is given for, the newest first
+	// (GET /v1/public/programmes)
+	ListProgrammes(ctx context.Context, request ListProgrammesRequestObject) (ListProgrammesResponseObject, error)
+	// GetProgramme A programme with its grants: what was promised, what was paid, what anybody objected
+	// (GET /v1/public/programmes/{programme_id})
+	GetProgramme(ctx context.Context, request GetProgrammeRequestObject) (GetProgrammeResponseObject, error)
+	// GetPupilAggregate How many pupils a programme helped, and with how much
+	// (GET /v1/public/pupils)
+	GetPupilAggregate(ctx context.Context, request GetPupilAggregateRequestObject) (GetPupilAggregateResponseObject, error)
 	// ListRecalls Lots that were called back, newest first
 	// (GET /v1/public/recalls)
 	ListRecalls(ctx context.Context, request ListRecallsRequestObject) (ListRecallsResponseObject, error)
+	// GetReportPdf A published report as a PDF
+	// (GET /v1/public/reports/{document_id}/pdf)
+	GetReportPdf(ctx context.Context, request GetReportPdfRequestObject) (GetReportPdfResponseObject, error)
 	// ListShippingZones Where goods are shipped to
 	// (GET /v1/public/shipping-zones)
 	ListShippingZones(ctx context.Context, request ListShippingZonesRequestObject) (ListShippingZonesResponseObject, error)
@@ -42147,6 +52079,33 @@ func (sh *strictHandler) GetReadiness(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetReadinessResponseObject); ok {
 		if err := validResponse.VisitGetReadinessResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReportPage operation middleware
+func (sh *strictHandler) GetReportPage(ctx *gin.Context, documentId DocumentId, params GetReportPageParams) {
+	var request GetReportPageRequestObject
+
+	request.DocumentId = documentId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReportPage(ctx, request.(GetReportPageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReportPage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetReportPageResponseObject); ok {
+		if err := validResponse.VisitGetReportPageResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -43326,6 +53285,1481 @@ func (sh *strictHandler) ListFundAccounts(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListFundAccountsResponseObject); ok {
 		if err := validResponse.VisitListFundAccountsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListProgrammeApplications operation middleware
+func (sh *strictHandler) ListProgrammeApplications(ctx *gin.Context, params ListProgrammeApplicationsParams) {
+	var request ListProgrammeApplicationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListProgrammeApplications(ctx, request.(ListProgrammeApplicationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListProgrammeApplications")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListProgrammeApplicationsResponseObject); ok {
+		if err := validResponse.VisitListProgrammeApplicationsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// FileProgrammeApplication operation middleware
+func (sh *strictHandler) FileProgrammeApplication(ctx *gin.Context) {
+	var request FileProgrammeApplicationRequestObject
+
+	var body FileProgrammeApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FileProgrammeApplication(ctx, request.(FileProgrammeApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FileProgrammeApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(FileProgrammeApplicationResponseObject); ok {
+		if err := validResponse.VisitFileProgrammeApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetProgrammeApplication operation middleware
+func (sh *strictHandler) GetProgrammeApplication(ctx *gin.Context, programmeApplicationId ProgrammeApplicationId) {
+	var request GetProgrammeApplicationRequestObject
+
+	request.ProgrammeApplicationId = programmeApplicationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetProgrammeApplication(ctx, request.(GetProgrammeApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetProgrammeApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetProgrammeApplicationResponseObject); ok {
+		if err := validResponse.VisitGetProgrammeApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AcceptProgrammeApplication operation middleware
+func (sh *strictHandler) AcceptProgrammeApplication(ctx *gin.Context, programmeApplicationId ProgrammeApplicationId) {
+	var request AcceptProgrammeApplicationRequestObject
+
+	request.ProgrammeApplicationId = programmeApplicationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcceptProgrammeApplication(ctx, request.(AcceptProgrammeApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcceptProgrammeApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AcceptProgrammeApplicationResponseObject); ok {
+		if err := validResponse.VisitAcceptProgrammeApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AssessProgrammeApplication operation middleware
+func (sh *strictHandler) AssessProgrammeApplication(ctx *gin.Context, programmeApplicationId ProgrammeApplicationId) {
+	var request AssessProgrammeApplicationRequestObject
+
+	request.ProgrammeApplicationId = programmeApplicationId
+
+	var body AssessProgrammeApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AssessProgrammeApplication(ctx, request.(AssessProgrammeApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AssessProgrammeApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AssessProgrammeApplicationResponseObject); ok {
+		if err := validResponse.VisitAssessProgrammeApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeclineProgrammeApplication operation middleware
+func (sh *strictHandler) DeclineProgrammeApplication(ctx *gin.Context, programmeApplicationId ProgrammeApplicationId) {
+	var request DeclineProgrammeApplicationRequestObject
+
+	request.ProgrammeApplicationId = programmeApplicationId
+
+	var body DeclineProgrammeApplicationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeclineProgrammeApplication(ctx, request.(DeclineProgrammeApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeclineProgrammeApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeclineProgrammeApplicationResponseObject); ok {
+		if err := validResponse.VisitDeclineProgrammeApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PublishProgrammeApplication operation middleware
+func (sh *strictHandler) PublishProgrammeApplication(ctx *gin.Context, programmeApplicationId ProgrammeApplicationId) {
+	var request PublishProgrammeApplicationRequestObject
+
+	request.ProgrammeApplicationId = programmeApplicationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PublishProgrammeApplication(ctx, request.(PublishProgrammeApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PublishProgrammeApplication")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PublishProgrammeApplicationResponseObject); ok {
+		if err := validResponse.VisitPublishProgrammeApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListDisbursements operation middleware
+func (sh *strictHandler) ListDisbursements(ctx *gin.Context, params ListDisbursementsParams) {
+	var request ListDisbursementsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDisbursements(ctx, request.(ListDisbursementsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDisbursements")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListDisbursementsResponseObject); ok {
+		if err := validResponse.VisitListDisbursementsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApproveDisbursement operation middleware
+func (sh *strictHandler) ApproveDisbursement(ctx *gin.Context, disbursementId DisbursementId, params ApproveDisbursementParams) {
+	var request ApproveDisbursementRequestObject
+
+	request.DisbursementId = disbursementId
+	request.Params = params
+
+	var body ApproveDisbursementJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveDisbursement(ctx, request.(ApproveDisbursementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveDisbursement")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ApproveDisbursementResponseObject); ok {
+		if err := validResponse.VisitApproveDisbursementResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExecuteDisbursement operation middleware
+func (sh *strictHandler) ExecuteDisbursement(ctx *gin.Context, disbursementId DisbursementId, params ExecuteDisbursementParams) {
+	var request ExecuteDisbursementRequestObject
+
+	request.DisbursementId = disbursementId
+	request.Params = params
+
+	var body ExecuteDisbursementJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExecuteDisbursement(ctx, request.(ExecuteDisbursementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExecuteDisbursement")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ExecuteDisbursementResponseObject); ok {
+		if err := validResponse.VisitExecuteDisbursementResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RefuseDisbursement operation middleware
+func (sh *strictHandler) RefuseDisbursement(ctx *gin.Context, disbursementId DisbursementId) {
+	var request RefuseDisbursementRequestObject
+
+	request.DisbursementId = disbursementId
+
+	var body RefuseDisbursementJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RefuseDisbursement(ctx, request.(RefuseDisbursementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefuseDisbursement")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RefuseDisbursementResponseObject); ok {
+		if err := validResponse.VisitRefuseDisbursementResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OpenDuty operation middleware
+func (sh *strictHandler) OpenDuty(ctx *gin.Context) {
+	var request OpenDutyRequestObject
+
+	var body OpenDutyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenDuty(ctx, request.(OpenDutyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenDuty")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OpenDutyResponseObject); ok {
+		if err := validResponse.VisitOpenDutyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReportDuty operation middleware
+func (sh *strictHandler) ReportDuty(ctx *gin.Context, dutyId DutyId, params ReportDutyParams) {
+	var request ReportDutyRequestObject
+
+	request.DutyId = dutyId
+	request.Params = params
+
+	var body ReportDutyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportDuty(ctx, request.(ReportDutyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportDuty")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReportDutyResponseObject); ok {
+		if err := validResponse.VisitReportDutyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListGrants operation middleware
+func (sh *strictHandler) ListGrants(ctx *gin.Context, params ListGrantsParams) {
+	var request ListGrantsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListGrants(ctx, request.(ListGrantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListGrants")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListGrantsResponseObject); ok {
+		if err := validResponse.VisitListGrantsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ProposeGrant operation middleware
+func (sh *strictHandler) ProposeGrant(ctx *gin.Context) {
+	var request ProposeGrantRequestObject
+
+	var body ProposeGrantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeGrant(ctx, request.(ProposeGrantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeGrant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ProposeGrantResponseObject); ok {
+		if err := validResponse.VisitProposeGrantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetGrant operation middleware
+func (sh *strictHandler) GetGrant(ctx *gin.Context, grantId GrantId) {
+	var request GetGrantRequestObject
+
+	request.GrantId = grantId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetGrant(ctx, request.(GetGrantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetGrant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetGrantResponseObject); ok {
+		if err := validResponse.VisitGetGrantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApproveGrant operation middleware
+func (sh *strictHandler) ApproveGrant(ctx *gin.Context, grantId GrantId, params ApproveGrantParams) {
+	var request ApproveGrantRequestObject
+
+	request.GrantId = grantId
+	request.Params = params
+
+	var body ApproveGrantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveGrant(ctx, request.(ApproveGrantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveGrant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ApproveGrantResponseObject); ok {
+		if err := validResponse.VisitApproveGrantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RequestPayment operation middleware
+func (sh *strictHandler) RequestPayment(ctx *gin.Context, grantId GrantId) {
+	var request RequestPaymentRequestObject
+
+	request.GrantId = grantId
+
+	var body RequestPaymentJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RequestPayment(ctx, request.(RequestPaymentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RequestPayment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RequestPaymentResponseObject); ok {
+		if err := validResponse.VisitRequestPaymentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RefuseGrant operation middleware
+func (sh *strictHandler) RefuseGrant(ctx *gin.Context, grantId GrantId) {
+	var request RefuseGrantRequestObject
+
+	request.GrantId = grantId
+
+	var body RefuseGrantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RefuseGrant(ctx, request.(RefuseGrantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefuseGrant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RefuseGrantResponseObject); ok {
+		if err := validResponse.VisitRefuseGrantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeclareRelation operation middleware
+func (sh *strictHandler) DeclareRelation(ctx *gin.Context, grantId GrantId) {
+	var request DeclareRelationRequestObject
+
+	request.GrantId = grantId
+
+	var body DeclareRelationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeclareRelation(ctx, request.(DeclareRelationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeclareRelation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeclareRelationResponseObject); ok {
+		if err := validResponse.VisitDeclareRelationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RequestRelease operation middleware
+func (sh *strictHandler) RequestRelease(ctx *gin.Context, grantId GrantId) {
+	var request RequestReleaseRequestObject
+
+	request.GrantId = grantId
+
+	var body RequestReleaseJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RequestRelease(ctx, request.(RequestReleaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RequestRelease")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RequestReleaseResponseObject); ok {
+		if err := validResponse.VisitRequestReleaseResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RecordReturn operation middleware
+func (sh *strictHandler) RecordReturn(ctx *gin.Context, grantId GrantId) {
+	var request RecordReturnRequestObject
+
+	request.GrantId = grantId
+
+	var body RecordReturnJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RecordReturn(ctx, request.(RecordReturnRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RecordReturn")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RecordReturnResponseObject); ok {
+		if err := validResponse.VisitRecordReturnResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListObjections operation middleware
+func (sh *strictHandler) ListObjections(ctx *gin.Context, params ListObjectionsParams) {
+	var request ListObjectionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListObjections(ctx, request.(ListObjectionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListObjections")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListObjectionsResponseObject); ok {
+		if err := validResponse.VisitListObjectionsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AnswerObjection operation middleware
+func (sh *strictHandler) AnswerObjection(ctx *gin.Context, objectionId ObjectionId) {
+	var request AnswerObjectionRequestObject
+
+	request.ObjectionId = objectionId
+
+	var body AnswerObjectionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AnswerObjection(ctx, request.(AnswerObjectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AnswerObjection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AnswerObjectionResponseObject); ok {
+		if err := validResponse.VisitAnswerObjectionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RecordOtherMoney operation middleware
+func (sh *strictHandler) RecordOtherMoney(ctx *gin.Context) {
+	var request RecordOtherMoneyRequestObject
+
+	var body RecordOtherMoneyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RecordOtherMoney(ctx, request.(RecordOtherMoneyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RecordOtherMoney")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RecordOtherMoneyResponseObject); ok {
+		if err := validResponse.VisitRecordOtherMoneyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListProgrammeChanges operation middleware
+func (sh *strictHandler) ListProgrammeChanges(ctx *gin.Context, params ListProgrammeChangesParams) {
+	var request ListProgrammeChangesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListProgrammeChanges(ctx, request.(ListProgrammeChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListProgrammeChanges")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListProgrammeChangesResponseObject); ok {
+		if err := validResponse.VisitListProgrammeChangesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApproveProgrammeChange operation middleware
+func (sh *strictHandler) ApproveProgrammeChange(ctx *gin.Context, programmeChangeId ProgrammeChangeId) {
+	var request ApproveProgrammeChangeRequestObject
+
+	request.ProgrammeChangeId = programmeChangeId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveProgrammeChange(ctx, request.(ApproveProgrammeChangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveProgrammeChange")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ApproveProgrammeChangeResponseObject); ok {
+		if err := validResponse.VisitApproveProgrammeChangeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeclineProgrammeChange operation middleware
+func (sh *strictHandler) DeclineProgrammeChange(ctx *gin.Context, programmeChangeId ProgrammeChangeId) {
+	var request DeclineProgrammeChangeRequestObject
+
+	request.ProgrammeChangeId = programmeChangeId
+
+	var body DeclineProgrammeChangeJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeclineProgrammeChange(ctx, request.(DeclineProgrammeChangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeclineProgrammeChange")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeclineProgrammeChangeResponseObject); ok {
+		if err := validResponse.VisitDeclineProgrammeChangeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EnactProgrammeChange operation middleware
+func (sh *strictHandler) EnactProgrammeChange(ctx *gin.Context, programmeChangeId ProgrammeChangeId) {
+	var request EnactProgrammeChangeRequestObject
+
+	request.ProgrammeChangeId = programmeChangeId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EnactProgrammeChange(ctx, request.(EnactProgrammeChangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EnactProgrammeChange")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(EnactProgrammeChangeResponseObject); ok {
+		if err := validResponse.VisitEnactProgrammeChangeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RecordProgramme operation middleware
+func (sh *strictHandler) RecordProgramme(ctx *gin.Context) {
+	var request RecordProgrammeRequestObject
+
+	var body RecordProgrammeJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RecordProgramme(ctx, request.(RecordProgrammeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RecordProgramme")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RecordProgrammeResponseObject); ok {
+		if err := validResponse.VisitRecordProgrammeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ProposeProgrammeChange operation middleware
+func (sh *strictHandler) ProposeProgrammeChange(ctx *gin.Context, programmeId ProgrammeId) {
+	var request ProposeProgrammeChangeRequestObject
+
+	request.ProgrammeId = programmeId
+
+	var body ProposeProgrammeChangeJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeProgrammeChange(ctx, request.(ProposeProgrammeChangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeProgrammeChange")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ProposeProgrammeChangeResponseObject); ok {
+		if err := validResponse.VisitProposeProgrammeChangeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPupilRequests operation middleware
+func (sh *strictHandler) ListPupilRequests(ctx *gin.Context, params ListPupilRequestsParams) {
+	var request ListPupilRequestsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPupilRequests(ctx, request.(ListPupilRequestsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPupilRequests")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPupilRequestsResponseObject); ok {
+		if err := validResponse.VisitListPupilRequestsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApprovePupilRequest operation middleware
+func (sh *strictHandler) ApprovePupilRequest(ctx *gin.Context, pupilRequestId PupilRequestId) {
+	var request ApprovePupilRequestRequestObject
+
+	request.PupilRequestId = pupilRequestId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApprovePupilRequest(ctx, request.(ApprovePupilRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApprovePupilRequest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ApprovePupilRequestResponseObject); ok {
+		if err := validResponse.VisitApprovePupilRequestResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RefusePupilRequest operation middleware
+func (sh *strictHandler) RefusePupilRequest(ctx *gin.Context, pupilRequestId PupilRequestId) {
+	var request RefusePupilRequestRequestObject
+
+	request.PupilRequestId = pupilRequestId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RefusePupilRequest(ctx, request.(RefusePupilRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefusePupilRequest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RefusePupilRequestResponseObject); ok {
+		if err := validResponse.VisitRefusePupilRequestResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPupils operation middleware
+func (sh *strictHandler) ListPupils(ctx *gin.Context, params ListPupilsParams) {
+	var request ListPupilsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPupils(ctx, request.(ListPupilsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPupils")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPupilsResponseObject); ok {
+		if err := validResponse.VisitListPupilsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RecordPupil operation middleware
+func (sh *strictHandler) RecordPupil(ctx *gin.Context) {
+	var request RecordPupilRequestObject
+
+	var body RecordPupilJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RecordPupil(ctx, request.(RecordPupilRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RecordPupil")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RecordPupilResponseObject); ok {
+		if err := validResponse.VisitRecordPupilResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPupilAids operation middleware
+func (sh *strictHandler) ListPupilAids(ctx *gin.Context, pupilId PupilId, params ListPupilAidsParams) {
+	var request ListPupilAidsRequestObject
+
+	request.PupilId = pupilId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPupilAids(ctx, request.(ListPupilAidsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPupilAids")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPupilAidsResponseObject); ok {
+		if err := validResponse.VisitListPupilAidsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GivePupil operation middleware
+func (sh *strictHandler) GivePupil(ctx *gin.Context, pupilId PupilId, params GivePupilParams) {
+	var request GivePupilRequestObject
+
+	request.PupilId = pupilId
+	request.Params = params
+
+	var body GivePupilJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GivePupil(ctx, request.(GivePupilRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GivePupil")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GivePupilResponseObject); ok {
+		if err := validResponse.VisitGivePupilResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPupilReadings operation middleware
+func (sh *strictHandler) ListPupilReadings(ctx *gin.Context, pupilId PupilId, params ListPupilReadingsParams) {
+	var request ListPupilReadingsRequestObject
+
+	request.PupilId = pupilId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPupilReadings(ctx, request.(ListPupilReadingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPupilReadings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPupilReadingsResponseObject); ok {
+		if err := validResponse.VisitListPupilReadingsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadPupil operation middleware
+func (sh *strictHandler) ReadPupil(ctx *gin.Context, pupilId PupilId) {
+	var request ReadPupilRequestObject
+
+	request.PupilId = pupilId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadPupil(ctx, request.(ReadPupilRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadPupil")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReadPupilResponseObject); ok {
+		if err := validResponse.VisitReadPupilResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RequestPupil operation middleware
+func (sh *strictHandler) RequestPupil(ctx *gin.Context, pupilId PupilId) {
+	var request RequestPupilRequestObject
+
+	request.PupilId = pupilId
+
+	var body RequestPupilJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RequestPupil(ctx, request.(RequestPupilRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RequestPupil")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RequestPupilResponseObject); ok {
+		if err := validResponse.VisitRequestPupilResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -46581,6 +58015,48 @@ func (sh *strictHandler) ReturnOpsApplication(ctx *gin.Context, applicationId Ap
 	}
 }
 
+// RecordAssistance operation middleware
+func (sh *strictHandler) RecordAssistance(ctx *gin.Context) {
+	var request RecordAssistanceRequestObject
+
+	var body RecordAssistanceJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RecordAssistance(ctx, request.(RecordAssistanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RecordAssistance")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RecordAssistanceResponseObject); ok {
+		if err := validResponse.VisitRecordAssistanceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListBreaks operation middleware
 func (sh *strictHandler) ListBreaks(ctx *gin.Context, params ListBreaksParams) {
 	var request ListBreaksRequestObject
@@ -48768,6 +60244,56 @@ func (sh *strictHandler) GetReviewSummary(ctx *gin.Context, productId ProductId)
 	}
 }
 
+// ListAssistance operation middleware
+func (sh *strictHandler) ListAssistance(ctx *gin.Context, params ListAssistanceParams) {
+	var request ListAssistanceRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAssistance(ctx, request.(ListAssistanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAssistance")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAssistanceResponseObject); ok {
+		if err := validResponse.VisitListAssistanceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAssistanceTracks operation middleware
+func (sh *strictHandler) ListAssistanceTracks(ctx *gin.Context) {
+	var request ListAssistanceTracksRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAssistanceTracks(ctx, request.(ListAssistanceTracksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAssistanceTracks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAssistanceTracksResponseObject); ok {
+		if err := validResponse.VisitListAssistanceTracksResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListDocuments operation middleware
 func (sh *strictHandler) ListDocuments(ctx *gin.Context, params ListDocumentsParams) {
 	var request ListDocumentsRequestObject
@@ -48846,6 +60372,32 @@ func (sh *strictHandler) GetDocumentContent(ctx *gin.Context, documentId Documen
 	}
 }
 
+// ListDuties operation middleware
+func (sh *strictHandler) ListDuties(ctx *gin.Context, params ListDutiesParams) {
+	var request ListDutiesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDuties(ctx, request.(ListDutiesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDuties")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListDutiesResponseObject); ok {
+		if err := validResponse.VisitListDutiesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetFund operation middleware
 func (sh *strictHandler) GetFund(ctx *gin.Context) {
 	var request GetFundRequestObject
@@ -48863,6 +60415,58 @@ func (sh *strictHandler) GetFund(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetFundResponseObject); ok {
 		if err := validResponse.VisitGetFundResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPublicGrants operation middleware
+func (sh *strictHandler) ListPublicGrants(ctx *gin.Context, params ListPublicGrantsParams) {
+	var request ListPublicGrantsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPublicGrants(ctx, request.(ListPublicGrantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPublicGrants")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPublicGrantsResponseObject); ok {
+		if err := validResponse.VisitListPublicGrantsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetImpact operation middleware
+func (sh *strictHandler) GetImpact(ctx *gin.Context, params GetImpactParams) {
+	var request GetImpactRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetImpact(ctx, request.(GetImpactRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetImpact")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetImpactResponseObject); ok {
+		if err := validResponse.VisitGetImpactResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -48946,6 +60550,76 @@ func (sh *strictHandler) GetMerchant(ctx *gin.Context, merchantId MerchantId) {
 	}
 }
 
+// ListObjectionPeriods operation middleware
+func (sh *strictHandler) ListObjectionPeriods(ctx *gin.Context, params ListObjectionPeriodsParams) {
+	var request ListObjectionPeriodsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListObjectionPeriods(ctx, request.(ListObjectionPeriodsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListObjectionPeriods")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListObjectionPeriodsResponseObject); ok {
+		if err := validResponse.VisitListObjectionPeriodsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// FileObjection operation middleware
+func (sh *strictHandler) FileObjection(ctx *gin.Context, objectionPeriodId ObjectionPeriodId) {
+	var request FileObjectionRequestObject
+
+	request.ObjectionPeriodId = objectionPeriodId
+
+	var body FileObjectionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FileObjection(ctx, request.(FileObjectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FileObjection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(FileObjectionResponseObject); ok {
+		if err := validResponse.VisitFileObjectionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetPriceClaimShare operation middleware
 func (sh *strictHandler) GetPriceClaimShare(ctx *gin.Context) {
 	var request GetPriceClaimShareRequestObject
@@ -48963,6 +60637,108 @@ func (sh *strictHandler) GetPriceClaimShare(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetPriceClaimShareResponseObject); ok {
 		if err := validResponse.VisitGetPriceClaimShareResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListProgrammeKinds operation middleware
+func (sh *strictHandler) ListProgrammeKinds(ctx *gin.Context) {
+	var request ListProgrammeKindsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListProgrammeKinds(ctx, request.(ListProgrammeKindsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListProgrammeKinds")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListProgrammeKindsResponseObject); ok {
+		if err := validResponse.VisitListProgrammeKindsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListProgrammes operation middleware
+func (sh *strictHandler) ListProgrammes(ctx *gin.Context, params ListProgrammesParams) {
+	var request ListProgrammesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListProgrammes(ctx, request.(ListProgrammesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListProgrammes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListProgrammesResponseObject); ok {
+		if err := validResponse.VisitListProgrammesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetProgramme operation middleware
+func (sh *strictHandler) GetProgramme(ctx *gin.Context, programmeId ProgrammeId) {
+	var request GetProgrammeRequestObject
+
+	request.ProgrammeId = programmeId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetProgramme(ctx, request.(GetProgrammeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetProgramme")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetProgrammeResponseObject); ok {
+		if err := validResponse.VisitGetProgrammeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPupilAggregate operation middleware
+func (sh *strictHandler) GetPupilAggregate(ctx *gin.Context, params GetPupilAggregateParams) {
+	var request GetPupilAggregateRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPupilAggregate(ctx, request.(GetPupilAggregateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPupilAggregate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPupilAggregateResponseObject); ok {
+		if err := validResponse.VisitGetPupilAggregateResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -48989,6 +60765,32 @@ func (sh *strictHandler) ListRecalls(ctx *gin.Context, params ListRecallsParams)
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListRecallsResponseObject); ok {
 		if err := validResponse.VisitListRecallsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReportPdf operation middleware
+func (sh *strictHandler) GetReportPdf(ctx *gin.Context, documentId DocumentId) {
+	var request GetReportPdfRequestObject
+
+	request.DocumentId = documentId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReportPdf(ctx, request.(GetReportPdfRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReportPdf")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetReportPdfResponseObject); ok {
+		if err := validResponse.VisitGetReportPdfResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

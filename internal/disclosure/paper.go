@@ -1,0 +1,130 @@
+package disclosure
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shiyi-market/shiyi/internal/assistance"
+	"github.com/shiyi-market/shiyi/internal/pdf"
+)
+
+// Section is a table of a report: names, and what they come to.
+type Section struct {
+	Title string
+	Rows  []Row
+}
+
+// Row is one figure. Note says where it comes from, or is "".
+type Row struct{ Name, Value, Note string }
+
+// Paragraphs are those of what people wrote.
+func (s Snapshot) Paragraphs(english bool) []string {
+	text := s.BodyZH
+	if english {
+		text = s.BodyEN
+	}
+	var all []string
+	for _, p := range strings.Split(text, "\n\n") {
+		if p = strings.TrimSpace(p); p != "" {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// Title is the report's.
+func (s Snapshot) Title(english bool) string {
+	if english {
+		return s.TitleEN
+	}
+	return s.TitleZH
+}
+
+// Sections are the figures of a report, in one language.
+func (s Snapshot) Sections(english bool) []Section {
+	say := func(zh, en string) string {
+		if english {
+			return en
+		}
+		return zh
+	}
+	number := func(n int64) string { return strconv.FormatInt(n, 10) }
+	all := []Section{{say("基金（元）", "The fund (yuan)"), []Row{
+		{say("订单", "Orders"), number(s.Fund.Orders), ""},
+		{say("商品销售额，已减退款", "Goods sold, less refunds"), s.Fund.SoldFen.String(), ""},
+		{say("其中十分之一", "One tenth of it"), s.Fund.LeviedLi.String(), ""},
+		{say("待定", "Pending"), s.Fund.PendingLi.String(), say("仍可能退货", "goods may still come back")},
+		{say("可拨付", "Free"), s.Fund.FreeLi.String(), ""},
+		{say("争议中", "Held"), s.Fund.HeldLi.String(), say("买家银行正在核查", "a buyer's bank disputes the payment")},
+		{say("已承诺", "Promised"), s.Fund.CommittedLi.String(), say("尚未拨付", "not paid yet")},
+		{say("已拨付", "Paid"), s.Fund.SpentLi.String(), say("减去退回", "less what came back")},
+	}}}
+	if s.Programme != nil {
+		all = append(all, Section{say("项目（元）", "The programme (yuan)"), []Row{{say("已拨付", "Paid"), s.Programme.PaidLi.String(), s.Programme.ID.String()}}})
+	}
+	if y := s.Year; y != nil {
+		all = append(all, Section{say("商店", "The shop") + " " + strconv.Itoa(y.Year), []Row{
+			{say("企业", "Enterprises"), number(y.Enterprises), ""}, {say("品类", "Categories"), number(y.Categories), ""},
+			{say("商品", "Products"), number(y.Products), ""}, {say("订单", "Orders"), number(y.Orders), ""},
+			{say("销售额（元）", "Sold (yuan)"), y.Sold.String(), ""}, {say("进入基金（元）", "Into the fund (yuan)"), y.Levy.String(), say("正好十分之一", "exactly one tenth")},
+			{say("拨付项目（元）", "Paid to programmes (yuan)"), y.Fund.Paid.String(), ""}, {say("项目退回（元）", "Given back by programmes (yuan)"), y.Fund.Returned.String(), ""},
+			{say("基金列支的管理费用（元）", "Administration paid by the fund (yuan)"), y.Fund.Administration.String(), fmt.Sprintf("%d.%02d %%", y.Fund.AdministrationBP()/100, y.Fund.AdministrationBP()%100)},
+			{say("带动农户", "Households"), number(y.Linkage.Households), say("企业申报，一户可与多家企业合作", "as the enterprises declare; a household may work with several")},
+			{say("其中低收入农户", "Poor households among them"), number(y.Linkage.PoorHouseholds), ""},
+			{say("培训人次", "People trained"), number(y.Trained), say("见帮扶登记", "see the register of assistance")},
+		}})
+		all = append(all, register(say("单位采购，不计入商店", "Institutional purchases, apart from the shop"), y.Purchases.Entries, english),
+			register(say("商店以外的帮扶，不使用基金", "Help outside the shop, not paid by the fund"), y.Assistance, english))
+	}
+	return all
+}
+
+// register is entries of the register of assistance as rows.
+func register(title string, entries []assistance.Entry, english bool) Section {
+	s := Section{Title: title}
+	for _, e := range entries {
+		r := Row{Name: e.TitleZH, Value: "–", Note: e.Source}
+		if english {
+			r.Name = e.TitleEN
+		}
+		var parts []string
+		for _, f := range e.Figures {
+			label, value := f.ZH, strconv.FormatInt(f.Value, 10)
+			if english {
+				label = f.EN
+			}
+			if f.AtLeast {
+				value = "> " + value
+			}
+			parts = append(parts, value+" "+label)
+		}
+		if len(parts) > 0 {
+			r.Value = strings.Join(parts, "; ")
+		}
+		s.Rows = append(s.Rows, r)
+	}
+	return s
+}
+
+// Paper writes a report as a PDF in Chinese, and returns the letters that its font has not, which are
+// printed as pdf.Missing.
+func (s Snapshot) Paper(out io.Writer, digest string) (missing []rune, err error) {
+	paper := pdf.Paper{
+		Title: s.TitleZH, At: s.At, Foot: s.Subject + "  " + s.Period,
+		Lines: []pdf.Line{
+			{Name: "时间 / at", Value: s.At.In(zone()).Format(time.DateTime)}, {Name: "SHA-256", Value: digest},
+		},
+		Texts: []pdf.Text{{Title: "正文", Lines: s.Paragraphs(false)}},
+	}
+	for _, section := range s.Sections(false) {
+		t := pdf.Table{Columns: []pdf.Column{{Title: section.Title, Width: 4}, {Title: "", Width: 3, Right: true}, {Title: "", Width: 4}}}
+		for _, r := range section.Rows {
+			t.Rows = append(t.Rows, []string{r.Name, r.Value, r.Note})
+		}
+		paper.Tables = append(paper.Tables, t)
+	}
+	return pdf.Write(out, paper)
+}
