@@ -120,13 +120,13 @@ const mostParts = 100
 // parts are what left the fund's queue of this receipt's tenths.
 func (w Whole) parts() pdf.Table {
 	t := pdf.Table{Columns: []pdf.Column{
-		{Title: "去了哪里 / where it went", Width: 4.5}, {Title: "日志条目 / log entry", Width: 1.8, Right: true},
+		{Title: "去了哪里 / where it went", Width: 5.5}, {Title: "日志条目 / log entry", Width: 1.8, Right: true},
 		{Title: "排队区间（厘）/ interval of li", Width: 2.6, Right: true}, {Title: "金额 / amount", Width: 1.5, Right: true},
 	}}
 	for _, o := range w.Traced.Orders {
 		for _, f := range o.Inflows {
 			for _, p := range f.Parts {
-				to := "项目 / programme " + p.Of.Programme().String()
+				to := "项目 " + p.Of.Name()
 				if p.Of.Late() {
 					to = "抵付迟到的退款 / for a late return"
 				}

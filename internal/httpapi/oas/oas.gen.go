@@ -5696,7 +5696,11 @@ type Outflow struct {
 	Position QueuePosition `json:"position"`
 
 	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	ProgrammeId *Id `json:"programme_id,omitempty"`
+	ProgrammeId    *Id     `json:"programme_id,omitempty"`
+	ProgrammeTitle *string `json:"programme_title,omitempty"`
+
+	// School Who has the good of it
+	School *string `json:"school,omitempty"`
 }
 
 // OutflowPage defines model for OutflowPage.
@@ -7723,8 +7727,12 @@ type TracePart struct {
 	PaymentId *Id `json:"payment_id,omitempty"`
 
 	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	ProgrammeId *Id   `json:"programme_id,omitempty"`
-	ToLi        int64 `json:"to_li"`
+	ProgrammeId    *Id     `json:"programme_id,omitempty"`
+	ProgrammeTitle *string `json:"programme_title,omitempty"`
+
+	// School Who has the good of it
+	School *string `json:"school,omitempty"`
+	ToLi   int64   `json:"to_li"`
 }
 
 // Tracking defines model for Tracking.
@@ -48478,7 +48486,7 @@ type GetDocumentContentResponseObject interface {
 	VisitGetDocumentContentResponse(w http.ResponseWriter) error
 }
 
-type GetDocumentContent200JSONResponse interface{}
+type GetDocumentContent200JSONResponse map[string]interface{}
 
 func (response GetDocumentContent200JSONResponse) VisitGetDocumentContentResponse(w http.ResponseWriter) error {
 
