@@ -99,13 +99,14 @@ func wireInflow(f trace.Inflow) oas.TraceInflow {
 func wirePart(p trace.Part) oas.TracePart {
 	return oas.TracePart{
 		FromLi: p.From, ToLi: p.To, Li: p.Li(), Late: p.Of.Late(), ProgrammeId: optional(p.Of.Programme()), PaymentId: optional(p.Of.Payment),
-		Outflow: wirePosition(p.Of),
+		ProgrammeTitle: optional(p.Of.Title), School: optional(p.Of.School), Outflow: wirePosition(p.Of),
 	}
 }
 
 func wireOutflow(o trace.Outflow) oas.Outflow {
 	w := oas.Outflow{
-		Position: wirePosition(o.Position), Late: o.Position.Late(), ProgrammeId: optional(o.Programme()), PaymentId: optional(o.Payment), Levies: o.Levies,
+		Position: wirePosition(o.Position), Late: o.Position.Late(), ProgrammeId: optional(o.Programme()), PaymentId: optional(o.Payment),
+		ProgrammeTitle: optional(o.Title), School: optional(o.School), Levies: o.Levies,
 	}
 	if o.Levies > 0 {
 		first, last := wirePosition(o.First), wirePosition(o.Last)

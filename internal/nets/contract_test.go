@@ -93,6 +93,7 @@ var objects = map[string]object{
 	"duty_id":                  {},
 	"pupil_id":                 {},
 	"pupil_request_id":         {},
+	"outflow":                  {},
 }
 
 // headers are the required parameters of which the nets know a good value.

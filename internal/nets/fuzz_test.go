@@ -196,6 +196,8 @@ func (f *fuzzer) round() {
 		f.add("appointment_id", a)
 		f.owner[v], f.seller[a] = f.people[0], []uuid.UUID{f.mine.id.UUID()}
 	}
+	f.add("document_id", f.publish(t).String())
+	f.things(t, "outflow", f.people[0], f.mine)
 	f.add("webhook_id", f.webhook(t, f.mine).String())
 	for _, kind := range []string{"key_id", "webhook_id", "delivery_id"} {
 		for _, thing := range f.ids[kind] {
@@ -204,6 +206,7 @@ func (f *fuzzer) round() {
 	}
 	f.ids["path"] = []string{"0/000.p/1", "entries/000.p/1", "5/999", "0/x001/000"}
 	f.ids["code"] = []string{"internal", "request.invalid", "no.such"}
+	f.ids["outflow"] = []string{"0", "7"}
 }
 
 func (f *fuzzer) add(kind, id string) {

@@ -28,10 +28,12 @@ import (
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
+	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/notice"
@@ -678,6 +680,9 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		return []string{"entries/000.p/1"}
 	case "code":
 		return []string{"request.invalid"}
+	case "outflow":
+		s.spend(t, s.paid(t, p, f), f)
+		return []string{"0"}
 	}
 	t.Fatalf("the shop makes no things for the path parameter {%s}: teach shop.things", param)
 	return nil
@@ -983,6 +988,20 @@ func (l *errorLog) of(a answer) string {
 		return ""
 	}
 	return "our log: " + fmt.Sprint(text)
+}
+
+// spend pays one fen of an order's tenth to a programme.
+func (s *shop) spend(t testing.TB, oid order.ID, f *firm) {
+	t.Helper()
+	grant := uuid.New()
+	for _, x := range []ledger.Transfer{fund.Mature(f.id.UUID(), oid.String(), 10), fund.Grant(grant, 1), fund.PayGrant(grant, uuid.New(), uuid.New(), 1)} {
+		if err := postgres.Do(t.Context(), s.DB, func(tx *postgres.Tx) error { return ledger.Book(t.Context(), tx, []ledger.Transfer{x}) }); err != nil {
+			t.Fatalf("spend of the fund: %v", err)
+		}
+	}
+	if _, err := s.Transparency.Drain(t.Context()); err != nil {
+		t.Fatalf("number what was spent: %v", err)
+	}
 }
 
 // publish puts a report before the public.

@@ -95,9 +95,9 @@ func goods(o verify.ReceiptOrder) pdf.Table {
 // where says where each order's tenth is.
 func (w Whole) where() pdf.Table {
 	t := pdf.Table{Columns: []pdf.Column{
-		{Title: "十分之一的去向 / the tenth", Width: 2.6}, {Title: "十分之一 / tenth", Width: 1.5, Right: true}, {Title: "退回 / returned", Width: 1.4, Right: true},
-		{Title: "待定 / pending", Width: 1.4, Right: true}, {Title: "争议 / held", Width: 1.2, Right: true},
-		{Title: "已拨项目 / granted", Width: 1.6, Right: true}, {Title: "抵迟退 / covered", Width: 1.5, Right: true}, {Title: "结余 / balance", Width: 1.5, Right: true},
+		{Title: "在哪里 / where", Width: 1.8}, {Title: "十分之一 / tenth", Width: 1.7, Right: true}, {Title: "退回 / returned", Width: 1.6, Right: true},
+		{Title: "待定 / pending", Width: 1.6, Right: true}, {Title: "争议 / held", Width: 1.3, Right: true},
+		{Title: "已拨付 / granted", Width: 1.7, Right: true}, {Title: "抵迟退 / covered", Width: 1.7, Right: true}, {Title: "结余 / balance", Width: 1.6, Right: true},
 	}}
 	row := func(name string, x trace.Tenth) {
 		t.Rows = append(t.Rows, []string{
@@ -120,13 +120,13 @@ const mostParts = 100
 // parts are what left the fund's queue of this receipt's tenths.
 func (w Whole) parts() pdf.Table {
 	t := pdf.Table{Columns: []pdf.Column{
-		{Title: "去了哪里 / where it went", Width: 4.5}, {Title: "日志条目 / log entry", Width: 1.3, Right: true},
+		{Title: "去了哪里 / where it went", Width: 5.5}, {Title: "日志条目 / log entry", Width: 1.8, Right: true},
 		{Title: "排队区间（厘）/ interval of li", Width: 2.6, Right: true}, {Title: "金额 / amount", Width: 1.5, Right: true},
 	}}
 	for _, o := range w.Traced.Orders {
 		for _, f := range o.Inflows {
 			for _, p := range f.Parts {
-				to := "项目 / programme " + p.Of.Programme().String()
+				to := "项目 " + p.Of.Name()
 				if p.Of.Late() {
 					to = "抵付迟到的退款 / for a late return"
 				}

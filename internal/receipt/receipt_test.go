@@ -290,6 +290,8 @@ func TestThePaperSaysWhatTheReceiptSays(t *testing.T) {
 	s.drain(t)
 	s.book(t, fund.Grant(s.homes[0], 300))
 	s.book(t, fund.PayGrant(s.homes[0], s.homes[1], s.orders[0], 300))
+	s.exec(t, `INSERT INTO programme (id, kind, title, region, place, school, purpose, budget_fen, fictional, recorded_by, recorded_at)
+		SELECT $1, (SELECT min(code) FROM programme_kind), '图书角（虚构示例）', (SELECT min(code) FROM region), '', '中心小学', '添置图书', 0, true, $1, $2`, s.homes[1], s.db.Now())
 	s.drain(t)
 	r := s.receipt(t)
 	var raw bytes.Buffer
@@ -300,7 +302,7 @@ func TestThePaperSaysWhatTheReceiptSays(t *testing.T) {
 	all := strings.Join(pdftest.Texts(t, raw.Bytes()), "")
 	want := []string{
 		r.CheckoutID, "¥98.33", "¥90.33", "¥8.00", "¥-10.00", "¥9.033", "¥-1.000", "¥8.033", "2026-11-23 12:00:00", r.Log.Key, r.PageURL, r.HowToVerify,
-		"¥3.000", "0 – 3000", s.homes[1].String(), "¥5.000",
+		"¥3.000", "0 – 3000", "图书角（虚构示例）（中心小学）", "¥5.000",
 	}
 	for _, o := range r.Orders {
 		entries := []verify.Entry{o.Entry}

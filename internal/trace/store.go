@@ -199,9 +199,10 @@ func keys(orders []Order) (homes, ids []uuid.UUID) {
 
 // outRow is an outflow, and which payment it is where it is one.
 type outRow struct {
-	K        int
-	Payment  *string
-	Position positionRow `gorm:"embedded"`
+	K             int
+	Payment       *string
+	Title, School *string
+	Position      positionRow `gorm:"embedded"`
 }
 
 func (r outRow) position() Position {
@@ -209,11 +210,15 @@ func (r outRow) position() Position {
 	if r.Payment != nil {
 		p.Payment, _ = uuid.Parse(*r.Payment) // all references of payments are ids
 	}
+	if r.Title != nil && r.School != nil {
+		p.Title, p.School = *r.Title, *r.School
+	}
 	return p
 }
 
-// payment joins the name of a grant's payment to outflows p. That of a return is its buyer's business.
-const payment = ` LEFT JOIN LATERAL (SELECT t.ref FROM transfer t WHERE p.kind = '` + fund.GrantPaying + `' AND t.home = p.home AND t.id = p.transfer_id) t ON true`
+// payment joins the name of a grant's payment to outflows p, and its programme. That of a return is its buyer's business.
+const payment = ` LEFT JOIN LATERAL (SELECT t.ref FROM transfer t WHERE p.kind = '` + fund.GrantPaying + `' AND t.home = p.home AND t.id = p.transfer_id) t ON true
+	LEFT JOIN programme g ON g.id = CASE WHEN p.kind = '` + fund.GrantPaying + `' AND p.account ~ '^` + verify.Programme + `[0-9a-f-]{36}$' THEN right(p.account, 36)::uuid END`
 
 // crossed are, for each interval of inflows, the outflows that took li of it, in order. Both ends of
 // a range are conditions on the index: the last outflow of an interval is the first that
@@ -223,7 +228,7 @@ func crossed(ctx context.Context, tx *postgres.Tx, intervals []verify.Interval) 
 	for i, v := range intervals {
 		froms[i], tos[i] = v.From, v.To
 	}
-	rows, err := postgres.Rows[outRow](ctx, tx, `SELECT i.k, p.*, t.ref AS payment FROM unnest(?::bigint[], ?::bigint[]) WITH ORDINALITY AS i(from_li, to_li, k)
+	rows, err := postgres.Rows[outRow](ctx, tx, `SELECT i.k, p.*, t.ref AS payment, g.title, g.school FROM unnest(?::bigint[], ?::bigint[]) WITH ORDINALITY AS i(from_li, to_li, k)
 		CROSS JOIN LATERAL (SELECT `+positionColumns+` FROM fund_position p WHERE p.way = 'out' AND p.to_li > i.from_li
 			AND p.to_li <= coalesce((SELECT min(l.to_li) FROM fund_position l WHERE l.way = 'out' AND l.to_li >= i.to_li), ?)) p`+payment+`
 		ORDER BY i.k, p.to_li`, postgres.Array(froms), postgres.Array(tos), int64(math.MaxInt64))
@@ -239,7 +244,7 @@ func crossed(ctx context.Context, tx *postgres.Tx, intervals []verify.Interval) 
 
 // outflows are those before the n-th, the newest first.
 func outflows(ctx context.Context, tx *postgres.Tx, before int64, limit int) ([]Position, error) {
-	rows, err := postgres.Rows[outRow](ctx, tx, `SELECT p.*, t.ref AS payment FROM (
+	rows, err := postgres.Rows[outRow](ctx, tx, `SELECT p.*, t.ref AS payment, g.title, g.school FROM (
 			SELECT `+positionColumns+` FROM fund_position p WHERE p.way = 'out' AND p.n < ? ORDER BY p.n DESC LIMIT ?) p`+payment+`
 		ORDER BY p.n DESC`, before, limit)
 	if err != nil {

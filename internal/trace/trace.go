@@ -58,7 +58,18 @@ type Position struct {
 	verify.Position // without Home and Ref
 	Home            uuid.UUID
 	Transfer        uuid.UUID
-	Payment         uuid.UUID // of a grant: its reference, where it was asked for
+	// Of a grant's payment, where that was asked for: its reference, and the title of the programme and who has
+	// the good of it.
+	Payment       uuid.UUID
+	Title, School string
+}
+
+// Name is the programme that an outflow was paid to, for people: its title, or its id.
+func (p Position) Name() string {
+	if p.Title == "" {
+		return p.Programme().String()
+	}
+	return p.Title + "（" + p.School + "）"
 }
 
 // Programme is the programme that an outflow was paid to; the zero UUID for a return.

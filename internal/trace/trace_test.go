@@ -131,6 +131,9 @@ func TestATenthIsFollowedToItsProject(t *testing.T) {
 	if got := h.trace(t, "li", one).Tenth; got != (trace.Tenth{Levied: 9900, Matured: 9900, Granted: 9900}) {
 		t.Errorf("wholly in a project: %+v", got)
 	}
+	if p := h.trace(t, "li", one).Orders[0].Inflows[0].Parts[0].Of; p.Name() != h.programme.String() || p.Payment != h.other {
+		t.Errorf("a programme without a record is %q: %+v", p.Name(), p)
+	}
 	h.late(t, two.Orders[0], 345)
 	traced := h.trace(t, "wang", two)
 	if got, want := traced.Tenth, (trace.Tenth{

@@ -5697,7 +5697,11 @@ type Outflow struct {
 	Position QueuePosition `json:"position"`
 
 	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	ProgrammeId *Id `json:"programme_id,omitempty"`
+	ProgrammeId    *Id     `json:"programme_id,omitempty"`
+	ProgrammeTitle *string `json:"programme_title,omitempty"`
+
+	// School Who has the good of it
+	School *string `json:"school,omitempty"`
 }
 
 // OutflowPage defines model for OutflowPage.
@@ -7724,8 +7728,12 @@ type TracePart struct {
 	PaymentId *Id `json:"payment_id,omitempty"`
 
 	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	ProgrammeId *Id   `json:"programme_id,omitempty"`
-	ToLi        int64 `json:"to_li"`
+	ProgrammeId    *Id     `json:"programme_id,omitempty"`
+	ProgrammeTitle *string `json:"programme_title,omitempty"`
+
+	// School Who has the good of it
+	School *string `json:"school,omitempty"`
+	ToLi   int64   `json:"to_li"`
 }
 
 // Tracking defines model for Tracking.
@@ -56974,12 +56982,19 @@ func (r GetDocumentResponse) ContentType() string {
 type GetDocumentContentResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Invalid
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDocumentContentResponse) GetJSON200() *map[string]interface{} {
+	return r.JSON200
 }
 
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
@@ -80876,6 +80891,13 @@ func ParseGetDocumentContentResponse(rsp *http.Response) (*GetDocumentContentRes
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Invalid
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -80896,6 +80918,9 @@ func ParseGetDocumentContentResponse(rsp *http.Response) (*GetDocumentContentRes
 			return nil, err
 		}
 		response.ApplicationproblemJSONDefault = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/plain) unsupported
 
 	}
 

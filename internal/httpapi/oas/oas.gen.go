@@ -5696,7 +5696,11 @@ type Outflow struct {
 	Position QueuePosition `json:"position"`
 
 	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	ProgrammeId *Id `json:"programme_id,omitempty"`
+	ProgrammeId    *Id     `json:"programme_id,omitempty"`
+	ProgrammeTitle *string `json:"programme_title,omitempty"`
+
+	// School Who has the good of it
+	School *string `json:"school,omitempty"`
 }
 
 // OutflowPage defines model for OutflowPage.
@@ -7723,8 +7727,12 @@ type TracePart struct {
 	PaymentId *Id `json:"payment_id,omitempty"`
 
 	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
-	ProgrammeId *Id   `json:"programme_id,omitempty"`
-	ToLi        int64 `json:"to_li"`
+	ProgrammeId    *Id     `json:"programme_id,omitempty"`
+	ProgrammeTitle *string `json:"programme_title,omitempty"`
+
+	// School Who has the good of it
+	School *string `json:"school,omitempty"`
+	ToLi   int64   `json:"to_li"`
 }
 
 // Tracking defines model for Tracking.
@@ -48478,6 +48486,20 @@ type GetDocumentContentResponseObject interface {
 	VisitGetDocumentContentResponse(w http.ResponseWriter) error
 }
 
+type GetDocumentContent200JSONResponse map[string]interface{}
+
+func (response GetDocumentContent200JSONResponse) VisitGetDocumentContentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDocumentContent200ApplicationoctetStreamResponse struct {
 	Body          io.Reader
 	ContentLength int64
@@ -48495,6 +48517,57 @@ func (response GetDocumentContent200ApplicationoctetStreamResponse) VisitGetDocu
 		defer closer.Close()
 	}
 	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetDocumentContent200ApplicationpdfResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetDocumentContent200ApplicationpdfResponse) VisitGetDocumentContentResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetDocumentContent200TexthtmlResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetDocumentContent200TexthtmlResponse) VisitGetDocumentContentResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetDocumentContent200TextResponse string
+
+func (response GetDocumentContent200TextResponse) VisitGetDocumentContentResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(200)
+
+	_, err := w.Write([]byte(fmt.Sprint(response)))
 	return err
 }
 
