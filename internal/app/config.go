@@ -22,6 +22,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/webhook"
+	"github.com/shiyi-market/shiyi/internal/witness"
 	"github.com/shiyi-market/shiyi/internal/worker"
 )
 
@@ -42,6 +43,7 @@ type Config struct {
 	Redis      redisdb.Config
 	Payment    gateway.Config
 	Log        transparency.Config
+	Witness    witness.Config
 	Files      file.Config
 	Identity   identity.Config
 	HTTP       httpapi.Config

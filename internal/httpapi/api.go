@@ -46,6 +46,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/web"
 	"github.com/shiyi-market/shiyi/internal/webhook"
+	"github.com/shiyi-market/shiyi/internal/witness"
 )
 
 // Services are the contexts that answer. All are needed.
@@ -62,6 +63,7 @@ type Services struct {
 	Payments     *payment.Service
 	Fund         *fund.Service
 	Transparency *transparency.Service
+	Witnesses    *witness.Service
 	Aftersales   *aftersale.Service
 	Repayments   *repayment.Service
 	Disputes     *dispute.Service
@@ -158,7 +160,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		reviews{d.Reviews},
 		vouchers{d.Vouchers},
 		webhooks{d.Payments},
-		publicLog{d.Transparency},
+		publicLog{d.Transparency, d.Witnesses},
 		publications{d.Publications},
 		system{d.Ready, site},
 	}

@@ -53,6 +53,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/webhook"
+	"github.com/shiyi-market/shiyi/internal/witness"
 )
 
 // Services are the contexts of a shop, whoever assembled it. They convert to
@@ -71,6 +72,7 @@ type Services struct {
 	Payments     *payment.Service
 	Fund         *fund.Service
 	Transparency *transparency.Service
+	Witnesses    *witness.Service
 	Aftersales   *aftersale.Service
 	Repayments   *repayment.Service
 	Disputes     *dispute.Service

@@ -6100,6 +6100,28 @@ type WebhookWithSecret struct {
 	Webhook Webhook `json:"webhook"`
 }
 
+// Witness defines model for Witness.
+type Witness struct {
+	// CosignedAt When
+	CosignedAt *time.Time `json:"cosigned_at,omitempty"`
+
+	// Key Its verifier key, as C2SP signed-note writes it; compare it with what the witness publishes itself
+	Key string `json:"key"`
+
+	// Name What the witness calls itself
+	//
+	// Example: witness.example
+	Name string `json:"name"`
+
+	// Size Leaves in the newest checkpoint that it cosigned; absent while there is none
+	Size *int64 `json:"size,omitempty"`
+}
+
+// WitnessList defines model for WitnessList.
+type WitnessList struct {
+	Data []Witness `json:"data"`
+}
+
 // ZoneReach defines model for ZoneReach.
 type ZoneReach struct {
 	// Code Example: COLD_NORTH_CHINA
@@ -7551,6 +7573,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /log/key (the `GetLogKey` operationId).
 	GetLogKey(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetWitnessedCheckpoint The newest checkpoint that a witness has cosigned
+	//
+	// A signed note as `/log/checkpoint`, with the cosignatures of all witnesses who cosigned it (C2SP tlog-cosignature). It may be some seconds older than the newest.
+	//
+	// Corresponds with GET /log/witnessed (the `GetWitnessedCheckpoint` operationId).
+	GetWitnessedCheckpoint(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetContract This document
 	//
@@ -9425,6 +9454,11 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/public/shipping-zones (the `ListShippingZones` operationId).
 	ListShippingZones(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListWitnesses Who is asked to cosign the log, and what each has seen when
+	//
+	// Corresponds with GET /v1/public/witnesses (the `ListWitnesses` operationId).
+	ListWitnesses(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	//
 	// Corresponds with GET /v1/regions (the `ListRegions` operationId).
@@ -9592,6 +9626,23 @@ func (c *Client) GetLogCheckpoint(ctx context.Context, reqEditors ...RequestEdit
 // Corresponds with GET /log/key (the `GetLogKey` operationId).
 func (c *Client) GetLogKey(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetLogKeyRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetWitnessedCheckpoint The newest checkpoint that a witness has cosigned
+//
+// A signed note as `/log/checkpoint`, with the cosignatures of all witnesses who cosigned it (C2SP tlog-cosignature). It may be some seconds older than the newest.
+//
+// Corresponds with GET /log/witnessed (the `GetWitnessedCheckpoint` operationId).
+func (c *Client) GetWitnessedCheckpoint(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetWitnessedCheckpointRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -14345,6 +14396,21 @@ func (c *Client) ListShippingZones(ctx context.Context, reqEditors ...RequestEdi
 	return c.Client.Do(req)
 }
 
+// ListWitnesses Who is asked to cosign the log, and what each has seen when
+//
+// Corresponds with GET /v1/public/witnesses (the `ListWitnesses` operationId).
+func (c *Client) ListWitnesses(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWitnessesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRegions Where goods come from: counties, townships, villages, by code
 //
 // Corresponds with GET /v1/regions (the `ListRegions` operationId).
@@ -14739,6 +14805,33 @@ func NewGetLogKeyRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/log/key")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetWitnessedCheckpointRequest constructs an http.Request for the GetWitnessedCheckpoint method
+func NewGetWitnessedCheckpointRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/log/witnessed")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -25593,6 +25686,33 @@ func NewListShippingZonesRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListWitnessesRequest constructs an http.Request for the ListWitnesses method
+func NewListWitnessesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/witnesses")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListRegionsRequest constructs an http.Request for the ListRegions method
 func NewListRegionsRequest(server string, params *ListRegionsParams) (*http.Request, error) {
 	var err error
@@ -26379,6 +26499,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /log/key (the `GetLogKey` operationId).
 	GetLogKeyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetLogKeyResponse, error)
+
+	// GetWitnessedCheckpointWithResponse The newest checkpoint that a witness has cosigned
+	//
+	// A signed note as `/log/checkpoint`, with the cosignatures of all witnesses who cosigned it (C2SP tlog-cosignature). It may be some seconds older than the newest.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /log/witnessed (the `GetWitnessedCheckpoint` operationId).
+	GetWitnessedCheckpointWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetWitnessedCheckpointResponse, error)
 
 	// GetContractWithResponse This document
 	//
@@ -28529,6 +28658,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/public/shipping-zones (the `ListShippingZones` operationId).
 	ListShippingZonesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListShippingZonesResponse, error)
 
+	// ListWitnessesWithResponse Who is asked to cosign the log, and what each has seen when
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/witnesses (the `ListWitnesses` operationId).
+	ListWitnessesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListWitnessesResponse, error)
+
 	// ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -28834,6 +28970,54 @@ func (r GetLogKeyResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetLogKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetWitnessedCheckpointResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetWitnessedCheckpointResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetWitnessedCheckpointResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetWitnessedCheckpointResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetWitnessedCheckpointResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetWitnessedCheckpointResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetWitnessedCheckpointResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -45559,6 +45743,54 @@ func (r ListShippingZonesResponse) ContentType() string {
 	return ""
 }
 
+type ListWitnessesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WitnessList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWitnessesResponse) GetJSON200() *WitnessList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListWitnessesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWitnessesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWitnessesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWitnessesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWitnessesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRegionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -46458,6 +46690,21 @@ func (c *ClientWithResponses) GetLogKeyWithResponse(ctx context.Context, reqEdit
 		return nil, err
 	}
 	return ParseGetLogKeyResponse(rsp)
+}
+
+// GetWitnessedCheckpointWithResponse The newest checkpoint that a witness has cosigned
+//
+// A signed note as `/log/checkpoint`, with the cosignatures of all witnesses who cosigned it (C2SP tlog-cosignature). It may be some seconds older than the newest.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /log/witnessed (the `GetWitnessedCheckpoint` operationId).
+func (c *ClientWithResponses) GetWitnessedCheckpointWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetWitnessedCheckpointResponse, error) {
+	rsp, err := c.GetWitnessedCheckpoint(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetWitnessedCheckpointResponse(rsp)
 }
 
 // GetContractWithResponse This document
@@ -50331,6 +50578,19 @@ func (c *ClientWithResponses) ListShippingZonesWithResponse(ctx context.Context,
 	return ParseListShippingZonesResponse(rsp)
 }
 
+// ListWitnessesWithResponse Who is asked to cosign the log, and what each has seen when
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/witnesses (the `ListWitnesses` operationId).
+func (c *ClientWithResponses) ListWitnessesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListWitnessesResponse, error) {
+	rsp, err := c.ListWitnesses(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWitnessesResponse(rsp)
+}
+
 // ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
 //
 // Returns a wrapper object for the known response body format(s).
@@ -50665,6 +50925,39 @@ func ParseGetLogKeyResponse(rsp *http.Response) (*GetLogKeyResponse, error) {
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetWitnessedCheckpointResponse parses an HTTP response from a GetWitnessedCheckpointWithResponse call
+func ParseGetWitnessedCheckpointResponse(rsp *http.Response) (*GetWitnessedCheckpointResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetWitnessedCheckpointResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -64281,6 +64574,39 @@ func ParseListShippingZonesResponse(rsp *http.Response) (*ListShippingZonesRespo
 
 	case rsp.StatusCode == 304:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListWitnessesResponse parses an HTTP response from a ListWitnessesWithResponse call
+func ParseListWitnessesResponse(rsp *http.Response) (*ListWitnessesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWitnessesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WitnessList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

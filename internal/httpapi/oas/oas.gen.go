@@ -6099,6 +6099,28 @@ type WebhookWithSecret struct {
 	Webhook Webhook `json:"webhook"`
 }
 
+// Witness defines model for Witness.
+type Witness struct {
+	// CosignedAt When
+	CosignedAt *time.Time `json:"cosigned_at,omitempty"`
+
+	// Key Its verifier key, as C2SP signed-note writes it; compare it with what the witness publishes itself
+	Key string `json:"key"`
+
+	// Name What the witness calls itself
+	//
+	// Example: witness.example
+	Name string `json:"name"`
+
+	// Size Leaves in the newest checkpoint that it cosigned; absent while there is none
+	Size *int64 `json:"size,omitempty"`
+}
+
+// WitnessList defines model for WitnessList.
+type WitnessList struct {
+	Data []Witness `json:"data"`
+}
+
 // ZoneReach defines model for ZoneReach.
 type ZoneReach struct {
 	// Code Example: COLD_NORTH_CHINA
@@ -7471,6 +7493,9 @@ type ServerInterface interface {
 	// GetLogKey The log's verifier key; keep it, and compare it when it matters
 	// (GET /log/key)
 	GetLogKey(c *gin.Context)
+	// GetWitnessedCheckpoint The newest checkpoint that a witness has cosigned
+	// (GET /log/witnessed)
+	GetWitnessedCheckpoint(c *gin.Context)
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(c *gin.Context)
@@ -8113,6 +8138,9 @@ type ServerInterface interface {
 	// ListShippingZones Where goods are shipped to
 	// (GET /v1/public/shipping-zones)
 	ListShippingZones(c *gin.Context)
+	// ListWitnesses Who is asked to cosign the log, and what each has seen when
+	// (GET /v1/public/witnesses)
+	ListWitnesses(c *gin.Context)
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	// (GET /v1/regions)
 	ListRegions(c *gin.Context, params ListRegionsParams)
@@ -8224,6 +8252,19 @@ func (siw *ServerInterfaceWrapper) GetLogKey(c *gin.Context) {
 	}
 
 	siw.Handler.GetLogKey(c)
+}
+
+// GetWitnessedCheckpoint operation middleware
+func (siw *ServerInterfaceWrapper) GetWitnessedCheckpoint(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetWitnessedCheckpoint(c)
 }
 
 // GetContract operation middleware
@@ -14818,6 +14859,19 @@ func (siw *ServerInterfaceWrapper) ListShippingZones(c *gin.Context) {
 	siw.Handler.ListShippingZones(c)
 }
 
+// ListWitnesses operation middleware
+func (siw *ServerInterfaceWrapper) ListWitnesses(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListWitnesses(c)
+}
+
 // ListRegions operation middleware
 func (siw *ServerInterfaceWrapper) ListRegions(c *gin.Context) {
 
@@ -15489,6 +15543,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/public/documents", wrapper.ListDocuments)
 	router.GET(options.BaseURL+"/v1/public/documents/:document_id", wrapper.GetDocument)
 	router.GET(options.BaseURL+"/v1/public/documents/:document_id/content", wrapper.GetDocumentContent)
+	router.GET(options.BaseURL+"/log/witnessed", wrapper.GetWitnessedCheckpoint)
+	router.GET(options.BaseURL+"/v1/public/witnesses", wrapper.ListWitnesses)
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -15682,6 +15738,57 @@ type GetLogKeydefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetLogKeydefaultApplicationProblemPlusJSONResponse) VisitGetLogKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWitnessedCheckpointRequestObject struct {
+}
+
+type GetWitnessedCheckpointResponseObject interface {
+	VisitGetWitnessedCheckpointResponse(w http.ResponseWriter) error
+}
+
+type GetWitnessedCheckpoint200TextResponse string
+
+func (response GetWitnessedCheckpoint200TextResponse) VisitGetWitnessedCheckpointResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(200)
+
+	_, err := w.Write([]byte(fmt.Sprint(response)))
+	return err
+}
+
+type GetWitnessedCheckpoint404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetWitnessedCheckpoint404ApplicationProblemPlusJSONResponse) VisitGetWitnessedCheckpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWitnessedCheckpointdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetWitnessedCheckpointdefaultApplicationProblemPlusJSONResponse) VisitGetWitnessedCheckpointResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -39123,6 +39230,44 @@ func (response ListShippingZonesdefaultApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type ListWitnessesRequestObject struct {
+}
+
+type ListWitnessesResponseObject interface {
+	VisitListWitnessesResponse(w http.ResponseWriter) error
+}
+
+type ListWitnesses200JSONResponse WitnessList
+
+func (response ListWitnesses200JSONResponse) VisitListWitnessesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWitnessesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListWitnessesdefaultApplicationProblemPlusJSONResponse) VisitListWitnessesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRegionsRequestObject struct {
 	Params ListRegionsParams
 }
@@ -40266,6 +40411,9 @@ type StrictServerInterface interface {
 	// GetLogKey The log's verifier key; keep it, and compare it when it matters
 	// (GET /log/key)
 	GetLogKey(ctx context.Context, request GetLogKeyRequestObject) (GetLogKeyResponseObject, error)
+	// GetWitnessedCheckpoint The newest checkpoint that a witness has cosigned
+	// (GET /log/witnessed)
+	GetWitnessedCheckpoint(ctx context.Context, request GetWitnessedCheckpointRequestObject) (GetWitnessedCheckpointResponseObject, error)
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
@@ -40908,6 +41056,9 @@ type StrictServerInterface interface {
 	// ListShippingZones Where goods are shipped to
 	// (GET /v1/public/shipping-zones)
 	ListShippingZones(ctx context.Context, request ListShippingZonesRequestObject) (ListShippingZonesResponseObject, error)
+	// ListWitnesses Who is asked to cosign the log, and what each has seen when
+	// (GET /v1/public/witnesses)
+	ListWitnesses(ctx context.Context, request ListWitnessesRequestObject) (ListWitnessesResponseObject, error)
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	// (GET /v1/regions)
 	ListRegions(ctx context.Context, request ListRegionsRequestObject) (ListRegionsResponseObject, error)
@@ -41094,6 +41245,30 @@ func (sh *strictHandler) GetLogKey(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetLogKeyResponseObject); ok {
 		if err := validResponse.VisitGetLogKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetWitnessedCheckpoint operation middleware
+func (sh *strictHandler) GetWitnessedCheckpoint(ctx *gin.Context) {
+	var request GetWitnessedCheckpointRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWitnessedCheckpoint(ctx, request.(GetWitnessedCheckpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWitnessedCheckpoint")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetWitnessedCheckpointResponseObject); ok {
+		if err := validResponse.VisitGetWitnessedCheckpointResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -47957,6 +48132,30 @@ func (sh *strictHandler) ListShippingZones(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListShippingZonesResponseObject); ok {
 		if err := validResponse.VisitListShippingZonesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWitnesses operation middleware
+func (sh *strictHandler) ListWitnesses(ctx *gin.Context) {
+	var request ListWitnessesRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWitnesses(ctx, request.(ListWitnessesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWitnesses")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListWitnessesResponseObject); ok {
+		if err := validResponse.VisitListWitnessesResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
