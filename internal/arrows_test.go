@@ -84,6 +84,7 @@ var arrows = map[string][]string{
 	"transparency": {},
 	"voucher":      {"fulfilment", "identity", "merchant", "notice", "order", "trail"},
 	"webhook":      {"identity", "trail"},
+	"witness":      {"transparency"},
 }
 
 // floors are the packages that are no contexts. They have no arrows here: the

@@ -21,6 +21,12 @@ import (
 func log(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("log", flag.ContinueOnError)
 	key, dir, url := flags.String("key", "", ""), flags.String("dir", "", ""), flags.String("url", "", "")
+	quorum, witnesses := flags.Int("quorum", 0, ""), []verify.Witness(nil)
+	flags.Func("witness", "", func(vkey string) error {
+		w, err := verify.NewWitness(vkey)
+		witnesses = append(witnesses, w)
+		return err
+	})
 	fund, since, save := flags.String("fund", "", ""), flags.String("since", "", ""), flags.String("save", "", "")
 	rest, err := parse(flags, args)
 	if err != nil {
@@ -37,7 +43,13 @@ func log(ctx context.Context, args []string, out io.Writer) error {
 	if *url != "" {
 		src = site(*url)
 	}
-	a := audit{log: l, src: src}
+	if *quorum == 0 {
+		*quorum = len(witnesses)
+	}
+	if *quorum < 0 || *quorum > len(witnesses) {
+		return fmt.Errorf("%w: a quorum of %d of %d witnesses; see shiyi-verify --help", errUse, *quorum, len(witnesses))
+	}
+	a := audit{log: l, src: src, witnesses: witnesses, quorum: *quorum}
 	if a.statement, err = statement(ctx, *fund); err != nil {
 		return err
 	}
@@ -62,6 +74,8 @@ type audit struct {
 	log       verify.Log
 	src       verify.Source
 	statement *verify.Statement // what the fund says; nil when not asked for
+	witnesses []verify.Witness  // those who are trusted
+	quorum    int               // how many of them must have cosigned
 
 	signed     []byte
 	checkpoint verify.Checkpoint
@@ -72,7 +86,14 @@ type audit struct {
 // walk reads everything and checks it, and the fund's figures with it.
 func (a *audit) walk(ctx context.Context) error {
 	var err error
-	if a.signed, err = a.src.File(ctx, verify.CheckpointPath); err != nil {
+	path := verify.CheckpointPath
+	if a.quorum > 0 {
+		path = verify.WitnessedPath // the newest that has had time to be cosigned
+	}
+	if a.signed, err = a.src.File(ctx, path); err != nil {
+		return err
+	}
+	if err := verify.Quorum(a.signed, a.witnesses, a.quorum); err != nil {
 		return err
 	}
 	if a.checkpoint, err = a.log.Checkpoint(a.signed); err != nil {
@@ -130,6 +151,9 @@ func (a *audit) report(out io.Writer) {
 	fmt.Fprintf(out, "  %d sales of %s yuan, exactly one tenth of each to the fund: %s yuan\n", t.Sales, yuan(t.SoldLi), yuan(t.LeviedLi))
 	fmt.Fprintf(out, "  %d refunds of %s yuan, with their tenth: %s yuan\n", t.Refunds, yuan(t.RefundedLi), yuan(t.ReturnedLi))
 	fmt.Fprintf(out, "  the education fund holds %s yuan, of which %s may still be returned\n", yuan(t.PendingLi+t.FreeLi+t.HeldLi), yuan(t.PendingLi))
+	if a.quorum > 0 {
+		fmt.Fprintf(out, "At least %d of %d witnesses have cosigned it.\n", a.quorum, len(a.witnesses))
+	}
 	if a.statement != nil {
 		fmt.Fprintln(out, "The published figures are the sums of the leaves.")
 	}

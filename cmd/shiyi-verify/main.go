@@ -39,11 +39,15 @@ const usage = `shiyi-verify checks what Shiyi publishes. It needs no server's wo
 
   shiyi-verify log --key KEY (--url http://localhost:8080/log | --dir DIR)
                    [--fund FUND.json] [--since OLD] [--save NEW]
+                   [--witness WITNESS]… [--quorum N]
         Reads the whole public log, computes its tree anew, checks the tenth in
         every leaf, and sums the leaves.
         --fund   a file or address with the fund's published figures (GET
                  /v1/public/fund): they must be the sums of the leaves
         --since  a checkpoint that was saved before: the log must extend it
+        --witness  the verifier key of a witness whom you trust; may be repeated.
+                 The checkpoint must then be cosigned, by all of them or by
+        --quorum so many: nobody is shown another log than they were
         --save   keeps the checkpoint that was checked, for the next time
 
 KEY is the log's verifier key (https://c2sp.org/signed-note), or a file that

@@ -119,7 +119,7 @@ func (p program) replay() *cobra.Command {
 
 func (p program) verify() *cobra.Command {
 	return p.opened("verify", "Check the book, the fund and the public log of the database against one another", app.Look,
-		func(ctx context.Context, a *app.App) error { return a.Verify(ctx, p.stdout) })
+		func(ctx context.Context, a *app.App) error { return a.Verify(ctx, p.stdout, app.Watch(p.stderr)) })
 }
 
 func (p program) doctor() *cobra.Command {

@@ -62,6 +62,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/webhook"
+	"github.com/shiyi-market/shiyi/internal/witness"
 	"github.com/shiyi-market/shiyi/internal/worker"
 )
 
@@ -179,6 +180,13 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	if s.Transparency, err = transparency.New(a.db, a.cfg.Log, ledger.Roller{}, trace.Follower{}); err != nil {
 		return err
 	}
+	peers, err := a.cfg.Witness.Peers()
+	if err != nil {
+		return err
+	}
+	if s.Witnesses, err = witness.New(a.db, s.Transparency, peers, nil); err != nil {
+		return err
+	}
 	if s.Files, err = file.Open(a.db, a.cfg.Files); err != nil {
 		return err
 	}
@@ -288,7 +296,7 @@ func (d database) current(ctx context.Context) (err error) {
 func (a *App) newWorker() (*worker.Worker, error) {
 	return worker.New(a.cfg.Worker, a.db, worker.Deps{
 		DB: a.db, Orders: a.services.Orders, Payments: a.services.Payments, Reconciler: a.services.Reconciler,
-		Log: a.services.Transparency, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
+		Log: a.services.Transparency, Witnesses: a.services.Witnesses, Fund: a.services.Fund, Identity: a.services.Identity, Files: a.services.Files,
 		Standing: a.services.Standing, Inventory: a.services.Inventory, Search: a.services.Search, Settlements: a.services.Settlements,
 		Payees: a.services.Payees, Aftersales: a.services.Aftersales, Merchants: a.services.Merchants, Webhooks: a.services.Webhooks, Intake: a.services.Intake,
 		Fulfilment: a.services.Fulfilment, Dispatch: a.services.Dispatch,

@@ -25,6 +25,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/telemetry"
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/webhook"
+	"github.com/shiyi-market/shiyi/internal/witness"
 	"github.com/shiyi-market/shiyi/internal/worker"
 )
 
@@ -45,6 +46,7 @@ type Config struct {
 	Redis      redisdb.Config
 	Payment    gateway.Config
 	Log        transparency.Config
+	Witness    witness.Config
 	Files      file.Config
 	Identity   identity.Config
 	HTTP       httpapi.Config

@@ -2,9 +2,11 @@
 // run: what it sells and shows in a second, what PostgreSQL alone would do for the
 // same sale, and what a Redis that is gone costs. It asserts nothing.
 //
-//	go run ./internal/bench [search] [PROGRAM]
+//	go run ./internal/bench [search | verify [LEVIES]] [PROGRAM]
 //
-// With the word search it measures searches among 200,000 products instead.
+// With the word search it measures searches among 200,000 products instead, with the word
+// verify how fast 1,000,000 levies are booked and numbered, and how fast `shiyi verify` checks
+// them all.
 // Without a program it builds the one of the repository that it is run in.
 package main
 
@@ -17,6 +19,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -46,12 +49,21 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
-	searches := len(args) > 0 && args[0] == "search"
-	if searches {
-		args = args[1:]
+	part := (*bench).measure
+	levies := wholeLog
+	switch {
+	case len(args) > 0 && args[0] == "search":
+		part, args = (*bench).searching, args[1:]
+	case len(args) > 0 && args[0] == "verify":
+		part, args = func(b *bench, ctx context.Context) error { return b.verifying(ctx, levies) }, args[1:]
+		if len(args) > 0 {
+			if n, err := strconv.Atoi(args[0]); err == nil {
+				levies, args = n, args[1:]
+			}
+		}
 	}
 	if len(args) > 1 {
-		return errors.New("usage: bench [search] [PROGRAM]")
+		return errors.New("usage: bench [search | verify [LEVIES]] [PROGRAM]")
 	}
 	room, err := drill.Room("shiyi-bench-")
 	if err != nil {
@@ -73,10 +85,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.shop.Stop(context.WithoutCancel(ctx))) }()
-	if searches {
-		return b.searching(ctx)
-	}
-	return b.measure(ctx)
+	return part(b, ctx)
 }
 
 // bench is one run.

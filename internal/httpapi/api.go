@@ -56,6 +56,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/web"
 	"github.com/shiyi-market/shiyi/internal/webhook"
+	"github.com/shiyi-market/shiyi/internal/witness"
 )
 
 // Services are the contexts that answer. All are needed.
@@ -107,6 +108,7 @@ type Services struct {
 	Programmes    *programme.Service
 	Grants        *grant.Service
 	Disbursements *disbursement.Service
+	Witnesses     *witness.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -183,7 +185,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		reviews{d.Reviews},
 		vouchers{d.Vouchers},
 		webhooks{d.Payments},
-		publicLog{d.Transparency},
+		publicLog{d.Transparency, d.Witnesses},
 		publications{d.Publications},
 		pupils{d.Pupils},
 		reports{d.Assistance, d.Reports, d.Disclosures, d.Publications, site, d.Clock},

@@ -67,51 +67,47 @@ func (r *Report) transfers(ctx context.Context, tx *postgres.Tx) error {
 	if err != nil {
 		return err
 	}
-	var after struct{ home, id uuid.UUID }
+	if err := byKey(ctx, tx, true); err != nil {
+		return err
+	}
+	var home, after uuid.UUID
 	for {
-		rows, err := bookPage(ctx, tx, after.home, after.id)
-		if err != nil || len(rows) == 0 {
+		rows, err := bookPage(ctx, tx, home, after)
+		if err != nil {
 			return err
 		}
+		if len(rows) == 0 {
+			return byKey(ctx, tx, false)
+		}
+		for _, row := range rows {
+			r.transfer(row)
+		}
+		home, after = rows[len(rows)-1].Home, rows[len(rows)-1].ID
 		if r.watch != nil {
 			r.watch(r.Transfers, all)
-		}
-		for len(rows) > 0 {
-			n := 1
-			for n < len(rows) && rows[n].ID == rows[0].ID {
-				n++
-			}
-			r.transfer(rows[:n])
-			after.home, after.id, rows = rows[0].Home, rows[0].ID, rows[n:]
 		}
 	}
 }
 
-// transfer holds one transfer, given as its moves, against its digest and its leaf.
-func (r *Report) transfer(rows []bookRow) {
-	first := rows[0]
+// transfer holds one transfer against its digest and its leaf.
+func (r *Report) transfer(row bookRow) {
 	r.Transfers++
-	if first.What == nil {
-		r.differ("transfer %s of %s: its digest is of %d moves, and it has none", first.ID, first.Home, first.Moves)
+	r.Moves += int64(len(row.moves))
+	if len(row.moves) == 0 {
+		r.differ("transfer %s of %s: its digest is of %d moves, and it has none", row.ID, row.Home, row.headRow.Moves)
 		return
 	}
-	r.Moves += int64(len(rows))
-	flat := make([]entryRow, len(rows))
-	ordered := true
-	for i, row := range rows {
-		flat[i], ordered = row.entry(), ordered && row.N == i+1
-	}
-	e := gather(flat)[0]
-	if digest := e.digest(); !ordered || len(rows) != first.Moves || !bytes.Equal(digest[:], first.Digest) {
-		r.differ("transfer %s of %s: its moves are not those of its digest", first.ID, first.Home)
+	e, counted := row.entry()
+	if digest := e.digest(); !counted || len(row.moves) != row.headRow.Moves || !bytes.Equal(digest[:], row.Digest) {
+		r.differ("transfer %s of %s: its moves are not those of its digest", row.ID, row.Home)
 	}
 	leaf, err := e.Leaf()
 	switch {
 	case err != nil:
-		r.differ("transfer %s of %s has no leaf: %v", first.ID, first.Home, err)
-	case first.Leaf == nil:
-		r.differ("transfer %s of %s: its leaf is neither in the log nor waiting for it", first.ID, first.Home)
-	case !bytes.Equal(leaf, first.Leaf):
-		r.differ("transfer %s of %s: its leaf in the log says something else", first.ID, first.Home)
+		r.differ("transfer %s of %s has no leaf: %v", row.ID, row.Home, err)
+	case row.Leaf == nil:
+		r.differ("transfer %s of %s: its leaf is neither in the log nor waiting for it", row.ID, row.Home)
+	case !bytes.Equal(leaf, row.Leaf):
+		r.differ("transfer %s of %s: its leaf in the log says something else", row.ID, row.Home)
 	}
 }

@@ -1,36 +1,62 @@
 package ledger
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/id"
+	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
-// bookRow is a move, or a transfer without any, with the leaf that the log holds
-// or will hold of it.
-type bookRow struct {
-	Home, ID             uuid.UUID
-	Kind, Ref            string
-	At                   time.Time
-	Public               bool
-	Salt, Digest         []byte
-	Moves                int
-	N                    int
-	What, Source, Target *string
-	AmountLi             *int64
-	Leaf                 []byte
+// headRow is a row of transfer.
+type headRow struct {
+	Home, ID     uuid.UUID
+	Kind, Ref    string
+	At           time.Time
+	Public       bool
+	Salt, Digest []byte
+	Moves        int
 }
 
-// entry is the row without what may be missing.
-func (r bookRow) entry() entryRow {
-	return entryRow{
-		Home: r.Home, ID: r.ID, Kind: r.Kind, Ref: r.Ref, At: r.At, Public: r.Public, Salt: r.Salt,
-		What: *r.What, Source: *r.Source, Target: *r.Target, AmountLi: *r.AmountLi,
+// moveRow is a row of move.
+type moveRow struct {
+	Home, TransferID     uuid.UUID
+	N                    int
+	What, Source, Target string
+	AmountLi             int64
+}
+
+// keptRow is a leaf that the log holds or will hold.
+type keptRow struct {
+	Home, TransferID uuid.UUID
+	Leaf             []byte
+}
+
+// bookRow is a transfer with its moves and its leaf, nil where there is none.
+type bookRow struct {
+	headRow
+	moves []moveRow
+	Leaf  []byte
+}
+
+// entry is the transfer as it was booked, and whether its moves are counted from one.
+func (r bookRow) entry() (Entry, bool) {
+	e := Entry{
+		ID: id.From[Transfer](r.ID), At: r.At.UTC(), Salt: r.Salt,
+		Transfer: Transfer{Home: r.Home, Kind: r.Kind, Ref: r.Ref, Public: r.Public, Moves: make([]Move, len(r.moves))},
 	}
+	counted := true
+	for i, m := range r.moves {
+		e.Moves[i] = Move{m.What, Account(m.Source), Account(m.Target), money.Li(m.AmountLi)}
+		counted = counted && m.N == i+1
+	}
+	return e, counted
 }
 
 func countTransfers(ctx context.Context, tx *postgres.Tx) (int64, error) {
@@ -42,21 +68,69 @@ func countTransfers(ctx context.Context, tx *postgres.Tx) (int64, error) {
 }
 
 // checkPage is how many transfers Check reads at a time.
-const checkPage = 2000
+const checkPage = 5000
 
-func bookPage(ctx context.Context, tx *postgres.Tx, home, id uuid.UUID) ([]bookRow, error) {
-	rows, err := postgres.Rows[bookRow](ctx, tx, `
-		SELECT t.home, t.id, t.kind, t.ref, t.at, t.public, t.salt, t.digest, t.moves, coalesce(m.n, 0) AS n, m.what, m.source, m.target, m.amount_li,
-		       coalesce(e.leaf, p.leaf) AS leaf
-		FROM (SELECT * FROM transfer WHERE (home, id) > (?, ?) ORDER BY home, id LIMIT ?) AS t
-		LEFT JOIN move m ON m.home = t.home AND m.transfer_id = t.id
-		LEFT JOIN log_entry e ON e.home = t.home AND e.transfer_id = t.id
-		LEFT JOIN log_pending p ON p.home = t.home AND p.transfer_id = t.id
-		ORDER BY t.home, t.id, m.n`, home, id, checkPage)
+// byKey makes the planner walk along the keys: it would else read whole tables for a page of
+// a book that has grown since it last looked.
+func byKey(ctx context.Context, tx *postgres.Tx, only bool) error {
+	others := map[bool]string{true: "off", false: "on"}[only]
+	_, err := tx.Exec(ctx, `SELECT set_config('enable_seqscan', ?, true), set_config('enable_bitmapscan', ?, true), set_config('enable_sort', ?, true)`,
+		others, others, others)
 	if err != nil {
-		return nil, fmt.Errorf("read the book after %s: %w", id, err)
+		return fmt.Errorf("tell the planner how to read the book: %w", err)
+	}
+	return nil
+}
+
+// bookPage are the transfers after one, in the order of their keys. The three tables are read
+// one after the other between the same keys, and laid beside one another here.
+func bookPage(ctx context.Context, tx *postgres.Tx, home, after uuid.UUID) ([]bookRow, error) {
+	heads, err := postgres.Rows[headRow](ctx, tx, `SELECT home, id, kind, ref, at, public, salt, digest, moves FROM transfer
+		WHERE (home, id) > (?, ?) ORDER BY home, id LIMIT ?`, home, after, checkPage)
+	if err != nil || len(heads) == 0 {
+		return nil, wrapped(err, after)
+	}
+	first, last := heads[0], heads[len(heads)-1]
+	moves, err := postgres.Rows[moveRow](ctx, tx, `SELECT home, transfer_id, n, what, source, target, amount_li FROM move
+		WHERE (home, transfer_id) >= (?, ?) AND (home, transfer_id) <= (?, ?) ORDER BY home, transfer_id, n`, first.Home, first.ID, last.Home, last.ID)
+	if err != nil {
+		return nil, wrapped(err, after)
+	}
+	leaves := make(map[[2]uuid.UUID][]byte, len(heads))
+	for _, table := range []string{"log_entry", "log_pending"} {
+		kept, err := postgres.Rows[keptRow](ctx, tx, `SELECT home, transfer_id, leaf FROM `+table+`
+			WHERE (home, transfer_id) >= (?, ?) AND (home, transfer_id) <= (?, ?) ORDER BY home, transfer_id`, first.Home, first.ID, last.Home, last.ID)
+		if err != nil {
+			return nil, wrapped(err, after)
+		}
+		for _, k := range kept {
+			leaves[[2]uuid.UUID{k.Home, k.TransferID}] = k.Leaf
+		}
+	}
+	rows := make([]bookRow, len(heads))
+	for i, h := range heads {
+		rows[i] = bookRow{headRow: h, Leaf: leaves[[2]uuid.UUID{h.Home, h.ID}]}
+		for len(moves) > 0 && before(moves[0], h) {
+			moves = moves[1:] // a move without a transfer, which is named elsewhere
+		}
+		n := 0
+		for n < len(moves) && moves[n].Home == h.Home && moves[n].TransferID == h.ID {
+			n++
+		}
+		rows[i].moves, moves = moves[:n:n], moves[n:]
 	}
 	return rows, nil
+}
+
+func before(m moveRow, h headRow) bool {
+	return cmp.Or(bytes.Compare(m.Home[:], h.Home[:]), bytes.Compare(m.TransferID[:], h.ID[:])) < 0
+}
+
+func wrapped(err error, after uuid.UUID) error {
+	if err != nil {
+		return fmt.Errorf("read the book after %s: %w", after, err)
+	}
+	return nil
 }
 
 // orphanRow is a leaf whose transfer is gone.

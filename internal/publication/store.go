@@ -96,7 +96,7 @@ func list(ctx context.Context, tx *postgres.Tx, kind Kind, p page.Request) (page
 
 // pair is a document and the leaf of it, of which one may be missing.
 type pair struct {
-	Document row `gorm:"embedded"`
+	Document row       `gorm:"embedded"`
 	Told     uuid.UUID // the document that the leaf tells of
 	Index    *int64
 	Leaf     []byte

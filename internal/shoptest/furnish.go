@@ -63,6 +63,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/webhook"
+	"github.com/shiyi-market/shiyi/internal/witness"
 )
 
 // Services are the contexts of a shop, whoever assembled it. They convert to
@@ -116,6 +117,7 @@ type Services struct {
 	Programmes    *programme.Service
 	Grants        *grant.Service
 	Disbursements *disbursement.Service
+	Witnesses     *witness.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this

@@ -78,6 +78,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/webhook"
+	"github.com/shiyi-market/shiyi/internal/witness"
 )
 
 // Shop is a shop that is open. It may be used by many goroutines.
@@ -174,6 +175,8 @@ func New(t testing.TB, o Options) *Shop {
 	s.Transparency, err = transparency.New(s.DB, transparency.Config{Origin: "shop.test/log", Folder: t.TempDir()}, ledger.Roller{}, trace.Follower{})
 	must(t, err)
 	must(t, s.Transparency.Sign(t.Context()))
+	s.Witnesses, err = witness.New(s.DB, s.Transparency, nil, nil)
+	must(t, err)
 	s.Trail, s.Merchants, s.Inventory = trail.New(s.DB), merchant.New(s.DB), inventory.New(s.DB)
 	s.Keys, s.Webhooks = apikey.New(s.DB), webhook.New(s.DB, webhook.Config{}, listener{})
 	s.Catalog, s.Carts, s.Fund = catalog.New(s.DB, o.Cache), cart.New(s.DB), fund.New(s.DB)

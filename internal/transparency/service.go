@@ -57,6 +57,12 @@ func (s *Service) Checkpoint(ctx context.Context) ([]byte, error) {
 	})
 }
 
+// CheckpointOf is the signed checkpoint of a tree of this size. One that was never signed is
+// ErrNoCheckpoint.
+func (s *Service) CheckpointOf(ctx context.Context, size int64) ([]byte, error) {
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]byte, error) { return noteOf(ctx, tx, s.signer.vkey, size) })
+}
+
 // Tile is the file at a path "tile/<level>/<n>[.p/<w>]" or
 // "tile/entries/<n>[.p/<w>]". It never changes. What no signed checkpoint needs
 // yet, and any other path, is ErrNoTile.

@@ -186,6 +186,18 @@ func newest(ctx context.Context, tx *postgres.Tx, vkey string) (checkpointRow, b
 	return rows[0], true, nil
 }
 
+// noteOf is the signer's checkpoint of exactly this size.
+func noteOf(ctx context.Context, tx *postgres.Tx, vkey string, size int64) ([]byte, error) {
+	rows, err := postgres.Rows[checkpointRow](ctx, tx, `SELECT size, root, note FROM log_checkpoint WHERE signer = ? AND size = ?`, vkey, size)
+	if err != nil {
+		return nil, fmt.Errorf("read the checkpoint of %d leaves: %w", size, err)
+	}
+	if len(rows) == 0 {
+		return nil, ErrNoCheckpoint
+	}
+	return []byte(rows[0].Note), nil
+}
+
 func insertCheckpoint(ctx context.Context, tx *postgres.Tx, vkey string, c verify.Checkpoint, signed []byte) error {
 	_, err := tx.Exec(ctx, `INSERT INTO log_checkpoint (signer, size, root, note, signed_at, previous)
 		VALUES (?, ?, ?, ?, ?, (SELECT max(size) FROM log_checkpoint))`,

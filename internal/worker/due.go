@@ -35,6 +35,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/transparency"
 	"github.com/shiyi-market/shiyi/internal/voucher"
 	"github.com/shiyi-market/shiyi/internal/webhook"
+	"github.com/shiyi-market/shiyi/internal/witness"
 )
 
 // Deps are the contexts that the worker calls.
@@ -44,6 +45,8 @@ type Deps struct {
 	Payments   *payment.Service
 	Reconciler *reconcile.Service
 	Log        *transparency.Service
+	// Witnesses are asked to cosign what the log has signed.
+	Witnesses  *witness.Service
 	Fund       *fund.Service
 	Identity   *identity.Service
 	Intake     *intake.Service
@@ -118,6 +121,7 @@ func (w *Worker) dues() []sweep {
 	d := w.deps
 	return []sweep{
 		{"log.sequence", w.cfg.Sequence, d.Log.Drain},
+		{"log.witness", 15 * time.Second, d.Witnesses.Ask},
 		{"order.expire", w.cfg.Sweep, func(ctx context.Context) (int, error) { return all(ctx, d.Orders.ExpireDue) }},
 		{"aftersale.sweep", time.Minute, func(ctx context.Context) (int, error) { return all(ctx, d.Aftersales.Sweep) }},
 		{"payment.open", w.cfg.Sweep, func(ctx context.Context) (int, error) { return d.Payments.OpenForgotten(ctx, patience, batch) }},

@@ -45,7 +45,7 @@ func newWorker(t *testing.T, s *shoptest.Shop) (*worker.Worker, *telemetry.Metri
 	must(t, err)
 	cfg := worker.Config{Jobs: 1, Poll: 20 * time.Millisecond, Sequence: time.Hour, Sweep: time.Hour}
 	w, err := worker.New(cfg, s.DB, worker.Deps{
-		DB: s.DB, Orders: s.Orders, Payments: s.Payments, Reconciler: s.Reconciler, Log: s.Transparency, Fund: s.Fund, Identity: s.Identity, Files: s.Files, Standing: s.Standing, Inventory: s.Inventory, Search: s.Search, Settlements: s.Settlements, Vouchers: s.Vouchers,
+		DB: s.DB, Orders: s.Orders, Payments: s.Payments, Reconciler: s.Reconciler, Log: s.Transparency, Witnesses: s.Witnesses, Fund: s.Fund, Identity: s.Identity, Files: s.Files, Standing: s.Standing, Inventory: s.Inventory, Search: s.Search, Settlements: s.Settlements, Vouchers: s.Vouchers,
 		Aftersales: s.Aftersales, Merchants: s.Merchants, Webhooks: s.Webhooks, Intake: s.Intake, Receipts: s.Receipts, Notices: s.Notices,
 		Fulfilment: s.Fulfilment, Dispatch: s.Dispatch, Payees: s.Payees, Tidings: tidings.New(s.DB), Disputes: s.Disputes, Disclosures: s.Disclosures,
 	}, slog.New(slog.DiscardHandler), metrics)

@@ -76,10 +76,10 @@ type walker struct {
 	ctx      context.Context //nolint:containedctx // lives for one Walk
 	src      Source
 	size     int64
-	next     int64     // entries so far
-	edge     []subtree // complete subtrees from left to right, each smaller than the one before
-	tiles    [][]byte  // for each tile level, the hashes of the tile being filled
-	numbers  []int64   // and its number
+	next     int64        // entries so far
+	edge     []subtree    // complete subtrees from left to right, each smaller than the one before
+	tiles    [][]byte     // for each tile level, the hashes of the tile being filled
+	numbers  []int64      // and its number
 	known    []Checkpoint // what was seen before, as far as the tree has not grown to it
 	lied     []error      // which of them the tree contradicts: told after what names an entry
 	findings []error
