@@ -21,7 +21,7 @@ const module = "github.com/shiyi-market/shiyi/"
 // is taken out.
 var arrows = map[string][]string{
 	"aftersale":    {"catalog", "fulfilment", "fund", "identity", "inventory", "ledger", "lifecycle", "merchant", "notice", "order", "payment", "returns", "trail"},
-	"audit":        {"identity", "ledger", "lifecycle", "merchant", "payout", "publication", "statement", "trail"},
+	"audit":        {"identity", "ledger", "merchant", "publication", "statement", "trail"},
 	"apikey":       {"identity", "trail"},
 	"assortment":   {"catalog", "inventory", "listing", "merchant", "origin"},
 	"carrier":      {},
@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"claim":        {"catalog", "identity", "merchant", "offer", "trail"},
 	"dispatch":     {"carrier", "fulfilment", "identity", "merchant", "order", "quote", "trail"},
 	"compensation": {"fulfilment", "identity", "ledger", "lifecycle", "merchant", "notice", "order", "trail"},
+	"correction":   {"identity", "ledger", "lifecycle", "payout", "publication", "trail"},
 	"dispute":      {"aftersale", "fund", "identity", "ledger", "merchant", "notice", "order", "payment", "trail"},
 	"dossier":      {"identity", "merchant"},
 	"finding":      {"identity", "lifecycle", "trail"},

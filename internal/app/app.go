@@ -12,21 +12,25 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/audit"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
+	"github.com/shiyi-market/shiyi/internal/correction"
 	"github.com/shiyi-market/shiyi/internal/courier"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
+	findings "github.com/shiyi-market/shiyi/internal/finding"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/journal"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/notice"
@@ -211,6 +215,8 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Notices = notice.New(a.db, couriers...)
 	s.Statements = statement.New(a.db)
 	s.Publications = publication.New(a.db, s.Transparency)
+	s.Audit, s.Corrections, s.Findings = audit.New(a.db), correction.New(a.db), findings.New(a.db)
+	s.Journals = journal.New(a.db, nil)
 	return nil
 }
 

@@ -8,5 +8,5 @@ import (
 
 func TestRowsAreWhatTheirTablesHold(t *testing.T) {
 	t.Parallel()
-	pgtest.Columns(t, pgtest.New(t), sealRow{}, correctionRow{})
+	pgtest.Columns(t, pgtest.New(t), sealRow{})
 }

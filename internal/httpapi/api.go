@@ -8,20 +8,24 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/audit"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
+	"github.com/shiyi-market/shiyi/internal/correction"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/finding"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi/oas"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/journal"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/onboarding"
@@ -87,6 +91,10 @@ type Services struct {
 	Notices      *notice.Service
 	Statements   *statement.Service
 	Publications *publication.Service
+	Audit        *audit.Service
+	Corrections  *correction.Service
+	Findings     *finding.Service
+	Journals     *journal.Service
 }
 
 // surface answers every operation of the contract; each tag has a type of its own.
@@ -113,6 +121,7 @@ type surface struct {
 	disputes
 	reconciliations
 	statements
+	audits
 	funds
 	imports
 	files
@@ -150,6 +159,7 @@ func newSurface(d Deps, site *web.Site) oas.StrictServerInterface {
 		disputes{d.Disputes},
 		reconciliations{d.Reconciler},
 		statements{d.Statements},
+		audits{d.Audit, d.Corrections, d.Findings, d.Journals},
 		funds{d.Fund},
 		imports{d.Intake},
 		files{d.Files},

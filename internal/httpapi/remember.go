@@ -84,5 +84,8 @@ func (r *remembered) VisitDecideCaseResponse(w http.ResponseWriter) error { retu
 // VisitApproveCompensationResponse sends the answer.
 func (r *remembered) VisitApproveCompensationResponse(w http.ResponseWriter) error { return r.send(w) }
 
+// VisitApproveCorrectionResponse sends the answer.
+func (r *remembered) VisitApproveCorrectionResponse(w http.ResponseWriter) error { return r.send(w) }
+
 // VisitRetryPayoutResponse sends the answer.
 func (r *remembered) VisitRetryPayoutResponse(w http.ResponseWriter) error { return r.send(w) }

@@ -21,14 +21,17 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
 	"github.com/shiyi-market/shiyi/internal/apikey"
+	"github.com/shiyi-market/shiyi/internal/audit"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
+	"github.com/shiyi-market/shiyi/internal/correction"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/finding"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/gateway"
@@ -36,6 +39,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/journal"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
@@ -195,6 +199,8 @@ func New(t testing.TB, o Options) *Shop {
 	s.Notices = notice.New(s.DB)
 	s.Statements = statement.New(s.DB)
 	s.Publications = publication.New(s.DB, s.Transparency)
+	s.Audit, s.Corrections, s.Findings = audit.New(s.DB), correction.New(s.DB), finding.New(s.DB)
+	s.Journals = journal.New(s.DB, nil)
 	return s
 }
 

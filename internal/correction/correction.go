@@ -1,4 +1,7 @@
-package audit
+// Package correction mends the book without changing it: what was booked wrongly outside the
+// fund is taken back and booked right by one new entry, which one person proposes, an auditor
+// approves, and a published note explains.
+package correction
 
 import (
 	"context"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/ledger"
@@ -25,18 +29,34 @@ import (
 	"github.com/shiyi-market/shiyi/pkg/verify"
 )
 
-// CorrectionID names a correction.
-type CorrectionID = id.Of[Correction]
+// Faults of corrections.
+var (
+	// ErrUnknown says that there is no such correction.
+	ErrUnknown = fault.New(fault.NotFound, "correction.not_found", "There is no such correction", "没有这笔更正")
+	// ErrState says that it is decided already.
+	ErrState = fault.New(fault.Conflict, "correction.wrong_state", "The correction is decided already", "该更正已有结论")
+	// ErrOwn says that nobody decides on what he proposed himself.
+	ErrOwn = fault.New(fault.Refused, "correction.four_eyes", "Somebody else than who proposed it decides", "须由提议人以外的人员复核")
+	// ErrDigest says that what is approved is not what was proposed.
+	ErrDigest = fault.New(fault.Conflict, "correction.other_than_proposed", "What is approved is not what was proposed", "复核内容与提议内容不一致")
+	// ErrCorrected says that the transfer is corrected already, or about to be.
+	ErrCorrected = fault.New(fault.Conflict, "correction.corrected_before", "The transfer is corrected already, or somebody has proposed to", "该分录已更正或已有更正提议")
+	// ErrNarrow says that the transfer, or what is to be booked instead, is beyond what a correction may touch.
+	ErrNarrow = fault.New(fault.Refused, "correction.not_correctable", "A correction touches neither the fund nor goods, shipping, tenths or grants", "更正分录不得涉及基金、货款、运费、什一或资助")
+)
 
-// CorrectionState is where a correction is in its life: lifecycle.Correction.
-type CorrectionState string
+// ID names a correction.
+type ID = id.Of[Correction]
+
+// State is where a correction is in its life: lifecycle.Correction.
+type State string
 
 // The states.
 const (
-	Proposed  CorrectionState = "proposed"
-	Approved  CorrectionState = "approved"
-	Refused   CorrectionState = "refused"
-	Withdrawn CorrectionState = "withdrawn"
+	Proposed  State = "proposed"
+	Approved  State = "approved"
+	Refused   State = "refused"
+	Withdrawn State = "withdrawn"
 )
 
 // Correction says which transfer was wrong, what is to be booked instead, and why. It is one new
@@ -44,14 +64,14 @@ const (
 // as it is, it can neither take from the fund nor give to it, and it moves no goods, shipping,
 // tenths or grants: for those there are refunds and returns, which everybody can recompute.
 type Correction struct {
-	ID       CorrectionID
+	ID       ID
 	Home     uuid.UUID // of the wrong transfer
 	Wrong    uuid.UUID // its id
 	Right    []ledger.Move
 	ReasonZH string // 2 to 2,000 characters; published, so without personal data
 	ReasonEN string
 	Digest   [32]byte // of all of that: what an approval is bound to
-	State    CorrectionState
+	State    State
 
 	ProposedBy identity.ID
 	ProposedAt time.Time
@@ -72,7 +92,7 @@ func (c *Correction) digest() [32]byte {
 }
 
 // decide ends a proposal. Who proposed it may only withdraw it, and nobody else may.
-func (c *Correction) decide(to CorrectionState, by identity.ID, note string, at time.Time) error {
+func (c *Correction) decide(to State, by identity.ID, note string, at time.Time) error {
 	switch {
 	case !lifecycle.Correction().Allowed(string(c.State), string(to)):
 		return ErrState.With("it is %s", c.State)
@@ -130,7 +150,7 @@ func (c *Correction) document(wrong ledger.Numbered) (publication.Document, erro
 		To     ledger.Account `json:"to"`
 		Amount int64          `json:"amount_li"`
 	}
-	note := struct {
+	told := struct {
 		Format   string    `json:"format"`
 		Wrong    uuid.UUID `json:"transfer"`
 		Kind     string    `json:"kind"`
@@ -142,14 +162,20 @@ func (c *Correction) document(wrong ledger.Numbered) (publication.Document, erro
 	}{"shiyi.correction/v1", c.Wrong, wrong.Kind, wrong.At, wrong.Index, c.ReasonZH, c.ReasonEN, []move{}}
 	if wrong.Public {
 		for _, m := range c.transfer(wrong).Moves {
-			note.Moves = append(note.Moves, move{m.What, m.From, m.To, int64(m.Amount)})
+			told.Moves = append(told.Moves, move{m.What, m.From, m.To, int64(m.Amount)})
 		}
 	}
-	raw, err := json.Marshal(note)
+	raw, err := json.Marshal(told)
 	return publication.Document{
 		Kind: publication.Correction, TitleZH: "更正分录：" + wrong.Kind, TitleEN: "Correction of an entry: " + wrong.Kind, MediaType: "application/json", Body: raw,
 	}, err
 }
+
+// Service corrects.
+type Service struct{ db *postgres.DB }
+
+// New makes the service.
+func New(db *postgres.DB) *Service { return &Service{db} }
 
 // Propose proposes to correct a transfer: moves are those that would have been right, none if
 // nothing should have been booked. For operators and fund administrators. ErrNarrow,
@@ -177,16 +203,16 @@ func (s *Service) Propose(ctx context.Context, caller identity.Caller, wrong id.
 		if err := c.narrow(was); err != nil {
 			return c, err
 		}
-		if err := insertCorrection(ctx, tx, c); err != nil {
+		if err := insert(ctx, tx, c); err != nil {
 			return c, err
 		}
-		return c, noteCorrection(ctx, tx, caller, "correction.propose", c)
+		return c, note(ctx, tx, caller, "correction.propose", c)
 	})
 }
 
 // Approve books and publishes what another person proposed: digest is that of what the caller
 // has read. For auditors. ErrOwn, ErrDigest, ErrState, ErrUnknown.
-func (s *Service) Approve(ctx context.Context, caller identity.Caller, cid CorrectionID, digest [32]byte, claim request.Claim, render func(Correction) (request.Answer, error)) (Correction, error) {
+func (s *Service) Approve(ctx context.Context, caller identity.Caller, cid ID, digest [32]byte, claim request.Claim, render func(Correction) (request.Answer, error)) (Correction, error) {
 	if err := caller.Must(identity.Auditor); err != nil {
 		return Correction{}, err
 	}
@@ -218,7 +244,7 @@ func (s *Service) Approve(ctx context.Context, caller identity.Caller, cid Corre
 
 // Refuse ends a proposal, with a reason: an auditor refuses it, who proposed it withdraws it.
 // ErrOwn, ErrState, ErrUnknown, identity.ErrReason.
-func (s *Service) Refuse(ctx context.Context, caller identity.Caller, cid CorrectionID, reason string) (Correction, error) {
+func (s *Service) Refuse(ctx context.Context, caller identity.Caller, cid ID, reason string) (Correction, error) {
 	if err := caller.Must(identity.Auditor, identity.Operator, identity.FundAdmin); err != nil {
 		return Correction{}, err
 	}
@@ -237,8 +263,8 @@ func (s *Service) Refuse(ctx context.Context, caller identity.Caller, cid Correc
 }
 
 // Corrections are those in a state ("" is any), the newest first.
-func (s *Service) Corrections(ctx context.Context, state CorrectionState, p page.Request) (page.Of[Correction], error) {
-	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[Correction], error) { return corrections(ctx, tx, state, p) })
+func (s *Service) Corrections(ctx context.Context, state State, p page.Request) (page.Of[Correction], error) {
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[Correction], error) { return list(ctx, tx, state, p) })
 }
 
 // Next are the actions that the caller may take.
@@ -257,23 +283,23 @@ func (c *Correction) Next(caller identity.Caller) []string {
 }
 
 // decide locks a correction and writes what was decided.
-func (s *Service) decide(ctx context.Context, caller identity.Caller, cid CorrectionID, claim request.Claim, render func(Correction) (request.Answer, error), f func(*postgres.Tx, *Correction) error) (Correction, error) {
+func (s *Service) decide(ctx context.Context, caller identity.Caller, cid ID, claim request.Claim, render func(Correction) (request.Answer, error), f func(*postgres.Tx, *Correction) error) (Correction, error) {
 	return request.Do(ctx, s.db, claim, render, func(tx *postgres.Tx) (Correction, error) {
-		c, err := lockCorrection(ctx, tx, cid)
+		c, err := lock(ctx, tx, cid)
 		if err != nil {
 			return c, err
 		}
 		if err := f(tx, &c); err != nil {
 			return c, err
 		}
-		if err := saveCorrection(ctx, tx, c); err != nil {
+		if err := save(ctx, tx, c); err != nil {
 			return c, err
 		}
-		return c, noteCorrection(ctx, tx, caller, "correction."+string(c.State), c)
+		return c, note(ctx, tx, caller, "correction."+string(c.State), c)
 	})
 }
 
-func noteCorrection(ctx context.Context, tx *postgres.Tx, caller identity.Caller, operation string, c Correction) error {
+func note(ctx context.Context, tx *postgres.Tx, caller identity.Caller, operation string, c Correction) error {
 	return trail.Note(ctx, tx, trail.Entry{
 		Actor: caller.Account.UUID(), Operation: operation, Object: "correction:" + c.ID.String(), Detail: map[string]any{"transfer": c.Wrong.String()},
 	})

@@ -1,4 +1,4 @@
-package audit
+package correction
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 	"github.com/shiyi-market/shiyi/internal/publication"
 )
 
-// correctionRow is a row of the table correction.
-type correctionRow struct {
+// row is a row of the table correction.
+type row struct {
 	ID, Home, TransferID uuid.UUID
 	Moves                json.RawMessage
 	ReasonZH             string `gorm:"column:reason_zh"`
@@ -33,11 +33,11 @@ type correctionRow struct {
 }
 
 // TableName is correction.
-func (correctionRow) TableName() string { return "correction" }
+func (row) TableName() string { return "correction" }
 
-func (r correctionRow) value() (Correction, error) {
+func (r row) value() (Correction, error) {
 	c := Correction{
-		ID: id.From[Correction](r.ID), Home: r.Home, Wrong: r.TransferID, ReasonZH: r.ReasonZH, ReasonEN: r.ReasonEN, State: CorrectionState(r.State),
+		ID: id.From[Correction](r.ID), Home: r.Home, Wrong: r.TransferID, ReasonZH: r.ReasonZH, ReasonEN: r.ReasonEN, State: State(r.State),
 		ProposedBy: id.From[identity.Account](r.ProposedBy), ProposedAt: r.ProposedAt.UTC(), DecidedBy: id.From[identity.Account](or(r.DecidedBy)),
 		Note: r.Note, Document: id.From[publication.Document](or(r.PublicationID)),
 	}
@@ -51,12 +51,12 @@ func (r correctionRow) value() (Correction, error) {
 	return c, nil
 }
 
-func insertCorrection(ctx context.Context, tx *postgres.Tx, c Correction) error {
+func insert(ctx context.Context, tx *postgres.Tx, c Correction) error {
 	moves, err := json.Marshal(append([]ledger.Move{}, c.Right...))
 	if err != nil {
 		return err
 	}
-	err = postgres.On[correctionRow](tx).Create(ctx, correctionRow{
+	err = postgres.On[row](tx).Create(ctx, row{
 		ID: c.ID.UUID(), Home: c.Home, TransferID: c.Wrong, Moves: moves, ReasonZH: c.ReasonZH, ReasonEN: c.ReasonEN, Digest: c.Digest[:],
 		State: string(c.State), ProposedBy: c.ProposedBy.UUID(), ProposedAt: c.ProposedAt,
 	})
@@ -69,7 +69,7 @@ func insertCorrection(ctx context.Context, tx *postgres.Tx, c Correction) error 
 	return nil
 }
 
-func saveCorrection(ctx context.Context, tx *postgres.Tx, c Correction) error {
+func save(ctx context.Context, tx *postgres.Tx, c Correction) error {
 	var document *uuid.UUID
 	if !c.Document.IsZero() {
 		d := c.Document.UUID()
@@ -83,8 +83,8 @@ func saveCorrection(ctx context.Context, tx *postgres.Tx, c Correction) error {
 	return nil
 }
 
-func lockCorrection(ctx context.Context, tx *postgres.Tx, cid CorrectionID) (Correction, error) {
-	rows, err := postgres.Rows[correctionRow](ctx, tx, `SELECT * FROM correction WHERE id = ? FOR UPDATE`, cid)
+func lock(ctx context.Context, tx *postgres.Tx, cid ID) (Correction, error) {
+	rows, err := postgres.Rows[row](ctx, tx, `SELECT * FROM correction WHERE id = ? FOR UPDATE`, cid)
 	if err != nil {
 		return Correction{}, fmt.Errorf("read correction %s: %w", cid, err)
 	}
@@ -94,7 +94,7 @@ func lockCorrection(ctx context.Context, tx *postgres.Tx, cid CorrectionID) (Cor
 	return rows[0].value()
 }
 
-func corrections(ctx context.Context, tx *postgres.Tx, state CorrectionState, p page.Request) (page.Of[Correction], error) {
+func list(ctx context.Context, tx *postgres.Tx, state State, p page.Request) (page.Of[Correction], error) {
 	_, last, err := p.After()
 	if err != nil {
 		return page.Of[Correction]{}, err
@@ -102,7 +102,7 @@ func corrections(ctx context.Context, tx *postgres.Tx, state CorrectionState, p 
 	if last == uuid.Nil {
 		last = uuid.Max
 	}
-	rows, err := postgres.Rows[correctionRow](ctx, tx, `SELECT * FROM correction WHERE (? = '' OR state = ?) AND id < ? ORDER BY id DESC LIMIT ?`,
+	rows, err := postgres.Rows[row](ctx, tx, `SELECT * FROM correction WHERE (? = '' OR state = ?) AND id < ? ORDER BY id DESC LIMIT ?`,
 		string(state), string(state), last, p.Size()+1)
 	if err != nil {
 		return page.Of[Correction]{}, fmt.Errorf("list corrections: %w", err)
@@ -114,4 +114,12 @@ func corrections(ctx context.Context, tx *postgres.Tx, state CorrectionState, p 
 		}
 	}
 	return page.Cut(all, p.Size(), func(c Correction) (string, uuid.UUID) { return "", c.ID.UUID() }), nil
+}
+
+// or is the value, or zero where there is none.
+func or(p *uuid.UUID) uuid.UUID {
+	if p == nil {
+		return uuid.Nil
+	}
+	return *p
 }

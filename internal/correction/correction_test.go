@@ -1,4 +1,4 @@
-package audit_test
+package correction_test
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/shiyi-market/shiyi/internal/audit"
+	"github.com/shiyi-market/shiyi/internal/correction"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -13,13 +14,38 @@ import (
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
+	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/publication"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 	"github.com/shiyi-market/shiyi/internal/statement"
 )
 
-var admin = caller("admin", identity.FundAdmin)
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func caller(name string, role identity.Role) identity.Caller {
+	return identity.Caller{Account: id.FromName[identity.Account]("test", name), Roles: []identity.Grant{{Role: role}}}
+}
+
+var admin, auditor = caller("admin", identity.FundAdmin), caller("auditor", identity.Auditor)
+
+// trade is a shop with a sale and a fee.
+func trade(t *testing.T) *shoptest.Shop {
+	t.Helper()
+	s := shoptest.New(t, shoptest.Options{})
+	s.StockUp(t, 100)
+	s.Pay(t, s.Place(t, "ann", shoptest.Choose("flour", 1)).PayURL)
+	must(t, postgres.Do(t.Context(), s.DB, func(tx *postgres.Tx) error {
+		return ledger.Book(t.Context(), tx, []ledger.Transfer{{Home: ledger.FundHome, Kind: "provider_fee", Ref: "wrong", Public: true, Moves: right(60)}})
+	}))
+	s.Sequence(t)
+	return s
+}
 
 // found is the only transfer of a kind.
 func found(t *testing.T, s *shoptest.Shop, kind string) ledger.Numbered {
@@ -42,13 +68,11 @@ func right(li money.Li) []ledger.Move {
 func TestACorrectionIsProposedByOneAndApprovedByAnAuditor(t *testing.T) {
 	t.Parallel()
 	s := trade(t)
-	must(t, fee(s, "wrong"))
-	s.Sequence(t)
-	desk, wrong := audit.New(s.DB), found(t, s, "provider_fee")
+	desk, wrong := correction.New(s.DB), found(t, s, "provider_fee")
 	both := identity.Caller{Account: admin.Account, Roles: []identity.Grant{{Role: identity.FundAdmin}, {Role: identity.Auditor}}}
 	c, err := desk.Propose(t.Context(), both, wrong.ID, right(45), "手续费应为0.045元", "the fee was 0.045 yuan")
 	must(t, err)
-	if _, err := desk.Propose(t.Context(), admin, wrong.ID, nil, "再次", "again"); !errors.Is(err, audit.ErrCorrected) {
+	if _, err := desk.Propose(t.Context(), admin, wrong.ID, nil, "再次", "again"); !errors.Is(err, correction.ErrCorrected) {
 		t.Errorf("proposed twice: %v", err)
 	}
 	approve := func(who identity.Caller, digest [32]byte) error {
@@ -65,14 +89,14 @@ func TestACorrectionIsProposedByOneAndApprovedByAnAuditor(t *testing.T) {
 			t.Errorf("%s: passes", name)
 		}
 	}
-	if n := pgtest.AtOnce(t, 2, func(int) error { return approve(auditor, c.Digest) }, audit.ErrState); n != 1 {
+	if n := pgtest.AtOnce(t, 2, func(int) error { return approve(auditor, c.Digest) }, correction.ErrState); n != 1 {
 		t.Errorf("approved %d times at once", n)
 	}
 	s.Sequence(t)
 	if fees := s.Held(t, "platform:fees"); fees != -45 {
 		t.Errorf("the fees are %d li, want -45", fees)
 	}
-	p, err := desk.Corrections(t.Context(), audit.Approved, page.Request{})
+	p, err := desk.Corrections(t.Context(), correction.Approved, page.Request{})
 	must(t, err)
 	d, err := publication.New(s.DB, nil).Document(t.Context(), p.Data[0].Document)
 	if err != nil || d.Kind != publication.Correction || !strings.Contains(string(d.Body), "0.045 yuan") || !strings.Contains(string(d.Body), `"amount_li":60`) {
@@ -86,19 +110,17 @@ func TestACorrectionIsProposedByOneAndApprovedByAnAuditor(t *testing.T) {
 func TestACorrectionDoesNotTouchTheFundNorWhatIsItsBase(t *testing.T) {
 	t.Parallel()
 	s := trade(t)
-	must(t, fee(s, "wrong"))
-	s.Sequence(t)
-	desk, wrong, sale := audit.New(s.DB), found(t, s, "provider_fee"), found(t, s, fund.Sale)
+	desk, wrong, sale := correction.New(s.DB), found(t, s, "provider_fee"), found(t, s, fund.Sale)
 	propose := func(of ledger.Numbered, moves ...ledger.Move) error {
 		_, err := desk.Propose(t.Context(), admin, of.ID, moves, "更正", "mended")
 		return err
 	}
 	for name, tt := range map[string]struct{ got, want error }{
-		"a sale":             {propose(sale), audit.ErrNarrow},
-		"from the fund":      {propose(wrong, ledger.Move{What: "fee", From: fund.Pending, To: "world:stripe", Amount: 1}), audit.ErrNarrow},
-		"to the fund":        {propose(wrong, ledger.Move{What: "fee", From: "world:stripe", To: fund.Free, Amount: 1}), audit.ErrNarrow},
-		"a tenth":            {propose(wrong, ledger.Move{What: fund.Levy, From: "platform:fees", To: "world:stripe", Amount: 1}), audit.ErrNarrow},
-		"another's payable":  {propose(wrong, ledger.Move{What: "fee", From: ledger.Payable(shoptest.Miller.UUID()), To: "world:stripe", Amount: 1}), audit.ErrNarrow},
+		"a sale":             {propose(sale), correction.ErrNarrow},
+		"from the fund":      {propose(wrong, ledger.Move{What: "fee", From: fund.Pending, To: "world:stripe", Amount: 1}), correction.ErrNarrow},
+		"to the fund":        {propose(wrong, ledger.Move{What: "fee", From: "world:stripe", To: fund.Free, Amount: 1}), correction.ErrNarrow},
+		"a tenth":            {propose(wrong, ledger.Move{What: fund.Levy, From: "platform:fees", To: "world:stripe", Amount: 1}), correction.ErrNarrow},
+		"another's payable":  {propose(wrong, ledger.Move{What: "fee", From: ledger.Payable(shoptest.Miller.UUID()), To: "world:stripe", Amount: 1}), correction.ErrNarrow},
 		"a move of nothing":  {propose(wrong, ledger.Move{What: "fee", From: "platform:fees", To: "world:stripe"}), ledger.ErrMove},
 		"a transfer unheard": {propose(ledger.Numbered{Entry: ledger.Entry{ID: id.New[ledger.Transfer](s.Clock.Now())}}), ledger.ErrUnknown},
 		"by an auditor alone": {func() error {
@@ -112,10 +134,10 @@ func TestACorrectionDoesNotTouchTheFundNorWhatIsItsBase(t *testing.T) {
 	}
 	c, err := desk.Propose(t.Context(), admin, wrong.ID, nil, "更正", "mended")
 	must(t, err)
-	if _, err := desk.Refuse(t.Context(), shoptest.Operator, c.ID, "no"); !errors.Is(err, audit.ErrOwn) {
+	if _, err := desk.Refuse(t.Context(), shoptest.Operator, c.ID, "no"); !errors.Is(err, correction.ErrOwn) {
 		t.Errorf("a third person: %v", err)
 	}
-	if got, err := desk.Refuse(t.Context(), admin, c.ID, "mistaken"); err != nil || got.State != audit.Withdrawn {
+	if got, err := desk.Refuse(t.Context(), admin, c.ID, "mistaken"); err != nil || got.State != correction.Withdrawn {
 		t.Errorf("%v, %v", got.State, err)
 	}
 	if _, err := desk.Propose(t.Context(), admin, wrong.ID, nil, "更正", "mended"); err != nil {
