@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	desk "github.com/shiyi-market/shiyi/internal/audit"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
@@ -17,8 +18,8 @@ var ErrDiffers = errors.New("the book and the log do not agree with themselves")
 
 // Verify checks everything that the database says about money: the balances
 // from the moves, the leaves from the transfers, the tree from the leaves and the
-// tenth in each of them, and the fund's statement against both. It writes what it
-// found to out, and fails with ErrDiffers if anything does not agree.
+// tenth in each of them, the fund's statement against both, and each sealed month from all
+// of that. It writes what it found to out, and fails with ErrDiffers if anything does not agree.
 func (a *App) Verify(ctx context.Context, out io.Writer) error {
 	book, err := ledger.Check(ctx, a.db)
 	if err != nil {
@@ -38,6 +39,11 @@ func (a *App) Verify(ctx context.Context, out io.Writer) error {
 		faults = append(faults, logErr.Error())
 	}
 	faults = append(faults, against(st, audit)...)
+	changed, err := desk.Check(ctx, a.db)
+	if err != nil {
+		return err
+	}
+	faults = append(faults, changed...)
 
 	fmt.Fprintf(out, "book   %d transfers, %d moves\n", book.Transfers, book.Moves)
 	fmt.Fprintf(out, "fund   %d orders, sold %s yuan, levied %s yuan (pending %s, free %s, held %s)\n",

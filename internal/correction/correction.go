@@ -242,7 +242,8 @@ func (s *Service) Approve(ctx context.Context, caller identity.Caller, cid ID, d
 	})
 }
 
-// Refuse ends a proposal, with a reason: an auditor refuses it, who proposed it withdraws it.
+// Refuse ends a proposal, with a reason: anybody of the three roles may say no, and who proposed
+// it withdraws it so.
 // ErrOwn, ErrState, ErrUnknown, identity.ErrReason.
 func (s *Service) Refuse(ctx context.Context, caller identity.Caller, cid ID, reason string) (Correction, error) {
 	if err := caller.Must(identity.Auditor, identity.Operator, identity.FundAdmin); err != nil {
@@ -255,8 +256,6 @@ func (s *Service) Refuse(ctx context.Context, caller identity.Caller, cid ID, re
 		to := Refused
 		if caller.Account == c.ProposedBy {
 			to = Withdrawn
-		} else if !caller.Is(identity.Auditor) {
-			return ErrOwn
 		}
 		return c.decide(to, caller.Account, strings.TrimSpace(reason), tx.Now)
 	})
@@ -269,17 +268,16 @@ func (s *Service) Corrections(ctx context.Context, state State, p page.Request) 
 
 // Next are the actions that the caller may take.
 func (c *Correction) Next(caller identity.Caller) []string {
-	var roles []lifecycle.Role
+	role := lifecycle.Operator
+	if caller.Is(identity.Auditor) {
+		role = lifecycle.Auditor
+	}
 	if caller.Account == c.ProposedBy {
-		roles = []lifecycle.Role{lifecycle.Operator}
-	} else if caller.Is(identity.Auditor) {
-		roles = []lifecycle.Role{lifecycle.Auditor}
+		role = lifecycle.Operator
 	}
-	next := []string{}
-	for _, r := range roles {
-		next = append(next, lifecycle.Correction().Next(string(c.State), r)...)
-	}
-	return next
+	return slices.DeleteFunc(lifecycle.Correction().Next(string(c.State), role), func(a string) bool {
+		return (a == "withdraw") != (caller.Account == c.ProposedBy)
+	})
 }
 
 // decide locks a correction and writes what was decided.

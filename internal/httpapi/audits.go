@@ -170,7 +170,7 @@ func (h audits) SealPeriod(ctx context.Context, r oas.SealPeriodRequestObject) (
 	if err != nil {
 		return nil, err
 	}
-	return oas.SealPeriod201JSONResponse(wireSeal(s)), nil
+	return oas.SealPeriod200JSONResponse(wireSeal(s)), nil
 }
 
 // ListCorrections answers GET /v1/audit/corrections.
@@ -213,7 +213,7 @@ func (h audits) RefuseCorrection(ctx context.Context, r oas.RefuseCorrectionRequ
 
 // ListFindings answers GET /v1/audit/findings.
 func (h audits) ListFindings(ctx context.Context, r oas.ListFindingsRequestObject) (oas.ListFindingsResponseObject, error) {
-	p, err := h.findings.Findings(ctx, callerOf(ctx), finding.State(value(r.Params.State)), fromPage(r.Params.Cursor, r.Params.Limit))
+	p, err := h.findings.Findings(ctx, finding.State(value(r.Params.State)), fromPage(r.Params.Cursor, r.Params.Limit))
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +235,7 @@ func (h audits) OpenFinding(ctx context.Context, r oas.OpenFindingRequestObject)
 
 // GetFinding answers GET /v1/audit/findings/{finding_id}.
 func (h audits) GetFinding(ctx context.Context, r oas.GetFindingRequestObject) (oas.GetFindingResponseObject, error) {
-	f, notes, err := h.findings.Finding(ctx, callerOf(ctx), id.From[finding.Finding](r.FindingId))
+	f, notes, err := h.findings.Finding(ctx, id.From[finding.Finding](r.FindingId))
 	if err != nil {
 		return nil, err
 	}

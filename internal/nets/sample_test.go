@@ -168,6 +168,12 @@ func (s *shop) body(t testing.TB, op *operation, who caller, f *firm, in map[str
 		if digest := s.digest(t, in["compensation_id"]); digest != "" {
 			body["digest"] = digest
 		}
+	case "proposeCorrection":
+		body["transfer_id"] = s.fee(t).String()
+	case "approveCorrection":
+		if digest := s.digest(t, in["correction_id"]); digest != "" {
+			body["digest"] = digest
+		}
 	case "setShippingFees":
 		body["version"] = s.feesVersion(t, f)
 	}

@@ -8578,7 +8578,7 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/audit/corrections/{correction_id}/refuse (the `RefuseCorrection` operationId).
 	RefuseCorrection(ctx context.Context, correctionId CorrectionId, body RefuseCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListFindings Findings, the newest first; all for an auditor, for others those that ask them
+	// ListFindings Findings, the newest first
 	//
 	// Corresponds with GET /v1/audit/findings (the `ListFindings` operationId).
 	ListFindings(ctx context.Context, params *ListFindingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -8726,7 +8726,7 @@ type ClientInterface interface {
 
 	// SealPeriodWithBody Seal a month that is over: its figures are published, and nothing is booked in it any more
 	//
-	// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit.
+	// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -8735,7 +8735,7 @@ type ClientInterface interface {
 
 	// SealPeriod Seal a month that is over: its figures are published, and nothing is booked in it any more
 	//
-	// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit.
+	// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -11080,7 +11080,7 @@ func (c *Client) RefuseCorrection(ctx context.Context, correctionId CorrectionId
 	return c.Client.Do(req)
 }
 
-// ListFindings Findings, the newest first; all for an auditor, for others those that ask them
+// ListFindings Findings, the newest first
 //
 // Corresponds with GET /v1/audit/findings (the `ListFindings` operationId).
 func (c *Client) ListFindings(ctx context.Context, params *ListFindingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -11468,7 +11468,7 @@ func (c *Client) ListSeals(ctx context.Context, reqEditors ...RequestEditorFn) (
 
 // SealPeriodWithBody Seal a month that is over: its figures are published, and nothing is booked in it any more
 //
-// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit.
+// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
 //
 // Takes any type of body and a specified content type.
 //
@@ -11487,7 +11487,7 @@ func (c *Client) SealPeriodWithBody(ctx context.Context, contentType string, bod
 
 // SealPeriod Seal a month that is over: its figures are published, and nothing is booked in it any more
 //
-// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit.
+// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -29767,7 +29767,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/audit/corrections/{correction_id}/refuse (the `RefuseCorrection` operationId).
 	RefuseCorrectionWithResponse(ctx context.Context, correctionId CorrectionId, body RefuseCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*RefuseCorrectionResponse, error)
 
-	// ListFindingsWithResponse Findings, the newest first; all for an auditor, for others those that ask them
+	// ListFindingsWithResponse Findings, the newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -29943,7 +29943,7 @@ type ClientWithResponsesInterface interface {
 
 	// SealPeriodWithBodyWithResponse Seal a month that is over: its figures are published, and nothing is booked in it any more
 	//
-	// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit.
+	// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -29952,7 +29952,7 @@ type ClientWithResponsesInterface interface {
 
 	// SealPeriodWithResponse Seal a month that is over: its figures are published, and nothing is booked in it any more
 	//
-	// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit.
+	// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -33768,6 +33768,8 @@ type AnswerFindingResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
 }
@@ -33800,6 +33802,11 @@ func (r AnswerFindingResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r AnswerFindingResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AnswerFindingResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -34791,8 +34798,8 @@ func (r ListSealsResponse) ContentType() string {
 type SealPeriodResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
-	// JSON201 the response for an HTTP 201 `application/json` response
-	JSON201 *Seal
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Seal
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Invalid
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
@@ -34807,9 +34814,9 @@ type SealPeriodResponse struct {
 	ApplicationproblemJSONDefault *Problem
 }
 
-// GetJSON201 returns the response for an HTTP 201 `application/json` response
-func (r SealPeriodResponse) GetJSON201() *Seal {
-	return r.JSON201
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SealPeriodResponse) GetJSON200() *Seal {
+	return r.JSON200
 }
 
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
@@ -52187,7 +52194,7 @@ func (c *ClientWithResponses) RefuseCorrectionWithResponse(ctx context.Context, 
 	return ParseRefuseCorrectionResponse(rsp)
 }
 
-// ListFindingsWithResponse Findings, the newest first; all for an auditor, for others those that ask them
+// ListFindingsWithResponse Findings, the newest first
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -52507,7 +52514,7 @@ func (c *ClientWithResponses) ListSealsWithResponse(ctx context.Context, reqEdit
 
 // SealPeriodWithBodyWithResponse Seal a month that is over: its figures are published, and nothing is booked in it any more
 //
-// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit.
+// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -52522,7 +52529,7 @@ func (c *ClientWithResponses) SealPeriodWithBodyWithResponse(ctx context.Context
 
 // SealPeriodWithResponse Seal a month that is over: its figures are published, and nothing is booked in it any more
 //
-// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit.
+// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -57785,6 +57792,13 @@ func ParseAnswerFindingResponse(rsp *http.Response) (*AnswerFindingResponse, err
 		}
 		response.ApplicationproblemJSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -58553,12 +58567,12 @@ func ParseSealPeriodResponse(rsp *http.Response) (*SealPeriodResponse, error) {
 	}
 
 	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Seal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON201 = &dest
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Invalid

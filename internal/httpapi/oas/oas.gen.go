@@ -8386,7 +8386,7 @@ type ServerInterface interface {
 	// RefuseCorrection Refuse what another person proposed, or withdraw one's own
 	// (POST /v1/audit/corrections/{correction_id}/refuse)
 	RefuseCorrection(c *gin.Context, correctionId CorrectionId)
-	// ListFindings Findings, the newest first; all for an auditor, for others those that ask them
+	// ListFindings Findings, the newest first
 	// (GET /v1/audit/findings)
 	ListFindings(c *gin.Context, params ListFindingsParams)
 	// OpenFinding Open a finding and ask for an answer
@@ -19613,6 +19613,22 @@ func (response AnswerFinding409ApplicationProblemPlusJSONResponse) VisitAnswerFi
 	return err
 }
 
+type AnswerFinding422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerFinding422ApplicationProblemPlusJSONResponse) VisitAnswerFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AnswerFindingdefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
 	StatusCode int
@@ -20939,16 +20955,16 @@ type SealPeriodResponseObject interface {
 	VisitSealPeriodResponse(w http.ResponseWriter) error
 }
 
-type SealPeriod201JSONResponse Seal
+type SealPeriod200JSONResponse Seal
 
-func (response SealPeriod201JSONResponse) VisitSealPeriodResponse(w http.ResponseWriter) error {
+func (response SealPeriod200JSONResponse) VisitSealPeriodResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(201)
+	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -44821,7 +44837,7 @@ type StrictServerInterface interface {
 	// RefuseCorrection Refuse what another person proposed, or withdraw one's own
 	// (POST /v1/audit/corrections/{correction_id}/refuse)
 	RefuseCorrection(ctx context.Context, request RefuseCorrectionRequestObject) (RefuseCorrectionResponseObject, error)
-	// ListFindings Findings, the newest first; all for an auditor, for others those that ask them
+	// ListFindings Findings, the newest first
 	// (GET /v1/audit/findings)
 	ListFindings(ctx context.Context, request ListFindingsRequestObject) (ListFindingsResponseObject, error)
 	// OpenFinding Open a finding and ask for an answer
